@@ -1,0 +1,216 @@
+"""Batch: ragged rows of token ids, the state that every sampler moves through.
+
+A row is a text without the special tokens of any model. Texts of all chains and all inputs lie in one
+batch; operations that change one row never look at another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, final
+
+import torch
+from torch import Tensor
+
+
+class Vocabulary(Protocol):
+    """What token ids mean: the tokenizer that a batch was encoded with.
+
+    Attributes:
+        size: V, the number of token ids.
+        mask_id: the id that stands for "to be filled in".
+        allowed: (V,) bool, tokens that a proposal may write.
+        continues: (V,) bool, pieces that go on the word before them ("##ing").
+    """
+
+    @property
+    def size(self) -> int:
+        """V, the number of token ids."""
+
+    @property
+    def mask_id(self) -> int:
+        """The id of the mask."""
+
+    @property
+    def allowed(self) -> Tensor:
+        """(V,) bool, tokens that a proposal may write."""
+
+    @property
+    def continues(self) -> Tensor:
+        """(V,) bool, pieces that go on the word before them."""
+
+    def encode(self, texts: Sequence[str]) -> Batch:
+        """The texts as a batch, one row each, every token editable."""
+
+    def decode(self, batch: Batch) -> list[str]:
+        """The surface texts of the rows."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """B rows of at most N tokens.
+
+    Attributes:
+        tokens: (B, N) int64 token ids; 0 beyond a row's length, whatever the tokenizer pads with.
+        lengths: (B,) int64.
+        editable: (B, N) bool; False marks tokens that no proposal may touch, and is False beyond the length.
+        inputs: (B,) int64, the input (its keywords, its source sentence, ...) that a row belongs to.
+        vocabulary: the meaning of the ids.
+
+    >>> from textsearch.testing import letters
+    >>> batch = letters("abc").encode(["ab", "c", ""])
+    >>> batch.lengths.tolist()
+    [2, 1, 0]
+    >>> batch.rows([0, 0]).texts()
+    ['ab', 'ab']
+    """
+
+    tokens: Tensor
+    lengths: Tensor
+    editable: Tensor
+    inputs: Tensor
+    vocabulary: Vocabulary
+
+    @staticmethod
+    def of(rows: Sequence[Sequence[int]], vocabulary: Vocabulary, width: int | None = None) -> Batch:
+        """A batch from lists of token ids, all editable; row i belongs to input i."""
+        lengths = torch.tensor([len(row) for row in rows], dtype=torch.int64)
+        longest = max((len(row) for row in rows), default=0)
+        width = longest if width is None else width
+        if width < longest:
+            raise ValueError(f"width={width} is too small for a row of {longest} tokens")
+        tokens = torch.zeros(len(rows), width, dtype=torch.int64)
+        for i, row in enumerate(rows):
+            tokens[i, : len(row)] = torch.tensor(row, dtype=torch.int64)
+        present = torch.arange(width) < lengths[:, None]
+        return Batch(tokens, lengths, present, torch.arange(len(rows)), vocabulary)
+
+    def __len__(self) -> int:
+        """B, the number of rows."""
+        return self.tokens.shape[0]
+
+    @property
+    def width(self) -> int:
+        """N, the number of columns."""
+        return self.tokens.shape[1]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors lie."""
+        return self.tokens.device
+
+    @property
+    def present(self) -> Tensor:
+        """(B, N) bool, True within a row's length."""
+        return torch.arange(self.width, device=self.device) < self.lengths[:, None]
+
+    @property
+    def word_starts(self) -> Tensor:
+        """(B, N) bool, True on the first piece of each word; a row's first token always starts one."""
+        starts = ~self.vocabulary.continues.to(self.device)[self.tokens] & self.present
+        if self.width:
+            starts[:, 0] = self.lengths > 0
+        return starts
+
+    def texts(self) -> list[str]:
+        """The rows as surface text."""
+        return self.vocabulary.decode(self)
+
+    def token_lists(self) -> list[list[int]]:
+        """The rows as lists of token ids."""
+        return [row[:n] for row, n in zip(self.tokens.tolist(), self.lengths.tolist(), strict=True)]
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on another device."""
+        return replace(
+            self,
+            tokens=self.tokens.to(device),
+            lengths=self.lengths.to(device),
+            editable=self.editable.to(device),
+            inputs=self.inputs.to(device),
+        )
+
+    def rows(self, index: Tensor | Sequence[int]) -> Batch:
+        """The rows that `index` (int or bool) picks, in its order."""
+        index = torch.as_tensor(index, device=self.device)
+        return replace(
+            self,
+            tokens=self.tokens[index],
+            lengths=self.lengths[index],
+            editable=self.editable[index],
+            inputs=self.inputs[index],
+        )
+
+    def repeat(self, times: int) -> Batch:
+        """Each row `times` times, copies side by side."""
+        return self.rows(torch.arange(len(self), device=self.device).repeat_interleave(times))
+
+    def widen(self, width: int) -> Batch:
+        """The same rows with at least `width` columns."""
+        more = width - self.width
+        if more <= 0:
+            return self
+        return replace(
+            self,
+            tokens=torch.nn.functional.pad(self.tokens, (0, more)),
+            editable=torch.nn.functional.pad(self.editable, (0, more)),
+        )
+
+    def with_tokens(self, positions: Tensor, tokens: Tensor) -> Batch:
+        """Row b with `tokens[b]` at `positions[b]`; both (B,)."""
+        return replace(self, tokens=self.tokens.scatter(1, positions[:, None], tokens[:, None]))
+
+    def frozen(self, where: Tensor) -> Batch:
+        """The same rows with the tokens under `where` (B, N) bool made uneditable."""
+        return replace(self, editable=self.editable & ~where)
+
+    def where(self, take: Tensor, other: Batch) -> Batch:
+        """Row b of `other` where `take[b]` (B,) bool, of this batch elsewhere."""
+        width = max(self.width, other.width)
+        mine, theirs = self.widen(width), other.widen(width)
+        return replace(
+            self,
+            tokens=torch.where(take[:, None], theirs.tokens, mine.tokens),
+            lengths=torch.where(take, theirs.lengths, mine.lengths),
+            editable=torch.where(take[:, None], theirs.editable, mine.editable),
+            inputs=torch.where(take, theirs.inputs, mine.inputs),
+        )
+
+    def same_text(self, other: Batch) -> Tensor:
+        """(B,) bool, whether row b holds the same tokens in both batches."""
+        width = max(self.width, other.width)
+        equal = (self.widen(width).tokens == other.widen(width).tokens).all(1)
+        return equal & (self.lengths == other.lengths)
+
+    def splice(self, start: Tensor, stop: Tensor, count: Tensor, width: int) -> Batch:
+        """Row b with its tokens from `start[b]` to `stop[b]` replaced by `count[b]` editable masks.
+
+        `start`, `stop`, `count` are (B,) int64; rows that grow beyond `width` columns are the caller's mistake.
+        """
+        wide = self.widen(width)
+        column = torch.arange(wide.width, device=self.device)
+        begin, end = start[:, None], (start + count)[:, None]
+        lengths = self.lengths - (stop - start) + count
+        source = torch.where(column < begin, column, column - (count - (stop - start))[:, None])
+        source = source.clamp(0, max(wide.width - 1, 0))
+        inside = (column >= begin) & (column < end)
+        beyond = column >= lengths[:, None]
+        tokens = wide.tokens.gather(1, source).masked_fill(inside, self.vocabulary.mask_id).masked_fill(beyond, 0)
+        editable = (wide.editable.gather(1, source) | inside) & ~beyond
+        return replace(self, tokens=tokens, lengths=lengths, editable=editable)
+
+
+def concatenate(batches: Iterable[Batch]) -> Batch:
+    """The rows of all batches, in order; they must share one vocabulary."""
+    parts = list(batches)
+    width = max(part.width for part in parts)
+    wide = [part.widen(width) for part in parts]
+    return replace(
+        parts[0],
+        tokens=torch.cat([part.tokens for part in wide]),
+        lengths=torch.cat([part.lengths for part in wide]),
+        editable=torch.cat([part.editable for part in wide]),
+        inputs=torch.cat([part.inputs for part in wide]),
+    )
