@@ -84,14 +84,14 @@ class Rng:
         return replace(self, seed=words[0] | words[1] << 32)
 
     def uniform(self, draw: int, count: int | None = None) -> Tensor:
-        """(B,) float64 in (0, 1), or (B, count): 53 random bits each, never 0 nor 1.
+        """(B,) float64 in (0, 1), or (B, count): 52 random bits each, never 0 nor 1.
 
         `draw` numbers the calls within a step; a call with `count` uses one `draw`.
         """
         if not 0 <= draw < 2**16:
             raise ValueError(f"draw={draw} is not in [0, 65536)")
-        blocks = (1 if count is None else count + 1) // 2 + (count is None)
-        shape = (len(self.chain), max(blocks, 1))
+        blocks = 1 if count is None else (count + 1) // 2
+        shape = (len(self.chain), blocks)
         word = torch.arange(shape[1], device=self.chain.device) | draw << 16
         counter = torch.stack(
             [
@@ -103,8 +103,8 @@ class Rng:
             -1,
         )
         words = philox(counter, self._key)
-        bits = (words[..., 0::2] >> 5) * 2**26 + (words[..., 1::2] >> 6)
-        numbers = ((bits.to(torch.float64) + 0.5) * 2.0**-53).flatten(1)
+        bits = (words[..., 0::2] >> 6) * 2**26 + (words[..., 1::2] >> 6)
+        numbers = ((bits.to(torch.float64) + 0.5) * 2.0**-52).flatten(1)
         return numbers[:, 0] if count is None else numbers[:, :count]
 
     @property

@@ -1,0 +1,1 @@
+"""Objectives: energies of texts."""

@@ -1,0 +1,63 @@
+"""Simulated annealing (Kirkpatrick et al., 1983): any sampler, at a temperature that a schedule sets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar, final
+
+from torch import Tensor
+
+from textsearch.batch import Batch, Vocabulary
+from textsearch.objective import Objective
+from textsearch.rng import Rng
+from textsearch.sampler import Guarantee, Info, Sampler, State
+from textsearch.schedule import Schedule
+
+S = TypeVar("S", bound=State)
+
+
+@final
+@dataclass(frozen=True)
+class SimulatedAnnealing(Generic[S]):
+    """Run `sampler` at the temperature that `schedule` gives for each step.
+
+    A search while the temperature changes; once it stays, the draws from there on are the sampler's own.
+
+    Attributes:
+        sampler: the kernel.
+        schedule: step -> temperature; see `textsearch.schedule`.
+
+    >>> from samplers import MetropolisHastings
+    >>> from samplers.proposals import Replace
+    >>> from textsearch.schedule import geometric
+    >>> from textsearch.testing import TableMaskedLM, letters
+    >>> chain = MetropolisHastings(Replace(TableMaskedLM.random(letters("ab"), seed=0)))
+    >>> SimulatedAnnealing(chain, geometric(4.0, 0.1, 300)).kinds
+    ('replace',)
+    """
+
+    sampler: Sampler[S]
+    schedule: Schedule
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """That of the sampler."""
+        return self.sampler.vocabulary
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Those of the sampler."""
+        return self.sampler.kinds
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """A search: biased."""
+        return Guarantee.BIASED
+
+    def init(self, objective: Objective, batch: Batch) -> S:
+        """The sampler's own start."""
+        return self.sampler.init(objective, batch)
+
+    def step(self, objective: Objective, state: S, rng: Rng, temperature: float | Tensor = 1.0) -> tuple[S, Info]:
+        """One step at `temperature` times what the schedule says."""
+        return self.sampler.step(objective, state, rng, temperature * self.schedule(rng.step))

@@ -1,0 +1,83 @@
+"""Metropolis-Hastings over texts (Metropolis et al., 1953; Hastings, 1970)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import final
+
+from torch import Tensor
+
+from textsearch.batch import Batch, Vocabulary
+from textsearch.objective import Evaluation, Objective, evaluate
+from textsearch.proposal import Proposal
+from textsearch.rng import Rng
+from textsearch.sampler import Guarantee, Info
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class ChainState:
+    """The texts of the chains and their energies."""
+
+    batch: Batch
+    evaluation: Evaluation
+
+
+@final
+@dataclass(frozen=True)
+class MetropolisHastings:
+    """Propose a move, take it with probability min(1, p(x') q(x|x') / p(x) q(x'|x)), p = exp(-E / T).
+
+    Exact: leaves p invariant. A text that a constraint forbids is refused before any language model sees it.
+
+    Attributes:
+        proposal: draws x' and gives log q both ways.
+
+    >>> from samplers.proposals import Replace
+    >>> from textsearch import FunctionObjective, generate
+    >>> from textsearch.testing import TableMaskedLM, letters
+    >>> sampler = MetropolisHastings(Replace(TableMaskedLM.random(letters("ab"), seed=0)))
+    >>> few_a = FunctionObjective(lambda texts: [5.0 * text.count("a") for text in texts], name="few a")
+    >>> generate(few_a, sampler, ["aaa"], steps=50, seed=0).best_texts
+    ['bbb']
+    """
+
+    proposal: Proposal
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """That of the proposal."""
+        return self.proposal.vocabulary
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Those of the proposal."""
+        return self.proposal.kinds
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """Exact."""
+        return Guarantee.EXACT
+
+    def init(self, objective: Objective, batch: Batch) -> ChainState:
+        """The batch with its energies."""
+        return ChainState(batch, evaluate(objective, batch))
+
+    def step(
+        self, objective: Objective, state: ChainState, rng: Rng, temperature: float | Tensor = 1.0
+    ) -> tuple[ChainState, Info]:
+        """One proposal a row, taken or not."""
+        move = self.proposal.propose(state.batch, rng.fold(0))
+        same = move.batch.same_text(state.batch)
+        possible = move.log_backward > -math.inf
+        # a row that did not change keeps its energy; one that cannot come back is refused whatever its energy
+        proposed = evaluate(objective, move.batch, wanted=possible & ~same)
+        proposed = proposed.where(same, state.evaluation)
+        log_ratio = (state.evaluation.energy - proposed.energy) / temperature + move.log_backward - move.log_forward
+        accepted = possible & (rng.fold(1).uniform(0).log() < log_ratio)
+        after = ChainState(
+            state.batch.where(accepted, move.batch),
+            state.evaluation.where(accepted, proposed),
+        )
+        return after, Info(accepted, move.kind, log_ratio)

@@ -1,0 +1,58 @@
+"""Swap: exchange two words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import final
+
+import torch
+
+from samplers.proposals.spans import word_table
+from textsearch.batch import Batch, Vocabulary
+from textsearch.proposal import Move
+from textsearch.rng import Rng
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Swap:
+    """Exchange two editable words, the pair drawn uniformly: the same probability both ways.
+
+    Attributes:
+        vocabulary: the tokens of the batches.
+    """
+
+    vocabulary: Vocabulary
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """One kind."""
+        return ("swap",)
+
+    def propose(self, batch: Batch, rng: Rng) -> Move:
+        """One exchange a row; rows with fewer than two editable words stay."""
+        first, editable = word_table(batch)
+        count = editable.sum(1)
+        u, v = rng.uniform(0, 2).unbind(1)
+        one = (u * count).floor().to(torch.int64)
+        other = (v * (count - 1).clamp(min=0)).floor().to(torch.int64)
+        other = other + (other >= one).to(torch.int64)
+        possible = count >= 2
+        ranks = torch.stack([torch.minimum(one, other), torch.maximum(one, other)], 1)
+        word = torch.searchsorted(editable.cumsum(1), ranks + 1).clamp(max=max(batch.width - 1, 0))
+        (a, c), (b, d) = first.gather(1, word).unbind(1), first.gather(1, word + 1).unbind(1)
+
+        # ... [a, b) ... [c, d) ...  becomes  ... [c, d) ... [a, b) ...: where does each new column come from?
+        column = torch.arange(batch.width, device=batch.device).expand(len(batch), -1)
+        a, b, c, d = (edge[:, None] for edge in (a, b, c, d))
+        middle = a + (d - c)
+        tail = middle + (c - b)
+        source = torch.where(column < a, column, column - a + c)
+        source = torch.where(column >= middle, column - middle + b, source)
+        source = torch.where(column >= tail, column - tail + a, source)
+        source = torch.where((column >= d) | ~possible[:, None], column, source)
+        swapped = replace(batch, tokens=batch.tokens.gather(1, source), editable=batch.editable.gather(1, source))
+        log_forward = torch.zeros(len(batch), dtype=torch.float64, device=batch.device)
+        kind = torch.zeros(len(batch), dtype=torch.int64, device=batch.device)
+        return Move(swapped, log_forward, log_forward.masked_fill(~possible, -math.inf), kind)

@@ -1,0 +1,41 @@
+"""The live line of a run: speed, acceptance, best energy, best text so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from textsearch.loop import Callback, Progress
+
+
+@contextmanager
+def live(console: Console | None = None) -> Iterator[Callback]:
+    """A callback that draws a bar on standard error while the block runs."""
+    bar = Bar(
+        MofNCompleteColumn(),
+        BarColumn(bar_width=16),
+        TextColumn("{task.fields[speed]:.1f} steps/s  accepted {task.fields[accepted]:.2f}"),
+        TimeRemainingColumn(compact=True),
+        TextColumn("[bold]{task.fields[energy]:.2f}[/] {task.fields[text]}", markup=True),
+        console=console or Console(stderr=True),
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task("", total=None, speed=0.0, accepted=0.0, energy=float("nan"), text="")
+
+        def show(progress: Progress) -> None:
+            bar.update(
+                task,
+                total=progress.steps,
+                completed=progress.step,
+                speed=progress.step / max(progress.seconds, 1e-9),
+                accepted=progress.acceptance,
+                energy=progress.best_energy,
+                text=progress.best_text.replace("[", r"\["),
+            )
+
+        yield show

@@ -1,0 +1,183 @@
+"""The one loop: every sampler, every objective, every number of inputs and chains."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from textsearch.batch import Batch
+from textsearch.objective import Evaluation, Objective, term_names
+from textsearch.result import Acceptance, Generations
+from textsearch.rng import Rng
+from textsearch.sampler import Sampler
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """What a callback sees after each step.
+
+    Attributes:
+        step: steps taken so far.
+        steps: steps asked for.
+        energies: (B,) float64 of the current texts.
+        best_energies: (B,) float64 of the best texts so far.
+        accepted: (B,) bool, whether the step's proposal was taken.
+        acceptance: share of all proposals taken so far.
+        seconds: since the first step began.
+        batch: the current texts.
+        best: the best texts so far.
+    """
+
+    step: int
+    steps: int
+    energies: Tensor
+    best_energies: Tensor
+    accepted: Tensor
+    acceptance: float
+    seconds: float
+    batch: Batch
+    best: Batch
+
+    @property
+    def best_energy(self) -> float:
+        """The lowest energy met by any chain."""
+        return float(self.best_energies.min())
+
+    @property
+    def best_text(self) -> str:
+        """The text that had it."""
+        return self.best.rows(self.best_energies.argmin()[None]).texts()[0]
+
+
+Callback = Callable[[Progress], bool | None]
+
+
+def starting_batch(sampler: Sampler[Any], inputs: Batch | Sequence[str]) -> Batch:
+    """The inputs as a batch in the sampler's vocabulary, checked."""
+    if isinstance(inputs, Batch):
+        batch = inputs
+    elif isinstance(inputs, str):
+        raise TypeError(f"inputs={inputs!r} is one string; pass a list of texts, [{inputs!r}]")
+    else:
+        batch = sampler.vocabulary.encode(list(inputs))
+    if len(batch) == 0:
+        raise ValueError("inputs is empty: pass at least one text to start from")
+    if batch.vocabulary is not sampler.vocabulary:
+        raise ValueError(
+            "the batch was encoded with another tokenizer than the sampler's: use sampler.vocabulary.encode(texts)"
+        )
+    return batch
+
+
+def check_start(objective: Objective, batch: Batch, evaluation: Evaluation) -> None:
+    """Refuse a start that has probability zero, naming the text and the term that forbids it."""
+    forbidden = evaluation.energy == math.inf
+    if not bool(forbidden.any()):
+        return
+    row = int(forbidden.nonzero()[0])
+    names = term_names(objective)
+    guilty = [name for name, value in zip(names, evaluation.terms[row].tolist(), strict=True) if value == math.inf]
+    raise ValueError(
+        f"{int(forbidden.sum())} of {len(batch)} starting texts are forbidden, the first by {' and '.join(guilty)}: "
+        f"{batch.rows([row]).texts()[0]!r}. A chain must start from a text of finite energy; "
+        "change the text, or loosen that term"
+    )
+
+
+def run(
+    objective: Objective,
+    sampler: Sampler[Any],
+    inputs: Batch | Sequence[str],
+    *,
+    steps: int,
+    seed: int,
+    chains: int,
+    temperature: float,
+    keep_every: int | None,
+    callbacks: Sequence[Callback],
+) -> Generations:
+    """See `textsearch.generate`, which checks the arguments."""
+    batch = starting_batch(sampler, inputs)
+    objective.check(batch)
+    sources = batch.texts()
+    batch = objective.freeze(batch.repeat(chains))
+    rng = Rng.start(seed, len(batch), batch.device)
+    with torch.inference_mode():
+        state = sampler.init(objective, batch)
+        check_start(objective, state.batch, state.evaluation)
+        best, best_evaluation = state.batch, state.evaluation
+        kinds = sampler.kinds
+        proposed = torch.zeros(len(kinds), dtype=torch.int64, device=batch.device)
+        accepted = torch.zeros_like(proposed)
+        trace: list[Tensor] = []
+        samples: list[list[str]] = []
+        sample_steps: list[int] = []
+        interrupted = False
+        began = time.perf_counter()
+        try:
+            for step in range(steps):
+                after, info = sampler.step(objective, state, rng.at(step), temperature)
+                # all of a step or none of it: an interrupt between these lines loses nothing that was counted
+                state = after
+                better = state.evaluation.energy < best_evaluation.energy
+                best = best.where(better, state.batch)
+                best_evaluation = best_evaluation.where(better, state.evaluation)
+                proposed += torch.bincount(info.kind, minlength=len(kinds))
+                accepted += torch.bincount(info.kind[info.accepted], minlength=len(kinds))
+                trace.append(state.evaluation.energy)
+                if keep_every is not None and (step + 1) % keep_every == 0:
+                    samples.append(state.batch.texts())
+                    sample_steps.append(step + 1)
+                if callbacks:
+                    progress = Progress(
+                        step=step + 1,
+                        steps=steps,
+                        energies=state.evaluation.energy,
+                        best_energies=best_evaluation.energy,
+                        accepted=info.accepted,
+                        acceptance=float(accepted.sum() / proposed.sum()),
+                        seconds=time.perf_counter() - began,
+                        batch=state.batch,
+                        best=best,
+                    )
+                    answers = [callback(progress) for callback in callbacks]
+                    if any(answers):
+                        interrupted = step + 1 < steps
+                        break
+        except KeyboardInterrupt:
+            interrupted = True
+        seconds = time.perf_counter() - began
+        names = term_names(objective)
+        return Generations(
+            texts=state.batch.texts(),
+            energies=state.evaluation.energy.cpu().numpy(),
+            best_texts=best.texts(),
+            best_energies=best_evaluation.energy.cpu().numpy(),
+            terms=_columns(names, state.evaluation),
+            best_terms=_columns(names, best_evaluation),
+            inputs=batch.inputs.cpu().numpy(),
+            sources=sources,
+            acceptance={
+                kind: Acceptance(n, taken)
+                for kind, n, taken in zip(kinds, proposed.tolist(), accepted.tolist(), strict=True)
+            },
+            trace=torch.stack(trace).cpu().numpy() if trace else np.zeros((0, len(batch))),
+            samples=samples,
+            sample_steps=sample_steps,
+            batch=state.batch,
+            guarantee=sampler.guarantee,
+            seconds=seconds,
+            interrupted=interrupted,
+        )
+
+
+def _columns(names: Sequence[str], evaluation: Evaluation) -> dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]]:
+    return dict(zip(names, evaluation.terms.cpu().numpy().T, strict=True))

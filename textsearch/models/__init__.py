@@ -1,0 +1,1 @@
+"""Language models: protocols, adapters for transformers, and the default models."""

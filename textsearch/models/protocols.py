@@ -1,0 +1,46 @@
+"""What samplers and objectives ask of a language model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, final
+
+from torch import Tensor
+
+from textsearch.batch import Batch, Vocabulary
+
+
+class MaskedLM(Protocol):
+    """Conditionals of single tokens given all the others."""
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The tokens that it reads and writes."""
+
+    def log_probs(self, batch: Batch, rows: Tensor, positions: Tensor) -> Tensor:
+        """(K, V) log-probabilities in nats at `positions` (K,) of the `rows` (K,) of `batch`.
+
+        The caller puts the mask there, or leaves it away; a row is read once however many of its positions are asked.
+        """
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """Log-probabilities of texts.
+
+    Attributes:
+        log_prob: (B,) float64, log p(text) in nats, the end of the text included.
+        tokens: (B,) int64, the number of tokens that it sums over, the end included.
+    """
+
+    log_prob: Tensor
+    tokens: Tensor
+
+
+class CausalLM(Protocol):
+    """Left-to-right probabilities of whole texts."""
+
+    def score(self, texts: Sequence[str]) -> Scores:
+        """log p of each text, between a start and an end of text."""

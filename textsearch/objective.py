@@ -1,0 +1,229 @@
+"""Objectives: energies over texts, E(x) = -log rho(x), and their sums.
+
+Low is good and +inf forbids. A sum is evaluated in stages, hard constraints first and language models last; a row
+that a stage forbids goes no further, so a broken constraint never costs a model pass.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import final
+
+import torch
+from torch import Tensor
+
+from textsearch.batch import Batch
+
+
+class Cost(IntEnum):
+    """When an objective is evaluated: the cheap stages clear the way for the dear ones."""
+
+    HARD = 0
+    """Tensor operations or string tests that answer 0 or +inf."""
+    CHEAP = 1
+    """No model pass."""
+    MODEL = 2
+    """One model pass."""
+    HEAVY = 3
+    """Several model passes."""
+
+
+class Objective(ABC):
+    """An energy over texts. `a + 5.0 * b` is an objective too."""
+
+    @property
+    def name(self) -> str:
+        """What results call this term."""
+        return type(self).__name__.lower()
+
+    @property
+    def cost(self) -> Cost:
+        """The stage of evaluation."""
+        return Cost.CHEAP
+
+    @abstractmethod
+    def energy(self, batch: Batch) -> Tensor:
+        """(B,) float64 energies in nats; +inf forbids the row. Depends on a row's own text and input only."""
+
+    def check(self, batch: Batch) -> None:  # noqa: B027 (optional, not abstract)
+        """Raise a `ValueError` if no text can satisfy this objective for the inputs of `batch`; runs no model."""
+
+    def freeze(self, batch: Batch) -> Batch:
+        """`batch` with those tokens made uneditable that this objective wants kept; by default none."""
+        return batch
+
+    @property
+    def parts(self) -> tuple[tuple[float, Objective], ...]:
+        """The weighted terms of a sum; an objective that is no sum is its own single term."""
+        return ((1.0, self),)
+
+    @final
+    def __add__(self, other: Objective) -> Objective:
+        if not isinstance(other, Objective):
+            return NotImplemented
+        return Sum(self.parts + other.parts)
+
+    @final
+    def __mul__(self, weight: float) -> Objective:
+        if isinstance(weight, bool) or not isinstance(weight, int | float):
+            return NotImplemented
+        # a weight of 0 would turn a forbidden row into 0 * inf = nan
+        if not (weight > 0 and math.isfinite(weight)):
+            raise ValueError(f"weight={weight} of {self.name!r} must be a positive number; leave the term out instead")
+        return Sum(tuple((weight * own, term) for own, term in self.parts))
+
+    __rmul__ = __mul__
+
+
+@final
+@dataclass(frozen=True)
+class Sum(Objective):
+    """A weighted sum of objectives.
+
+    >>> from textsearch.testing import letters
+    >>> length = FunctionObjective(lambda texts: [len(text) for text in texts], name="length")
+    >>> total = length + 2.0 * length
+    >>> total.energy(letters("abc").encode(["ab", "c"])).tolist()
+    [6.0, 3.0]
+    """
+
+    terms: tuple[tuple[float, Objective], ...]
+
+    @property
+    def name(self) -> str:
+        """The names of the terms, joined."""
+        return " + ".join(term_names(self))
+
+    @property
+    def cost(self) -> Cost:
+        """That of the dearest term."""
+        return max((term.cost for _, term in self.terms), default=Cost.HARD)
+
+    @property
+    def parts(self) -> tuple[tuple[float, Objective], ...]:
+        """The terms with their weights."""
+        return self.terms
+
+    def energy(self, batch: Batch) -> Tensor:
+        """(B,) weighted sum of the terms."""
+        return evaluate(self, batch).energy
+
+    def check(self, batch: Batch) -> None:
+        """Check each term."""
+        for _, term in self.terms:
+            term.check(batch)
+
+    def freeze(self, batch: Batch) -> Batch:
+        """Freeze what any term wants frozen."""
+        for _, term in self.terms:
+            batch = term.freeze(batch)
+        return batch
+
+
+@final
+@dataclass(frozen=True)
+class FunctionObjective(Objective):
+    """Any Python function of texts, one energy each.
+
+    Attributes:
+        function: takes a list of texts, gives as many numbers.
+        label: what results call the term; by default the function's own name.
+
+    >>> from textsearch.testing import letters
+    >>> shout = FunctionObjective(lambda texts: [text.count("a") for text in texts], name="shout")
+    >>> shout.energy(letters("abc").encode(["aab", "c"])).tolist()
+    [2.0, 0.0]
+    """
+
+    function: Callable[[list[str]], Iterable[float]]
+    label: str
+
+    def __init__(self, function: Callable[[list[str]], Iterable[float]], name: str | None = None) -> None:
+        if not callable(function):
+            raise TypeError(f"function={function!r} cannot be called; pass a function from a list of texts to numbers")
+        object.__setattr__(self, "function", function)
+        object.__setattr__(self, "label", name or getattr(function, "__name__", "function").strip("<>"))
+
+    @property
+    def name(self) -> str:
+        """The label."""
+        return self.label
+
+    def energy(self, batch: Batch) -> Tensor:
+        """(B,) what the function says of the surface texts."""
+        texts = batch.texts()
+        energy = torch.as_tensor(list(self.function(texts)), dtype=torch.float64, device=batch.device)
+        if energy.shape != (len(texts),):
+            raise ValueError(
+                f"objective {self.label!r} gave values of shape {tuple(energy.shape)} for {len(texts)} texts; "
+                "return one number for each text"
+            )
+        return energy
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Energies and what they are made of.
+
+    Attributes:
+        energy: (B,) float64.
+        terms: (B, J) float64 weighted terms, in the order of `term_names`; nan where a term was not needed, because
+            a cheaper one had forbidden the row.
+    """
+
+    energy: Tensor
+    terms: Tensor
+
+    def where(self, take: Tensor, other: Evaluation) -> Evaluation:
+        """Row b of `other` where `take[b]`, of this evaluation elsewhere."""
+        return Evaluation(
+            torch.where(take, other.energy, self.energy),
+            torch.where(take[:, None], other.terms, self.terms),
+        )
+
+
+def term_names(objective: Objective) -> tuple[str, ...]:
+    """The names of the terms, numbered where two are alike."""
+    names = [term.name for _, term in objective.parts]
+    return tuple(
+        name if names.count(name) == 1 else f"{name} {names[: i + 1].count(name)}" for i, name in enumerate(names)
+    )
+
+
+def evaluate(objective: Objective, batch: Batch, wanted: Tensor | None = None) -> Evaluation:
+    """Energies of the rows, stage by stage; rows where `wanted` (B,) is False are +inf and cost nothing.
+
+    Raises:
+        ValueError: an energy is nan; the message names the term, the text and the row.
+    """
+    parts = objective.parts
+    energy = torch.zeros(len(batch), dtype=torch.float64, device=batch.device)
+    terms = torch.full((len(batch), len(parts)), math.nan, dtype=torch.float64, device=batch.device)
+    if wanted is not None:
+        energy = energy.masked_fill(~wanted, math.inf)
+    for column in _by_cost(parts):
+        weight, term = parts[column]
+        alive = (energy < math.inf).nonzero().squeeze(-1)
+        if len(alive) == 0:
+            break
+        whole = len(alive) == len(batch)
+        part = batch if whole else batch.rows(alive)
+        value = weight * term.energy(part).to(torch.float64)
+        if bool(value.isnan().any()):
+            bad = int(value.isnan().nonzero()[0])
+            raise ValueError(
+                f"objective {term.name!r} gave nan for row {int(alive[bad])}, {part.rows([bad]).texts()[0]!r}; "
+                "return +inf to forbid a text"
+            )
+        terms[alive, column] = value
+        energy = energy.index_add(0, alive, value)
+    return Evaluation(energy, terms)
+
+
+def _by_cost(parts: Sequence[tuple[float, Objective]]) -> list[int]:
+    return sorted(range(len(parts)), key=lambda column: parts[column][1].cost)

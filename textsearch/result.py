@@ -1,0 +1,178 @@
+"""Generations: what `generate` gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from textsearch.sampler import Guarantee
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console, ConsoleOptions
+    from rich.table import Table
+
+    from textsearch.batch import Batch
+
+
+@final
+@dataclass(frozen=True)
+class Acceptance:
+    """How often the moves of one kind were proposed and taken."""
+
+    proposed: int
+    accepted: int
+
+    @property
+    def rate(self) -> float:
+        """Accepted over proposed; nan before the first proposal."""
+        return self.accepted / self.proposed if self.proposed else float("nan")
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Generations:
+    """The texts that a run ended with, the best that it met, and how it went.
+
+    Rows are ordered by input, then by chain: row r belongs to input `inputs[r]`.
+
+    Attributes:
+        texts: B final texts, one a chain: with an exact sampler, draws from exp(-E / T).
+        energies: (B,) their energies in nats.
+        best_texts: B texts, the lowest energy that each chain met.
+        best_energies: (B,).
+        terms: names of the energy's terms -> (B,) weighted values of the final texts.
+        best_terms: the same for the best texts.
+        inputs: (B,) index of the input of each row.
+        sources: the inputs, as text.
+        acceptance: kind of move -> how often proposed and taken.
+        trace: (T, B) energies, one row a step.
+        samples: the texts kept on the way, `samples[s][row]`, if `keep_every` asked for them.
+        sample_steps: the steps after which they were kept.
+        batch: the final texts as tokens, to go on from.
+        guarantee: what the sampler promises of its draws.
+        seconds: wall-clock time of the steps.
+        interrupted: whether the run was stopped before its last step.
+    """
+
+    texts: list[str]
+    energies: NDArray[np.float64]
+    best_texts: list[str]
+    best_energies: NDArray[np.float64]
+    terms: Mapping[str, NDArray[np.float64]]
+    best_terms: Mapping[str, NDArray[np.float64]]
+    inputs: NDArray[np.int64]
+    sources: list[str]
+    acceptance: Mapping[str, Acceptance]
+    trace: NDArray[np.float64]
+    samples: Sequence[list[str]]
+    sample_steps: Sequence[int]
+    batch: Batch
+    guarantee: Guarantee
+    seconds: float
+    interrupted: bool
+
+    def __len__(self) -> int:
+        """B, the number of chains over all inputs."""
+        return len(self.texts)
+
+    @property
+    def steps(self) -> int:
+        """T, the number of steps taken."""
+        return len(self.trace)
+
+    def ranked(self) -> Iterator[int]:
+        """Row numbers from the best text of all to the worst, each text of an input once."""
+        seen = set()
+        for row in np.argsort(self.best_energies, kind="stable").tolist():
+            key = (int(self.inputs[row]), self.best_texts[row])
+            if key not in seen:
+                seen.add(key)
+                yield row
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row a chain: input, chain, texts, energies, and the terms of the best text.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise ImportError("to_pandas needs pandas: pip install 'textsearch-sampling[pandas]'") from error
+        chains = [int((self.inputs[:row] == self.inputs[row]).sum()) for row in range(len(self))]
+        columns = {
+            "input": self.inputs,
+            "chain": chains,
+            "text": self.texts,
+            "energy": self.energies,
+            "best_text": self.best_texts,
+            "best_energy": self.best_energies,
+        }
+        return pd.DataFrame(columns | {f"best {name}": values for name, values in self.best_terms.items()})
+
+    def to_records(self) -> list[dict[str, object]]:
+        """The ranked best texts as plain dictionaries, ready for JSON."""
+        return [
+            {
+                "input": int(self.inputs[row]),
+                "text": self.best_texts[row],
+                "energy": float(self.best_energies[row]),
+                "terms": {name: float(values[row]) for name, values in self.best_terms.items()},
+            }
+            for row in self.ranked()
+        ]
+
+    def table(self, rows: int = 20) -> Table:
+        """The ranked best texts and the acceptance rates, as a rich table."""
+        from rich.table import Table
+
+        taken = ", ".join(f"{kind} {count.rate:.2f}" for kind, count in self.acceptance.items() if count.proposed)
+        caption = f"{len(self)} chains, {self.steps} steps in {self.seconds:.1f} s, {self.guarantee}; accepted: {taken}"
+        if self.interrupted:
+            caption = "interrupted; " + caption
+        table = Table(caption=caption, caption_justify="left")
+        many = len(set(self.inputs.tolist())) > 1
+        if many:
+            table.add_column("input")
+        table.add_column("energy", justify="right")
+        for name in self.best_terms:
+            table.add_column(name, justify="right")
+        table.add_column("text", ratio=1)
+        for number, row in enumerate(self.ranked()):
+            if number == rows:
+                break
+            values = [f"{self.best_energies[row]:.2f}"]
+            values += [f"{term[row]:.2f}" for term in self.best_terms.values()]
+            source = [self.sources[int(self.inputs[row])]] if many else []
+            table.add_row(*source, *values, self.best_texts[row])
+        return table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Table]:
+        yield self.table()
+
+    def __str__(self) -> str:
+        """The table as plain text."""
+        from rich.console import Console
+
+        console = Console(width=120, no_color=True)
+        with console.capture() as capture:
+            console.print(self.table())
+        return capture.get()
+
+    def _repr_html_(self) -> str:
+        """A table for notebooks."""
+        head = "".join(f"<th>{escape(name)}</th>" for name in ("energy", *self.best_terms, "text"))
+        body = "".join(
+            "<tr>"
+            + f"<td>{self.best_energies[row]:.2f}</td>"
+            + "".join(f"<td>{term[row]:.2f}</td>" for term in self.best_terms.values())
+            + f"<td style='text-align:left'>{escape(self.best_texts[row])}</td></tr>"
+            for row in self.ranked()
+        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
