@@ -42,9 +42,8 @@ class Corpus:
             texts = [line.strip() for line in lines if line.strip()]
         rows = []
         for start in range(0, len(texts), 20_000):
-            for ids in tokenizer(texts[start : start + 20_000])["input_ids"]:
-                if 5 <= len(ids) <= longest:
-                    rows.append(np.asarray(ids, dtype=np.int32))
+            encoded = tokenizer(texts[start : start + 20_000])["input_ids"]
+            rows += [np.asarray(ids, dtype=np.int32) for ids in encoded if 5 <= len(ids) <= longest]
         self.lengths = np.array([len(row) for row in rows])
         self.starts = np.concatenate([[0], np.cumsum(self.lengths)[:-1]])
         self.ids = np.concatenate(rows)
