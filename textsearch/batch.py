@@ -134,7 +134,7 @@ class Batch:
 
     def rows(self, index: Tensor | Sequence[int]) -> Batch:
         """The rows that `index` (int or bool) picks, in its order."""
-        index = torch.as_tensor(index, device=self.device)
+        index = index if isinstance(index, Tensor) else torch.tensor(index, dtype=torch.int64, device=self.device)
         return replace(
             self,
             tokens=self.tokens[index],

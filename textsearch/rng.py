@@ -76,7 +76,8 @@ class Rng:
 
     def rows(self, index: Tensor | Sequence[int]) -> Rng:
         """The streams of some of the rows."""
-        return replace(self, chain=self.chain[torch.as_tensor(index, device=self.chain.device)])
+        index = index if isinstance(index, Tensor) else torch.tensor(index, dtype=torch.int64)
+        return replace(self, chain=self.chain[index])
 
     def fold(self, tag: int) -> Rng:
         """Streams independent of these, one family for each `tag`: hand one to each part of a step."""

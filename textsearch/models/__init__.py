@@ -1,1 +1,121 @@
-"""Language models: protocols, adapters for transformers, and the default models."""
+"""Language models: protocols, adapters for transformers, and defaults that need no model hub."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from textsearch.models.protocols import CausalLM, MaskedLM, Scores
+
+if TYPE_CHECKING:
+    import torch
+
+    from textsearch.models.causal import TransformersCausalLM
+    from textsearch.models.masked import TransformersMaskedLM
+
+__all__ = ["CausalLM", "MaskedLM", "Scores", "causal_lm", "masked_lm"]
+
+
+def masked_lm(
+    name_or_path: str | os.PathLike[str] | None = None,
+    *,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+    most_tokens: int = 4096,
+    trust_remote_code: bool = False,
+) -> TransformersMaskedLM:
+    """A masked language model; without a name, the English one that comes with this package.
+
+    Args:
+        name_or_path: a hub id or a folder with safetensors weights and a fast tokenizer.
+        device: by default an accelerator if there is one, else the CPU.
+        dtype: of the weights; by default float32.
+        most_tokens: tokens in one forward pass, padding included: the bound on memory.
+        trust_remote_code: run code that the checkpoint brings; never on by itself.
+
+    Raises:
+        ValueError: no such model, one that is not a masked language model, or one without safetensors.
+    """
+    import torch
+    from transformers import AutoModelForMaskedLM
+
+    from textsearch.models.loading import load, pick_device
+    from textsearch.models.masked import TransformersMaskedLM
+    from textsearch.models.vocabulary import TokenizerVocabulary
+
+    dtype = dtype or torch.float32
+    if name_or_path is None:
+        from textsearch.models.default import MASKED_LM
+        from textsearch.models.packed import load_packed
+
+        model, tokenizer = load_packed(MASKED_LM, dtype)
+        model = model.to(pick_device(device))
+    else:
+        model, tokenizer = load(
+            AutoModelForMaskedLM, name_or_path, device=device, dtype=dtype, trust_remote_code=trust_remote_code
+        )
+    if tokenizer.mask_token_id is None:
+        raise ValueError(f"the tokenizer of {str(name_or_path)!r} has no mask token; use a masked language model")
+    special = tokenizer.num_special_tokens_to_add()
+    return TransformersMaskedLM(model, TokenizerVocabulary(tokenizer, _positions(model) - special), most_tokens)
+
+
+def causal_lm(
+    name_or_path: str | os.PathLike[str] | None = None,
+    *,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+    bos: int | None = None,
+    eos: int | None = None,
+    most_tokens: int = 512,
+    trust_remote_code: bool = False,
+) -> TransformersCausalLM:
+    """A causal language model; without a name, SmolLM2-135M-Instruct, fetched once.
+
+    Args:
+        name_or_path: a hub id or a folder with safetensors weights and a fast tokenizer.
+        device: by default an accelerator if there is one, else the CPU.
+        dtype: of the weights; by default float32.
+        bos: token id that texts begin after; by default the tokenizer's, or its end token.
+        eos: token id that ends texts; by default the tokenizer's.
+        most_tokens: tokens in one forward pass, padding included: the bound on memory.
+        trust_remote_code: run code that the checkpoint brings; never on by itself.
+
+    Raises:
+        ValueError: no such model, one without safetensors, or one without start and end tokens.
+        RuntimeError: the default model is not there yet and cannot be fetched.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from textsearch.models.causal import TransformersCausalLM
+    from textsearch.models.loading import load
+    from textsearch.models.vocabulary import TokenizerVocabulary
+
+    if name_or_path is None:
+        from textsearch.models.default import smollm2_folder
+
+        name_or_path = smollm2_folder()
+        # <|endoftext|>, what its pretraining texts began and ended with: 3.67 nats a token on plain English, where the
+        # chat marker that the tokenizer names as its start gives 4.44
+        bos, eos = (0 if bos is None else bos), (0 if eos is None else eos)
+    model, tokenizer = load(
+        AutoModelForCausalLM,
+        name_or_path,
+        device=device,
+        dtype=dtype or torch.float32,
+        trust_remote_code=trust_remote_code,
+    )
+    eos = tokenizer.eos_token_id if eos is None else eos
+    bos = (eos if tokenizer.bos_token_id is None else tokenizer.bos_token_id) if bos is None else bos
+    if bos is None or eos is None:
+        raise ValueError(f"the tokenizer of {str(name_or_path)!r} names no start and end tokens: pass bos= and eos=")
+    return TransformersCausalLM(
+        model, TokenizerVocabulary(tokenizer, _positions(model) - 1), int(bos), int(eos), most_tokens
+    )
+
+
+def _positions(model: object) -> int:
+    """Tokens that the model can read at once."""
+    config = getattr(model, "config", None)
+    return int(getattr(config, "max_position_embeddings", 512))

@@ -1,0 +1,95 @@
+"""Fluency: how well a causal language model likes a text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+from textsearch.batch import Batch
+from textsearch.models.protocols import CausalLM, Scores
+from textsearch.objective import Cost, Objective
+
+
+@final
+@dataclass(frozen=True)
+class Fluency(Objective):
+    """-log p(text) in nats, the end of the text included: the target exp(-E) is the language model itself.
+
+    Every token costs something, so the shorter of two texts is often the likelier one; see `FluencyPerToken`.
+
+    Attributes:
+        model: scores the texts.
+        prompt: what the model reads first, one for all inputs or one for each: the energy is -log p(text | prompt).
+    """
+
+    model: CausalLM
+    prompt: str | Sequence[str] = ""
+
+    @property
+    def cost(self) -> Cost:
+        """One model pass."""
+        return Cost.MODEL
+
+    def energy(self, batch: Batch) -> Tensor:
+        """(B,) nats a text."""
+        return -_scores(self.model, self.prompt, batch).log_prob
+
+    def check(self, batch: Batch) -> None:
+        """Each input has its prompt."""
+        _check_prompts(self.prompt, batch)
+
+
+@final
+@dataclass(frozen=True)
+class FluencyPerToken(Objective):
+    """-log p(text) / number of tokens, the end counted: another target than `Fluency`, indifferent to length.
+
+    Attributes:
+        model: scores the texts.
+        prompt: what the model reads first, one for all inputs or one for each.
+    """
+
+    model: CausalLM
+    prompt: str | Sequence[str] = ""
+
+    @property
+    def name(self) -> str:
+        """Not to be taken for the sum."""
+        return "fluency per token"
+
+    @property
+    def cost(self) -> Cost:
+        """One model pass."""
+        return Cost.MODEL
+
+    def energy(self, batch: Batch) -> Tensor:
+        """(B,) nats a token."""
+        scores = _scores(self.model, self.prompt, batch)
+        return -scores.log_prob / scores.tokens
+
+    def check(self, batch: Batch) -> None:
+        """Each input has its prompt."""
+        _check_prompts(self.prompt, batch)
+
+
+def _scores(model: CausalLM, prompt: str | Sequence[str], batch: Batch) -> Scores:
+    if isinstance(prompt, str):
+        return model.score(batch, prompt)
+    log_prob = torch.empty(len(batch), dtype=torch.float64, device=batch.device)
+    tokens = torch.empty(len(batch), dtype=torch.int64, device=batch.device)
+    for number in batch.inputs.unique().tolist():
+        index = (batch.inputs == number).nonzero().squeeze(-1)
+        scores = model.score(batch.rows(index), prompt[number])
+        log_prob[index], tokens[index] = scores.log_prob, scores.tokens
+    return Scores(log_prob, tokens)
+
+
+def _check_prompts(prompt: str | Sequence[str], batch: Batch) -> None:
+    if not isinstance(prompt, str) and int(batch.inputs.max()) >= len(prompt):
+        raise ValueError(
+            f"{len(prompt)} prompts for {int(batch.inputs.max()) + 1} inputs: pass one prompt for all, or one for each"
+        )

@@ -1,0 +1,321 @@
+"""Keywords: words that a text must hold.
+
+The constraint of keyword-to-sentence generation (CGMH, Miao et al., 2019; CommonGen, Lin et al., 2020), judged on the
+surface text, so that it means the same under every tokenizer.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import regex
+import torch
+from torch import Tensor
+
+from objectives.inflect import inflections as inflections_of
+from textsearch.batch import Batch, Vocabulary
+from textsearch.objective import Cost, Objective
+
+# scripts written without spaces: each character is a word, and a longer word is a phrase of them
+_SINGLE = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+_LETTER = rf"[[\p{{L}}\p{{M}}\p{{N}}]--[{_SINGLE}]]"
+_WORD = regex.compile(rf"(?V1){_LETTER}+(?:(?:['\-]|(?<=\p{{N}})[.,](?=\p{{N}})){_LETTER}+)*|[{_SINGLE}]\p{{M}}*|\S")
+_PLAIN = str.maketrans({"\u2019": "'", "\u2010": "-", "\u2011": "-"})
+
+Template = tuple[frozenset[str], ...]
+"""A keyword as the text must show it: for each of its words the forms that will do."""
+
+
+def words(text: str) -> list[str]:
+    """The words of a text with case folded, each mark of punctuation a word of its own.
+
+    Apostrophes and hyphens inside a word belong to it, and so do points and commas inside a number. Of the scripts
+    written without spaces (Chinese, Japanese, Thai, Lao, Khmer, Burmese) each character is a word.
+
+    >>> words("Don't hot-dog 3.5 dogs, Rex!")
+    ["don't", 'hot-dog', '3.5', 'dogs', ',', 'rex', '!']
+    >>> words("iPhone手机")
+    ['iphone', '手', '机']
+    """
+    plain = unicodedata.normalize("NFC", text).translate(_PLAIN).casefold()
+    return [str(word) for word in _WORD.findall(plain)]
+
+
+@final
+@dataclass(frozen=True, init=False)
+class Keywords(Objective):
+    """Each keyword occurs as whole words: energy 0, or +inf where one is missing.
+
+    Case does not count. A keyword of several words ("hot dog") is a phrase: they must be adjacent, with nothing but
+    space between. Each word of the text serves one keyword at most, so a keyword named twice must occur twice.
+
+    With `freeze`, one occurrence of each keyword in the starting texts, the first that fits, is made uneditable, so
+    that no proposal is wasted on it. The chain then samples texts in which those very occurrences are marked: a text
+    that holds a keyword k times is there k times over, once for each occurrence that could be the marked one.
+
+    Args:
+        keywords: the keywords of all inputs, or one sequence of them for each input; row r of a batch is judged by
+            `keywords[batch.inputs[r]]`.
+        in_order: whether they must occur in the order given.
+        inflections: whether any English inflection will do ("ran" for "run"); needs the extra `tasks`.
+        freeze: whether to make one occurrence of each uneditable.
+
+    Attributes:
+        keywords: one tuple of keywords for each input, or a single one for all.
+        shared: whether all inputs have the same keywords.
+        in_order: as given.
+        inflections: as given.
+        freezes: whether occurrences are made uneditable.
+
+    Raises:
+        TypeError: keywords that are a string, or not made of strings.
+        ValueError: no keywords, an empty one, or `freeze` with `inflections`.
+        ImportError: `inflections` without lemminflect.
+
+    >>> from textsearch.testing import letters
+    >>> batch = letters("acdgost ").encode(["a cat sat", "dogs", "cats", "at"])
+    >>> Keywords(["cat"]).energy(batch).tolist()
+    [0.0, inf, inf, inf]
+    >>> Keywords([["a"], ["dog"], ["cat"], ["at"]], inflections=True).energy(batch).tolist()
+    [0.0, 0.0, 0.0, 0.0]
+    >>> Keywords(["cat sat", "a"], in_order=True).energy(batch).tolist()
+    [inf, inf, inf, inf]
+    """
+
+    keywords: tuple[tuple[str, ...], ...]
+    shared: bool
+    in_order: bool
+    inflections: bool
+    freezes: bool
+    _templates: tuple[tuple[Template, ...], ...] = field(repr=False, compare=False)
+
+    def __init__(
+        self,
+        keywords: Sequence[str] | Sequence[Sequence[str]],
+        *,
+        in_order: bool = False,
+        inflections: bool = False,
+        freeze: bool = False,
+    ) -> None:
+        if freeze and inflections:
+            raise ValueError(
+                "freeze=True keeps the very words of the start, so inflections=True could never be used; "
+                "turn one of them off"
+            )
+        shared, lists = _per_input(keywords)
+        for name, value in (
+            ("keywords", lists),
+            ("shared", shared),
+            ("in_order", in_order),
+            ("inflections", inflections),
+            ("freezes", freeze),
+            ("_templates", tuple(tuple(_template(keyword, inflections) for keyword in one) for one in lists)),
+        ):
+            object.__setattr__(self, name, value)
+
+    @property
+    def cost(self) -> Cost:
+        """A string test."""
+        return Cost.HARD
+
+    def forms(self, keyword: str) -> Template:
+        """What will do for each word of a keyword, case folded.
+
+        >>> [sorted(forms) for forms in Keywords(["idea"], inflections=True).forms("idea")]
+        [['idea', 'ideas']]
+        >>> Keywords(["wild cat"]).forms("wild cat")
+        (frozenset({'wild'}), frozenset({'cat'}))
+        """
+        return _template(keyword, self.inflections)
+
+    def energy(self, batch: Batch) -> Tensor:
+        """(B,) 0 where all keywords occur, +inf elsewhere."""
+        keys = [
+            (text, self._list_of(number)) for text, number in zip(batch.texts(), batch.inputs.tolist(), strict=True)
+        ]
+        energies = {
+            key: 0.0 if self._spans(words(key[0]), key[1]) is not None else math.inf for key in dict.fromkeys(keys)
+        }
+        return torch.tensor([energies[key] for key in keys], dtype=torch.float64, device=batch.device)
+
+    def check(self, batch: Batch) -> None:
+        """Refuse an input without keywords, and a keyword that the batch's tokenizer cannot write."""
+        inputs = set(batch.inputs.tolist())
+        most = max(inputs, default=-1) + 1
+        if not self.shared and most > len(self.keywords):
+            raise ValueError(
+                f"keywords has {len(self.keywords)} lists, but there are {most} inputs: "
+                "pass one list for each input, or a single list of strings for all of them"
+            )
+        for keyword in dict.fromkeys(itertools.chain(*(self.keywords[self._list_of(number)] for number in inputs))):
+            self._check_writable(keyword, batch.vocabulary)
+
+    def freeze(self, batch: Batch) -> Batch:
+        """With `freeze=True`, one occurrence of each keyword uneditable; a row that lacks one is left as it is."""
+        if not self.freezes:
+            return batch
+        keys = [
+            (tuple(row), self._list_of(number))
+            for row, number in zip(batch.token_lists(), batch.inputs.tolist(), strict=True)
+        ]
+        starts = batch.word_starts.tolist()
+        kept = {key: self._kept(key[0], key[1], row, batch.vocabulary) for key, row in zip(keys, starts, strict=True)}
+        where = [[column in kept[key] for column in range(batch.width)] for key in keys]
+        return batch.frozen(torch.tensor(where, dtype=torch.bool, device=batch.device).reshape(batch.tokens.shape))
+
+    def _list_of(self, number: int) -> int:
+        """Which list of keywords judges an input."""
+        return 0 if self.shared else number
+
+    def _spans(self, text: Sequence[str], number: int) -> list[tuple[int, int]] | None:
+        """First and past-the-last word of an occurrence of each keyword, or None if they are not all there."""
+        templates = self._templates[number]
+        starts = [_occurrences(text, template) for template in templates]
+        if not all(starts):
+            return None
+        sizes = [len(template) for template in templates]
+        chosen = _in_order(starts, sizes) if self.in_order else _disjoint(starts, sizes)
+        if chosen is None:
+            return None
+        return [(start, start + size) for start, size in zip(chosen, sizes, strict=True)]
+
+    def _kept(self, tokens: Sequence[int], number: int, starts: Sequence[bool], vocabulary: Vocabulary) -> set[int]:
+        """Columns of the tokens that make up one occurrence of each keyword."""
+        prefixes = [words(text) for text in vocabulary.decode(_prefixes(tokens, vocabulary))]
+        text = prefixes[-1]
+        columns: set[int] = set()
+        for first, stop in self._spans(text, number) or []:
+            # a prefix may end inside a word ("dog" of "dog's"): the end is where it first agrees with the whole text
+            begin = max(i for i, prefix in enumerate(prefixes) if len(prefix) <= first)
+            end = min(i for i, prefix in enumerate(prefixes) if prefix[:stop] == text[:stop])
+            # a proposal takes a word with all its pieces
+            while begin > 0 and not starts[begin]:
+                begin -= 1
+            while end < len(tokens) and not starts[end]:
+                end += 1
+            columns.update(range(begin, end))
+        return columns
+
+    def _check_writable(self, keyword: str, vocabulary: Vocabulary) -> None:
+        spellings = itertools.chain([keyword], map(" ".join, itertools.product(*self.forms(keyword))))
+        reasons: list[str] = []
+        for spelling in spellings:
+            try:
+                written = vocabulary.decode(vocabulary.encode([spelling]))[0]
+            except ValueError as error:
+                reasons.append(str(error))
+                continue
+            if words(written) == words(spelling):
+                return
+            reasons.append(f"it comes back as {written!r}")
+        raise ValueError(
+            f"keyword {keyword!r} cannot be written by the tokenizer of the texts ({reasons[0]}); "
+            "spell it otherwise, or use a model whose tokenizer knows it"
+        )
+
+
+def _per_input(keywords: Sequence[str] | Sequence[Sequence[str]]) -> tuple[bool, tuple[tuple[str, ...], ...]]:
+    """Whether the keywords are those of all inputs, and the lists of them."""
+    if isinstance(keywords, str):
+        raise TypeError(f"keywords={keywords!r} is one string; pass a list, Keywords([{keywords!r}])")
+    items: list[Any] = list(keywords)
+    if not items:
+        raise ValueError("keywords is empty: name at least one, or leave the term out")
+    strings = [isinstance(item, str) for item in items]
+    if any(strings) and not all(strings):
+        raise TypeError(
+            f"keywords={items!r} mixes strings and lists; pass strings alone (the same for all inputs), "
+            "or one list for each input"
+        )
+    lists = tuple(tuple(item) for item in ([items] if strings[0] else items))
+    for number, one in enumerate(lists):
+        whose = "keywords" if strings[0] else f"keywords[{number}]"
+        if not one:
+            raise ValueError(f"{whose} is empty: each input needs at least one keyword")
+        for keyword in one:
+            if not isinstance(keyword, str):
+                raise TypeError(f"{whose} holds {keyword!r}, which is no string; pass keywords as strings")
+            if not words(keyword):
+                raise ValueError(f"{whose} holds an empty keyword, {keyword!r}: leave it out")
+    return strings[0], lists
+
+
+def _template(keyword: str, inflected: bool) -> Template:
+    if not inflected:
+        return tuple(frozenset({word}) for word in words(keyword))
+    return tuple(frozenset(form.casefold() for form in inflections_of(word)) for word in words(keyword))
+
+
+def _occurrences(text: Sequence[str], template: Template) -> list[int]:
+    """Where in the text the words of a template follow one another."""
+    head, *tail = template
+    starts = [start for start, word in enumerate(text[: max(len(text) - len(tail), 0)]) if word in head]
+    return [start for start in starts if all(text[start + i] in forms for i, forms in enumerate(tail, 1))]
+
+
+def _in_order(starts: Sequence[Sequence[int]], sizes: Sequence[int]) -> list[int] | None:
+    """The earliest start for each keyword after the end of the one before it."""
+    chosen: list[int] = []
+    end = 0
+    for options, size in zip(starts, sizes, strict=True):
+        start = next((start for start in options if start >= end), None)
+        if start is None:
+            return None
+        chosen.append(start)
+        end = start + size
+    return chosen
+
+
+def _disjoint(starts: Sequence[Sequence[int]], sizes: Sequence[int]) -> list[int] | None:
+    """A start for each keyword such that no two share a word: a search over the phrases, a matching of the rest."""
+    phrases = [k for k, size in enumerate(sizes) if size > 1]
+    singles = [k for k, size in enumerate(sizes) if size == 1]
+    for places in _phrase_places([(starts[k], sizes[k]) for k in phrases], frozenset()):
+        taken = {place for k, start in zip(phrases, places, strict=True) for place in range(start, start + sizes[k])}
+        seats = _matching([[start for start in starts[k] if start not in taken] for k in singles])
+        if seats is not None:
+            chosen = dict(zip(phrases + singles, places + seats, strict=True))
+            return [chosen[k] for k in range(len(sizes))]
+    return None
+
+
+def _phrase_places(options: Sequence[tuple[Sequence[int], int]], taken: frozenset[int]) -> Iterator[list[int]]:
+    """All choices of one start for each phrase such that no two overlap, the earliest first."""
+    if not options:
+        yield []
+        return
+    starts, size = options[0]
+    for start in starts:
+        places = frozenset(range(start, start + size))
+        if places.isdisjoint(taken):
+            for rest in _phrase_places(options[1:], taken | places):
+                yield [start, *rest]
+
+
+def _matching(options: Sequence[Sequence[int]]) -> list[int] | None:
+    """A place of its own for each item among its options, by augmenting paths (Kuhn, 1955); None if there is none."""
+    owner: dict[int, int] = {}
+
+    def seat(item: int, tried: set[int]) -> bool:
+        for place in options[item]:
+            if place not in tried:
+                tried.add(place)
+                if place not in owner or seat(owner[place], tried):
+                    owner[place] = item
+                    return True
+        return False
+
+    if not all(seat(item, set()) for item in range(len(options))):
+        return None
+    places = {item: place for place, item in owner.items()}
+    return [places[item] for item in range(len(options))]
+
+
+def _prefixes(tokens: Sequence[int], vocabulary: Vocabulary) -> Batch:
+    """The first 0, 1, ..., n tokens as n + 1 rows."""
+    return Batch.of([tokens[:size] for size in range(len(tokens) + 1)], vocabulary)

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import math
+import pickle
+import re
+from typing import Any
+
+import pytest
+
+from objectives.pattern import Pattern
+from textsearch.objective import Cost
+from textsearch.testing import letters
+
+from .laws import ENGLISH, TEXTS, assert_rows_do_not_mix, energies
+
+INF = math.inf
+SLOW = r"(.*)(.*)(.*)(.*)(.*)[xy]\1"
+
+
+@pytest.mark.parametrize("objective", [Pattern("^the"), Pattern(r"dogs?\b", forbid=True)])
+def test_rows_do_not_mix(objective: Pattern) -> None:
+    assert_rows_do_not_mix(objective, ENGLISH.encode(TEXTS))
+
+
+@pytest.mark.parametrize("pattern", [r"^the", r"dog\b", r"\bcat\b", r"(\w+) (\w+)! \1 \2", r"", r"^$", r"(?i)THE"])
+def test_a_search_in_the_surface_text(pattern: str) -> None:
+    texts = ENGLISH.encode(TEXTS).texts()
+    wanted = [re.search(pattern, text) is not None for text in texts]
+    assert energies(Pattern(pattern)) == [0 if found else INF for found in wanted]
+    assert energies(Pattern(pattern, forbid=True)) == [INF if found else 0 for found in wanted]
+
+
+def test_unicode_properties() -> None:
+    batch = letters("今天a").encode(["今天", "今a天"])
+    assert Pattern(r"^\p{Han}+$").energy(batch).tolist() == [0, INF]
+
+
+def test_equal_texts_of_different_tokens_count_alike() -> None:
+    batch = ENGLISH.encode(["cat s", "cats", "cats"])
+    assert Pattern("cats").energy(batch).tolist() == [INF, 0, 0]
+
+
+def test_slow_pattern_times_out() -> None:
+    batch = letters("ab").encode(["ab", "ab" * 100])
+    assert Pattern(SLOW, timeout=5).energy(batch.rows([0])).tolist() == [INF]
+    with pytest.raises(TimeoutError, match=r"took longer than timeout=0\.02 s on the text 'abab.*simplify") as caught:
+        Pattern(SLOW, timeout=0.02).energy(batch)
+    assert repr(SLOW) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "problem"),
+    [("(a", r"missing \) at position 2"), ("*a", "nothing to repeat at position 0"), ("[a", "at position 2")],
+)
+def test_bad_expression(pattern: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=f"pattern={re.escape(repr(pattern))} is no regular expression: .*{problem}"):
+        Pattern(pattern)
+
+
+@pytest.mark.parametrize("timeout", [0, -1, INF, math.nan])
+def test_bad_timeout(timeout: float) -> None:
+    with pytest.raises(ValueError, match=f"timeout={timeout} must be a positive number of seconds"):
+        Pattern("a", timeout=timeout)
+
+
+def test_pattern_must_be_a_string() -> None:
+    other: Any = b"a"
+    with pytest.raises(TypeError, match="pattern=b'a' must be a string"):
+        Pattern(other)
+
+
+def test_value() -> None:
+    batch = ENGLISH.encode(TEXTS)
+    assert Pattern("a") == Pattern("a")
+    assert Pattern("a") != Pattern("a", forbid=True)
+    assert repr(Pattern("a")) == "Pattern(pattern='a', forbid=False, timeout=0.1)"
+    assert pickle.loads(pickle.dumps(Pattern("^the"))).energy(batch).tolist() == energies(Pattern("^the"))
+    assert (Pattern("a").name, Pattern("a").cost) == ("pattern", Cost.HARD)
+
+
+def test_nothing_is_checked_or_frozen() -> None:
+    batch = ENGLISH.encode(TEXTS)
+    Pattern("zebra").check(batch)
+    assert Pattern("dog").freeze(batch) is batch

@@ -1,0 +1,107 @@
+"""A masked and a causal model multiplied: conditionals that know both sides of a site, and how a text may begin.
+
+At a site with left context l and everything else r, the product q(v) proportional to c(v | l, r) * p(v | l)^weight is
+a function of the other tokens alone, so a proposal that draws from it gives log q both ways as exactly as any masked
+model does (products of experts: Hinton, 2002; as a proposal for text: Miao et al., 2019, who use the causal part only).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import final
+
+import torch
+from torch import Tensor
+
+from textsearch.batch import Batch
+from textsearch.models.causal import TransformersCausalLM
+from textsearch.models.masked import TransformersMaskedLM
+from textsearch.models.vocabulary import TokenizerVocabulary
+
+_REMEMBERED = 512  # left contexts
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class GuidedMaskedLM:
+    """A masked language model whose conditionals are multiplied by a causal model's, for the word's first piece there.
+
+    Attributes:
+        masked: sees both sides.
+        causal: sees the text before the site, after its prompt.
+        prompt: of the causal model, one for all inputs or one for each.
+        weight: power of the causal factor.
+    """
+
+    masked: TransformersMaskedLM
+    causal: TransformersCausalLM
+    prompt: str | Sequence[str] = ""
+    weight: float = 1.0
+    _known: OrderedDict[tuple[str, str], Tensor] = field(default_factory=OrderedDict, repr=False)
+
+    @property
+    def vocabulary(self) -> TokenizerVocabulary:
+        """That of the masked model."""
+        return self.masked.vocabulary
+
+    def log_probs(self, batch: Batch, rows: Tensor, positions: Tensor) -> Tensor:
+        """(K, V) float64 log-probabilities at `positions` (K,) of `rows` (K,)."""
+        own = self.masked.log_probs(batch, rows, positions).to(torch.float64)
+        contexts = self._left(batch.rows(rows), positions)
+        inputs = batch.inputs[rows].tolist()
+        prompts = [self.prompt if isinstance(self.prompt, str) else self.prompt[number] for number in inputs]
+        keys = list(zip(prompts, contexts, strict=True))
+        causal = self._causal(keys).to(own.device)
+        begins = torch.tensor([not context for context in contexts], device=own.device)
+        piece = torch.where(begins[:, None], self._first_pieces[1], self._first_pieces[0])
+        return (own + self.weight * causal.gather(1, piece)).log_softmax(-1)
+
+    def _left(self, batch: Batch, positions: Tensor) -> list[str]:
+        """The text before each position; what lies before a mask still open is left away."""
+        column = torch.arange(batch.width, device=batch.device)
+        open_mask = (batch.tokens == self.vocabulary.mask_id) & (column < positions[:, None])
+        start = torch.where(open_mask, column + 1, 0).amax(1) if batch.width else torch.zeros_like(positions)
+        cut = batch.splice(torch.zeros_like(start), start, torch.zeros_like(start), batch.width)
+        lengths = positions - start
+        present = column < lengths[:, None]
+        return Batch(cut.tokens * present, lengths, present, batch.inputs, batch.vocabulary).texts()
+
+    def _causal(self, keys: Sequence[tuple[str, str]]) -> Tensor:
+        """(K, V') log-probabilities of the causal model's next token."""
+        fresh = [key for key in dict.fromkeys(keys) if key not in self._known]
+        found = {}
+        for prompt in dict.fromkeys(prompt for prompt, _ in fresh):
+            texts = [text for own, text in fresh if own == prompt]
+            found.update(
+                zip([(prompt, text) for text in texts], self.causal.next_log_probs(texts, prompt), strict=True)
+            )
+        result = torch.stack([found[key] if key in found else self._known[key] for key in keys])
+        self._known.update(found)
+        while len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+        return result
+
+    @cached_property
+    def _first_pieces(self) -> Tensor:
+        """(2, V) int64: the causal model's first token of each token here, within a text and at its beginning."""
+        device = self.causal.model.device
+        tokens = torch.arange(self.vocabulary.size)[:, None]
+        ones = torch.ones(self.vocabulary.size, dtype=torch.int64)
+        single = Batch(tokens, ones, ones[:, None] > 0, torch.zeros_like(ones), self.vocabulary)
+        begin = single.texts()
+        # within a text the rendering after a plain word shows whether a space goes before
+        anchor = self.vocabulary.encode(["so"]).tokens[0, 0]
+        pairs = torch.cat([torch.full_like(tokens, int(anchor)), tokens], 1)
+        double = Batch(
+            pairs, 2 * ones, torch.ones_like(pairs, dtype=torch.bool), torch.zeros_like(ones), self.vocabulary
+        )
+        inner = [text[2:] for text in double.texts()]
+        tokenizer = self.causal.vocabulary.tokenizer
+        firsts = []
+        for texts in (inner, begin):
+            ids = tokenizer([text or " " for text in texts], add_special_tokens=False)["input_ids"]
+            firsts.append([row[0] if row else 0 for row in ids])
+        return torch.tensor(firsts, device=device)

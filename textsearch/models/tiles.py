@@ -1,0 +1,60 @@
+"""Cut a batch into tiles of rows of like length, so that memory stays bounded and a row's numbers stay its own.
+
+A row is padded to a width that depends on its own length only, so neither longer rows nor more padding elsewhere in
+the batch change the shapes that its sums run over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+GRAIN = 8
+"""Widths are multiples of this."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """Some rows, padded to one width.
+
+    Attributes:
+        rows: (R,) int64 indices into what was cut up.
+        tokens: (R, W) int64, `pad` beyond a row's length.
+        lengths: (R,) int64.
+    """
+
+    rows: Tensor
+    tokens: Tensor
+    lengths: Tensor
+
+    @property
+    def attention_mask(self) -> Tensor:
+        """(R, W) int64, 1 within a row's length."""
+        column = torch.arange(self.tokens.shape[1], device=self.tokens.device)
+        return (column < self.lengths[:, None]).to(torch.int64)
+
+
+def tiles(rows: Sequence[Sequence[int]], *, pad: int, most_tokens: int, device: torch.device) -> Iterator[Tile]:
+    """The rows in tiles of at most `most_tokens` tokens, padding included (at least one row)."""
+    widths = [-(-max(len(row), 1) // GRAIN) * GRAIN for row in rows]
+    order = sorted(range(len(rows)), key=lambda i: widths[i])
+    start = 0
+    while start < len(order):
+        width = widths[order[start]]
+        stop = start
+        while stop < len(order) and widths[order[stop]] == width and (stop - start + 1) * width <= most_tokens:
+            stop += 1
+        stop = max(stop, start + 1)
+        chosen = order[start:stop]
+        padded = [[*rows[i], *[pad] * (width - len(rows[i]))] for i in chosen]
+        yield Tile(
+            torch.tensor(chosen, device=device),
+            torch.tensor(padded, dtype=torch.int64, device=device),
+            torch.tensor([len(rows[i]) for i in chosen], device=device),
+        )
+        start = stop
