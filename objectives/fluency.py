@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
-import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
@@ -79,13 +78,7 @@ class FluencyPerToken(Objective):
 def _scores(model: CausalLM, prompt: str | Sequence[str], batch: Batch) -> Scores:
     if isinstance(prompt, str):
         return model.score(batch, prompt)
-    log_prob = torch.empty(len(batch), dtype=torch.float64, device=batch.device)
-    tokens = torch.empty(len(batch), dtype=torch.int64, device=batch.device)
-    for number in batch.inputs.unique().tolist():
-        index = (batch.inputs == number).nonzero().squeeze(-1)
-        scores = model.score(batch.rows(index), prompt[number])
-        log_prob[index], tokens[index] = scores.log_prob, scores.tokens
-    return Scores(log_prob, tokens)
+    return model.score(batch, [prompt[number] for number in batch.inputs.tolist()])
 
 
 def _check_prompts(prompt: str | Sequence[str], batch: Batch) -> None:

@@ -16,7 +16,7 @@ from textsearch.objective import Cost, Objective
 @final
 @dataclass(frozen=True)
 class PseudoLikelihood(Objective):
-    """-sum_i log c(x_i | all other tokens) in nats (Besag, 1975; Salazar et al., "Masked language model scoring", 2020).
+    """-sum_i log c(x_i | all other tokens) in nats (Besag, 1975; Salazar et al., 2020, for masked models).
 
     A product of conditionals, not a probability of the text: it adds up to no particular number over texts. One masked
     copy of a text for each of its tokens, so it costs as many rows as the text has tokens.

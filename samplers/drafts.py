@@ -7,15 +7,31 @@ rejection sampling, so a chain on -log p(text | prompt) plus the constraints sta
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import regex
 import torch
 
 from textsearch.batch import Batch, Vocabulary, concatenate
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.objective import Objective, evaluate
 from textsearch.rng import Rng
+
+
+def one_sentence(text: str) -> str:
+    """The first sentence of the first line, with a full stop if it has no end.
+
+    >>> one_sentence("A dog runs. It is fast.")
+    'A dog runs.'
+    >>> one_sentence("A dog runs")
+    'A dog runs.'
+    """
+    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    found = regex.match(r".*?[.!?。！？](?=\s|$|[\"”])", line)
+    if found:
+        return str(found[0])
+    return line.rstrip(",;: ") + "." if line else ""
 
 
 def drafts(
@@ -30,48 +46,46 @@ def drafts(
     rounds: int = 3,
     temperature: float = 1.0,
     top_p: float = 0.95,
-    most_tokens: int = 40,
-) -> tuple[Batch, list[int]]:
-    """`chains` starting texts for each prompt that could be answered, and the numbers of the prompts that could not.
+    most_tokens: int = 32,
+    finish: Callable[[str], str] = one_sentence,
+) -> Batch:
+    """At most `chains` starting texts for each prompt, different from one another, the lowest energies first.
 
     Args:
         model: writes the drafts.
         prompts: one for each input; row r of the answer belongs to input `inputs[r]`.
         objective: a draft of energy +inf is dropped.
         vocabulary: of the sampler that will go on from the drafts.
-        chains: rows for each input; drafts are used again where too few were allowed.
+        chains: rows wanted for each input; fewer come back where fewer were found, none at all perhaps.
         seed: the same seed gives the same drafts.
         pool: drafts written for each prompt in one round.
         rounds: at most; later rounds are for the inputs that still lack drafts.
         temperature: of the drafts' tokens.
-        top_p: of the drafts' tokens.
+        top_p: of the drafts' tokens (Holtzman et al., 2020).
         most_tokens: of a draft.
+        finish: makes a draft of what the model wrote; an empty answer drops it.
     """
-    found: list[Batch] = []
-    missing = []
+    found = []
     with torch.inference_mode():
         for number, prompt in enumerate(prompts):
-            kept: list[Batch] = []
+            texts: list[str] = []
+            kept = vocabulary.encode([])
             for attempt in range(rounds):
                 rng = Rng.start(seed, pool).fold(number).at(attempt)
-                texts = model.continuations(prompt, rng, temperature=temperature, top_p=top_p, most=most_tokens)
-                lines = [text.strip().splitlines()[0].strip() for text in texts if text.strip()]
-                encoded = [row for line in lines if (row := _encode(vocabulary, line)) is not None]
-                if not encoded:
+                written = model.continuations(prompt, rng, temperature=temperature, top_p=top_p, most=most_tokens)
+                texts += [text for text in map(finish, written) if text]
+                rows = [row for text in dict.fromkeys(texts) if (row := _encode(vocabulary, text)) is not None]
+                if not rows:
                     continue
-                batch = concatenate(encoded)
+                batch = concatenate(rows)
                 batch = replace(batch, inputs=torch.full_like(batch.inputs, number))
-                kept.append(batch.rows(evaluate(objective, batch).energy < math.inf))
-                if sum(len(part) for part in kept) >= chains:
+                energy = evaluate(objective, batch).energy
+                order = energy.argsort(stable=True)
+                kept = batch.rows(order[energy[order] < math.inf][:chains])
+                if len(kept) == chains:
                     break
-            allowed = concatenate(kept) if kept else None
-            if allowed is None or len(allowed) == 0:
-                missing.append(number)
-            else:
-                found.append(allowed.rows(torch.arange(chains) % len(allowed)))
-    if not found:
-        return vocabulary.encode([]), missing
-    return concatenate(found), missing
+            found.append(kept)
+    return concatenate(found)
 
 
 def _encode(vocabulary: Vocabulary, text: str) -> Batch | None:

@@ -62,6 +62,7 @@ class MetropolisHastings:
 
     def init(self, objective: Objective, batch: Batch) -> ChainState:
         """The batch with its energies."""
+        self.proposal.check(batch)
         return ChainState(batch, evaluate(objective, batch))
 
     def step(

@@ -134,7 +134,9 @@ class Batch:
 
     def rows(self, index: Tensor | Sequence[int]) -> Batch:
         """The rows that `index` (int or bool) picks, in its order."""
-        index = index if isinstance(index, Tensor) else torch.tensor(index, dtype=torch.int64, device=self.device)
+        index = torch.as_tensor(index, device=self.device)
+        if index.dtype != torch.bool:
+            index = index.to(torch.int64)  # an empty list would be a tensor of floats
         return replace(
             self,
             tokens=self.tokens[index],

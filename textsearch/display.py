@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
@@ -35,7 +36,7 @@ def live(console: Console | None = None) -> Iterator[Callback]:
                 speed=progress.step / max(progress.seconds, 1e-9),
                 accepted=progress.acceptance,
                 energy=progress.best_energy,
-                text=progress.best_text.replace("[", r"\["),
+                text=escape(progress.best_text),
             )
 
         yield show

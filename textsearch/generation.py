@@ -61,10 +61,14 @@ def generate(
     ['aa', 'aa', 'aaa', 'aaa']
     """
     for name, value, least in (("steps", steps, 0), ("chains", chains, 1), ("keep_every", keep_every, 1)):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
+        if (value is not None or name != "keep_every") and (
+            isinstance(value, bool) or not isinstance(value, int) or value < least
+        ):
             raise ValueError(f"{name}={value!r} must be a whole number of at least {least}")
     if not temperature > 0:
         raise ValueError(f"temperature={temperature} must be above 0; for a pure search anneal to a small value")
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise ValueError(f"seed={seed!r} must be a whole number")
     from textsearch.loop import run
 
     def start(callbacks: Sequence[Callback]) -> Generations:

@@ -16,7 +16,7 @@ from textsearch.batch import Batch
 from textsearch.objective import Evaluation, Objective, term_names
 from textsearch.result import Acceptance, Generations
 from textsearch.rng import Rng
-from textsearch.sampler import Sampler
+from textsearch.sampler import Info, Sampler, State
 
 
 @final
@@ -57,6 +57,32 @@ class Progress:
         return self.best.rows(self.best_energies.argmin()[None]).texts()[0]
 
 
+@final
+@dataclass(frozen=True, eq=False)
+class Done:
+    """What is kept of the steps taken so far."""
+
+    steps: int
+    state: State
+    best: Batch
+    best_evaluation: Evaluation
+    proposed: Tensor
+    accepted: Tensor
+
+    def then(self, state: State, info: Info) -> Done:
+        """One step more."""
+        better = state.evaluation.energy < self.best_evaluation.energy
+        kinds = len(self.proposed)
+        return Done(
+            self.steps + 1,
+            state,
+            self.best.where(better, state.batch),
+            self.best_evaluation.where(better, state.evaluation),
+            self.proposed + torch.bincount(info.kind, minlength=kinds),
+            self.accepted + torch.bincount(info.kind[info.accepted], minlength=kinds),
+        )
+
+
 Callback = Callable[[Progress], bool | None]
 
 
@@ -67,7 +93,10 @@ def starting_batch(sampler: Sampler[Any], inputs: Batch | Sequence[str]) -> Batc
     elif isinstance(inputs, str):
         raise TypeError(f"inputs={inputs!r} is one string; pass a list of texts, [{inputs!r}]")
     else:
-        batch = sampler.vocabulary.encode(list(inputs))
+        texts = list(inputs)
+        if strange := [text for text in texts if not isinstance(text, str)]:
+            raise TypeError(f"inputs holds {strange[0]!r}, which is no text")
+        batch = sampler.vocabulary.encode(texts)
     if len(batch) == 0:
         raise ValueError("inputs is empty: pass at least one text to start from")
     if batch.vocabulary is not sampler.vocabulary:
@@ -105,9 +134,12 @@ def run(
     callbacks: Sequence[Callback],
 ) -> Generations:
     """See `textsearch.generate`, which checks the arguments."""
+    if not isinstance(objective, Objective):
+        raise TypeError(f"objective={objective!r} is no Objective; wrap a function of texts in FunctionObjective")
     batch = starting_batch(sampler, inputs)
     objective.check(batch)
-    sources = batch.texts()
+    texts, numbers = batch.texts(), batch.inputs.tolist()
+    sources = [texts[numbers.index(number)] if number in numbers else "" for number in range(max(numbers) + 1)]
     batch = objective.freeze(batch.repeat(chains))
     rng = Rng.start(seed, len(batch), batch.device)
     with torch.inference_mode():
@@ -115,8 +147,9 @@ def run(
         check_start(objective, state.batch, state.evaluation)
         best, best_evaluation = state.batch, state.evaluation
         kinds = sampler.kinds
-        proposed = torch.zeros(len(kinds), dtype=torch.int64, device=batch.device)
-        accepted = torch.zeros_like(proposed)
+        nothing = torch.zeros(len(kinds), dtype=torch.int64, device=batch.device)
+        # what is kept of the steps so far changes in one assignment: an interrupt finds whole steps only
+        done = Done(0, state, best, best_evaluation, nothing, nothing)
         trace: list[Tensor] = []
         samples: list[list[str]] = []
         sample_steps: list[int] = []
@@ -124,29 +157,23 @@ def run(
         began = time.perf_counter()
         try:
             for step in range(steps):
-                after, info = sampler.step(objective, state, rng.at(step), temperature)
-                # all of a step or none of it: an interrupt between these lines loses nothing that was counted
-                state = after
-                better = state.evaluation.energy < best_evaluation.energy
-                best = best.where(better, state.batch)
-                best_evaluation = best_evaluation.where(better, state.evaluation)
-                proposed += torch.bincount(info.kind, minlength=len(kinds))
-                accepted += torch.bincount(info.kind[info.accepted], minlength=len(kinds))
-                trace.append(state.evaluation.energy)
+                after, info = sampler.step(objective, done.state, rng.at(step), temperature)
+                trace.append(after.evaluation.energy)
                 if keep_every is not None and (step + 1) % keep_every == 0:
-                    samples.append(state.batch.texts())
+                    samples.append(after.batch.texts())
                     sample_steps.append(step + 1)
+                done = done.then(after, info)
                 if callbacks:
                     progress = Progress(
-                        step=step + 1,
+                        step=done.steps,
                         steps=steps,
-                        energies=state.evaluation.energy,
-                        best_energies=best_evaluation.energy,
+                        energies=done.state.evaluation.energy,
+                        best_energies=done.best_evaluation.energy,
                         accepted=info.accepted,
-                        acceptance=float(accepted.sum() / proposed.sum()),
+                        acceptance=float(done.accepted.sum() / done.proposed.sum()),
                         seconds=time.perf_counter() - began,
-                        batch=state.batch,
-                        best=best,
+                        batch=done.state.batch,
+                        best=done.best,
                     )
                     answers = [callback(progress) for callback in callbacks]
                     if any(answers):
@@ -155,6 +182,11 @@ def run(
         except KeyboardInterrupt:
             interrupted = True
         seconds = time.perf_counter() - began
+        state, best, best_evaluation = done.state, done.best, done.best_evaluation
+        proposed, accepted = done.proposed, done.accepted
+        trace = trace[: done.steps]
+        sample_steps = [step for step in sample_steps if step <= done.steps]
+        samples = samples[: len(sample_steps)]
         names = term_names(objective)
         return Generations(
             texts=state.batch.texts(),

@@ -156,7 +156,9 @@ class FunctionObjective(Objective):
     def energy(self, batch: Batch) -> Tensor:
         """(B,) what the function says of the surface texts."""
         texts = batch.texts()
-        energy = torch.as_tensor(list(self.function(texts)), dtype=torch.float64, device=batch.device)
+        values = self.function(texts)
+        values = list(values) if isinstance(values, Iterable) else values
+        energy = torch.as_tensor(values, dtype=torch.float64, device=batch.device)
         if energy.shape != (len(texts),):
             raise ValueError(
                 f"objective {self.label!r} gave values of shape {tuple(energy.shape)} for {len(texts)} texts; "
@@ -190,9 +192,14 @@ class Evaluation:
 def term_names(objective: Objective) -> tuple[str, ...]:
     """The names of the terms, numbered where two are alike."""
     names = [term.name for _, term in objective.parts]
-    return tuple(
-        name if names.count(name) == 1 else f"{name} {names[: i + 1].count(name)}" for i, name in enumerate(names)
-    )
+    unique: list[str] = []
+    for name in names:
+        number, numbered = 1, name if names.count(name) == 1 else f"{name} 1"
+        while numbered in unique or (numbered != name and numbered in names):
+            number += 1
+            numbered = f"{name} {number}"
+        unique.append(numbered)
+    return tuple(unique)
 
 
 def evaluate(objective: Objective, batch: Batch, wanted: Tensor | None = None) -> Evaluation:
@@ -214,6 +221,11 @@ def evaluate(objective: Objective, batch: Batch, wanted: Tensor | None = None) -
         whole = len(alive) == len(batch)
         part = batch if whole else batch.rows(alive)
         value = weight * term.energy(part).to(torch.float64)
+        if value.shape != (len(part),):
+            raise ValueError(
+                f"objective {term.name!r} gave values of shape {tuple(value.shape)} for {len(part)} texts; "
+                "return one number for each text"
+            )
         if bool(value.isnan().any()):
             bad = int(value.isnan().nonzero()[0])
             raise ValueError(

@@ -44,5 +44,8 @@ class Proposal(Protocol):
     def kinds(self) -> tuple[str, ...]:
         """The names of its moves, for statistics."""
 
+    def check(self, batch: Batch) -> None:
+        """Raise a `ValueError` for a starting text that no move could ever leave, such as one over a length limit."""
+
     def propose(self, batch: Batch, rng: Rng) -> Move:
         """One move a row, from the row's own stream of `rng`."""

@@ -49,7 +49,7 @@ class Generations:
         terms: names of the energy's terms -> (B,) weighted values of the final texts.
         best_terms: the same for the best texts.
         inputs: (B,) index of the input of each row.
-        sources: the inputs, as text.
+        sources: the inputs, as text: the first row that belongs to each.
         acceptance: kind of move -> how often proposed and taken.
         trace: (T, B) energies, one row a step.
         samples: the texts kept on the way, `samples[s][row]`, if `keep_every` asked for them.
@@ -131,6 +131,7 @@ class Generations:
     def table(self, rows: int = 20) -> Table:
         """The ranked best texts and the acceptance rates, as a rich table."""
         from rich.table import Table
+        from rich.text import Text
 
         taken = ", ".join(f"{kind} {count.rate:.2f}" for kind, count in self.acceptance.items() if count.proposed)
         caption = f"{len(self)} chains, {self.steps} steps in {self.seconds:.1f} s, {self.guarantee}; accepted: {taken}"
@@ -142,7 +143,7 @@ class Generations:
             table.add_column("input")
         table.add_column("energy", justify="right")
         for name in self.best_terms:
-            table.add_column(name, justify="right")
+            table.add_column(Text(name), justify="right")
         table.add_column("text", ratio=1)
         for number, row in enumerate(self.ranked()):
             if number == rows:
@@ -150,7 +151,7 @@ class Generations:
             values = [f"{self.best_energies[row]:.2f}"]
             values += [f"{term[row]:.2f}" for term in self.best_terms.values()]
             source = [self.sources[int(self.inputs[row])]] if many else []
-            table.add_row(*source, *values, self.best_texts[row])
+            table.add_row(*map(Text, (*source, *values, self.best_texts[row])))
         return table
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Table]:
@@ -160,7 +161,7 @@ class Generations:
         """The table as plain text."""
         from rich.console import Console
 
-        console = Console(width=120, no_color=True)
+        console = Console(width=120, color_system=None, force_terminal=False)
         with console.capture() as capture:
             console.print(self.table())
         return capture.get()

@@ -175,7 +175,7 @@ def main() -> None:
                 loss, _ = loss_and_hits(model, inputs, targets, chosen)
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate(seen, args.tokens, args.peak)
-                loss.backward()
+                torch.autograd.backward(loss)
                 torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
                 optimizer.step()
                 optimizer.zero_grad()

@@ -51,6 +51,11 @@ class Mixture:
         """Those of all parts, in order."""
         return tuple(kind for part in self.parts for kind in part.kinds)
 
+    def check(self, batch: Batch) -> None:
+        """Refuse what any part refuses."""
+        for part in self.parts:
+            part.check(batch)
+
     def propose(self, batch: Batch, rng: Rng) -> Move:
         """One move a row, each from the part that the row's own stream chose."""
         log_weights = torch.tensor(self.weights, dtype=torch.float64, device=batch.device).log()

@@ -58,6 +58,12 @@ class SpanEdit:
         for name, weights in (("table", list(self.table.values())), ("pieces", list(self.pieces))):
             if not math.isclose(sum(weights), 1.0, abs_tol=1e-9) or min(weights) < 0:
                 raise ValueError(f"{name}={weights} must be probabilities that add up to 1, not {sum(weights):g}")
+        allowed, continues = self.vocabulary.allowed, self.vocabulary.continues
+        if any(self.pieces[1:]) and not bool((allowed & continues).any()):
+            raise ValueError(
+                f"pieces={self.pieces} asks for words of several pieces, but no token of this vocabulary goes on "
+                "a word; leave pieces at (1.0,)"
+            )
         if self.max_length < 1:
             raise ValueError(f"max_length={self.max_length} must be at least 1 token")
 
@@ -70,6 +76,15 @@ class SpanEdit:
     def kinds(self) -> tuple[str, ...]:
         """A name for each entry of the table."""
         return tuple(_name(old, new) for old, new in self.table)
+
+    def check(self, batch: Batch) -> None:
+        """Refuse texts over `max_length`."""
+        if len(batch) and int(batch.lengths.max()) > self.max_length:
+            row = int(batch.lengths.argmax())
+            raise ValueError(
+                f"a text of {int(batch.lengths[row])} tokens is over max_length={self.max_length}: "
+                f"{batch.rows([row]).texts()[0][:60]!r}; shorten it or raise max_length"
+            )
 
     def propose(self, batch: Batch, rng: Rng) -> Move:
         """One span edit a row."""
@@ -92,16 +107,18 @@ class SpanEdit:
         log_counts = torch.where(used, log_pieces[(counts - 1).clamp(min=0)], 0.0).sum(1)
 
         grown = batch.lengths - (stop - start) + counts.sum(1)
-        possible = (ways > 0) & (grown <= self.max_length)
+        possible = (ways > 0) & (grown <= self.max_length) & (batch.lengths <= self.max_length)
         # an impossible move becomes an empty edit at the front: nothing is written, and it counts as a null move
         start, stop = start.where(possible, 0), stop.where(possible, 0)
         counts = counts.masked_fill(~possible[:, None], 0)
 
         old_log_counts = self._log_old_counts(batch, start, stop, log_pieces)
         new, log_new, log_old = self._fill(batch, start, stop, counts, rng, old_log_counts > -math.inf)
-        back = _span_counts(new)[torch.arange(rows, device=device), new_words]
-        log_forward = log_table[kind] - ways.clamp(min=1).log() + log_counts + log_new
-        log_backward = log_table[reverse[kind]] - back.log() + old_log_counts + log_old
+        back = _span_counts(new)[torch.arange(rows, device=device), new_words.clamp(max=new.width)]
+        log_forward = log_table[kind] - ways.clamp(min=1).to(torch.float64).log() + log_counts + log_new
+        log_backward = log_table[reverse[kind]] - back.to(torch.float64).log() + old_log_counts + log_old
+        glued = new.word_starts.sum(1) != batch.word_starts.sum(1) - old_words + new_words
+        log_backward = log_backward.masked_fill(glued, -math.inf)
         return Move(
             batch.where(possible, new),
             log_forward.where(possible, 0.0),

@@ -30,8 +30,12 @@ class Swap:
         """One kind."""
         return ("swap",)
 
+    def check(self, batch: Batch) -> None:
+        """Any text will do."""
+
     def propose(self, batch: Batch, rng: Rng) -> Move:
         """One exchange a row; rows with fewer than two editable words stay."""
+        batch = batch.widen(1)
         first, editable = word_table(batch)
         count = editable.sum(1)
         u, v = rng.uniform(0, 2).unbind(1)
@@ -53,6 +57,8 @@ class Swap:
         source = torch.where(column >= tail, column - tail + a, source)
         source = torch.where((column >= d) | ~possible[:, None], column, source)
         swapped = replace(batch, tokens=batch.tokens.gather(1, source), editable=batch.editable.gather(1, source))
+        # a text may start with a piece that goes on a word: behind another word it would become part of it
+        possible = possible & (swapped.word_starts.sum(1) == batch.word_starts.sum(1))
         log_forward = torch.zeros(len(batch), dtype=torch.float64, device=batch.device)
         kind = torch.zeros(len(batch), dtype=torch.int64, device=batch.device)
         return Move(swapped, log_forward, log_forward.masked_fill(~possible, -math.inf), kind)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, final
 
@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
-from textsearch.models.projection import project_only
+from textsearch.models.projection import project
 from textsearch.models.protocols import Scores
-from textsearch.models.tiles import Tile, tiles
+from textsearch.models.tiles import Tile, padded_width, tiles
 from textsearch.models.usage import Usage
 from textsearch.models.vocabulary import TokenizerVocabulary
 from textsearch.rng import Rng, categorical
@@ -24,15 +24,18 @@ _TEXTS, _PROMPTS = 200_000, 64  # remembered
 @final
 @dataclass(frozen=True, eq=False)
 class Prefix:
-    """What every text of a call begins after.
+    """What a text begins after.
 
     Attributes:
-        states: per layer, the (1, heads, P, size) keys and values of all its tokens but the last.
-        length: P.
+        states: per layer, the (1, heads, P, size) keys and values of all its tokens but the last, with zeros before
+            them up to a width P that prompts of like length share.
+        width: P.
+        length: how many of the P are tokens.
         last: its last token, which the text's first token is predicted from.
     """
 
     states: tuple[tuple[Tensor, Tensor], ...]
+    width: int
     length: int
     last: int
 
@@ -63,15 +66,19 @@ class TransformersCausalLM:
     _known: OrderedDict[tuple[str, tuple[int, ...]], float] = field(default_factory=OrderedDict, repr=False)
     _prefixes: OrderedDict[str, Prefix] = field(default_factory=OrderedDict, repr=False)
 
-    def score(self, batch: Batch, prompt: str = "") -> Scores:
-        """log p of each row's text; its token ids are taken as they are if the tokenizer is this model's own."""
+    def score(self, batch: Batch, prompt: str | Sequence[str] = "") -> Scores:
+        """log p of each row's text given its prompt: one for all rows, or one for each.
+
+        Token ids are taken as they are if the batch's tokenizer is this model's own, else the text is encoded anew.
+        """
         if batch.vocabulary is self.vocabulary:
             rows = batch.token_lists()
         else:
             rows = self.vocabulary.encode(batch.texts()).token_lists()
-        keys = [(prompt, tuple(row)) for row in rows]
+        prompts = [prompt] * len(rows) if isinstance(prompt, str) else prompt
+        keys = [(own, tuple(row)) for own, row in zip(prompts, rows, strict=True)]
         fresh = [key for key in dict.fromkeys(keys) if key not in self._known]
-        found = dict(zip(fresh, self._log_probs([row for _, row in fresh], prompt), strict=True))
+        found = dict(zip(fresh, self._log_probs(fresh), strict=True))
         values = [found[key] if key in found else self._known[key] for key in keys]
         self._known.update(found)
         while len(self._known) > _TEXTS:
@@ -81,14 +88,15 @@ class TransformersCausalLM:
             torch.tensor([len(row) + 1 for row in rows], device=batch.device),
         )
 
-    def next_log_probs(self, texts: Sequence[str], prompt: str = "") -> Tensor:
-        """(B, V) float32 log-probabilities of the token that follows each text."""
-        prefix = self._prefix(prompt)
-        framed = [[prefix.last, *row] for row in self.vocabulary.encode(texts).token_lists()]
-        out = torch.empty(len(framed), self.vocabulary.size, device=self.model.device)
-        for tile in self._tiles(framed):
+    def next_log_probs(self, texts: Sequence[str], prompt: str | Sequence[str] = "") -> Tensor:
+        """(B, V) float32 log-probabilities of the token that follows each text after its prompt."""
+        prompts = [prompt] * len(texts) if isinstance(prompt, str) else prompt
+        prefixes = [self._prefix(own) for own in prompts]
+        rows = self.vocabulary.encode(texts).token_lists()
+        out = torch.empty(len(rows), self.vocabulary.size, device=self.model.device)
+        for tile, own in self._tiles(rows, prefixes):
             row = torch.arange(len(tile.rows), device=self.model.device)
-            logits = self._logits(tile, prefix, row, tile.lengths - 1)
+            logits = self._logits(tile, own, row, tile.lengths - 1)
             out[tile.rows] = logits[:, : self.vocabulary.size].log_softmax(-1)
         return out
 
@@ -106,12 +114,20 @@ class TransformersCausalLM:
         """
         prefix = self._prefix(prompt)
         count, device = len(rng.chain), self.model.device
-        cache = self._cache(prefix, count)
+        inputs = self._after([prefix] * count, 1)
+        cache, mask, position = inputs["past_key_values"], inputs["attention_mask"], inputs["position_ids"]
         token = torch.full((count, 1), prefix.last, device=device)
         written: list[Tensor] = []
         ended = torch.zeros(count, dtype=torch.bool, device=device)
         for place in range(most):
-            logits = self.model(input_ids=token, past_key_values=cache, use_cache=True).logits[:, -1]
+            mask = torch.nn.functional.pad(mask, (0, 1), value=1)
+            logits = self.model(
+                input_ids=token,
+                past_key_values=cache,
+                attention_mask=mask,
+                position_ids=position + place,
+                use_cache=True,
+            ).logits[:, -1]
             self.usage.count(token.shape)
             log_probs = _nucleus((logits[:, : self.vocabulary.size].double() / temperature).log_softmax(-1), top_p)
             token = categorical(log_probs, rng.uniform(place).to(device))[:, None]
@@ -140,63 +156,91 @@ class TransformersCausalLM:
         messages = [{"role": role, "content": text} for role, text in [*turns, ("user", request)]]
         return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
 
-    def _log_probs(self, rows: Sequence[tuple[int, ...]], prompt: str) -> list[float]:
-        """log p(row, end | prompt) of each."""
-        if not rows:
-            return []
-        prefix = self._prefix(prompt)
+    def _log_probs(self, keys: Sequence[tuple[str, tuple[int, ...]]]) -> list[float]:
+        """log p(row, end | prompt) for each (prompt, row)."""
         device = self.model.device
-        out = torch.zeros(len(rows), dtype=torch.float64, device=device)
-        for tile in self._tiles([[prefix.last, *row] for row in rows]):
+        prefixes = [self._prefix(prompt) for prompt, _ in keys]
+        out = torch.zeros(len(keys), dtype=torch.float64, device=device)
+        for tile, own in self._tiles([row for _, row in keys], prefixes):
             row, column = tile.attention_mask.nonzero(as_tuple=True)
             # what comes after each token: the next one, and the end after the last
             ended = torch.nn.functional.pad(tile.tokens, (0, 1), value=self.eos)
             ended = ended.scatter(1, tile.lengths[:, None], self.eos)
             target = ended[row, column + 1]
-            logits = self._logits(tile, prefix, row, column)
+            logits = self._logits(tile, own, row, column)
             each = logits.gather(1, target[:, None])[:, 0] - logits.logsumexp(-1)
             grid = torch.zeros(tile.tokens.shape, dtype=torch.float64, device=device)
             grid[row, column] = each.double()
             out[tile.rows] = grid.sum(1)
         return [float(value) for value in out.tolist()]
 
-    def _tiles(self, framed: Sequence[Sequence[int]]) -> list[Tile]:
-        return list(tiles(framed, pad=self.eos, most_tokens=self.most_tokens, device=self.model.device))
+    def _tiles(
+        self, rows: Sequence[Sequence[int]], prefixes: Sequence[Prefix]
+    ) -> Iterator[tuple[Tile, Sequence[Prefix]]]:
+        """The rows in tiles, each row led by its prefix's last token; prefixes of one width share tiles."""
+        framed = [[prefix.last, *row] for prefix, row in zip(prefixes, rows, strict=True)]
+        groups = [prefix.width for prefix in prefixes]
+        for tile in tiles(framed, pad=self.eos, most_tokens=self.most_tokens, device=self.model.device, groups=groups):
+            yield tile, [prefixes[i] for i in tile.rows.tolist()]
 
-    def _logits(self, tile: Tile, prefix: Prefix, rows: Tensor, columns: Tensor) -> Tensor:
-        """(K, V) float32 at (`rows`, `columns`) of the tile, read after the prefix."""
-        mask = torch.nn.functional.pad(tile.attention_mask, (prefix.length, 0), value=1)
-        cache = self._cache(prefix, len(tile.rows)) if prefix.length else None
-        with project_only(self.model, rows, columns):
-            answer = self.model(
-                input_ids=tile.tokens, attention_mask=mask, past_key_values=cache, use_cache=cache is not None
-            )
+    def _logits(self, tile: Tile, prefixes: Sequence[Prefix], rows: Tensor, columns: Tensor) -> Tensor:
+        """(K, V) float32 at (`rows`, `columns`) of the tile, read after each row's prefix."""
+        mask = tile.attention_mask
+        inputs: dict[str, Any] = {"use_cache": False}
+        if prefixes[0].width:
+            inputs = self._after(prefixes, tile.tokens.shape[1])
+            mask = torch.cat([inputs.pop("attention_mask"), mask], 1)
         self.usage.count(tile.tokens.shape)
-        logits: Tensor = answer.logits.float()
-        return logits
+        return project(self.model, rows, columns, input_ids=tile.tokens, attention_mask=mask, **inputs)
 
-    def _cache(self, prefix: Prefix, rows: int) -> Any:
+    def _after(self, prefixes: Sequence[Prefix], width: int) -> dict[str, Any]:
+        """Inputs of a pass over `width` more tokens after the prefixes; the mask is for the prefixes alone."""
         from transformers import DynamicCache
 
-        if not prefix.length:
-            return DynamicCache(config=self.model.config)
-        # views of one copy: the model appends to its own, and leaves the prefix as it is
-        shared = [(k.expand(rows, -1, -1, -1), v.expand(rows, -1, -1, -1)) for k, v in prefix.states]
-        return DynamicCache(shared, config=self.model.config)
+        device = self.model.device
+        lengths = torch.tensor([prefix.length for prefix in prefixes], device=device)[:, None]
+        wide = prefixes[0].width
+        if all(prefix is prefixes[0] for prefix in prefixes):
+            # views of one copy: the model appends to its own, and leaves the prefix as it is
+            states = [
+                (k.expand(len(prefixes), -1, -1, -1), v.expand(len(prefixes), -1, -1, -1))
+                for k, v in prefixes[0].states
+            ]
+        else:
+            layers = zip(*(prefix.states for prefix in prefixes), strict=True)
+            states = [(torch.cat([k for k, _ in layer]), torch.cat([v for _, v in layer])) for layer in layers]
+        return {
+            "past_key_values": DynamicCache(states, config=self.model.config)
+            if wide
+            else DynamicCache(config=self.model.config),
+            "use_cache": True,
+            "position_ids": lengths + torch.arange(width, device=device),
+            "attention_mask": (torch.arange(wide, device=device) >= wide - lengths).to(torch.int64),
+        }
 
     def _prefix(self, prompt: str) -> Prefix:
         if prompt not in self._prefixes:
             tokens = self.vocabulary.encode([prompt]).token_lists()[0] if prompt else [self.bos]
             states: tuple[tuple[Tensor, Tensor], ...] = ()
-            if len(tokens) > 1:
+            width, length = 0, len(tokens) - 1
+            if length:
                 tile = torch.tensor([tokens[:-1]], device=self.model.device)
                 cache = self.model.base_model(input_ids=tile, use_cache=True).past_key_values
-                states = tuple((layer.keys, layer.values) for layer in cache.layers)
+                width = padded_width(length)
+                states = tuple(
+                    (_pad_front(layer.keys, width - length), _pad_front(layer.values, width - length))
+                    for layer in cache.layers
+                )
                 self.usage.count(tile.shape)
-            self._prefixes[prompt] = Prefix(states, len(tokens) - 1, tokens[-1])
+            self._prefixes[prompt] = Prefix(states, width, length, tokens[-1])
             while len(self._prefixes) > _PROMPTS:
                 self._prefixes.popitem(last=False)
         return self._prefixes[prompt]
+
+
+def _pad_front(states: Tensor, count: int) -> Tensor:
+    """(1, heads, P, size) with `count` zero positions put before the P."""
+    return torch.nn.functional.pad(states, (0, 0, count, 0))
 
 
 def _nucleus(log_probs: Tensor, top_p: float) -> Tensor:

@@ -72,12 +72,10 @@ class GuidedMaskedLM:
     def _causal(self, keys: Sequence[tuple[str, str]]) -> Tensor:
         """(K, V') log-probabilities of the causal model's next token."""
         fresh = [key for key in dict.fromkeys(keys) if key not in self._known]
-        found = {}
-        for prompt in dict.fromkeys(prompt for prompt, _ in fresh):
-            texts = [text for own, text in fresh if own == prompt]
-            found.update(
-                zip([(prompt, text) for text in texts], self.causal.next_log_probs(texts, prompt), strict=True)
-            )
+        found: dict[tuple[str, str], Tensor] = {}
+        if fresh:
+            answers = self.causal.next_log_probs([text for _, text in fresh], [prompt for prompt, _ in fresh])
+            found = dict(zip(fresh, answers, strict=True))
         result = torch.stack([found[key] if key in found else self._known[key] for key in keys])
         self._known.update(found)
         while len(self._known) > _REMEMBERED:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
-from textsearch.models.projection import project_only
+from textsearch.models.projection import project
 from textsearch.models.tiles import tiles
 from textsearch.models.usage import Usage
 from textsearch.models.vocabulary import TokenizerVocabulary
@@ -34,8 +34,8 @@ class TransformersMaskedLM:
     usage: Usage = field(default_factory=Usage)
 
     def log_probs(self, batch: Batch, rows: Tensor, positions: Tensor) -> Tensor:
-        """(K, V) float32 log-probabilities at `positions` (K,) of `rows` (K,); the projection runs for those K alone."""
-        asked, place = rows.unique(return_inverse=True)
+        """(K, V) float32 log-probabilities at `positions` (K,) of `rows` (K,); only those K are projected."""
+        asked, place = torch.unique(rows, return_inverse=True)
         lists = batch.rows(asked).token_lists()
         before, after = self._frame
         framed = [[*before, *row, *after] for row in lists]
@@ -47,9 +47,14 @@ class TransformersMaskedLM:
             local = torch.full((len(framed),), -1, device=device)
             local[tile.rows] = torch.arange(len(tile.rows), device=device)
             wanted = (local[place] >= 0).nonzero().squeeze(-1)
-            with project_only(self.model, local[place[wanted]], columns[wanted]):
-                logits = self.model(input_ids=tile.tokens, attention_mask=tile.attention_mask).logits
-            out[wanted] = logits[:, : self.vocabulary.size].float().log_softmax(-1)
+            logits = project(
+                self.model,
+                local[place[wanted]],
+                columns[wanted],
+                input_ids=tile.tokens,
+                attention_mask=tile.attention_mask,
+            )
+            out[wanted] = logits[:, : self.vocabulary.size].log_softmax(-1)
             self.usage.count(tile.tokens.shape)
         return out.to(batch.device)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, final
 
@@ -42,5 +42,5 @@ class Scores:
 class CausalLM(Protocol):
     """Left-to-right probabilities of whole texts."""
 
-    def score(self, batch: Batch, prompt: str = "") -> Scores:
-        """log p of each row's text, between a start and an end of text; given `prompt`, if there is one."""
+    def score(self, batch: Batch, prompt: str | Sequence[str] = "") -> Scores:
+        """log p of each row's text up to its end, given the prompt: one for all rows, or one for each."""

@@ -13,8 +13,8 @@ from typing import final
 import torch
 from torch import Tensor
 
-GRAIN = 8
-"""Widths are multiples of this."""
+GRAIN = 16
+"""Widths are multiples of this: short texts share one width, and so one pass."""
 
 
 @final
@@ -39,15 +39,36 @@ class Tile:
         return (column < self.lengths[:, None]).to(torch.int64)
 
 
-def tiles(rows: Sequence[Sequence[int]], *, pad: int, most_tokens: int, device: torch.device) -> Iterator[Tile]:
-    """The rows in tiles of at most `most_tokens` tokens, padding included (at least one row)."""
-    widths = [-(-max(len(row), 1) // GRAIN) * GRAIN for row in rows]
-    order = sorted(range(len(rows)), key=lambda i: widths[i])
+def padded_width(length: int) -> int:
+    """The width of a row of `length` tokens.
+
+    >>> [padded_width(length) for length in (0, 1, 16, 17)]
+    [16, 16, 16, 32]
+    """
+    return -(-max(length, 1) // GRAIN) * GRAIN
+
+
+def tiles(
+    rows: Sequence[Sequence[int]],
+    *,
+    pad: int,
+    most_tokens: int,
+    device: torch.device,
+    groups: Sequence[int] | None = None,
+) -> Iterator[Tile]:
+    """The rows in tiles of at most `most_tokens` tokens, padding included (at least one row).
+
+    Rows of different `groups` (one int a row) are never put together.
+    """
+    keys = [(padded_width(len(row)), groups[i] if groups else 0) for i, row in enumerate(rows)]
+    order = sorted(range(len(rows)), key=lambda i: keys[i])
     start = 0
     while start < len(order):
-        width = widths[order[start]]
+        width = keys[order[start]][0]
         stop = start
-        while stop < len(order) and widths[order[stop]] == width and (stop - start + 1) * width <= most_tokens:
+        while (
+            stop < len(order) and keys[order[stop]] == keys[order[start]] and (stop - start + 1) * width <= most_tokens
+        ):
             stop += 1
         stop = max(stop, start + 1)
         chosen = order[start:stop]

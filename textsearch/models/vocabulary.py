@@ -44,7 +44,7 @@ class TokenizerVocabulary:
     @cached_property
     def size(self) -> int:
         """V."""
-        return max(self.tokenizer.get_vocab().values()) + 1
+        return 1 + int(max(self.tokenizer.get_vocab().values()))
 
     @cached_property
     def mask_id(self) -> int:

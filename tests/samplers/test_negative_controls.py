@@ -1,0 +1,328 @@
+"""Broken twins: each fault that is easy to make must be caught by the law that the honest kernel passes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from samplers import MetropolisHastings
+from samplers.metropolis_hastings import ChainState
+from samplers.proposals import Mixture, SpanEdit
+from tests.reference import closure
+from tests.samplers.laws import p_value, run_from_target
+from tests.samplers.toys import TOYS, Toy, span_toy
+from textsearch.batch import Batch, Vocabulary
+from textsearch.objective import Objective, evaluate
+from textsearch.proposal import Move, Proposal
+from textsearch.rng import Rng
+from textsearch.sampler import Guarantee, Info
+
+STEPS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Altered:
+    """A proposal whose moves are tampered with."""
+
+    honest: Proposal
+    alter: Callable[[Batch, Move, Rng], Move]
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        return self.honest.vocabulary
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        return self.honest.kinds
+
+    def check(self, batch: Batch) -> None:
+        self.honest.check(batch)
+
+    def propose(self, batch: Batch, rng: Rng) -> Move:
+        return self.alter(batch, self.honest.propose(batch, rng), rng)
+
+
+def by_ratio(log_ratio: Tensor, uniform: Tensor) -> Tensor:
+    """The honest rule."""
+    return uniform.log() < log_ratio
+
+
+@dataclass(frozen=True, eq=False)
+class PlainChain:
+    """Metropolis-Hastings without shortcuts, whose parts can be broken one at a time."""
+
+    proposal: Proposal
+    accept: Callable[[Tensor, Tensor], Tensor] = by_ratio
+    ratio: Callable[[Tensor, Move], Tensor] = field(
+        default=lambda log_target, move: log_target + move.log_backward - move.log_forward
+    )
+    guarantee: Guarantee = Guarantee.BIASED
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        return self.proposal.vocabulary
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        return self.proposal.kinds
+
+    def init(self, objective: Objective, batch: Batch) -> ChainState:
+        return ChainState(batch, evaluate(objective, batch))
+
+    def step(
+        self, objective: Objective, state: ChainState, rng: Rng, temperature: float | Tensor = 1.0
+    ) -> tuple[ChainState, Info]:
+        move = self.proposal.propose(state.batch, rng.fold(0))
+        possible = move.log_backward > -math.inf
+        proposed = evaluate(objective, move.batch, wanted=possible)
+        log_target = (state.evaluation.energy - proposed.energy) / temperature
+        log_ratio = self.ratio(log_target, move)
+        accepted = possible & (proposed.energy < math.inf) & self.accept(log_ratio, rng.fold(1).uniform(0))
+        after = ChainState(state.batch.where(accepted, move.batch), state.evaluation.where(accepted, proposed))
+        return after, Info(accepted, move.kind, log_ratio)
+
+
+def words(batch: Batch) -> Tensor:
+    return batch.word_starts.sum(1)
+
+
+def editable_words(batch: Batch) -> Tensor:
+    """Where no word has more than one piece."""
+    return batch.editable.sum(1)
+
+
+def inserts(move: Move, batch: Batch) -> Tensor:
+    return move.batch.lengths > batch.lengths
+
+
+def deletes(move: Move, batch: Batch) -> Tensor:
+    return move.batch.lengths < batch.lengths
+
+
+def turn_round(batch: Batch, move: Move, rng: Rng) -> Move:
+    """Forward and backward exchanged."""
+    possible = move.log_backward > -math.inf
+    return replace(
+        move,
+        log_forward=move.log_backward.where(possible, 0.0),
+        log_backward=move.log_forward.where(possible, -math.inf),
+    )
+
+
+def wrong_candidate(batch: Batch, move: Move, rng: Rng) -> Move:
+    """The way back priced at the new word instead of the old one."""
+    return replace(move, log_backward=move.log_forward.where(move.log_backward > -math.inf, -math.inf))
+
+
+def slots_of_the_old_text(batch: Batch, move: Move, rng: Rng) -> Move:
+    """n where n + 1 belongs: the way back counted on the text before the move."""
+    before, after = words(batch).double(), words(move.batch).double()
+    wrong = torch.where(inserts(move, batch), -before.clamp(min=1).log(), -(before + 1).log())
+    right = torch.where(inserts(move, batch), -after.log(), -(after + 1).log())
+    return replace(move, log_backward=move.log_backward + wrong - right)
+
+
+def no_slot_factors(batch: Batch, move: Move, rng: Rng) -> Move:
+    """All places taken for equally many both ways."""
+    slots, deletable = (words(batch) + 1).double(), editable_words(batch).double()
+    slots_after, deletable_after = (words(move.batch) + 1).double(), editable_words(move.batch).double()
+    forward = torch.where(inserts(move, batch), slots.log(), deletable.log())
+    backward = torch.where(inserts(move, batch), deletable_after.log(), slots_after.log())
+    possible = move.log_backward > -math.inf
+    return replace(
+        move,
+        log_forward=(move.log_forward + forward).where(possible, 0.0),
+        log_backward=(move.log_backward + backward).where(possible, -math.inf),
+    )
+
+
+def inverted_table(insert: float) -> Callable[[Batch, Move, Rng], Move]:
+    """p_insert / p_delete where p_delete / p_insert belongs."""
+    turn = 2 * math.log(insert / (1 - insert))
+
+    def alter(batch: Batch, move: Move, rng: Rng) -> Move:
+        shift = turn * inserts(move, batch).double() - turn * deletes(move, batch).double()
+        return replace(move, log_backward=move.log_backward + shift)
+
+    return alter
+
+
+def impossible_moves_drawn_again(honest: Proposal) -> Callable[[Batch, Move, Rng], Move]:
+    """Another move where the first was a null move: the probability of what is left is no longer the stated one."""
+
+    def alter(batch: Batch, move: Move, rng: Rng) -> Move:
+        for attempt in range(3):
+            again = honest.propose(batch, rng.fold(1000 + attempt))
+            null = move.log_backward == -math.inf
+            move = Move(
+                move.batch.where(null, again.batch),
+                move.log_forward.where(~null, again.log_forward),
+                move.log_backward.where(~null, again.log_backward),
+                move.kind.where(~null, again.kind),
+            )
+        return move
+
+    return alter
+
+
+def other_order_on_the_way_back(honest: SpanEdit) -> Callable[[Batch, Move, Rng], Move]:
+    """The way back always priced from right to left, whatever order was drawn; for texts of two letters."""
+    model = honest.model
+
+    def alter(batch: Batch, move: Move, rng: Rng) -> Move:
+        rows = torch.arange(len(batch))
+        first, second = torch.zeros_like(rows), torch.ones_like(rows)
+        written = batch.with_tokens(first, first).with_tokens(second, first)
+        log_backward = torch.zeros(len(batch), dtype=torch.float64)
+        for place in (second, first):
+            law = model.log_probs(written, rows, place).masked_fill(~model.vocabulary.allowed, -math.inf)
+            kept = batch.tokens.gather(1, place[:, None])
+            log_backward += law.log_softmax(-1).gather(1, kept)[:, 0]
+            written = written.with_tokens(place, kept[:, 0])
+        return replace(move, log_backward=log_backward)
+
+    return alter
+
+
+def truncated_toy() -> Toy:
+    """Words of two pieces can be replaced, but not written."""
+    return span_toy("abC", "aCbC", {(1, 1): 1.0}, (1.0,), 4)
+
+
+def truncated_reverse_accepted(toy: Toy) -> Proposal:
+    """An old word that the proposal could not write, priced as though it could."""
+    rare = 1e-12
+    assert isinstance(toy.proposal, SpanEdit)
+    # words of two pieces are all but never drawn, yet their price is finite; the wrapper then forgets how rare they are
+    honest = SpanEdit(toy.proposal.model, toy.proposal.table, (1 - rare, rare), 4)
+
+    def alter(batch: Batch, move: Move, rng: Rng) -> Move:
+        return replace(move, log_backward=move.log_backward - math.log(rare) * deletes(move, batch).double())
+
+    return Altered(honest, alter)
+
+
+@dataclass(frozen=True, eq=False)
+class Fickle:
+    """A mixture whose weights depend on the state, without a correction."""
+
+    even: Mixture
+    odd: Mixture
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        return self.even.vocabulary
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        return self.even.kinds
+
+    def check(self, batch: Batch) -> None:
+        self.even.check(batch)
+
+    def propose(self, batch: Batch, rng: Rng) -> Move:
+        one, other = self.even.propose(batch, rng), self.odd.propose(batch, rng)
+        take = batch.lengths % 2 == 1
+        return Move(
+            one.batch.where(take, other.batch),
+            one.log_forward.where(~take, other.log_forward),
+            one.log_backward.where(~take, other.log_backward),
+            one.kind.where(~take, other.kind),
+        )
+
+
+def fickle(toy: Toy) -> Proposal:
+    """Insertions from even lengths are likelier than from odd ones."""
+    assert isinstance(toy.proposal, Mixture)
+    replaces, edits, *_ = toy.proposal.parts
+    return Fickle(Mixture({replaces: 0.2, edits: 0.8}), Mixture({replaces: 0.8, edits: 0.2}))
+
+
+def q_ratio_clipped(log_target: Tensor, move: Move) -> Tensor:
+    return log_target + (move.log_backward - move.log_forward).clamp(-0.5, 0.5)
+
+
+def q_ratio_left_out(log_target: Tensor, move: Move) -> Tensor:
+    return log_target
+
+
+def over_a_threshold(log_ratio: Tensor, uniform: Tensor) -> Tensor:
+    return log_ratio > math.log(0.5)
+
+
+def ratio_clipped(log_ratio: Tensor, uniform: Tensor) -> Tensor:
+    return uniform.log() < log_ratio.clamp(min=math.log(0.3))
+
+
+def always(log_ratio: Tensor, uniform: Tensor) -> Tensor:
+    return torch.ones_like(log_ratio, dtype=torch.bool)
+
+
+REPLACE, EDIT, FROZEN = TOYS["replace"], TOYS["insert and delete"], TOYS["insert and delete, frozen"]
+INFILL, MIXTURE, REWRITE = TOYS["infill"], TOYS["mixture"], TOYS["rewrite, many pieces"]
+# one pair of words only, so that the place of the span is known to the twin
+PAIR = span_toy("abc", "ab", {(2, 2): 1.0}, max_length=2)
+assert isinstance(EDIT.proposal, SpanEdit)
+assert isinstance(PAIR.proposal, SpanEdit)
+TRUNCATED = truncated_toy()
+
+TWINS: dict[str, tuple[Toy, PlainChain]] = {
+    "forward for backward, replace": (REPLACE, PlainChain(Altered(REPLACE.proposal, turn_round))),
+    "forward for backward, infill": (INFILL, PlainChain(Altered(INFILL.proposal, turn_round))),
+    "forward for backward, rewrite": (REWRITE, PlainChain(Altered(REWRITE.proposal, turn_round))),
+    "wrong candidate, replace": (REPLACE, PlainChain(Altered(REPLACE.proposal, wrong_candidate))),
+    "wrong candidate, insert and delete": (EDIT, PlainChain(Altered(EDIT.proposal, wrong_candidate))),
+    "slots of the old text": (EDIT, PlainChain(Altered(EDIT.proposal, slots_of_the_old_text))),
+    "no slot factors": (FROZEN, PlainChain(Altered(FROZEN.proposal, no_slot_factors))),
+    "inverted table": (EDIT, PlainChain(Altered(EDIT.proposal, inverted_table(0.3)))),
+    "impossible moves drawn again": (
+        EDIT,
+        PlainChain(Altered(EDIT.proposal, impossible_moves_drawn_again(EDIT.proposal))),
+    ),
+    "other order on the way back": (
+        PAIR,
+        PlainChain(Altered(PAIR.proposal, other_order_on_the_way_back(PAIR.proposal))),
+    ),
+    "truncated reverse accepted": (TRUNCATED, PlainChain(truncated_reverse_accepted(TRUNCATED))),
+    "mixture weights that depend on the state": (MIXTURE, PlainChain(fickle(MIXTURE))),
+    "proposal ratio clipped": (REPLACE, PlainChain(REPLACE.proposal, ratio=q_ratio_clipped)),
+    "proposal ratio left out": (MIXTURE, PlainChain(MIXTURE.proposal, ratio=q_ratio_left_out)),
+    "acceptance ratio clipped": (MIXTURE, PlainChain(MIXTURE.proposal, accept=ratio_clipped)),
+    "threshold for a minimum with 1": (REPLACE, PlainChain(REPLACE.proposal, accept=over_a_threshold)),
+    "masked-LM resampling without correction": (REPLACE, PlainChain(REPLACE.proposal, accept=always)),
+}
+
+
+@pytest.mark.parametrize(("toy", "broken"), TWINS.values(), ids=TWINS.keys())
+def test_broken_twin_is_caught(toy: Toy, broken: PlainChain) -> None:
+    assert p_value(toy, broken, steps=STEPS) < 1e-9
+
+
+@pytest.mark.parametrize("toy", dict.fromkeys(toy for toy, _ in TWINS.values()))
+def test_honest_twin_passes(toy: Toy) -> None:
+    assert p_value(toy, PlainChain(toy.proposal), steps=STEPS) > 1e-4
+
+
+def test_plain_chain_is_the_engine_s_chain() -> None:
+    """Bit for bit, so that a twin differs from the engine by its one fault."""
+    plain = run_from_target(MIXTURE, PlainChain(MIXTURE.proposal), steps=10, chains=500)
+    engine = run_from_target(MIXTURE, MetropolisHastings(MIXTURE.proposal), steps=10, chains=500)
+    assert plain.tolist() == engine.tolist()
+
+
+def test_resampling_without_correction_is_far_off() -> None:
+    numbers = run_from_target(REPLACE, PlainChain(REPLACE.proposal, accept=always), steps=6)
+    share = np.bincount(numbers, minlength=len(REPLACE.states)) / len(numbers)
+    assert np.abs(share - REPLACE.target).sum() / 2 > 0.2
+
+
+def test_truncated_toy_reaches_single_pieces_only() -> None:
+    """From a word of two pieces the proposal leads to others that never lead back."""
+    one_way = closure(TRUNCATED.law, TRUNCATED.state("ab"))
+    assert len(one_way) < len(TRUNCATED.states)

@@ -1,0 +1,209 @@
+"""The shape of the project: imports point down only, files stay short, importing stays light."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("textsearch", "samplers", "objectives", "demos", "benchmarks", "training", "tests")
+
+LAYERS: list[set[str]] = [
+    {"textsearch.batch", "textsearch.rng", "textsearch.surface"},
+    {"textsearch.objective", "textsearch.proposal", "textsearch.schedule", "textsearch.models"},
+    {"textsearch.sampler", "textsearch.constraint"},
+    {
+        "textsearch.result",
+        "textsearch.loop",
+        "textsearch.display",
+        "textsearch.generation",
+        "textsearch.diagnostics",
+        "textsearch.parallel",
+        "textsearch.testing",
+    },
+    {"textsearch"},
+    {"samplers", "objectives"},
+    # the command line is an application of the library that happens to be installed with it
+    {"textsearch.cli", "demos", "benchmarks", "training", "tests"},
+]
+"""From the bottom up. A name stands for a module and all that lies in it, unless that has an entry of its own."""
+
+SIBLINGS = ({"samplers", "objectives"}, {"demos", "benchmarks", "training", "tests"})
+"""Packages that do not import each other."""
+
+LEAVES = {"demos", "benchmarks", "training", "tests"}
+"""Packages that nothing else imports."""
+
+
+def module_name(path: Path, root: Path) -> str:
+    parts = path.relative_to(root).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def sources(root: Path) -> dict[str, Path]:
+    """Module name -> file, of all packages of the project."""
+    files = (path for package in PACKAGES for path in sorted((root / package).rglob("*.py")))
+    return {module_name(path, root): path for path in files}
+
+
+def imports(path: Path, name: str, modules: set[str]) -> Iterator[str]:
+    """The project's modules that a file imports, wherever in the file it does so."""
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            found = [f"{base}.{alias.name}" for alias in node.names]
+            found = [one if one in modules else base for one in found]
+        else:
+            continue
+        yield from (one for one in found if one.partition(".")[0] in PACKAGES)
+
+
+def layer(module: str) -> int | None:
+    """The layer of the longest entry that covers `module`; a module of the engine needs an entry of its own."""
+    entry = module
+    while entry:
+        for number, names in enumerate(LAYERS):
+            if entry in names and not (entry == "textsearch" != module):
+                return number
+        entry = entry.rpartition(".")[0]
+    return None
+
+
+def complaints(root: Path) -> list[str]:
+    """Every import that breaks the rules, in words."""
+    modules = sources(root)
+    found = [f"{name} has no layer: give it one in LAYERS" for name in modules if layer(name) is None]
+    graph = {name: sorted(set(imports(path, name, set(modules))) - {name}) for name, path in modules.items()}
+    for name, targets in graph.items():
+        package = name.partition(".")[0]
+        for target in targets:
+            other = target.partition(".")[0]
+            mine, theirs = layer(name), layer(target)
+            if mine is not None and theirs is not None and theirs > mine:
+                found.append(f"{name} imports {target}, which lies above it")
+            if package != other and any({package, other} <= group for group in SIBLINGS):
+                found.append(f"{name} imports its sibling {target}")
+            if package != other and other in LEAVES:
+                found.append(f"{name} imports {target}, which nothing should import")
+    found += [f"{' -> '.join(cycle)} is a cycle" for cycle in cycles(graph)]
+    return found
+
+
+def cycles(graph: dict[str, list[str]]) -> Iterator[list[str]]:
+    """The ways round that a depth-first search meets."""
+    done: set[str] = set()
+
+    def visit(name: str, path: list[str]) -> Iterator[list[str]]:
+        if name in path:
+            yield [*path[path.index(name) :], name]
+        elif name not in done:
+            for target in graph.get(name, []):
+                yield from visit(target, [*path, name])
+            done.add(name)
+
+    for name in graph:
+        yield from visit(name, [])
+
+
+def test_imports_point_down_only() -> None:
+    assert complaints(ROOT) == []
+
+
+def test_every_package_is_walked() -> None:
+    modules = sources(ROOT)
+    assert {"textsearch.loop", "samplers.proposals.spans", "objectives", "tests.test_architecture"} <= set(modules)
+    assert "textsearch.batch" in set(imports(modules["samplers.proposals.spans"], "samplers.proposals.spans", set()))
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "complaint"),
+    [
+        ("textsearch/batch.py", "import textsearch.rng, textsearch.loop", "textsearch.loop, which lies above"),
+        ("textsearch/objective.py", "from .loop import run", "imports textsearch.loop, which lies above"),
+        ("textsearch/loop.py", "from samplers import MetropolisHastings", "imports samplers, which lies above"),
+        ("textsearch/loop.py", "from textsearch import generate", "imports textsearch, which lies above"),
+        ("textsearch/models/a.py", "from ..sampler import Info", "imports textsearch.sampler, which lies above"),
+        ("samplers/gibbs.py", "def f():\n    import objectives.keywords", "sibling objectives.keywords"),
+        ("objectives/keywords.py", "import samplers", "imports its sibling samplers"),
+        ("samplers/gibbs.py", "from tests.reference import State", "which nothing should import"),
+        ("demos/a.py", "import benchmarks.speed", "which nothing should import"),
+        ("textsearch/rng.py", "from textsearch.batch import Batch", "is a cycle"),
+        ("textsearch/news.py", "", "textsearch.news has no layer"),
+    ],
+)
+def test_a_wrong_import_is_found(file: str, line: str, complaint: str, tmp_path: Path) -> None:
+    """The control: a small project that obeys the rules but for one line."""
+    project = {
+        "textsearch/__init__.py": "from textsearch.generation import generate",
+        "textsearch/batch.py": "from textsearch.rng import Rng",
+        "textsearch/rng.py": "import torch",
+        "textsearch/objective.py": "from . import batch",
+        "textsearch/generation.py": "from textsearch import loop",
+        "textsearch/loop.py": "from textsearch.objective import Objective",
+        "samplers/__init__.py": "",
+        "objectives/__init__.py": "from textsearch import Objective",
+        "demos/one.py": "import samplers, objectives, textsearch",
+    }
+    for name, text in project.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert complaints(tmp_path) == []
+    target = tmp_path / file
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(line)
+    assert any(complaint in found for found in complaints(tmp_path)), complaints(tmp_path)
+
+
+def test_files_are_short() -> None:
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in sources(ROOT).values()}
+    assert {name: length for name, length in lengths.items() if length >= 500} == {}
+
+
+def test_every_file_says_what_it_is() -> None:
+    silent = [
+        name
+        for name, path in sources(ROOT).items()
+        if not name.startswith("tests") and not ast.get_docstring(ast.parse(path.read_text()))
+    ]
+    assert silent == []
+
+
+@pytest.mark.parametrize("statement", ["import textsearch", "from textsearch import generate"])
+def test_importing_is_light(statement: str) -> None:
+    """No torch, no transformers: an error in the arguments is told at once."""
+    heavy = "{'torch', 'transformers', 'numpy', 'scipy', 'pandas', 'rich'}"
+    script = f"{statement}\nimport sys\nprint(sorted({heavy} & set(sys.modules)))"
+    answer = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"
+
+
+def test_arguments_are_checked_before_anything_heavy_is_loaded() -> None:
+    script = """
+import sys
+from textsearch import generate
+try:
+    generate(None, None, ["a"], steps=-1, seed=0)
+except ValueError as error:
+    print("torch" in sys.modules, error)
+"""
+    answer = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert answer.stdout.startswith("False steps=-1")
+
+
+def test_public_names_can_all_be_loaded() -> None:
+    import textsearch
+
+    for name in textsearch.__all__:
+        assert getattr(textsearch, name).__name__ == name
+    assert dir(textsearch) == sorted(textsearch.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'Missing'"):
+        _ = textsearch.Missing

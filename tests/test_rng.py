@@ -1,0 +1,232 @@
+"""Random numbers: the generator against published answers, streams against their definition, laws of the draws."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+
+from textsearch.rng import Rng, categorical, philox
+
+# Random123 (Salmon et al., 2011), file kat_vectors, philox4x32 with 10 rounds: counter, key, answer
+KNOWN_ANSWERS = [
+    (
+        "00000000 00000000 00000000 00000000",
+        "00000000 00000000",
+        "6627e8d5 e169c58d bc57ac4c 9b00dbd8",
+    ),
+    (
+        "ffffffff ffffffff ffffffff ffffffff",
+        "ffffffff ffffffff",
+        "408f276d 41c83b0e a20bc7c6 6d5451fd",
+    ),
+    (
+        "243f6a88 85a308d3 13198a2e 03707344",
+        "a4093822 299f31d0",
+        "d16cfe09 94fdcceb 5001e420 24126ea1",
+    ),
+]
+
+
+def words(text: str) -> list[int]:
+    return [int(word, 16) for word in text.split()]
+
+
+def plain_philox(bits: int, counter: list[int], key: list[int]) -> list[int]:
+    """Philox4x32-10 or Philox4x64-10 on Python's integers: one definition, two sets of constants."""
+    multipliers, weyl = {
+        32: ((0xD2511F53, 0xCD9E8D57), (0x9E3779B9, 0xBB67AE85)),
+        64: ((0xD2E7470EE14C6C93, 0xCA5A826395121157), (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)),
+    }[bits]
+    base = 2**bits
+    for _ in range(10):
+        high0, low0 = divmod(multipliers[0] * counter[0], base)
+        high1, low1 = divmod(multipliers[1] * counter[2], base)
+        counter = [high1 ^ counter[1] ^ key[0], low1, high0 ^ counter[3] ^ key[1], low0]
+        key = [(key[0] + weyl[0]) % base, (key[1] + weyl[1]) % base]
+    return counter
+
+
+@pytest.mark.parametrize(("counter", "key", "answer"), KNOWN_ANSWERS)
+def test_philox_gives_the_known_answers(counter: str, key: str, answer: str) -> None:
+    k0, k1 = words(key)
+    assert philox(torch.tensor(words(counter)), (k0, k1)).tolist() == words(answer)
+    assert plain_philox(32, words(counter), [k0, k1]) == words(answer)
+
+
+def test_plain_philox_is_numpy_s_with_64_bit_words() -> None:
+    """numpy has the 4x64 variant only: it vouches for the structure, the known answers for the 32-bit constants."""
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        counter = [int(word) for word in rng.integers(0, 2**64, 4, dtype=np.uint64)]
+        counter[0] = max(counter[0], 1)
+        key = [int(word) for word in rng.integers(0, 2**64, 2, dtype=np.uint64)]
+        # numpy counts up before it draws
+        before = [counter[0] - 1, *counter[1:]]
+        generator = np.random.Philox(counter=np.array(before, np.uint64), key=np.array(key, np.uint64))
+        assert generator.random_raw(4).tolist() == plain_philox(64, counter, key)
+
+
+def test_philox_is_the_plain_one_on_random_counters() -> None:
+    rng = np.random.default_rng(1)
+    counters = rng.integers(0, 2**32, (200, 4))
+    for k0, k1 in rng.integers(0, 2**32, (5, 2)).tolist():
+        expected = [plain_philox(32, counter, [k0, k1]) for counter in counters.tolist()]
+        assert philox(torch.from_numpy(counters), (k0, k1)).tolist() == expected
+
+
+def test_uniform_is_the_documented_function_of_the_counter() -> None:
+    seed, chain, step, draw = 0x0123456789ABCDEF, 2**32 + 5, 77, 3
+    rng = Rng(seed, torch.tensor([chain]), step)
+    for number, value in enumerate(rng.uniform(draw, 6)[0].tolist()):
+        block = number // 2 | draw << 16
+        four = plain_philox(32, [block, step, chain % 2**32, chain >> 32], [seed % 2**32, seed >> 32])
+        high, low = four[:2] if number % 2 == 0 else four[2:]
+        assert value == ((high >> 6) * 2**26 + (low >> 6) + 0.5) / 2**52
+
+
+@pytest.mark.parametrize(("word", "expected"), [(0, 2.0**-53), (0xFFFFFFFF, 1 - 2.0**-53)])
+def test_uniform_is_never_0_nor_1(word: int, expected: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("textsearch.rng.philox", lambda counter, key: torch.full_like(counter, word))
+    assert Rng.start(0, 2).uniform(0, 3).tolist() == [[expected] * 3] * 2
+
+
+def numbers(name: str) -> torch.Tensor:
+    """200,000 numbers that differ in one part of the counter alone."""
+    count = 200_000
+    match name:
+        case "chains":
+            return Rng.start(1, count).uniform(0)
+        case "one draw":
+            return Rng.start(2, 2).uniform(0, count // 2).flatten()
+        case "steps":
+            return torch.cat([Rng.start(3, 1000).at(step).uniform(0) for step in range(count // 1000)])
+        case "draws":
+            return torch.cat([Rng.start(4, 1000).uniform(draw) for draw in range(count // 1000)])
+        case "tags":
+            return torch.cat([Rng.start(5, 1000).fold(tag).uniform(0) for tag in range(count // 1000)])
+        case _:
+            return torch.cat([Rng.start(seed, 1000).uniform(0) for seed in range(count // 1000)])
+
+
+@pytest.mark.parametrize("name", ["chains", "one draw", "steps", "draws", "tags", "seeds"])
+def test_uniform_is_uniform(name: str) -> None:
+    drawn = numbers(name).numpy()
+    assert drawn.dtype == np.float64
+    assert len(drawn) == 200_000
+    assert len(np.unique(drawn)) == len(drawn)
+    for power in (1, 2, 3):
+        error = math.sqrt((1 / (2 * power + 1) - 1 / (power + 1) ** 2) / len(drawn))
+        assert abs((drawn**power).mean() - 1 / (power + 1)) < 4 * error
+    for scale in (1, 2**20, 2**44):
+        # the leading bits, those in the middle, and the last ones
+        counts = np.bincount((drawn * scale % 1 * 256).astype(int), minlength=256)
+        assert scipy.stats.chisquare(counts).pvalue > 1e-4
+    lagged = np.corrcoef(drawn[1:], drawn[:-1])[0, 1]
+    assert abs(lagged) < 4 / math.sqrt(len(drawn))
+
+
+def test_streams_do_not_depend_on_the_batch() -> None:
+    rng = Rng.start(9, 50).at(4)
+    whole = rng.uniform(2, 5)
+    order = torch.randperm(50, generator=torch.Generator().manual_seed(0))
+    assert rng.rows(order).uniform(2, 5).equal(whole[order])
+    assert torch.cat([rng.rows([i]).uniform(2, 5) for i in range(50)]).equal(whole)
+    assert rng.rows(order[:7]).fold(3).uniform(0).equal(rng.fold(3).uniform(0)[order[:7]])
+    assert Rng.start(9, 80).at(4).uniform(2, 5)[:50].equal(whole)
+
+
+def test_a_longer_draw_begins_with_a_shorter_one() -> None:
+    rng = Rng.start(9, 4)
+    assert rng.uniform(1, 7)[:, :3].equal(rng.uniform(1, 3))
+    assert rng.uniform(1, 1)[:, 0].equal(rng.uniform(1))
+    assert rng.uniform(1, 0).shape == (4, 0)
+
+
+def test_every_part_of_the_counter_makes_another_stream() -> None:
+    rng = Rng.start(6, 100)
+    streams = [
+        rng.uniform(0),
+        rng.uniform(1),
+        rng.at(1).uniform(0),
+        rng.fold(0).uniform(0),
+        rng.fold(1).uniform(0),
+        rng.fold(0).fold(0).uniform(0),
+        rng.fold(0).at(1).uniform(0),
+        Rng.start(7, 100).uniform(0),
+        Rng.start(6 + 2**32, 100).uniform(0),
+        Rng(6, torch.arange(100) + 2**32).uniform(0),
+    ]
+    correlation = np.corrcoef(torch.stack(streams).numpy()) - np.eye(len(streams))
+    assert np.abs(correlation).max() < 0.45
+    assert len(np.unique(torch.cat(streams))) == 100 * len(streams)
+
+
+def test_at_and_fold_commute() -> None:
+    rng = Rng.start(6, 5)
+    assert rng.at(3).fold(2).uniform(0).equal(rng.fold(2).at(3).uniform(0))
+
+
+def test_same_call_gives_the_same_numbers() -> None:
+    rng = Rng.start(6, 5)
+    assert rng.uniform(0).equal(rng.uniform(0))
+
+
+@pytest.mark.parametrize("seed", [-(2**63), -1, 0, 2**63, 2**64 - 1])
+def test_seeds_of_64_bits_are_taken(seed: int) -> None:
+    numbers = Rng.start(seed, 3).fold(1).uniform(0)
+    assert ((numbers > 0) & (numbers < 1)).all()
+
+
+@pytest.mark.parametrize("seed", [2**64, -(2**63) - 1])
+def test_other_seeds_are_refused(seed: int) -> None:
+    with pytest.raises(ValueError, match=f"seed={seed}"):
+        Rng.start(seed, 1)
+
+
+@pytest.mark.parametrize("draw", [-1, 65536])
+def test_draws_outside_16_bits_are_refused(draw: int) -> None:
+    with pytest.raises(ValueError, match=f"draw={draw}"):
+        Rng.start(0, 1).uniform(draw)
+
+
+def test_categorical_follows_the_law() -> None:
+    weights = torch.tensor([0.0, 0.5, 0.0, 3.0, 1.5, 0.05, 0.0], dtype=torch.float64)
+    drawn = categorical(weights.log().expand(200_000, -1), Rng.start(0, 200_000).uniform(0))
+    counts = np.bincount(drawn.numpy(), minlength=7)
+    assert counts[[0, 2, 6]].tolist() == [0, 0, 0]
+    possible = weights.numpy() > 0
+    expected = weights.numpy()[possible] / weights.sum().item() * 200_000
+    assert scipy.stats.chisquare(counts[possible], expected).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("uniform", [2.0**-53, 0.25, 0.5, 0.75, 1 - 2.0**-53])
+@pytest.mark.parametrize("scale", [1e-300, 1.0, 3.0, 7.0, 1e300])
+def test_categorical_never_draws_a_weight_of_zero(uniform: float, scale: float) -> None:
+    weights = scale * torch.tensor(
+        [[0.0, 1.0, 0.0, 0.0], [0.0, 1.0, 0.0, 1.0], [0.0, 0.0, 0.3, 0.0], [0.6, 0.0, 0.7, 0.0]], dtype=torch.float64
+    )
+    drawn = categorical(weights.log(), torch.full((4,), uniform, dtype=torch.float64))
+    assert (weights.gather(1, drawn[:, None]) > 0).all()
+
+
+def test_categorical_inverts_the_distribution_function() -> None:
+    log_weights = torch.tensor([0.2, 0.3, 0.5], dtype=torch.float64).log()
+    uniform = torch.tensor([0.1, 0.19, 0.21, 0.49, 0.51, 0.99], dtype=torch.float64)
+    assert categorical(log_weights.expand(6, -1), uniform).tolist() == [0, 0, 1, 1, 2, 2]
+
+
+def test_categorical_takes_weights_far_below_the_smallest_float() -> None:
+    log_weights = torch.tensor([[-5000.0, -5000.0 + math.log(3.0), -math.inf]], dtype=torch.float32)
+    uniform = torch.tensor([0.2, 0.3], dtype=torch.float64)
+    assert categorical(log_weights.expand(2, -1), uniform).tolist() == [0, 1]
+
+
+def test_categorical_draws_each_row_by_itself() -> None:
+    log_weights = torch.randn(40, 9, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    uniform = Rng.start(0, 40).uniform(0)
+    alone = torch.cat([categorical(log_weights[i : i + 1], uniform[i : i + 1]) for i in range(40)])
+    assert categorical(log_weights, uniform).equal(alone)

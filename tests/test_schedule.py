@@ -1,0 +1,64 @@
+"""Schedules: their values, and what they refuse."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+
+from textsearch.schedule import Schedule, constant, geometric, linear
+
+COOLING = {"linear": linear, "geometric": geometric}
+every_cooling = pytest.mark.parametrize("cooling", COOLING.values(), ids=COOLING.keys())
+
+
+def test_constant_stays() -> None:
+    assert {constant(0.7)(step) for step in (0, 1, 10**9)} == {0.7}
+
+
+@every_cooling
+@pytest.mark.parametrize(("start", "end", "steps"), [(5.0, 0.01, 100), (0.5, 2.0, 7), (1.0, 1.0, 3), (3, 1, 1)])
+def test_goes_from_start_to_end_and_stays(
+    cooling: Callable[[float, float, int], Schedule], start: float, end: float, steps: int
+) -> None:
+    schedule = cooling(start, end, steps)
+    values = [schedule(step) for step in range(steps + 3)]
+    assert math.isclose(values[0], start)
+    assert values[steps:] == [end] * 3
+    falls = [a - b for a, b in pairwise(values)]
+    assert all(fall * (start - end) >= 0 for fall in falls)
+    assert all(value > 0 for value in values)
+
+
+def test_linear_has_equal_differences() -> None:
+    values = [linear(3.0, 0.5, 20)(step) for step in range(21)]
+    assert [a - b for a, b in pairwise(values)] == pytest.approx([0.125] * 20)
+
+
+def test_geometric_has_equal_ratios() -> None:
+    values = [geometric(8.0, 0.25, 10)(step) for step in range(11)]
+    assert [a / b for a, b in pairwise(values)] == pytest.approx([math.sqrt(2)] * 10)
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, math.nan])
+def test_temperatures_must_be_positive(value: float) -> None:
+    with pytest.raises(ValueError, match=f"temperature={value}"):
+        constant(value)
+
+
+@every_cooling
+@pytest.mark.parametrize("value", [0.0, -1.0, math.nan])
+def test_both_ends_must_be_positive(cooling: Callable[[float, float, int], Schedule], value: float) -> None:
+    with pytest.raises(ValueError, match=f"start={value}"):
+        cooling(value, 1.0, 3)
+    with pytest.raises(ValueError, match=f"end={value}"):
+        cooling(1.0, value, 3)
+
+
+@every_cooling
+@pytest.mark.parametrize("steps", [0, -3])
+def test_steps_must_be_positive(cooling: Callable[[float, float, int], Schedule], steps: int) -> None:
+    with pytest.raises(ValueError, match=f"steps={steps}"):
+        cooling(2.0, 1.0, steps)

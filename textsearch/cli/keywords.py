@@ -1,0 +1,115 @@
+"""Sentences from keywords: what `textsearch keywords` does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+
+from objectives import Fluency, Keywords, Pattern
+from samplers import MetropolisHastings
+from samplers.drafts import drafts
+from samplers.proposals import PIECES, Mixture, SpanEdit, Swap
+from textsearch import Batch, Generations, generate
+from textsearch.batch import Vocabulary, concatenate
+from textsearch.models import causal_lm, masked_lm
+from textsearch.models.causal import TransformersCausalLM
+from textsearch.models.guided import GuidedMaskedLM
+
+EXAMPLES = (
+    ("girl, book, tree", "A girl is reading a book under a tree."),
+    ("cook, egg, pan, stove", "The cook fries two eggs in a pan on the stove."),
+    ("snow, child, hill", "The children are sliding down a hill in the snow."),
+)
+"""Requests with answers in the style that is wanted; none from an evaluation set."""
+
+EDITS = {(1, 1): 0.4, (0, 1): 0.1, (1, 0): 0.1, (2, 2): 0.1, (1, 2): 0.1, (2, 1): 0.1, (2, 3): 0.05, (3, 2): 0.05}
+"""How often so many words are replaced by so many; one table, so that all chains share each pass of the models."""
+
+SENTENCE = r"^[^.!?]*[.!?]$"
+"""One sentence, with an end."""
+
+
+def request(model: TransformersCausalLM, words: Sequence[str]) -> str:
+    """The prompt that asks `model` for a sentence with the words."""
+    ask = "Write one short sentence with the words: "
+    return model.ask(ask + ", ".join(words), [(ask + given, answer) for given, answer in EXAMPLES])
+
+
+def run(
+    sets: Sequence[Sequence[str]],
+    *,
+    chains: int,
+    steps: int,
+    seed: int,
+    temperature: float = 1.0,
+    inflections: bool = True,
+    in_order: bool = False,
+    causal: str | None = None,
+    masked: str | None = None,
+    progress: bool = False,
+) -> Generations:
+    """`chains` chains for each set of keywords; see the command's help."""
+    constraint = Keywords(sets, inflections=inflections, in_order=in_order)
+    model = masked_lm(masked)
+    vocabulary = model.vocabulary
+    labels = [", ".join(words) for words in sets]
+    constraint.check(vocabulary.encode(["."] * len(sets)))
+    lm = causal_lm(causal)
+    prompts = [request(lm, words) for words in sets]
+    fluency = Fluency(lm, prompts) + Pattern(SENTENCE)
+    objective = fluency + constraint
+
+    found = drafts(lm, prompts, objective, vocabulary, chains=chains, seed=seed)
+    starts = []
+    for number, words in enumerate(sets):
+        rows = found.rows(found.inputs == number)
+        if len(rows) == 0:
+            rows = complete(words, lm, prompts[number], vocabulary, constraint, number, seed)
+        starts.append(rows.rows(torch.arange(chains) % len(rows)))
+    start = concatenate(starts)
+    # the final full stop stays
+    start = start.frozen(torch.arange(start.width) >= start.lengths[:, None] - 1)
+
+    guided = GuidedMaskedLM(model, lm, prompts)
+    moves = Mixture({SpanEdit(guided, EDITS, PIECES): 0.95, Swap(vocabulary): 0.05})
+    result = generate(
+        objective, MetropolisHastings(moves), start, steps=steps, seed=seed, temperature=temperature, progress=progress
+    )
+    return replace(result, sources=labels)
+
+
+def complete(
+    words: Sequence[str],
+    model: TransformersCausalLM,
+    prompt: str,
+    vocabulary: Vocabulary,
+    constraint: Keywords,
+    number: int,
+    seed: int,
+) -> Batch:
+    """One start for a set that no draft covered: the fullest draft, each missing word put where it costs the least."""
+    fluency = Fluency(model, prompt)
+    sentence = Pattern(SENTENCE)
+    pool = drafts(model, [prompt], fluency + sentence, vocabulary, chains=32, seed=seed, rounds=1)
+    texts = [*pool.texts(), "."]
+    alone = [Keywords([word], inflections=constraint.inflections) for word in words]
+    holds = torch.stack([one.energy(vocabulary.encode(texts)) == 0 for one in alone], 1)
+    text = texts[int(holds.sum(1).argmax())]
+
+    def allowed(batch: Batch, needed: Keywords) -> Batch:
+        own = replace(batch, inputs=torch.full_like(batch.inputs, number))
+        return batch.rows((needed.energy(own) + sentence.energy(own)) == 0)
+
+    for count in range(1, len(words) + 1):
+        needed = Keywords(words[:count], inflections=constraint.inflections, in_order=constraint.in_order)
+        if len(allowed(vocabulary.encode([text]), needed)):
+            continue
+        pieces = text[:-1].split()
+        slots = [" ".join([*pieces[:i], words[count - 1], *pieces[i:]]) + "." for i in range(len(pieces) + 1)]
+        tries = allowed(vocabulary.encode(slots), needed)
+        bare = " ".join(words[:count]) + "."
+        text = tries.texts()[int(fluency.energy(tries).argmin())] if len(tries) else bare
+    start = vocabulary.encode([text])
+    return replace(start, inputs=torch.full_like(start.inputs, number))
