@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     import torch
 
     from textsearch.models.causal import TransformersCausalLM
+    from textsearch.models.encoder import SentenceEncoder
     from textsearch.models.masked import TransformersMaskedLM
 
-__all__ = ["CausalLM", "MaskedLM", "Scores", "causal_lm", "masked_lm"]
+__all__ = ["CausalLM", "MaskedLM", "Scores", "causal_lm", "masked_lm", "sentence_encoder"]
 
 
 def masked_lm(
@@ -76,8 +77,8 @@ def causal_lm(
         name_or_path: a hub id or a folder with safetensors weights and a fast tokenizer.
         device: by default an accelerator if there is one, else the CPU.
         dtype: of the weights; by default float32.
-        bos: token id that texts begin after; by default the tokenizer's, or its end token.
-        eos: token id that ends texts; by default the tokenizer's.
+        bos: token id that texts begin after; by default the tokenizer's or the model's, or else the end token.
+        eos: token id that ends texts; by default the tokenizer's or the model's.
         most_tokens: tokens in one forward pass, padding included: the bound on memory.
         trust_remote_code: run code that the checkpoint brings; never on by itself.
 
@@ -107,13 +108,50 @@ def causal_lm(
         dtype=dtype or torch.float32,
         trust_remote_code=trust_remote_code,
     )
-    eos = tokenizer.eos_token_id if eos is None else eos
-    bos = (eos if tokenizer.bos_token_id is None else tokenizer.bos_token_id) if bos is None else bos
+    ends = (eos, tokenizer.eos_token_id, getattr(model.config, "eos_token_id", None))
+    eos = next((end for end in ends if isinstance(end, int)), None)
+    starts = (bos, tokenizer.bos_token_id, getattr(model.config, "bos_token_id", None), eos)
+    bos = next((start for start in starts if isinstance(start, int)), None)
     if bos is None or eos is None:
-        raise ValueError(f"the tokenizer of {str(name_or_path)!r} names no start and end tokens: pass bos= and eos=")
-    return TransformersCausalLM(
-        model, TokenizerVocabulary(tokenizer, _positions(model) - 1), int(bos), int(eos), most_tokens
+        raise ValueError(f"{str(name_or_path)!r} names no start and end tokens: pass bos= and eos=")
+    return TransformersCausalLM(model, TokenizerVocabulary(tokenizer, _positions(model) - 1), bos, eos, most_tokens)
+
+
+def sentence_encoder(
+    name_or_path: str | os.PathLike[str] | None = None,
+    *,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+    most_tokens: int = 4096,
+    trust_remote_code: bool = False,
+) -> SentenceEncoder:
+    """A mean-pooling sentence encoder; without a name, all-MiniLM-L6-v2, fetched once.
+
+    Args:
+        name_or_path: a hub id or a folder with safetensors weights and a fast tokenizer.
+        device: by default an accelerator if there is one, else the CPU.
+        dtype: of the weights; by default float32.
+        most_tokens: tokens in one forward pass, padding included: the bound on memory.
+        trust_remote_code: run code that the checkpoint brings; never on by itself.
+
+    Raises:
+        ValueError: no such model, or one without safetensors.
+        RuntimeError: the default model is not there yet and cannot be fetched.
+    """
+    import torch
+    from transformers import AutoModel
+
+    from textsearch.models.encoder import SentenceEncoder
+    from textsearch.models.loading import load
+
+    if name_or_path is None:
+        from textsearch.models.default import minilm_folder
+
+        name_or_path = minilm_folder()
+    model, tokenizer = load(
+        AutoModel, name_or_path, device=device, dtype=dtype or torch.float32, trust_remote_code=trust_remote_code
     )
+    return SentenceEncoder(model, tokenizer, _positions(model), most_tokens)
 
 
 def _positions(model: object) -> int:

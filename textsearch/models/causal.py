@@ -116,26 +116,30 @@ class TransformersCausalLM:
         count, device = len(rng.chain), self.model.device
         inputs = self._after([prefix] * count, 1)
         cache, mask, position = inputs["past_key_values"], inputs["attention_mask"], inputs["position_ids"]
+        written = torch.full((count, most), self.eos, device=device)
+        going = torch.arange(count, device=device)
         token = torch.full((count, 1), prefix.last, device=device)
-        written: list[Tensor] = []
-        ended = torch.zeros(count, dtype=torch.bool, device=device)
         for place in range(most):
             mask = torch.nn.functional.pad(mask, (0, 1), value=1)
+            self.usage.count(token.shape)
             logits = self.model(
                 input_ids=token,
                 past_key_values=cache,
                 attention_mask=mask,
-                position_ids=position + place,
+                position_ids=position[: len(going)] + place,
                 use_cache=True,
-            ).logits[:, -1]
-            self.usage.count(token.shape)
-            log_probs = _nucleus((logits[:, : self.vocabulary.size].double() / temperature).log_softmax(-1), top_p)
-            token = categorical(log_probs, rng.uniform(place).to(device))[:, None]
-            ended |= token[:, 0] == self.eos
-            written.append(token.masked_fill(ended[:, None], self.eos))
-            if bool(ended.all()):
+            ).logits[:, -1, : self.vocabulary.size]
+            log_probs = _nucleus((logits.double() / temperature).log_softmax(-1), top_p)
+            token = categorical(log_probs, rng.rows(going.to(rng.chain.device)).uniform(place).to(device))[:, None]
+            written[going, place] = token[:, 0]
+            # a text that has ended is no longer read
+            on = (token[:, 0] != self.eos).nonzero().squeeze(-1)
+            if len(on) == 0:
                 break
-        rows = torch.cat(written, 1).tolist() if written else [[]] * count
+            if len(on) < len(going):
+                going, token, mask = going[on], token[on], mask[on]
+                cache.batch_select_indices(on)
+        rows = written.tolist()
         texts = [row[: row.index(self.eos)] if self.eos in row else row for row in rows]
         return [str(text) for text in self.vocabulary.tokenizer.batch_decode(texts, skip_special_tokens=True)]
 
@@ -243,10 +247,14 @@ def _pad_front(states: Tensor, count: int) -> Tensor:
     return torch.nn.functional.pad(states, (0, 0, count, 0))
 
 
-def _nucleus(log_probs: Tensor, top_p: float) -> Tensor:
+def _nucleus(log_probs: Tensor, top_p: float, most: int = 1024) -> Tensor:
     """`log_probs` (B, V) with all but the likeliest tokens that hold `top_p` of the probability set to -inf."""
     if top_p >= 1.0:
         return log_probs
-    ordered, index = log_probs.sort(dim=-1, descending=True, stable=True)
+    # the likeliest few hold it nearly always; sorting the whole vocabulary is for the rest
+    ordered, index = log_probs.topk(min(most, log_probs.shape[-1]))
+    if bool((ordered.exp().sum(-1) < top_p).any()):
+        ordered, index = log_probs.sort(dim=-1, descending=True)
     before = ordered.exp().cumsum(-1) - ordered.exp()
-    return log_probs.scatter(-1, index, ordered.masked_fill(before >= top_p, -torch.inf))
+    kept = ordered.masked_fill(before >= top_p, -torch.inf)
+    return torch.full_like(log_probs, -torch.inf).scatter(-1, index, kept)

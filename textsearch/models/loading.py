@@ -24,12 +24,10 @@ def load(
     Raises:
         ValueError: no such model, or one without safetensors or without a fast tokenizer.
     """
-    from transformers import AutoTokenizer
-
     name = str(name_or_path)
     try:
         with quiet():
-            tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=trust_remote_code)
+            tokenizer = load_tokenizer(name, trust_remote_code)
             model, report = auto_class.from_pretrained(
                 name,
                 dtype=dtype,
@@ -54,6 +52,18 @@ def load(
     if not getattr(tokenizer, "is_fast", False):
         raise ValueError(f"{name!r} has no fast tokenizer (tokenizer.json); save one next to the weights")
     return model.to(pick_device(device)).eval().requires_grad_(False), tokenizer
+
+
+def load_tokenizer(name: str, trust_remote_code: bool) -> Any:
+    """The checkpoint's own tokenizer, or WordPiece where a folder holds nothing but a `vocab.txt`."""
+    from transformers import AutoTokenizer, BertTokenizerFast
+
+    folder = Path(name)
+    if (folder / "vocab.txt").exists() and not any(
+        (folder / f"tokenizer{end}").exists() for end in (".json", "_config.json")
+    ):
+        return BertTokenizerFast.from_pretrained(name)
+    return AutoTokenizer.from_pretrained(name, trust_remote_code=trust_remote_code)
 
 
 def pick_device(device: torch.device | str | None) -> torch.device:

@@ -9,6 +9,7 @@ from typing import Any, final
 
 import regex
 import torch
+from tokenizers.models import WordPiece
 from torch import Tensor
 
 from textsearch.batch import Batch
@@ -57,8 +58,8 @@ class TokenizerVocabulary:
 
     @cached_property
     def wordpiece(self) -> bool:
-        """Whether "##" marks the pieces that go on a word."""
-        return sum(piece.startswith("##") for piece in self.pieces) > self.size // 100
+        """Whether the tokenizer is a WordPiece: "##" marks the pieces that go on a word."""
+        return isinstance(self.tokenizer.backend_tokenizer.model, WordPiece)
 
     @cached_property
     def lower_cases(self) -> bool:
