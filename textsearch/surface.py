@@ -49,7 +49,7 @@ def _both_cjk(left: str, right: str) -> bool:
 @cache
 def proper_names() -> dict[str, str]:
     """Lower-case words that English writes with capitals ("london" -> "London"), from the packaged list."""
-    lines = (Path(__file__).parent / "models" / "proper_names_en.txt").read_text(encoding="utf-8").split()
+    lines = (Path(__file__).parent / "proper_names_en.txt").read_text(encoding="utf-8").split()
     return {name.lower(): name for name in lines}
 
 

@@ -18,13 +18,13 @@ from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.guided import GuidedMaskedLM
 
 EXAMPLES = (
-    ("girl, book, tree", "A girl is reading a book under a tree."),
-    ("cook, egg, pan, stove", "The cook fries two eggs in a pan on the stove."),
-    ("snow, child, hill", "The children are sliding down a hill in the snow."),
+    ("book, read, tree", "A girl is reading a book under a tree."),
+    ("egg, pan, stove", "The cook fries two eggs in a pan on the stove."),
+    ("beach, hat, wear", "An old man with a hat that he always wears sits on the beach."),
 )
-"""Requests with answers in the style that is wanted; none from an evaluation set."""
+"""Requests with answers in the style that is wanted: somebody does something with the things that are named."""
 
-EDITS = {(1, 1): 0.4, (0, 1): 0.1, (1, 0): 0.1, (2, 2): 0.1, (1, 2): 0.1, (2, 1): 0.1, (2, 3): 0.05, (3, 2): 0.05}
+EDITS = {(1, 1): 0.46, (0, 1): 0.12, (1, 0): 0.12, (2, 2): 0.14, (1, 2): 0.08, (2, 1): 0.08}
 """How often so many words are replaced by so many; one table, so that all chains share each pass of the models."""
 
 SENTENCE = r"^[^.!?]*[.!?]$"
