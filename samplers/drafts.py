@@ -31,7 +31,8 @@ def one_sentence(text: str) -> str:
     found = regex.match(r".*?[.!?。！？](?=\s|$|[\"”])", line)
     if found:
         return str(found[0])
-    return line.rstrip(",;: ") + "." if line else ""
+    line = line.rstrip(",;: ")
+    return line + "." if line else ""
 
 
 def drafts(

@@ -41,9 +41,9 @@ def test_it_installs_and_runs(way: str, wheel: Path, tmp_path: Path) -> None:
     python = tmp_path / "env" / "bin" / "python"
     site = next((tmp_path / "env" / "lib").glob("python*/site-packages"))
     (site / "libraries.pth").write_text("\n".join(path for path in sys.path if path.endswith("site-packages")))
-    target = {"regular": [ROOT], "editable": ["--editable", ROOT], "wheel": [wheel]}[way]
+    targets: dict[str, list[str | Path]] = {"regular": [ROOT], "editable": ["--editable", ROOT], "wheel": [wheel]}
     options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--force-reinstall"]
-    run(python, "-m", "pip", "install", *options, *target)
+    run(python, "-m", "pip", "install", *options, *targets[way])
     found = Path(run(python, "-c", PROBE).strip())
     assert found.is_relative_to(ROOT if way == "editable" else site)
     script = tmp_path / "env" / "bin" / "textsearch"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import regex
 
-_LEFT = set(",.;:!?)]}%'’”…")
+_LEFT = set(",.;:!?)]}%'’”…，。！？；：、）》」")
 _RIGHT = set("([{$£€#“‘")
 _CONTRACTED = {"s", "t", "re", "ve", "ll", "d", "m"}
-_CJK = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}，。！？；：、（）《》「」“”‘’]")
+_CJK = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}，。！？；：、（）《》「」“”‘’]")
 _ENDS = {".", "!", "?"}
 
 
@@ -34,7 +34,7 @@ def join_words(words: list[str]) -> str:
             tight = glue or open_quote
             open_quote = not open_quote
             glue_next = open_quote
-        if word == "'":
+        if word in {"'", "’"}:
             contracted = i + 1 < len(words) and words[i + 1] in _CONTRACTED
             tight, glue_next = True, contracted
         text += word if tight else " " + word

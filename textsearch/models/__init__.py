@@ -114,6 +114,13 @@ def causal_lm(
     bos = next((start for start in starts if isinstance(start, int)), None)
     if bos is None or eos is None:
         raise ValueError(f"{str(name_or_path)!r} names no start and end tokens: pass bos= and eos=")
+    one, other = torch.tensor([[bos, 0], [bos, 1]], device=model.device)
+    seen, changed = (model(input_ids=pair[None]).logits[0, 0] for pair in (one, other))
+    if not torch.allclose(seen, changed, rtol=1e-3, atol=1e-3):
+        raise ValueError(
+            f"{str(name_or_path)!r} looks ahead: what it says after the first token changes with the second; "
+            "use a causal language model"
+        )
     return TransformersCausalLM(model, TokenizerVocabulary(tokenizer, _positions(model) - 1), bos, eos, most_tokens)
 
 
@@ -154,7 +161,13 @@ def sentence_encoder(
     return SentenceEncoder(model, tokenizer, _positions(model), most_tokens)
 
 
-def _positions(model: object) -> int:
-    """Tokens that the model can read at once."""
-    config = getattr(model, "config", None)
-    return int(getattr(config, "max_position_embeddings", 512))
+def _positions(model: torch.nn.Module) -> int:
+    """Tokens that the model can read at once, padding to whole grains included."""
+    from textsearch.models.tiles import GRAIN
+
+    most = int(getattr(model.config, "max_position_embeddings", 512))
+    for name, module in model.named_modules():
+        # RoBERTa and its kin count positions from behind the padding token's
+        if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
+            most -= module.padding_idx + 1
+    return most // GRAIN * GRAIN

@@ -97,7 +97,7 @@ class TransformersCausalLM:
         for tile, own in self._tiles(rows, prefixes):
             row = torch.arange(len(tile.rows), device=self.model.device)
             logits = self._logits(tile, own, row, tile.lengths - 1)
-            out[tile.rows] = logits[:, : self.vocabulary.size].log_softmax(-1)
+            out[tile.rows] = logits.log_softmax(-1)
         return out
 
     def continuations(
@@ -112,8 +112,14 @@ class TransformersCausalLM:
             top_p: draw from the likeliest tokens that hold this much probability (Holtzman et al., 2020).
             most: tokens; longer texts are cut.
         """
+        if not temperature > 0:
+            raise ValueError(f"temperature={temperature} must be above 0; for the likeliest tokens take a small one")
+        if not 0 < top_p <= 1:
+            raise ValueError(f"top_p={top_p} must be in (0, 1]")
         prefix = self._prefix(prompt)
         count, device = len(rng.chain), self.model.device
+        if not count:
+            return []
         inputs = self._after([prefix] * count, 1)
         cache, mask, position = inputs["past_key_values"], inputs["attention_mask"], inputs["position_ids"]
         written = torch.full((count, most), self.eos, device=device)
@@ -195,7 +201,9 @@ class TransformersCausalLM:
             inputs = self._after(prefixes, tile.tokens.shape[1])
             mask = torch.cat([inputs.pop("attention_mask"), mask], 1)
         self.usage.count(tile.tokens.shape)
-        return project(self.model, rows, columns, input_ids=tile.tokens, attention_mask=mask, **inputs)
+        logits = project(self.model, rows, columns, input_ids=tile.tokens, attention_mask=mask, **inputs)
+        # some models have more outputs than their tokenizer has tokens
+        return logits[:, : self.vocabulary.size]
 
     def _after(self, prefixes: Sequence[Prefix], width: int) -> dict[str, Any]:
         """Inputs of a pass over `width` more tokens after the prefixes; the mask is for the prefixes alone."""
@@ -206,25 +214,23 @@ class TransformersCausalLM:
         wide = prefixes[0].width
         if all(prefix is prefixes[0] for prefix in prefixes):
             # views of one copy: the model appends to its own, and leaves the prefix as it is
-            states = [
-                (k.expand(len(prefixes), -1, -1, -1), v.expand(len(prefixes), -1, -1, -1))
-                for k, v in prefixes[0].states
-            ]
+            rows = len(prefixes)
+            states = [(k.expand(rows, -1, -1, -1), v.expand(rows, -1, -1, -1)) for k, v in prefixes[0].states]
         else:
             layers = zip(*(prefix.states for prefix in prefixes), strict=True)
             states = [(torch.cat([k for k, _ in layer]), torch.cat([v for _, v in layer])) for layer in layers]
+        cache = DynamicCache(states, config=self.model.config) if wide else DynamicCache(config=self.model.config)
         return {
-            "past_key_values": DynamicCache(states, config=self.model.config)
-            if wide
-            else DynamicCache(config=self.model.config),
+            "past_key_values": cache,
             "use_cache": True,
-            "position_ids": lengths + torch.arange(width, device=device),
+            # padding may run past a table of learned positions, tokens never do
+            "position_ids": (lengths + torch.arange(width, device=device)).clamp(max=self.vocabulary.longest),
             "attention_mask": (torch.arange(wide, device=device) >= wide - lengths).to(torch.int64),
         }
 
     def _prefix(self, prompt: str) -> Prefix:
         if prompt not in self._prefixes:
-            tokens = self.vocabulary.encode([prompt]).token_lists()[0] if prompt else [self.bos]
+            tokens = self.vocabulary.encode([prompt]).token_lists()[0] or [self.bos]
             states: tuple[tuple[Tensor, Tensor], ...] = ()
             width, length = 0, len(tokens) - 1
             if length:
@@ -252,9 +258,10 @@ def _nucleus(log_probs: Tensor, top_p: float, most: int = 1024) -> Tensor:
     if top_p >= 1.0:
         return log_probs
     # the likeliest few hold it nearly always; sorting the whole vocabulary is for the rest
-    ordered, index = log_probs.topk(min(most, log_probs.shape[-1]))
+    ordered = log_probs.topk(min(most, log_probs.shape[-1])).values
     if bool((ordered.exp().sum(-1) < top_p).any()):
-        ordered, index = log_probs.sort(dim=-1, descending=True)
+        ordered = log_probs.sort(dim=-1, descending=True).values
     before = ordered.exp().cumsum(-1) - ordered.exp()
-    kept = ordered.masked_fill(before >= top_p, -torch.inf)
-    return torch.full_like(log_probs, -torch.inf).scatter(-1, index, kept)
+    # the least likely that is kept, with all that are as likely: no order among equals, so no row depends on another
+    least = ordered.masked_fill(before >= top_p, torch.inf).amin(-1, keepdim=True)
+    return log_probs.masked_fill(log_probs < least, -torch.inf)

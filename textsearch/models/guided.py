@@ -91,12 +91,13 @@ class GuidedMaskedLM:
         single = Batch(tokens, ones, ones[:, None] > 0, torch.zeros_like(ones), self.vocabulary)
         begin = single.texts()
         # within a text the rendering after a plain word shows whether a space goes before
-        anchor = self.vocabulary.encode(["so"]).tokens[0, 0]
+        plain = self.vocabulary.allowed & ~self.vocabulary.continues
+        anchor = next(i for i in plain.nonzero().flatten().tolist() if self.vocabulary.pieces[i].isalpha())
         pairs = torch.cat([torch.full_like(tokens, int(anchor)), tokens], 1)
         double = Batch(
             pairs, 2 * ones, torch.ones_like(pairs, dtype=torch.bool), torch.zeros_like(ones), self.vocabulary
         )
-        inner = [text[2:] for text in double.texts()]
+        inner = [text[len(begin[anchor]) :] for text in double.texts()]
         tokenizer = self.causal.vocabulary.tokenizer
         firsts = []
         for texts in (inner, begin):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from textsearch.models.quiet import quiet
 
@@ -35,7 +36,7 @@ def load(
                 trust_remote_code=trust_remote_code,
                 output_loading_info=True,
             )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         found = Path(name).is_dir()
         hint = (
             "the folder must hold config.json, model.safetensors and tokenizer files"

@@ -85,7 +85,7 @@ class TokenizerVocabulary:
             return torch.tensor([piece.startswith("##") for piece in self.pieces])
         for mark in ("▁", "Ġ"):
             if sum(piece.startswith(mark) for piece in self.pieces) > self.size // 10:
-                return torch.tensor([bool(piece[:1].isalnum()) for piece in self.pieces])
+                return torch.tensor([piece[:1].isalnum() and not piece.startswith(mark) for piece in self.pieces])
         return torch.zeros(self.size, dtype=torch.bool)
 
     def encode(self, texts: Sequence[str]) -> Batch:
@@ -97,7 +97,7 @@ class TokenizerVocabulary:
         rows = self._ids(list(texts))
         unknown = self.tokenizer.unk_token_id
         for text, row in zip(texts, rows, strict=True):
-            if unknown is not None and unknown != self.mask_id and unknown in row:
+            if unknown is not None and unknown != self.tokenizer.mask_token_id and unknown in row:
                 raise ValueError(
                     f"the tokenizer has no pieces for part of {text!r} (it reads {self.tokenizer.decode(row)!r}); "
                     "write it with other characters, or use a model whose tokenizer knows them"
@@ -112,6 +112,8 @@ class TokenizerVocabulary:
     def decode(self, batch: Batch) -> list[str]:
         """Surface texts."""
         rows = batch.token_lists()
+        if not rows:
+            return []  # an empty list would be decoded as one text
         if not self.wordpiece:
             return [str(text) for text in self.tokenizer.batch_decode(rows, skip_special_tokens=False)]
         return [self._render(row) for row in rows]

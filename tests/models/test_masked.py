@@ -1,0 +1,164 @@
+"""Masked models: the conditionals asked for are those of a plain forward pass, however the asking is done."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.models.tiny import PIECES, TEXTS, Tiny, bert, every_position, save, shuffled, wordpiece_tokenizer
+from tests.models.tiny import tiny as tiny
+from textsearch.batch import Batch
+from textsearch.models import masked_lm
+from textsearch.models.tiles import padded_width
+
+MASKED_TEXTS = [*TEXTS, "The [MASK] sat on the [MASK].", "[MASK]"]
+
+
+def direct(model: Any, tokens: list[int], shift: int = 0) -> Tensor:
+    """(N, V) log-probabilities at every position of one text, from all logits of one unpadded pass."""
+    framed = torch.tensor([[PIECES.index("[CLS]"), *tokens, PIECES.index("[SEP]")]])
+    with torch.inference_mode():
+        logits = model(input_ids=framed).logits[0, :, : len(PIECES)]
+    log_probs: Tensor = logits.log_softmax(-1)[1 + shift : 1 + shift + len(tokens)]
+    return log_probs
+
+
+def expected(model: Any, batch: Batch, rows: Tensor, positions: Tensor, shift: int = 0) -> Tensor:
+    each = [direct(model, tokens, shift) for tokens in batch.token_lists()]
+    return torch.stack([each[row][place] for row, place in zip(rows.tolist(), positions.tolist(), strict=True)])
+
+
+def repeated_and_unsorted(batch: Batch) -> tuple[Tensor, Tensor]:
+    """All positions in a random order, some of them twice."""
+    rows, positions = every_position(batch.lengths)
+    order = shuffled(len(rows))
+    order = torch.cat([order, order[:20]])
+    return rows[order], positions[order]
+
+
+def test_log_probs_are_those_of_a_plain_forward_pass(tiny: Tiny) -> None:
+    lm = tiny.masked()
+    batch = lm.vocabulary.encode(MASKED_TEXTS)
+    rows, positions = repeated_and_unsorted(batch)
+    found = lm.log_probs(batch, rows, positions)
+    assert found.shape == (len(rows), len(PIECES))
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, expected(lm.model, batch, rows, positions), atol=2e-5, rtol=0)
+    torch.testing.assert_close(found.exp().sum(1), torch.ones(len(rows)), atol=1e-5, rtol=0)
+
+
+def test_positions_shifted_by_one_are_caught(tiny: Tiny) -> None:
+    lm = tiny.masked()
+    batch = lm.vocabulary.encode(MASKED_TEXTS)
+    rows, positions = every_position(batch.lengths)
+    found = lm.log_probs(batch, rows, positions)
+    for shift in (-1, 1):
+        apart = (found - expected(lm.model, batch, rows, positions, shift)).abs().amax(1)
+        assert (apart > 1e-2).float().mean() > 0.9
+
+
+def test_a_conditional_sees_both_sides(tiny: Tiny) -> None:
+    lm = tiny.masked()
+    batch = lm.vocabulary.encode(["the [MASK] sat", "a [MASK] sat", "the [MASK] ran", "the [MASK] sat on"])
+    found = lm.log_probs(batch, torch.arange(4), torch.ones(4, dtype=torch.int64))
+    assert all((found[0] - found[other]).abs().max() > 1e-2 for other in (1, 2, 3))
+
+
+@cache
+def ways_of_asking(tiny: Tiny) -> dict[str, Tensor]:
+    """The same conditionals of all tokens, asked for in many ways, each (K, V) in one order."""
+    lm, small = tiny.masked(), tiny.masked(most_tokens=1)
+    batch = lm.vocabulary.encode(MASKED_TEXTS)
+    rows, positions = every_position(batch.lengths)
+    order = shuffled(len(rows))
+    back = order.argsort()
+    return {
+        "batched": lm.log_probs(batch, rows, positions),
+        "padded": lm.log_probs(batch.widen(30), rows, positions),
+        "other pairs first": lm.log_probs(batch, rows[order], positions[order])[back],
+        "rows in reverse": lm.log_probs(batch.rows(list(range(len(batch)))[::-1]), len(batch) - 1 - rows, positions),
+        "rows repeated": lm.log_probs(batch.repeat(3), 3 * rows + 1, positions),
+        "row by row": torch.cat(
+            [
+                lm.log_probs(batch.rows([row]), torch.zeros_like(rows[rows == row]), positions[rows == row])
+                for row in range(len(batch))
+            ]
+        ),
+        "one by one": torch.cat([lm.log_probs(batch, rows[k : k + 1], positions[k : k + 1]) for k in range(len(rows))]),
+        "a row a pass": small.log_probs(batch, rows, positions),
+    }
+
+
+WAYS = ["padded", "other pairs first", "rows in reverse", "rows repeated", "row by row", "one by one", "a row a pass"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_way_of_asking_changes_no_bit(tiny: Tiny, way: str) -> None:
+    ways = ways_of_asking(tiny)
+    apart = (ways[way] - ways["batched"]).abs()
+    assert ways[way].equal(ways["batched"]), f"{int(apart.amax(1).gt(0).sum())} rows differ, by up to {apart.max():.1e}"
+
+
+def test_the_projection_runs_for_the_asked_positions_alone(tiny: Tiny) -> None:
+    lm = tiny.masked()
+    shapes: list[torch.Size] = []
+    # on the projection's own input, after whatever picks the hidden states
+    handle = lm.model.get_output_embeddings().register_forward_hook(lambda _, given, __: shapes.append(given[0].shape))
+    batch = lm.vocabulary.encode(["the old dog sat on a red mat"] * 20)
+    for count in (1, 10, 16, 32, 50):
+        rows, positions = every_position(batch.lengths)
+        order = shuffled(len(rows))[:count]
+        lm.log_probs(batch, rows[order], positions[order])
+    handle.remove()
+    # a few more than asked, up to a whole number of grains
+    assert shapes == [(padded_width(count), 32) for count in (1, 10, 16, 32, 50)]
+
+
+def test_a_row_is_read_once_however_often_it_is_asked(tiny: Tiny) -> None:
+    lm = tiny.masked()
+    batch = lm.vocabulary.encode(["the dog sat", "the cat sat", "a dog ran"])
+    lm.log_probs(batch, torch.tensor([2, 0, 2, 2]), torch.tensor([0, 1, 2, 1]))
+    assert (lm.usage.passes, lm.usage.rows, lm.usage.tokens) == (1, 2, 2 * padded_width(5))
+
+
+def test_the_model_projects_everything_again_afterwards(tiny: Tiny) -> None:
+    lm = tiny.masked()
+    batch = lm.vocabulary.encode(["the dog"])
+    lm.log_probs(batch, torch.tensor([0]), torch.tensor([0]))
+    assert lm.model(input_ids=batch.tokens).logits.shape == (1, 2, len(PIECES))
+    with pytest.raises(IndexError):
+        lm.log_probs(batch, torch.tensor([0]), torch.tensor([20]))
+    assert lm.model(input_ids=batch.tokens).logits.shape == (1, 2, len(PIECES))
+
+
+def test_nothing_asked_nothing_read(tiny: Tiny) -> None:
+    lm = tiny.masked()
+    none = torch.zeros(0, dtype=torch.int64)
+    assert lm.log_probs(lm.vocabulary.encode(TEXTS), none, none).shape == (0, len(PIECES))
+    assert lm.usage.passes == 0
+
+
+def test_outputs_beyond_the_tokenizer_get_no_probability(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Checkpoints pad their vocabularies to round sizes: nothing is to be written with the padding."""
+    path = save(tmp_path_factory.mktemp("padded"), bert(len(PIECES) + 5), wordpiece_tokenizer())
+    lm = masked_lm(path, device="cpu")
+    batch = lm.vocabulary.encode(MASKED_TEXTS)
+    rows, positions = every_position(batch.lengths)
+    found = lm.log_probs(batch, rows, positions)
+    assert found.shape == (len(rows), len(PIECES))
+    torch.testing.assert_close(found, expected(lm.model, batch, rows, positions), atol=2e-5, rtol=0)
+    torch.testing.assert_close(found.exp().sum(1), torch.ones(len(rows)), atol=1e-5, rtol=0)
+
+
+def test_weights_in_half_precision(tiny: Tiny) -> None:
+    lm, half = tiny.masked(), tiny.masked(dtype=torch.bfloat16)
+    assert next(half.model.parameters()).dtype == torch.bfloat16
+    batch = lm.vocabulary.encode(TEXTS)
+    rows, positions = every_position(batch.lengths)
+    found = half.log_probs(batch, rows, positions)
+    assert found.dtype == torch.float32
+    assert (found - lm.log_probs(batch, rows, positions)).abs().mean() < 0.1

@@ -1,0 +1,71 @@
+"""The default models, on request alone: `pytest -m models`."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+import torch
+
+from objectives import Fluency
+from samplers import MetropolisHastings
+from samplers.proposals import Replace
+from textsearch import generate
+from textsearch.models import causal_lm, masked_lm
+from textsearch.rng import Rng
+
+pytestmark = pytest.mark.models
+
+SENTENCES = [
+    f"{subject} {verb} {rest}"
+    for subject, verb, rest in product(
+        ["The old dog", "My sister's friend", "Nobody in London", "It"],
+        ["ran", "was never seen", "told us a story", "walked slowly past the station"],
+        [".", "again, and nobody knew why.", "because it was cold?", "on the first Monday of the year 1999!"],
+    )
+]
+
+
+def test_scores_do_not_depend_on_the_batch() -> None:
+    lm = causal_lm(device="cpu")
+    batch = lm.vocabulary.encode(SENTENCES)
+    assert len(batch) == 64
+    scores = {}
+    for size in (1, 4, 64):
+        lm._known.clear()
+        parts = [lm.score(batch.rows(list(range(at, at + size)))).log_prob for at in range(0, 64, size)]
+        scores[f"batches of {size}"] = torch.cat(parts)
+    lm._known.clear()
+    scores["padded"] = lm.score(batch.widen(batch.width + 17)).log_prob
+    for way, found in scores.items():
+        apart = (found - scores["batches of 64"]).abs()
+        assert found.equal(scores["batches of 64"]), (
+            f"{way}: {int((apart > 0).sum())} differ, by up to {apart.max():.1e}"
+        )
+    per_token = -scores["padded"].sum() / (batch.lengths + 1).sum()
+    assert 2.0 < per_token < 6.0
+
+
+def test_continuations_do_not_depend_on_the_batch() -> None:
+    lm = causal_lm(device="cpu")
+    rng = Rng.start(0, 6)
+    prompt = lm.ask("Write one sentence with the words dog and river.")
+    texts = lm.continuations(prompt, rng, most=12)
+    assert lm.continuations(prompt, rng.rows([4, 1]), most=12) == [texts[4], texts[1]]
+    assert any(texts)
+
+
+def test_chains_do_not_depend_on_one_another() -> None:
+    sampler = MetropolisHastings(Replace(masked_lm(device="cpu")))
+    causal = causal_lm(device="cpu")
+    start = ["The old dog ran past the station.", "It was cold in London on Monday."]
+
+    def run(chains: int) -> list[list[float]]:
+        """(chains, steps) energies of the chains of the first text."""
+        causal._known.clear()
+        result = generate(Fluency(causal), sampler, start[:1], steps=10, seed=3, chains=chains)
+        return [list(map(float, row)) for row in result.trace.T]
+
+    together = run(8)
+    assert run(1)[0] == together[0]
+    assert len({tuple(row) for row in together}) > 1
