@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from rich.console import Console
 from rich.markup import escape
@@ -11,6 +11,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 from textsearch.loop import Callback, Progress
+
+
+def waiting(message: str, shown: bool) -> AbstractContextManager[object]:
+    """A line on standard error that says what is being done while the block runs."""
+    return Console(stderr=True).status(message) if shown else nullcontext()
 
 
 @contextmanager
@@ -21,7 +26,7 @@ def live(console: Console | None = None) -> Iterator[Callback]:
         BarColumn(bar_width=16),
         TextColumn("{task.fields[speed]:.1f} steps/s  accepted {task.fields[accepted]:.2f}"),
         TimeRemainingColumn(compact=True),
-        TextColumn("[bold]{task.fields[energy]:.2f}[/] {task.fields[text]}", markup=True),
+        TextColumn("best [bold]{task.fields[energy]:.2f}[/] {task.fields[text]}", markup=True),
         console=console or Console(stderr=True),
         transient=True,
     )

@@ -137,7 +137,7 @@ class Generations:
         caption = f"{len(self)} chains, {self.steps} steps in {self.seconds:.1f} s, {self.guarantee}; accepted: {taken}"
         if self.interrupted:
             caption = "interrupted; " + caption
-        table = Table(caption=caption, caption_justify="left")
+        table = Table(caption=caption, caption_justify="left", min_width=80)
         many = len(set(self.inputs.tolist())) > 1
         if many:
             table.add_column("input")

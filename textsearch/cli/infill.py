@@ -10,6 +10,7 @@ from samplers import MetropolisHastings
 from samplers.fill import fill_masks
 from samplers.proposals import PIECES, BlockInfill, Mixture, Replace
 from textsearch import Generations, generate
+from textsearch.display import waiting
 from textsearch.models import causal_lm, masked_lm
 from textsearch.models.guided import GuidedMaskedLM
 
@@ -26,13 +27,15 @@ def run(
     progress: bool = False,
 ) -> Generations:
     """`chains` chains for each text; see the command's help."""
-    model = masked_lm(masked)
+    with waiting("loading the masked model", progress):
+        model = masked_lm(masked)
     mask = model.vocabulary.tokenizer.mask_token
     for text in texts:
         if mask not in text:
             raise ValueError(f"{text!r} has no gap: write {mask} for each word that is wanted")
     gaps = model.vocabulary.encode(texts).repeat(chains)
-    lm = causal_lm(causal)
+    with waiting("loading the causal model", progress):
+        lm = causal_lm(causal)
     guided = GuidedMaskedLM(model, lm)
     moves = Mixture({Replace(guided, pieces=PIECES): 0.7, BlockInfill(guided, words=(2,), pieces=PIECES): 0.3})
     result = generate(

@@ -13,6 +13,7 @@ from samplers.drafts import drafts
 from samplers.proposals import PIECES, Mixture, SpanEdit, Swap
 from textsearch import Batch, Generations, generate
 from textsearch.batch import Vocabulary, concatenate
+from textsearch.display import waiting
 from textsearch.models import causal_lm, masked_lm
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.guided import GuidedMaskedLM
@@ -52,22 +53,24 @@ def run(
 ) -> Generations:
     """`chains` chains for each set of keywords; see the command's help."""
     constraint = Keywords(sets, inflections=inflections, in_order=in_order)
-    model = masked_lm(masked)
+    with waiting("loading the masked model", progress):
+        model = masked_lm(masked)
     vocabulary = model.vocabulary
-    labels = [", ".join(words) for words in sets]
     constraint.check(vocabulary.encode(["."] * len(sets)))
-    lm = causal_lm(causal)
+    with waiting("loading the causal model", progress):
+        lm = causal_lm(causal)
     prompts = [request(lm, words) for words in sets]
     fluency = Fluency(lm, prompts) + Pattern(SENTENCE)
     objective = fluency + constraint
 
-    found = drafts(lm, prompts, objective, vocabulary, chains=chains, seed=seed)
     starts = []
-    for number, words in enumerate(sets):
-        rows = found.rows(found.inputs == number)
-        if len(rows) == 0:
-            rows = complete(words, lm, prompts[number], vocabulary, constraint, number, seed)
-        starts.append(rows.rows(torch.arange(chains) % len(rows)))
+    with waiting("writing drafts", progress):
+        found = drafts(lm, prompts, objective, vocabulary, chains=chains, seed=seed)
+        for number, words in enumerate(sets):
+            rows = found.rows(found.inputs == number)
+            if len(rows) == 0:
+                rows = complete(words, lm, prompts[number], vocabulary, constraint, number, seed)
+            starts.append(rows.rows(torch.arange(chains) % len(rows)))
     start = concatenate(starts)
     # the final full stop stays
     start = start.frozen(torch.arange(start.width) >= start.lengths[:, None] - 1)
@@ -77,7 +80,7 @@ def run(
     result = generate(
         objective, MetropolisHastings(moves), start, steps=steps, seed=seed, temperature=temperature, progress=progress
     )
-    return replace(result, sources=labels)
+    return replace(result, sources=[", ".join(words) for words in sets])
 
 
 def complete(
