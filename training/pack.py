@@ -30,6 +30,7 @@ def main() -> None:
     state = {name: value.contiguous() for name, value in model.state_dict().items()}
     tied = {"cls.predictions.decoder.weight", "cls.predictions.decoder.bias"}
     save_file(pack({name: value for name, value in state.items() if name not in tied}), args.out / "model.safetensors")
+    (args.out / "model.safetensors").chmod(0o644)
     model.config.save_pretrained(args.out)
     tokenizer.save_pretrained(args.out)
 
