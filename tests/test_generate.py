@@ -378,3 +378,11 @@ def test_progress_ends_with_the_run(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     small(progress=True, callbacks=[interrupt])
     shown = capsys.readouterr().err
     assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h")
+
+
+def test_kinds_of_one_name_are_counted_together() -> None:
+    """Two parts of a mixture may both be called "replace"."""
+    parts = {Replace(MODEL, max_length=6): 1.0, Replace(MODEL, max_length=7): 1.0}
+    flat = FunctionObjective(lambda texts: [0.0] * len(texts), name="flat")
+    result = generate(flat, MetropolisHastings(Mixture(parts)), ["ab"], steps=40, seed=0)
+    assert result.acceptance["replace"].proposed == 40

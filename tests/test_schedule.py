@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
-from textsearch.schedule import Schedule, constant, geometric, linear
+from textsearch.schedule import Schedule, constant, geometric, linear, logarithmic
 
-COOLING = {"linear": linear, "geometric": geometric}
+COOLING = {"linear": linear, "geometric": geometric, "logarithmic": logarithmic}
 every_cooling = pytest.mark.parametrize("cooling", COOLING.values(), ids=COOLING.keys())
 
 
@@ -42,14 +43,28 @@ def test_geometric_has_equal_ratios() -> None:
     assert [a / b for a, b in pairwise(values)] == pytest.approx([math.sqrt(2)] * 10)
 
 
-@pytest.mark.parametrize("value", [0.0, -1.0, math.nan])
+def test_logarithmic_has_the_form_of_geman_and_geman() -> None:
+    """T = C / log(1 + step) where the start is far above: T * log(1 + step) stays the same."""
+    schedule = logarithmic(1e12, 0.5, 1000)
+    for step in (1, 2, 10, 100, 999):
+        assert schedule(step) * math.log(1 + step) == pytest.approx(0.5 * math.log(1001))
+
+
+def test_logarithmic_has_equal_differences_of_one_over_t_in_the_logarithm() -> None:
+    schedule = logarithmic(4.0, 0.25, 15)
+    # log2(1 + step) is 0, 1, 2, 3, 4
+    values = [1 / schedule(step) for step in (0, 1, 3, 7, 15)]
+    assert [b - a for a, b in pairwise(values)] == pytest.approx([(4 - 0.25) / 4] * 4)
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, math.nan, math.inf, -math.inf])
 def test_temperatures_must_be_positive(value: float) -> None:
     with pytest.raises(ValueError, match=f"temperature={value}"):
         constant(value)
 
 
 @every_cooling
-@pytest.mark.parametrize("value", [0.0, -1.0, math.nan])
+@pytest.mark.parametrize("value", [0.0, -1.0, math.nan, math.inf, -math.inf])
 def test_both_ends_must_be_positive(cooling: Callable[[float, float, int], Schedule], value: float) -> None:
     with pytest.raises(ValueError, match=f"start={value}"):
         cooling(value, 1.0, 3)
@@ -58,7 +73,7 @@ def test_both_ends_must_be_positive(cooling: Callable[[float, float, int], Sched
 
 
 @every_cooling
-@pytest.mark.parametrize("steps", [0, -3])
-def test_steps_must_be_positive(cooling: Callable[[float, float, int], Schedule], steps: int) -> None:
+@pytest.mark.parametrize("steps", [0, -3, math.nan, math.inf])
+def test_steps_must_be_positive(cooling: Callable[[float, float, Any], Schedule], steps: float) -> None:
     with pytest.raises(ValueError, match=f"steps={steps}"):
         cooling(2.0, 1.0, steps)

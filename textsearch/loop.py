@@ -197,10 +197,7 @@ def run(
             best_terms=_columns(names, best_evaluation),
             inputs=batch.inputs.cpu().numpy(),
             sources=sources,
-            acceptance={
-                kind: Acceptance(n, taken)
-                for kind, n, taken in zip(kinds, proposed.tolist(), accepted.tolist(), strict=True)
-            },
+            acceptance=_acceptance(kinds, proposed.tolist(), accepted.tolist()),
             trace=torch.stack(trace).cpu().numpy() if trace else np.zeros((0, len(batch))),
             samples=samples,
             sample_steps=sample_steps,
@@ -213,3 +210,11 @@ def run(
 
 def _columns(names: Sequence[str], evaluation: Evaluation) -> dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]]:
     return dict(zip(names, evaluation.terms.cpu().numpy().T, strict=True))
+
+
+def _acceptance(kinds: Sequence[str], proposed: Sequence[int], accepted: Sequence[int]) -> dict[str, Acceptance]:
+    """Counts by kind; kinds of one name, from two parts of a mixture, are counted together."""
+    counts = dict.fromkeys(kinds, Acceptance(0, 0))
+    for kind, tried, taken in zip(kinds, proposed, accepted, strict=True):
+        counts[kind] = Acceptance(counts[kind].proposed + tried, counts[kind].accepted + taken)
+    return counts

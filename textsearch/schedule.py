@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 Schedule = Callable[[int], float]
@@ -9,8 +10,11 @@ Schedule = Callable[[int], float]
 
 def _positive(**temperatures: float) -> None:
     for name, value in temperatures.items():
-        if not value > 0:
-            raise ValueError(f"{name}={value} must be above 0; for a pure search end at a small value such as 0.01")
+        # a comparison with nan is false
+        if not 0 < value < math.inf:
+            raise ValueError(
+                f"{name}={value} must be above 0 and finite; for a pure search end at a small value such as 0.01"
+            )
 
 
 def constant(temperature: float) -> Schedule:
@@ -42,3 +46,20 @@ def geometric(start: float, end: float, steps: int) -> Schedule:
     """
     _positive(start=start, end=end, steps=steps)
     return lambda step: end if step >= steps else float(start * (end / start) ** (step / steps))
+
+
+def logarithmic(start: float, end: float, steps: int) -> Schedule:
+    """From `start` to `end` over `steps` steps as one over a logarithm of the step, then `end`.
+
+    The form of Geman and Geman (1984), T = C / log(1 + step), scaled to its two ends: 1 / T goes from 1 / start to
+    1 / end in equal parts of log(1 + step). Steep at first, slow at last.
+
+    >>> cool = logarithmic(4.0, 1.0, 3)
+    >>> [round(cool(step), 3) for step in range(5)]
+    [4.0, 1.6, 1.184, 1.0, 1.0]
+    """
+    _positive(start=start, end=end, steps=steps)
+    first, last = 1 / start, 1 / end
+    return lambda step: (
+        end if step >= steps else 1 / (first + (last - first) * math.log(1 + step) / math.log(1 + steps))
+    )

@@ -1,0 +1,173 @@
+"""Cycles of samplers: they stay on the target, take their turns, and keep their counts apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from samplers import MetropolisHastings, SimulatedAnnealing
+from samplers.cycle import Cycle
+from samplers.metropolis_hastings import ChainState
+from samplers.proposals import InsertDelete, Mixture, Replace, Swap
+from samplers.tempering import ParallelTempering
+from tests.samplers.laws import p_value
+from tests.samplers.test_invariance import EDIT, INFILL, OBJECTIVE, REPLACE, STEPS, VOCABULARY, run, start
+from tests.samplers.toys import TOYS, Toy
+from textsearch import FunctionObjective, generate
+from textsearch.batch import Batch, Vocabulary
+from textsearch.objective import Objective, evaluate
+from textsearch.rng import Rng
+from textsearch.sampler import Guarantee, Info
+from textsearch.schedule import constant
+from textsearch.testing import TableMaskedLM, letters
+
+
+def parts(toy: Toy) -> list[MetropolisHastings]:
+    """A sampler for each proposal of the toy's mixture."""
+    assert isinstance(toy.proposal, Mixture)
+    return [MetropolisHastings(part) for part in toy.proposal.parts]
+
+
+TOY = TOYS["mixture"]
+TURNS = Cycle([MetropolisHastings(REPLACE), MetropolisHastings(EDIT), MetropolisHastings(INFILL)])
+FLAT = FunctionObjective(lambda texts: [0.0] * len(texts), name="flat")
+
+
+@pytest.mark.parametrize("name", ["mixture", "mixture, frozen"])
+def test_chains_stay_on_the_target(name: str) -> None:
+    toy = TOYS[name]
+    assert p_value(toy, Cycle(parts(toy)), steps=5) > 1e-4
+
+
+def test_a_cycle_within_a_cycle_stays_on_the_target() -> None:
+    first, second, *others = parts(TOY)
+    assert p_value(TOY, Cycle([Cycle([first, *others]), second]), steps=4) > 1e-4
+
+
+@dataclass(frozen=True)
+class TurnsByLength:
+    """The broken twin: the text says whose turn it is."""
+
+    even: MetropolisHastings
+    odd: MetropolisHastings
+    guarantee: Guarantee = Guarantee.BIASED
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        return self.even.vocabulary
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        return self.even.kinds
+
+    def init(self, objective: Objective, batch: Batch) -> ChainState:
+        return self.even.init(objective, batch)
+
+    def step(
+        self, objective: Objective, state: ChainState, rng: Rng, temperature: float | Tensor = 1.0
+    ) -> tuple[ChainState, Info]:
+        one, info = self.even.step(objective, state, rng.fold(0), temperature)
+        other, _ = self.odd.step(objective, state, rng.fold(1), temperature)
+        odd = state.batch.lengths % 2 == 1
+        return ChainState(one.batch.where(odd, other.batch), one.evaluation.where(odd, other.evaluation)), info
+
+
+def test_turns_that_depend_on_the_text_are_caught() -> None:
+    replaces, edits, *_ = parts(TOY)
+    assert p_value(TOY, TurnsByLength(replaces, edits), steps=4) < 1e-9
+
+
+def test_samplers_take_turns_and_are_counted_apart() -> None:
+    model = TableMaskedLM.random(letters("abc"), seed=0)
+    replaces, edits = MetropolisHastings(Replace(model)), MetropolisHastings(InsertDelete(model))
+    turns = Cycle([replaces, edits, MetropolisHastings(Swap(model.vocabulary))])
+    assert turns.kinds == (*replaces.kinds, *edits.kinds, "swap")
+    result = generate(FLAT, turns, ["abcab"], steps=30, seed=0, chains=3)
+    counts = {kind: count.proposed for kind, count in result.acceptance.items()}
+    assert counts["replace"] == counts["swap"] == counts["insert"] + counts["delete"] == 30
+
+
+def test_kinds_of_one_name_are_counted_together() -> None:
+    model = TableMaskedLM.random(letters("abc"), seed=0)
+    swaps, replaces = MetropolisHastings(Swap(model.vocabulary)), MetropolisHastings(Replace(model))
+    turns = Cycle([replaces, swaps, MetropolisHastings(Replace(model, max_length=9))])
+    assert turns.kinds == ("replace", "swap")
+    result = generate(FLAT, turns, ["abcab"], steps=30, seed=0)
+    assert (result.acceptance["replace"].proposed, result.acceptance["swap"].proposed) == (20, 10)
+
+
+def test_every_sampler_of_a_cycle_within_has_its_turn() -> None:
+    """Were the step handed on as it is, the inner cycle would only ever see odd ones."""
+    model = TableMaskedLM.random(letters("abc"), seed=0)
+    replaces, edits = MetropolisHastings(Replace(model)), MetropolisHastings(InsertDelete(model))
+    turns = Cycle([replaces, Cycle([edits, MetropolisHastings(Swap(model.vocabulary))])])
+    counts = {
+        kind: count.proposed for kind, count in generate(FLAT, turns, ["abcab"], steps=40, seed=0).acceptance.items()
+    }
+    assert (counts["replace"], counts["swap"], counts["insert"] + counts["delete"]) == (20, 10, 10)
+
+
+def test_samplers_draw_numbers_of_their_own() -> None:
+    """The same sampler three times over would repeat itself if its turns shared their random numbers."""
+    one = MetropolisHastings(REPLACE)
+    turns, state, ratios = Cycle([one, one, one]), one.init(OBJECTIVE, start()), []
+    rng = Rng.start(2, 64)
+    for step in range(6):
+        _, info = turns.step(OBJECTIVE, state, rng.at(step))
+        ratios.append(tuple(info.log_ratio.tolist()))
+    assert len(set(ratios)) == 6
+
+
+def test_chains_do_not_depend_on_the_rest_of_the_batch() -> None:
+    rng = Rng.start(21, 64)
+    whole = run(TURNS, start(), rng)
+    order = torch.randperm(64, generator=torch.Generator().manual_seed(1)).tolist()
+    for index in ([0], [5], list(range(20, 53)), order):
+        assert run(TURNS, start().rows(index), rng.rows(index)) == whole.rows(index)
+    assert run(TURNS, start().widen(11), rng) == whole
+
+
+def test_a_run_can_be_cut_in_two() -> None:
+    rng = Rng.start(26, 64)
+    state = TURNS.init(OBJECTIVE, start())
+    for step in range(STEPS):
+        state = TURNS.init(OBJECTIVE, state.batch)
+        state, _ = TURNS.step(OBJECTIVE, state, rng.at(step), 1.3)
+    assert state.batch.token_lists() == run(TURNS, start(), rng).tokens
+
+
+def test_a_cycle_can_be_tempered() -> None:
+    ladder = ParallelTempering(TURNS, (1.0, 2.0))
+    result = generate(OBJECTIVE, ladder, ["abc"], steps=6, seed=0, chains=3)
+    assert tuple(result.acceptance) == TURNS.kinds
+    assert result.energies.tolist() == evaluate(OBJECTIVE, result.batch).energy.tolist()
+
+
+def test_it_promises_the_least_of_what_the_samplers_do() -> None:
+    exact = MetropolisHastings(REPLACE)
+    assert Cycle([exact, exact]).guarantee is Guarantee.EXACT
+    assert Cycle([exact, SimulatedAnnealing(exact, constant(1.0))]).guarantee is Guarantee.BIASED
+
+
+def test_what_is_no_cycle() -> None:
+    with pytest.raises(ValueError, match="samplers is empty"):
+        Cycle([])
+    other = MetropolisHastings(Swap(letters("abcDE")))
+    with pytest.raises(ValueError, match=r"samplers\[1\] has another vocabulary"):
+        Cycle([MetropolisHastings(REPLACE), other])
+
+
+def test_a_start_that_one_sampler_refuses_is_refused() -> None:
+    short = MetropolisHastings(Replace(REPLACE.model, max_length=2))
+    with pytest.raises(ValueError, match="max_length"):
+        Cycle([MetropolisHastings(REPLACE), short]).init(OBJECTIVE, VOCABULARY.encode(["abc"]))
+
+
+def test_states_of_another_kind_are_refused() -> None:
+    tempered: Any = ParallelTempering(MetropolisHastings(REPLACE), (1.0, 2.0))
+    with pytest.raises(TypeError, match="state of ParallelTempering is a LadderState"):
+        Cycle([MetropolisHastings(REPLACE), tempered]).init(OBJECTIVE, start())

@@ -1,0 +1,350 @@
+"""Parallel tempering: rungs that start on their targets stay there, independent, and lead over barriers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from samplers import MetropolisHastings, SimulatedAnnealing
+from samplers.metropolis_hastings import ChainState
+from samplers.proposals import Replace
+from samplers.tempering import LadderState, ParallelTempering, log_partition, round_trips, swap_rates
+from tests.reference import Floats, target_law
+from tests.samplers.laws import chi_square
+from tests.samplers.test_invariance import MIXTURE, OBJECTIVE, STEPS, start
+from tests.samplers.toys import TOYS, Toy
+from textsearch import FunctionObjective, generate
+from textsearch.batch import Batch, Vocabulary
+from textsearch.objective import Evaluation, Objective, evaluate
+from textsearch.rng import Rng
+from textsearch.sampler import Guarantee, Info, Sampler
+from textsearch.schedule import constant
+from textsearch.testing import TableMaskedLM, letters
+
+Numbers = NDArray[np.int64]
+Ratio = Callable[[Tensor, Tensor], Tensor]
+
+EDIT, MIXED = TOYS["insert and delete"], TOYS["mixture"]
+LADDER = (1.0, 1.8, 4.0)
+CHAINS = 20_000
+
+
+def honest_ratio(inverse_gap: Tensor, energy_gap: Tensor) -> Tensor:
+    return inverse_gap * energy_gap
+
+
+def inverted_ratio(inverse_gap: Tensor, energy_gap: Tensor) -> Tensor:
+    return -inverse_gap * energy_gap
+
+
+def always(inverse_gap: Tensor, energy_gap: Tensor) -> Tensor:
+    return torch.zeros_like(energy_gap)
+
+
+@dataclass(frozen=True, eq=False)
+class PlainLadder:
+    """Parallel tempering, one pair of rungs after another, whose parts can be broken."""
+
+    sampler: Sampler[ChainState]
+    temperatures: tuple[float, ...]
+    ratio: Ratio = honest_ratio
+    energies_go_along: bool = True
+
+    def step(
+        self, objective: Objective, state: LadderState, rng: Rng, temperature: float
+    ) -> tuple[LadderState, list[Info]]:
+        rungs, width = state.walkers.shape
+        chain = torch.cat([rng.chain * rungs + rung for rung in range(rungs)])
+        ladder = torch.tensor(self.temperatures, dtype=torch.float64).repeat_interleave(width) * temperature
+        after, info = self.sampler.step(objective, state.ladder, replace(rng.fold(0), chain=chain), ladder)
+        uniform = rng.fold(1).uniform(0, rungs - 1)
+        tokens, lengths, editable = (x.clone() for x in (after.batch.tokens, after.batch.lengths, after.batch.editable))
+        energy, terms = after.evaluation.energy.clone(), after.evaluation.terms.clone()
+        for low in range(rng.step % 2, rungs - 1, 2):
+            one, other = (torch.arange(width) + rung * width for rung in (low, low + 1))
+            gap = self.ratio(1 / ladder[one] - 1 / ladder[other], energy[one] - energy[other])
+            swap = uniform[:, low].log() < gap
+            here, there = torch.cat([one[swap], other[swap]]), torch.cat([other[swap], one[swap]])
+            for part in (tokens, lengths, editable, *([energy, terms] if self.energies_go_along else [])):
+                part[here] = part[there]
+        batch = replace(after.batch, tokens=tokens, lengths=lengths, editable=editable)
+        return LadderState.of(ChainState(batch, Evaluation(energy, terms)), state.walkers), [info]
+
+
+def rung_laws(toy: Toy, ladder: tuple[float, ...]) -> list[Floats]:
+    """The target of each rung."""
+    return [target_law(toy.energies, toy.temperature * rung) for rung in ladder]
+
+
+def on_target(toy: Toy, ladder: tuple[float, ...], chains: int = CHAINS, seed: int = 0) -> LadderState:
+    """Ladders drawn exactly: each rung on its own target, independent of the others."""
+    rng = np.random.default_rng(seed)
+    starts = np.concatenate([rng.choice(len(toy.states), size=chains, p=law) for law in rung_laws(toy, ladder)])
+    batch = toy.batch(starts)
+    walkers = torch.arange(len(ladder))[:, None].expand(len(ladder), chains)
+    return LadderState.of(ChainState(batch, evaluate(toy.objective, batch)), walkers)
+
+
+def rungs_after(toy: Toy, sampler: ParallelTempering | PlainLadder, steps: int, seed: int = 0) -> Numbers:
+    """(R, chains) state numbers of chains that start on the product of the rungs' targets."""
+    state = on_target(toy, sampler.temperatures, seed=seed)
+    rng = Rng.start(seed + 100, CHAINS)
+    with torch.inference_mode():
+        for step in range(steps):
+            state, _ = sampler.step(toy.objective, state, rng.at(step), toy.temperature)
+    numbers = toy.number(state.ladder.batch).reshape(len(sampler.temperatures), CHAINS)
+    assert numbers.min() >= 0
+    assert numbers[0].tolist() == toy.number(state.batch).tolist()
+    return numbers
+
+
+@pytest.mark.parametrize("toy", [EDIT, MIXED], ids=["insert and delete", "mixture, forbidden texts"])
+def test_rungs_stay_on_their_targets(toy: Toy) -> None:
+    sampler = ParallelTempering(MetropolisHastings(toy.proposal), LADDER)
+    numbers, laws = rungs_after(toy, sampler, 3), rung_laws(toy, LADDER)
+    for rung, law in zip(numbers, laws, strict=True):
+        assert chi_square(rung, law) > 1e-4
+    # and independent of one another
+    for low, high in ((0, 1), (1, 2), (0, 2)):
+        pairs = numbers[low] * len(toy.states) + numbers[high]
+        assert chi_square(pairs, np.outer(laws[low], laws[high]).flatten()) > 1e-4
+
+
+TWINS: dict[str, PlainLadder] = {
+    "ratio inverted": PlainLadder(MetropolisHastings(EDIT.proposal), LADDER, inverted_ratio),
+    "always exchanged": PlainLadder(MetropolisHastings(EDIT.proposal), LADDER, always),
+    "energies stay behind": PlainLadder(MetropolisHastings(EDIT.proposal), LADDER, energies_go_along=False),
+}
+
+
+@pytest.mark.parametrize("broken", TWINS.values(), ids=TWINS.keys())
+def test_broken_twin_is_caught(broken: PlainLadder) -> None:
+    numbers, laws = rungs_after(EDIT, broken, 3), rung_laws(EDIT, LADDER)
+    assert chi_square(numbers[0], laws[0]) < 1e-9
+
+
+def test_plain_ladder_is_the_engine_s_ladder() -> None:
+    """Bit for bit, so that a twin differs from the engine by its one fault."""
+    chain = MetropolisHastings(MIXED.proposal)
+    engine = plain = on_target(MIXED, (*LADDER, 9.0), chains=300)
+    honest, twin = ParallelTempering(chain, (*LADDER, 9.0)), PlainLadder(chain, (*LADDER, 9.0))
+    rng = Rng.start(3, 300)
+    for step in range(10):
+        engine, _ = honest.step(MIXED.objective, engine, rng.at(step), 0.8)
+        plain, _ = twin.step(MIXED.objective, plain, rng.at(step), 0.8)
+    assert engine.ladder.batch.token_lists() == plain.ladder.batch.token_lists()
+    assert engine.energies.tolist() == plain.energies.tolist()
+    assert engine.evaluation.energy.tolist() == engine.energies[0].tolist()
+    assert (engine.walkers != torch.arange(4)[:, None]).any(1).all()
+
+
+def after_steps(batch: Batch, rng: Rng, temperature: float | Tensor = 1.3) -> tuple[LadderState, list[Info]]:
+    sampler = ParallelTempering(MetropolisHastings(MIXTURE), LADDER)
+    state, infos = sampler.init(OBJECTIVE, batch), []
+    for step in range(STEPS):
+        state, info = sampler.step(OBJECTIVE, state, rng.at(step), temperature)
+        infos.append(info)
+    return state, infos
+
+
+def columns(state: LadderState, index: list[int]) -> list[list[list[int]]]:
+    """The tokens of all rungs of some chains."""
+    tokens, (rungs, width) = state.ladder.batch.token_lists(), state.walkers.shape
+    return [[tokens[rung * width + chain] for rung in range(rungs)] for chain in index]
+
+
+def test_chains_do_not_depend_on_the_batch_size_nor_order_nor_padding() -> None:
+    rng = Rng.start(21, 64)
+    whole, whole_infos = after_steps(start(), rng)
+    order = torch.randperm(64, generator=torch.Generator().manual_seed(1)).tolist()
+    for index in ([0], [62], list(range(20, 53)), order):
+        part, infos = after_steps(start().rows(index), rng.rows(index))
+        assert columns(part, list(range(len(index)))) == columns(whole, index)
+        assert part.energies.tolist() == whole.energies[:, index].tolist()
+        assert part.walkers.tolist() == whole.walkers[:, index].tolist()
+        for info, of_whole in zip(infos, whole_infos, strict=True):
+            assert info.log_ratio.tolist() == of_whole.log_ratio[index].tolist()
+    wide, _ = after_steps(start().widen(11), rng)
+    assert columns(wide, list(range(64))) == columns(whole, list(range(64)))
+
+
+def test_rungs_draw_numbers_of_their_own() -> None:
+    """At one temperature all rungs would walk alike if they shared their random numbers."""
+    nearly_one = (1.0, 1.0 + 1e-12, 1.0 + 2e-12)
+    sampler = ParallelTempering(MetropolisHastings(MIXTURE), nearly_one)
+    state = sampler.init(OBJECTIVE, start())
+    rng = Rng.start(5, 64)
+    for step in range(STEPS):
+        state, _ = sampler.step(OBJECTIVE, state, rng.at(step))
+    energies = state.energies
+    for low, high in ((0, 1), (1, 2), (0, 2)):
+        assert (energies[low] != energies[high]).double().mean() > 0.5
+
+
+def test_a_chain_may_have_its_own_temperature() -> None:
+    rng = Rng.start(4, 64)
+    both, _ = after_steps(start(), rng, torch.tensor([0.5, 2.0], dtype=torch.float64).repeat(32))
+    for first, temperature in ((0, 0.5), (1, 2.0)):
+        alone, _ = after_steps(start(), rng, temperature)
+        assert columns(alone, list(range(first, 64, 2))) == columns(both, list(range(first, 64, 2)))
+
+
+def test_generate_gives_the_same_chains_however_they_are_split() -> None:
+    sampler = ParallelTempering(MetropolisHastings(MIXTURE), LADDER)
+    together = generate(OBJECTIVE, sampler, ["abc", "aDb"], steps=STEPS, seed=3, chains=4)
+    first = generate(OBJECTIVE, sampler, ["abc"], steps=STEPS, seed=3, chains=4)
+    assert together.texts[:4] == first.texts
+    assert together.trace[:, :4].tolist() == first.trace.tolist()
+    assert len(together) == 8
+    assert sum(count.proposed for count in together.acceptance.values()) == 8 * STEPS
+    assert together.guarantee is Guarantee.EXACT
+
+
+@dataclass(frozen=True)
+class Still:
+    """A sampler that stays where it is."""
+
+    vocabulary: Vocabulary
+    kinds: tuple[str, ...] = ("stay",)
+    guarantee: Guarantee = Guarantee.EXACT
+
+    def init(self, objective: Objective, batch: Batch) -> ChainState:
+        return ChainState(batch, evaluate(objective, batch))
+
+    def step(
+        self, objective: Objective, state: ChainState, rng: Rng, temperature: float | Tensor = 1.0
+    ) -> tuple[ChainState, Info]:
+        nothing = torch.zeros(len(state.batch))
+        return state, Info(nothing.bool(), nothing.long(), nothing.double())
+
+
+def test_exchanges_carry_texts_energies_and_walkers_together() -> None:
+    """With nothing else going on, a walker keeps the text that it began with, and its terms."""
+    sampler = ParallelTempering(Still(EDIT.vocabulary), (1.0, 1.8, 4.0, 9.0, 20.0))
+    first = state = on_target(EDIT, sampler.temperatures, chains=50)
+    rng = Rng.start(0, 50)
+    visited = torch.zeros(5, 5, dtype=torch.bool)
+    for step in range(30):
+        state, _ = sampler.step(EDIT.objective, state, rng.at(step))
+        assert state.walkers.sort(0).values.tolist() == torch.arange(5)[:, None].expand(5, 50).tolist()
+        rows = (state.walkers * 50 + torch.arange(50)).flatten()
+        assert state.ladder.batch.token_lists() == first.ladder.batch.rows(rows).token_lists()
+        assert state.energies.flatten().tolist() == first.energies.flatten()[rows].tolist()
+        assert state.ladder.evaluation.terms.tolist() == first.ladder.evaluation.terms[rows].tolist()
+        visited |= (state.walkers[:, :, None] == torch.arange(5)).any(1)
+    assert visited.all()
+
+
+def test_even_and_odd_pairs_take_turns() -> None:
+    sampler = ParallelTempering(Still(EDIT.vocabulary), (1.0, 2.0, 3.0, 4.0, 5.0))
+    # the colder, the worse: every exchange that is offered happens
+    falling = torch.arange(5.0, 0.0, -1.0, dtype=torch.float64)[:, None]
+    ladder = torch.tensor(sampler.temperatures)[:, None]
+    rng = Rng.start(0, 1)
+    assert sampler.exchanges(falling, ladder, rng.at(6)).flatten().tolist() == [1, 0, 3, 2, 4]
+    assert sampler.exchanges(falling, ladder, rng.at(7)).flatten().tolist() == [0, 2, 1, 4, 3]
+    two = ParallelTempering(Still(EDIT.vocabulary), (1.0, 2.0))
+    assert two.exchanges(falling[:2], ladder[:2], rng.at(7)).flatten().tolist() == [0, 1]
+
+
+def test_forbidden_texts_go_up_and_never_down() -> None:
+    sampler = ParallelTempering(Still(EDIT.vocabulary), (1.0, 2.0))
+    energies = torch.tensor([[math.inf, 1.0, math.inf], [1.0, math.inf, math.inf]], dtype=torch.float64)
+    ladder = torch.tensor([[1.0], [2.0]]).expand(2, 3)
+    for step in range(0, 20, 2):
+        source = sampler.exchanges(energies, ladder, Rng.start(0, 3).at(step))
+        assert source[:, :2].tolist() == [[1, 0], [0, 1]]
+        # of two forbidden ones it does not matter which is where
+        assert source[:, 2].tolist() == [1, 0]
+    assert not swap_rates(energies[None], ladder[:, 0]).isnan().any()
+
+
+def barrier(texts: list[str]) -> list[float]:
+    """Two wells, "aaaa" and, half a nat above, "bbbb", with 16 nats between them."""
+    return [8.0 * min(text.count("a"), text.count("b")) + 0.5 * (text.count("b") > 2) for text in texts]
+
+
+def test_the_ladder_leads_over_a_barrier_that_stops_a_single_chain() -> None:
+    chain = MetropolisHastings(Replace(TableMaskedLM.random(letters("ab"), seed=0, scale=0.2)))
+    wells, chains = FunctionObjective(barrier, name="wells"), 100
+    single = generate(wells, chain, ["aaaa"], steps=160, seed=0, chains=chains)
+    assert not any(text.count("b") > 2 for text in single.texts + single.best_texts)
+    ladder = ParallelTempering(chain, (1.0, 4.0, 12.0))
+    result = generate(wells, ladder, ["aaaa"], steps=160, seed=0, chains=chains)
+    share = sum(text.count("b") > 2 for text in result.texts) / chains
+    weights = [math.exp(-energy) for energy in barrier(["aaaa", "aaab", "aabb", "abbb", "bbbb"])]
+    a, b = weights[0] + 4 * weights[1], weights[4] + 4 * weights[3]
+    expected = b / (a + b + 6 * weights[2])
+    assert abs(share - expected) < 4 * math.sqrt(expected * (1 - expected) / chains)
+
+
+def test_log_partition_and_swap_rates_are_those_of_the_enumerated_toy() -> None:
+    ladder = (1.0, 1.8, 3.0)
+    draws = on_target(EDIT, ladder).energies.T[:, :, None]  # every chain a draw
+    temperatures = torch.tensor(ladder, dtype=torch.float64)
+    exact = [float(np.log(np.exp(-EDIT.energies / rung).sum())) for rung in ladder]
+    assert abs(float(log_partition(draws, temperatures)) - (exact[0] - exact[2])) < 0.03
+    rates, laws = swap_rates(draws, temperatures), rung_laws(EDIT, ladder)
+    for low in range(2):
+        gap = (1 / ladder[low] - 1 / ladder[low + 1]) * (EDIT.energies[:, None] - EDIT.energies[None])
+        expected = float((np.outer(laws[low], laws[low + 1]) * np.exp(np.minimum(gap, 0))).sum())
+        # a mean of 20,000 numbers between 0 and 1
+        assert abs(float(rates[low]) - expected) < 5 * 0.5 / math.sqrt(CHAINS)
+
+
+def test_round_trips_are_counted() -> None:
+    walkers = torch.stack([torch.rand(3, 4, generator=torch.Generator().manual_seed(i)).argsort(0) for i in range(60)])
+    for chain in range(4):
+        trips = 0
+        for walker in range(3):
+            at = [int((walkers[t, :, chain] == walker).nonzero()) for t in range(60)]
+            ends = [rung for rung in at if rung != 1]
+            turns = [rung for i, rung in enumerate(ends) if i == 0 or rung != ends[i - 1]]
+            turns = turns[turns.index(0) :] if 0 in turns else []
+            trips += sum(rung == 0 for rung in turns[1:])
+        assert int(round_trips(walkers)[chain]) == trips > 0
+
+
+@pytest.mark.parametrize(
+    ("ladder", "complaint"),
+    [
+        ((1.0,), "at least 2 rungs"),
+        ((), "at least 2 rungs"),
+        ((2.0, 4.0), "must start at 1"),
+        ((math.nan, 2.0), "must start at 1"),
+        ((1.0, 3.0, 2.0), "must rise"),
+        ((1.0, 1.0), "must rise"),
+        ((1.0, math.nan, 3.0), "must rise"),
+        ((1.0, math.inf), "be finite"),
+    ],
+)
+def test_what_is_no_ladder(ladder: tuple[float, ...], complaint: str) -> None:
+    with pytest.raises(ValueError, match=f"temperatures=.*{complaint}"):
+        ParallelTempering(MetropolisHastings(EDIT.proposal), ladder)
+
+
+def test_a_list_will_do_for_a_ladder() -> None:
+    temperatures: Any = [1, 2]
+    assert ParallelTempering(MetropolisHastings(EDIT.proposal), temperatures).temperatures == (1, 2)
+
+
+def test_states_of_another_kind_are_refused() -> None:
+    inner: Any = ParallelTempering(MetropolisHastings(EDIT.proposal), (1.0, 2.0))
+    with pytest.raises(TypeError, match="state of ParallelTempering is a LadderState"):
+        ParallelTempering(inner, (1.0, 2.0)).init(EDIT.objective, EDIT.batch([0, 1]))
+
+
+def test_it_promises_what_the_sampler_does() -> None:
+    exact = ParallelTempering(MetropolisHastings(EDIT.proposal), (1.0, 2.0))
+    assert (exact.guarantee, exact.kinds) == (Guarantee.EXACT, EDIT.proposal.kinds)
+    search = ParallelTempering(SimulatedAnnealing(MetropolisHastings(EDIT.proposal), constant(1.0)), (1.0, 2.0))
+    assert search.guarantee is Guarantee.BIASED
+    assert search.vocabulary is EDIT.vocabulary
