@@ -382,7 +382,7 @@ def test_progress_ends_with_the_run(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 
 def test_kinds_of_one_name_are_counted_together() -> None:
     """Two parts of a mixture may both be called "replace"."""
-    parts = {Replace(MODEL, max_length=6): 1.0, Replace(MODEL, max_length=7): 1.0}
+    mixture = Mixture({Replace(MODEL, max_length=6): 1.0, Replace(MODEL, max_length=7): 1.0})
     flat = FunctionObjective(lambda texts: [0.0] * len(texts), name="flat")
-    result = generate(flat, MetropolisHastings(Mixture(parts)), ["ab"], steps=40, seed=0)
+    result = generate(flat, MetropolisHastings(mixture), ["ab"], steps=40, seed=0)
     assert result.acceptance["replace"].proposed == 40

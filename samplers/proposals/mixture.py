@@ -5,16 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TypeVar, final
+from typing import final
 
 import torch
 
 from textsearch.batch import Batch, Vocabulary, concatenate
 from textsearch.proposal import Move, Proposal
 from textsearch.rng import Rng, categorical
-
-# keys of a mapping are invariant: a dictionary of one kind of proposal is not one of proposals
-P = TypeVar("P", bound=Proposal)
 
 
 @final
@@ -32,7 +29,7 @@ class Mixture:
     parts: tuple[Proposal, ...]
     weights: tuple[float, ...]
 
-    def __init__(self, parts: Mapping[P, float]) -> None:
+    def __init__(self, parts: Mapping[Proposal, float]) -> None:
         if not parts:
             raise ValueError("a mixture needs at least one proposal")
         for proposal, weight in parts.items():
