@@ -1,0 +1,125 @@
+"""Delayed acceptance (Christen and Fox, 2005): a cheap energy refuses first, and the dear one is asked of the rest.
+
+With the target p = exp(-E / T), a surrogate p~ = exp(-E~ / T) and a proposal q, a move from x to y is taken with
+
+    stage 1: min(1, p~(y) q(x|y) / p~(x) q(y|x)),
+    stage 2: min(1, [p(y) / p(x)] [p~(x) / p~(y)]).
+
+Stage 1 alone is reversible for p~, so p~(x) P~(x, y) is the same both ways; stage 2 is Metropolis-Hastings for p with
+P~ as its proposal. Whatever the surrogate, the chain is exact; a bad one only refuses more.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import final
+
+from torch import Tensor
+
+from textsearch.batch import Batch, Vocabulary
+from textsearch.objective import Evaluation, Objective, evaluate
+from textsearch.proposal import Proposal
+from textsearch.rng import Rng
+from textsearch.sampler import Guarantee, Info
+
+_SURROGATE, _TARGET = range(2)  # draws
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class DelayedState:
+    """The texts of the chains, their energies, and their energies under the surrogate."""
+
+    batch: Batch
+    evaluation: Evaluation
+    surrogate: Evaluation
+
+
+@final
+@dataclass(frozen=True)
+class DelayedAcceptance:
+    """Metropolis-Hastings in two stages: only texts that a cheap surrogate lets pass are given to the objective.
+
+    Exact: leaves exp(-E / T) invariant, for the energy E of the objective, under any surrogate that forbids no text
+    that the objective allows; one that does so shuts the chain out of such texts.
+
+    An accepted step has passed both stages. Its `log_ratio` is that of the stage that decided: the first for a text
+    that was refused there, the second for the others.
+
+    Attributes:
+        proposal: draws moves and gives log q both ways.
+        surrogate: a cheap energy that resembles the objective's, on the same scale: the objective's cheap terms, a
+            smaller language model, ...
+
+    >>> from samplers.proposals import Replace
+    >>> from textsearch import FunctionObjective, generate
+    >>> from textsearch.testing import TableMaskedLM, letters
+    >>> few_a = FunctionObjective(lambda texts: [5.0 * text.count("a") for text in texts], name="few a")
+    >>> no_a = FunctionObjective(lambda texts: [4.0 * ("a" in text) for text in texts], name="no a")
+    >>> sampler = DelayedAcceptance(Replace(TableMaskedLM.random(letters("ab"), seed=0)), surrogate=no_a)
+    >>> generate(few_a, sampler, ["aaa"], steps=50, seed=0).best_texts
+    ['bbb']
+    """
+
+    proposal: Proposal
+    surrogate: Objective
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.surrogate, Objective):
+            raise TypeError(
+                f"surrogate={self.surrogate!r} is no Objective; wrap a function of texts in FunctionObjective"
+            )
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """That of the proposal."""
+        return self.proposal.vocabulary
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Those of the proposal."""
+        return self.proposal.kinds
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """Exact."""
+        return Guarantee.EXACT
+
+    def init(self, objective: Objective, batch: Batch) -> DelayedState:
+        """The batch with its energies; a text that the surrogate forbids is refused, as no move could leave it."""
+        self.proposal.check(batch)
+        self.surrogate.check(batch)
+        surrogate = evaluate(self.surrogate, batch)
+        forbidden = surrogate.energy == math.inf
+        if bool(forbidden.any()):
+            text = batch.rows(forbidden).texts()[0]
+            raise ValueError(
+                f"the surrogate {self.surrogate.name!r} forbids {int(forbidden.sum())} of {len(batch)} starting texts, "
+                f"the first {text!r}; change the text, or take a surrogate of finite energy there"
+            )
+        return DelayedState(batch, evaluate(objective, batch), surrogate)
+
+    def step(
+        self, objective: Objective, state: DelayedState, rng: Rng, temperature: float | Tensor = 1.0
+    ) -> tuple[DelayedState, Info]:
+        """One proposal a row, taken or not."""
+        move = self.proposal.propose(state.batch, rng.fold(0))
+        same = move.batch.same_text(state.batch)
+        possible = move.log_backward > -math.inf
+        surrogate = evaluate(self.surrogate, move.batch, wanted=possible & ~same).where(same, state.surrogate)
+        log_surrogate = (state.surrogate.energy - surrogate.energy) / temperature
+        log_first = log_surrogate + move.log_backward - move.log_forward
+        passed = possible & (rng.fold(1).uniform(_SURROGATE).log() < log_first)
+
+        proposed = evaluate(objective, move.batch, wanted=passed & ~same).where(same, state.evaluation)
+        # of a row that did not pass, this says nothing, and may be inf - inf
+        log_second = (state.evaluation.energy - proposed.energy) / temperature - log_surrogate
+        log_ratio = log_second.where(passed, log_first)
+        accepted = passed & (rng.fold(1).uniform(_TARGET).log() < log_second)
+        after = DelayedState(
+            state.batch.where(accepted, move.batch),
+            state.evaluation.where(accepted, proposed),
+            state.surrogate.where(accepted, surrogate),
+        )
+        return after, Info(accepted, move.kind, log_ratio)

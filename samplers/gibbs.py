@@ -1,0 +1,195 @@
+"""Gibbs sampling over texts (Geman and Geman, 1984), each site on the few tokens that its context suggests.
+
+A masked language model names the K tokens likeliest at a site given the other tokens; the site is drawn anew from the
+target restricted to these. With C(x_-i) that set, and x_i kept where it is not in C,
+
+    P(x_i = v | x_-i) = exp(-E(x_-i, v) / T) / sum over u in C of exp(-E(x_-i, u) / T)    for v in C.
+
+The target restricted to C, and to what is not in C, is left as it is, for any C that does not look at x_i; adding x_i
+to C would break this. The language model decides what is tried, the energy alone what is kept.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import final
+
+import torch
+from torch import Tensor
+
+from samplers.metropolis_hastings import ChainState
+from samplers.proposals.spans import word_table
+from textsearch.batch import Batch, Vocabulary
+from textsearch.models.protocols import MaskedLM
+from textsearch.objective import Evaluation, Objective, evaluate
+from textsearch.rng import Rng, categorical
+from textsearch.sampler import Guarantee, Info
+
+_SITE, _TOKEN = range(2)  # draws
+
+Scan = Callable[[Tensor, Rng], Tensor]
+"""(B,) which of the sites to visit, its rank among `count` (B,) of them; it may look at nothing else of the text."""
+
+
+def random_scan(count: Tensor, rng: Rng) -> Tensor:
+    """Each site as likely as the others."""
+    return (rng.uniform(_SITE) * count).floor().to(torch.int64)
+
+
+def systematic_scan(count: Tensor, rng: Rng) -> Tensor:
+    """Site after site from left to right, one a step, and again from the left."""
+    return torch.remainder(torch.full_like(count, rng.step), count)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Gibbs:
+    """Draw a site anew from exp(-E / T), restricted to the K likeliest tokens of a masked language model there.
+
+    Exact: leaves exp(-E / T) invariant. A site is a token of an editable word, and keeps its role: what begins a word
+    goes on to begin one, so words keep their number of pieces and texts their length; mix with moves that change them
+    to reach every text. A step is one pass of the model and K energies a row, all in one batch. A text without sites,
+    or whose token is not among the K, stays as it is.
+
+    An accepted step is one that changed the text. Its `log_ratio` is 0 where a draw was made, -inf where not.
+
+    Attributes:
+        model: names the candidates from the masked text.
+        candidates: K, tokens to choose from at each site.
+        block: adjacent sites to draw at once, from the product of their candidates: K^block energies a row.
+        scan: which site a step visits, `random_scan` or `systematic_scan`.
+
+    >>> from textsearch import FunctionObjective, generate
+    >>> from textsearch.testing import TableMaskedLM, letters
+    >>> sampler = Gibbs(TableMaskedLM.random(letters("abc"), seed=0), candidates=3)
+    >>> few_a = FunctionObjective(lambda texts: [5.0 * text.count("a") for text in texts], name="few a")
+    >>> generate(few_a, sampler, ["aaa"], steps=50, seed=0).best_energies.tolist()
+    [0.0]
+    """
+
+    model: MaskedLM
+    candidates: int
+    block: int = 1
+    scan: Scan = random_scan
+
+    def __post_init__(self) -> None:
+        known = int(self.vocabulary.allowed.sum())
+        if not 2 <= self.candidates <= known:
+            raise ValueError(
+                f"candidates={self.candidates} must be at least 2, to leave a choice, and at most {known}, the number "
+                "of tokens that this vocabulary allows"
+            )
+        if self.block < 1:
+            raise ValueError(f"block={self.block} must be at least 1 site")
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """That of the model."""
+        return self.model.vocabulary
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """One kind."""
+        return ("gibbs",)
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """Exact."""
+        return Guarantee.EXACT
+
+    def init(self, objective: Objective, batch: Batch) -> ChainState:
+        """The batch with its energies."""
+        return ChainState(batch, evaluate(objective, batch))
+
+    def step(
+        self, objective: Objective, state: ChainState, rng: Rng, temperature: float | Tensor = 1.0
+    ) -> tuple[ChainState, Info]:
+        """One block of sites a row drawn anew."""
+        whole, before = state.batch, state.evaluation
+        starts = blocks(whole, self.block)
+        rows = starts.any(1).nonzero().squeeze(-1)
+        log_ratio = torch.full_like(before.energy, -math.inf)
+        kind = torch.zeros_like(whole.lengths)
+        if len(rows) == 0:
+            return state, Info(log_ratio > 0, kind, log_ratio)
+
+        batch, rng = whole.rows(rows), rng.rows(rows)
+        heat = torch.as_tensor(temperature, dtype=torch.float64, device=batch.device).expand(len(whole))[rows]
+        sites = place_of(starts[rows], self.scan(starts[rows].sum(1), rng))[:, None] + _range(self.block, batch)
+        old = batch.tokens.gather(1, sites)
+        masked = replace(batch, tokens=batch.tokens.scatter(1, sites, self.vocabulary.mask_id))
+        # (b, block, K), and every way to combine them, (b, K^block, block)
+        tokens, known = top(conditionals(self.model, masked, sites, old), self.candidates)
+        ways = torch.cartesian_prod(*[_range(self.candidates, batch)] * self.block).reshape(-1, self.block)
+        tokens, known = (part[:, _range(self.block, batch), ways] for part in (tokens, known))
+        known = known.all(2)
+        unchanged = (known & (tokens == old[:, None]).all(2)).flatten()
+
+        many = len(ways)
+        fills = batch.repeat(many)
+        fills = replace(fills, tokens=fills.tokens.scatter(1, sites.repeat_interleave(many, 0), tokens.flatten(0, 1)))
+        source = rows.repeat_interleave(many)
+        current = Evaluation(before.energy[source], before.terms[source])
+        fresh = evaluate(objective, fills, wanted=known.flatten() & ~unchanged).where(unchanged, current)
+        log_weights = -fresh.energy.reshape(-1, many) / heat[:, None]
+        # whether the old tokens are candidates must decide, not be arranged; forbidden in every way is no choice either
+        possible = unchanged.reshape(-1, many).any(1) & (log_weights > -math.inf).any(1)
+        choice = categorical(log_weights.where(possible[:, None], 0.0), rng.uniform(_TOKEN))
+        picked = _range(len(rows), batch) * many + choice
+
+        moved, drawn = rows[possible], picked[possible]
+        after = ChainState(
+            replace(whole, tokens=whole.tokens.index_put((moved,), fills.tokens[drawn])),
+            Evaluation(
+                before.energy.index_put((moved,), fresh.energy[drawn]),
+                before.terms.index_put((moved,), fresh.terms[drawn]),
+            ),
+        )
+        log_ratio = log_ratio.index_fill(0, moved, 0.0)
+        return after, Info(~after.batch.same_text(whole), kind, log_ratio)
+
+
+def blocks(batch: Batch, size: int) -> Tensor:
+    """(B, N) bool, where `size` adjacent tokens begin that all belong to words without a frozen piece."""
+    _, editable = word_table(batch)
+    word = (batch.word_starts.cumsum(1) - 1).clamp(min=0)
+    free = editable.gather(1, word) & batch.present
+    starts = free
+    for ahead in range(1, size):
+        starts = starts & torch.nn.functional.pad(free, (0, ahead))[:, ahead:]
+    return starts
+
+
+def place_of(flags: Tensor, rank: Tensor) -> Tensor:
+    """(B,) the column of the `rank`-th (B,) True of (B, N), counted from 0."""
+    return ((flags.cumsum(1) == rank[:, None] + 1) & flags).to(torch.int64).argmax(1)
+
+
+def conditionals(model: MaskedLM, masked: Batch, sites: Tensor, old: Tensor) -> Tensor:
+    """(B, S, V) log-probabilities at the masked `sites` (B, S); -inf for what may not stand where `old` (B, S) stood.
+
+    What begins a word gives way to what begins one, and what goes on a word to what goes on one.
+    """
+    rows = torch.arange(len(masked), device=masked.device).repeat_interleave(sites.shape[1])
+    log_probs = model.log_probs(masked, rows, sites.flatten()).reshape(*sites.shape, -1)
+    allowed = model.vocabulary.allowed.to(masked.device)
+    continues = model.vocabulary.continues.to(masked.device)
+    return log_probs.masked_fill(~allowed | (continues != continues[old][..., None]), -math.inf)
+
+
+def top(log_probs: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The `count` likeliest tokens, (..., count) int64 in the order of their ids, and whether each is possible at all.
+
+    Of tokens that tie for the last place, those of the lowest ids are taken.
+    """
+    least = log_probs.topk(count).values[..., -1:]
+    above, level = log_probs > least, log_probs == least
+    taken = above | (level & (level.cumsum(-1) <= count - above.sum(-1, keepdim=True)))
+    tokens = taken.nonzero()[:, -1].reshape(*log_probs.shape[:-1], count)
+    return tokens, log_probs.gather(-1, tokens) > -math.inf
+
+
+def _range(count: int, batch: Batch) -> Tensor:
+    return torch.arange(count, device=batch.device)

@@ -1,0 +1,114 @@
+"""Masked-LM resampling without correction (Wang and Cho, 2019: "BERT has a mouth, and it must speak").
+
+A site is drawn uniformly, masked, and filled from the model's conditional, which is always kept. The conditionals of
+a masked language model are in general those of no joint distribution (Goyal et al., 2022), so the chain has a law of
+its own, which no energy describes. A baseline, and a way to shake up starting texts.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import final
+
+import torch
+from torch import Tensor
+
+from samplers.gibbs import blocks, conditionals, place_of, top
+from samplers.metropolis_hastings import ChainState
+from textsearch.batch import Batch, Vocabulary
+from textsearch.models.protocols import MaskedLM
+from textsearch.objective import Objective, evaluate
+from textsearch.rng import Rng, categorical
+from textsearch.sampler import Guarantee, Info
+
+_SITE, _TOKEN = range(2)  # draws
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class MaskedResampling:
+    """Draw a random site from the masked language model's conditional, and keep whatever was drawn.
+
+    Biased: neither the objective nor the temperature has a say. The energies are those of the texts, for the record
+    and for the best text met; the chain walks into a text of energy +inf as into any other, so hard constraints are
+    to be met by frozen tokens, or by another sampler. A site is a token of a word without a frozen piece and keeps its
+    role: what begins a word gives way to what begins one. A text without sites stays as it is.
+
+    An accepted step is one in which a token was drawn, be it the old one.
+
+    Attributes:
+        model: gives the conditionals.
+        top_k: tokens to draw from, the likeliest ones; all if None.
+
+    >>> from textsearch import FunctionObjective, generate
+    >>> from textsearch.testing import TableMaskedLM, letters
+    >>> sampler = MaskedResampling(TableMaskedLM.random(letters("abc"), seed=0), top_k=2)
+    >>> length = FunctionObjective(lambda texts: [len(text) for text in texts], name="length")
+    >>> generate(length, sampler, ["aaa"], steps=10, seed=0).acceptance["resample"].accepted
+    10
+    """
+
+    model: MaskedLM
+    top_k: int | None = None
+
+    def __post_init__(self) -> None:
+        known = int(self.vocabulary.allowed.sum())
+        if self.top_k is not None and not 1 <= self.top_k <= known:
+            raise ValueError(
+                f"top_k={self.top_k} must lie between 1 and {known}, the number of tokens that this vocabulary allows; "
+                "leave it at None to draw from all"
+            )
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """That of the model."""
+        return self.model.vocabulary
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """One kind."""
+        return ("resample",)
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """Biased."""
+        return Guarantee.BIASED
+
+    def init(self, objective: Objective, batch: Batch) -> ChainState:
+        """The batch with its energies."""
+        return ChainState(batch, evaluate(objective, batch))
+
+    def step(
+        self, objective: Objective, state: ChainState, rng: Rng, temperature: float | Tensor = 1.0
+    ) -> tuple[ChainState, Info]:
+        """One token a row drawn anew, whatever the energy and the temperature."""
+        whole = state.batch
+        open_sites = blocks(whole, 1)
+        drawn = open_sites.any(1)
+        rows = drawn.nonzero().squeeze(-1)
+        batch = whole
+        if len(rows):
+            batch = replace(
+                whole, tokens=whole.tokens.index_put((rows,), self._resampled(whole, open_sites, rng, rows))
+            )
+        same = batch.same_text(whole)
+        evaluation = evaluate(objective, batch, wanted=~same).where(same, state.evaluation)
+        log_ratio = torch.zeros_like(evaluation.energy).masked_fill(~drawn, -math.inf)
+        return ChainState(batch, evaluation), Info(drawn, torch.zeros_like(whole.lengths), log_ratio)
+
+    def _resampled(self, whole: Batch, open_sites: Tensor, rng: Rng, rows: Tensor) -> Tensor:
+        """(b, N) the tokens of `rows`, one of them drawn from its conditional."""
+        batch, open_sites, rng = whole.rows(rows), open_sites[rows], rng.rows(rows)
+        site = place_of(open_sites, (rng.uniform(_SITE) * open_sites.sum(1)).floor().to(torch.int64))
+        old = batch.tokens.gather(1, site[:, None])
+        masked = batch.with_tokens(site, torch.full_like(site, self.vocabulary.mask_id))
+        log_probs = conditionals(self.model, masked, site[:, None], old)[:, 0]
+        # a token that the vocabulary forbids may stand where nothing else fits: it stays
+        possible = (log_probs > -math.inf).any(1)
+        log_probs = log_probs.where(possible[:, None], 0.0)
+        if self.top_k is not None:
+            tokens, _ = top(log_probs, self.top_k)
+            log_probs = torch.full_like(log_probs, -math.inf).scatter(1, tokens, log_probs.gather(1, tokens))
+        token = categorical(log_probs, rng.uniform(_TOKEN))[:, None].where(possible[:, None], old)
+        return batch.tokens.scatter(1, site[:, None], token)

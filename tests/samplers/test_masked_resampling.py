@@ -1,0 +1,168 @@
+"""Masked-LM resampling: its law is that of the raw conditionals, and not the target's."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+
+from samplers.masked_resampling import MaskedResampling
+from samplers.proposals import SpanEdit
+from tests.reference import MASK, Floats, State
+from tests.samplers.laws import chi_square, p_value, run_from_target
+from tests.samplers.toys import TOYS, Toy, language_of, span_toy
+from textsearch.objective import FunctionObjective
+from textsearch.rng import Rng
+from textsearch.sampler import Guarantee
+from textsearch.testing import TableMaskedLM, letters
+
+RUNS = 4096
+
+
+def model_of(toy: Toy) -> TableMaskedLM:
+    assert isinstance(toy.proposal, SpanEdit)
+    assert isinstance(toy.proposal.model, TableMaskedLM)
+    return toy.proposal.model
+
+
+def resampling_matrix(toy: Toy, top_k: int | None) -> Floats:
+    """(S, S) of the raw conditionals at a random place."""
+    language = language_of(model_of(toy))
+    number = {state: i for i, state in enumerate(toy.states)}
+    matrix = np.zeros((len(toy.states), len(toy.states)))
+    for i, state in enumerate(toy.states):
+        words, free = language.words(state), language.free(state)
+        marks = [is_free for word, is_free in zip(words, free, strict=True) for _ in word]
+        places = [place for place, is_free in enumerate(marks) if is_free]
+        if not places:
+            matrix[i, i] = 1.0
+        for place in places:
+            before, old, after = state.tokens[:place], state.tokens[place], state.tokens[place + 1 :]
+            law = language.conditional((*before, MASK, *after), place)
+            fits = language.fits(begins=not language.continues[old])
+            fits = sorted(fits, key=lambda token, law=law: (-law[token], token))[:top_k]  # type: ignore[misc]
+            for token in fits:
+                j = number[State((*before, token, *after), state.frozen)]
+                matrix[i, j] += law[token] / sum(law[fits]) / len(places)
+    return matrix
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A resampler on a toy."""
+
+    toy: Toy
+    top_k: int | None = None
+
+    def sampler(self) -> MaskedResampling:
+        return MaskedResampling(model_of(self.toy), top_k=self.top_k)
+
+
+CASES: dict[str, Case] = {
+    "all tokens": Case(TOYS["replace"]),
+    "two of three tokens": Case(TOYS["replace"], 2),
+    "forbidden texts": Case(TOYS["replace, forbidden texts"]),
+    "frozen": Case(span_toy("abc", "a!bc", {(1, 1): 1.0}), 2),
+    "many pieces": Case(span_toy("abCD", "aC", {(1, 1): 1.0}, (0.6, 0.4), 3)),
+    "more than fit": Case(span_toy("abCD", "aC", {(1, 1): 1.0}, (0.6, 0.4), 3), 3),
+    "a word frozen by one piece": Case(TOYS["a word frozen by one piece"]),
+    "texts without sites": Case(TOYS["insert and delete, frozen"]),
+}
+every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+
+
+@every_case
+def test_kernel_moves_with_the_raw_conditionals(case: Case) -> None:
+    toy, sampler = case.toy, case.sampler()
+    every = range(len(toy.states))
+    with torch.inference_mode():
+        batch = toy.batch(every).repeat(RUNS)
+        state = sampler.init(toy.objective, batch)
+        after, info = sampler.step(toy.objective, state, Rng.start(11, len(batch)).at(2), toy.temperature)
+    reached = toy.number(after.batch)
+    assert reached.min() >= 0
+    counts = np.zeros((len(toy.states), len(toy.states)))
+    np.add.at(counts, (np.repeat(every, RUNS), reached), 1)
+    expected = resampling_matrix(toy, case.top_k)
+    np.testing.assert_allclose(expected.sum(1), 1, atol=1e-12)
+    error = np.sqrt(np.clip(expected * (1 - expected), 0, None) / RUNS)
+    assert (np.abs(counts / RUNS - expected) < 7 * error + 0.003).all()
+    assert not counts[expected == 0].any()
+    # what is reported: the energies are those of the texts, forbidden ones as well
+    assert after.evaluation.energy.tolist() == toy.energies[reached].tolist()
+    assert (info.accepted == (info.log_ratio == 0)).all()
+    assert (~info.accepted == (info.log_ratio == -math.inf)).all()
+
+
+def test_the_law_in_the_long_run_is_that_of_the_matrix_and_far_from_the_target() -> None:
+    """Negative control: what is always kept does not follow the energy."""
+    toy = TOYS["replace"]
+    matrix = resampling_matrix(toy, None)
+    law = np.linalg.matrix_power(matrix, 1000)[0]
+    np.testing.assert_allclose(law @ matrix, law, atol=1e-12)
+    ends = run_from_target(toy, MaskedResampling(model_of(toy)), steps=30, chains=5000)
+    assert chi_square(ends, law) > 1e-4
+    assert chi_square(ends, toy.target) < 1e-9
+    assert np.abs(law - toy.target).sum() / 2 > 0.2
+    assert p_value(toy, MaskedResampling(model_of(toy)), steps=3) < 1e-9
+
+
+def test_the_conditionals_are_those_of_no_joint_law() -> None:
+    """The order of visits matters to the law in the long run, as it cannot where a joint law exists."""
+    toy = span_toy("abc", "ab", {(1, 1): 1.0})
+    matrix = resampling_matrix(toy, None)
+    law = np.linalg.matrix_power(matrix, 1000)[0]
+    flow = law[:, None] * matrix
+    assert np.abs(flow - flow.T).max() > 1e-3
+
+
+def test_neither_objective_nor_temperature_has_a_say() -> None:
+    vocabulary = letters("abC")
+    sampler = MaskedResampling(TableMaskedLM.random(vocabulary, seed=0))
+    batch = vocabulary.encode(["abC", "bb", ""]).repeat(20)
+    forbid_b = FunctionObjective(lambda texts: [math.inf if "b" in text else 0.0 for text in texts], name="no b")
+    length = FunctionObjective(lambda texts: [len(text) for text in texts], name="length")
+    rng = Rng.start(3, len(batch))
+    one, _ = sampler.step(forbid_b, sampler.init(forbid_b, batch), rng, 0.1)
+    other, _ = sampler.step(length, sampler.init(length, batch), rng, torch.full((60,), 5.0))
+    assert one.batch.token_lists() == other.batch.token_lists()
+    assert not one.evaluation.energy.isnan().any()
+    assert (one.evaluation.energy == math.inf).any()
+
+
+def test_chains_do_not_depend_on_the_rest_of_the_batch() -> None:
+    vocabulary = letters("abcDE")
+    few_a = FunctionObjective(lambda texts: [0.7 * text.count("a") for text in texts], name="few a")
+    batch = vocabulary.encode(["abc", "", "aDb", "cbaEDc", "b", "aDEaDE", "ab", "bacbac"]).repeat(8)
+    frozen = torch.zeros_like(batch.editable)
+    frozen[::3, 1] = True
+    batch = batch.frozen(frozen)
+    rng = Rng.start(21, len(batch))
+    for top_k in (None, 2):
+        sampler = MaskedResampling(TableMaskedLM.random(vocabulary, seed=0), top_k=top_k)
+
+        def run(
+            rows: list[int], width: int = 0, sampler: MaskedResampling = sampler
+        ) -> tuple[list[list[int]], list[float], list[bool]]:
+            state = sampler.init(few_a, batch.rows(rows).widen(width))
+            for step in range(6):
+                state, info = sampler.step(few_a, state, rng.rows(rows).at(step))
+            return state.batch.token_lists(), state.evaluation.energy.tolist(), info.accepted.tolist()
+
+        whole = run(list(range(64)))
+        order = torch.randperm(64, generator=torch.Generator().manual_seed(1)).tolist()
+        for rows in ([0], [5], [11], [62], list(range(7)), list(range(20, 53)), order):
+            assert run(rows) == tuple([part[row] for row in rows] for part in whole)
+        assert run(list(range(64)), width=13) == whole
+
+
+def test_constructor_names_value_and_remedy() -> None:
+    model = TableMaskedLM.random(letters("ab"), seed=0)
+    for top_k in (0, 3):
+        with pytest.raises(ValueError, match=f"top_k={top_k} must lie between 1 and 2"):
+            MaskedResampling(model, top_k=top_k)
+    assert MaskedResampling(model).guarantee == Guarantee.BIASED
+    assert MaskedResampling(model).kinds == ("resample",)
