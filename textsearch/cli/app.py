@@ -173,7 +173,8 @@ def _print(result: Generations, as_json: bool, top: int) -> None:
     taken = ", ".join(f"{kind} {count.rate:.2f}" for kind, count in result.acceptance.items() if count.proposed)
     Console(stderr=True).print(
         f"[dim]{len(result)} chains, {result.steps} steps in {result.seconds:.0f} s; accepted: {taken or 'nothing yet'}"
-        f"{'; interrupted' if result.interrupted else ''}[/]"
+        f"{'; interrupted' if result.interrupted else ''}[/]",
+        soft_wrap=True,
     )
 
 
