@@ -63,7 +63,7 @@ def test_chains_do_not_depend_on_one_another() -> None:
     def run(chains: int) -> list[list[float]]:
         """(chains, steps) energies of the chains of the first text."""
         causal._known.clear()
-        result = generate(Fluency(causal), sampler, start[:1], steps=10, seed=3, chains=chains)
+        result = generate(Fluency(causal), sampler, start[:1], steps=40, seed=3, chains=chains)
         return [list(map(float, row)) for row in result.trace.T]
 
     together = run(8)
