@@ -127,7 +127,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--tokens", type=float, default=8e6, help="tokens to train on, in all")
     parser.add_argument("--batch-tokens", type=int, default=2048)
-    parser.add_argument("--peak", type=float, default=8e-4, help="peak learning rate")
+    parser.add_argument("--peak", type=float, default=3e-4, help="peak learning rate")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop early, checkpoint kept")
     parser.add_argument("--seed", type=int, default=0)
