@@ -9,11 +9,10 @@ from typing import final
 import torch
 from torch import Tensor
 
-from samplers.metropolis_hastings import ChainState
 from textsearch.batch import Batch, Vocabulary
 from textsearch.objective import Objective
 from textsearch.rng import Rng
-from textsearch.sampler import Guarantee, Info, Sampler
+from textsearch.sampler import ChainState, Guarantee, Info, Sampler
 
 
 @final

@@ -21,7 +21,7 @@ from textsearch.batch import Batch, Vocabulary
 from textsearch.objective import Evaluation, Objective, evaluate
 from textsearch.proposal import Proposal
 from textsearch.rng import Rng
-from textsearch.sampler import Guarantee, Info
+from textsearch.sampler import ChainState, Guarantee, Info
 
 _SURROGATE, _TARGET = range(2)  # draws
 
@@ -98,7 +98,7 @@ class DelayedAcceptance:
                 f"the surrogate {self.surrogate.name!r} forbids {int(forbidden.sum())} of {len(batch)} starting texts, "
                 f"the first {text!r}; change the text, or take a surrogate of finite energy there"
             )
-        return DelayedState(batch, evaluate(objective, batch), surrogate)
+        return DelayedState(batch, ChainState.start(objective, batch).evaluation, surrogate)
 
     def step(
         self, objective: Objective, state: DelayedState, rng: Rng, temperature: float | Tensor = 1.0

@@ -19,13 +19,12 @@ from typing import final
 import torch
 from torch import Tensor
 
-from samplers.metropolis_hastings import ChainState
 from samplers.proposals.spans import word_table
 from textsearch.batch import Batch, Vocabulary
 from textsearch.models.protocols import MaskedLM
 from textsearch.objective import Evaluation, Objective, evaluate
 from textsearch.rng import Rng, categorical
-from textsearch.sampler import Guarantee, Info
+from textsearch.sampler import ChainState, Guarantee, Info
 
 _SITE, _TOKEN = range(2)  # draws
 
@@ -101,7 +100,7 @@ class Gibbs:
 
     def init(self, objective: Objective, batch: Batch) -> ChainState:
         """The batch with its energies."""
-        return ChainState(batch, evaluate(objective, batch))
+        return ChainState.start(objective, batch)
 
     def step(
         self, objective: Objective, state: ChainState, rng: Rng, temperature: float | Tensor = 1.0
@@ -131,7 +130,7 @@ class Gibbs:
         fills = batch.repeat(many)
         fills = replace(fills, tokens=fills.tokens.scatter(1, sites.repeat_interleave(many, 0), tokens.flatten(0, 1)))
         source = rows.repeat_interleave(many)
-        current = Evaluation(before.energy[source], before.terms[source])
+        current = before.rows(source)
         fresh = evaluate(objective, fills, wanted=known.flatten() & ~unchanged).where(unchanged, current)
         log_weights = -fresh.energy.reshape(-1, many) / heat[:, None]
         # whether the old tokens are candidates must decide, not be arranged; forbidden in every way is no choice either

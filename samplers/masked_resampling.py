@@ -15,12 +15,11 @@ import torch
 from torch import Tensor
 
 from samplers.gibbs import blocks, conditionals, place_of, top
-from samplers.metropolis_hastings import ChainState
 from textsearch.batch import Batch, Vocabulary
 from textsearch.models.protocols import MaskedLM
 from textsearch.objective import Objective, evaluate
 from textsearch.rng import Rng, categorical
-from textsearch.sampler import Guarantee, Info
+from textsearch.sampler import ChainState, Guarantee, Info
 
 _SITE, _TOKEN = range(2)  # draws
 

@@ -9,19 +9,10 @@ from typing import final
 from torch import Tensor
 
 from textsearch.batch import Batch, Vocabulary
-from textsearch.objective import Evaluation, Objective, evaluate
+from textsearch.objective import Objective, evaluate
 from textsearch.proposal import Proposal
 from textsearch.rng import Rng
-from textsearch.sampler import Guarantee, Info
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class ChainState:
-    """The texts of the chains and their energies."""
-
-    batch: Batch
-    evaluation: Evaluation
+from textsearch.sampler import ChainState, Guarantee, Info
 
 
 @final
@@ -63,7 +54,7 @@ class MetropolisHastings:
     def init(self, objective: Objective, batch: Batch) -> ChainState:
         """The batch with its energies."""
         self.proposal.check(batch)
-        return ChainState(batch, evaluate(objective, batch))
+        return ChainState.start(objective, batch)
 
     def step(
         self, objective: Objective, state: ChainState, rng: Rng, temperature: float | Tensor = 1.0
@@ -77,8 +68,5 @@ class MetropolisHastings:
         proposed = proposed.where(same, state.evaluation)
         log_ratio = (state.evaluation.energy - proposed.energy) / temperature + move.log_backward - move.log_forward
         accepted = possible & (rng.fold(1).uniform(0).log() < log_ratio)
-        after = ChainState(
-            state.batch.where(accepted, move.batch),
-            state.evaluation.where(accepted, proposed),
-        )
+        after = state.where(accepted, ChainState(move.batch, proposed))
         return after, Info(accepted, move.kind, log_ratio)

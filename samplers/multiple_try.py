@@ -27,12 +27,11 @@ from typing import final
 import torch
 from torch import Tensor
 
-from samplers.metropolis_hastings import ChainState
 from textsearch.batch import Batch, Vocabulary
 from textsearch.objective import Evaluation, Objective, evaluate
 from textsearch.proposal import Move, Proposal
 from textsearch.rng import Rng, categorical
-from textsearch.sampler import Guarantee, Info
+from textsearch.sampler import ChainState, Guarantee, Info
 
 _PICK, _ACCEPT = range(2)  # draws
 
@@ -83,7 +82,7 @@ class MultipleTry:
     def init(self, objective: Objective, batch: Batch) -> ChainState:
         """The batch with its energies."""
         self.proposal.check(batch)
-        return ChainState(batch, evaluate(objective, batch))
+        return ChainState.start(objective, batch)
 
     def step(
         self, objective: Objective, state: ChainState, rng: Rng, temperature: float | Tensor = 1.0
@@ -99,7 +98,7 @@ class MultipleTry:
         kind = moves.kind[picked]
         proposed = ChainState(
             batch.where(possible, moves.batch.rows(picked)),
-            state.evaluation.where(possible, Evaluation(evaluations.energy[picked], evaluations.terms[picked])),
+            state.evaluation.where(possible, evaluations.rows(picked)),
         )
 
         _, _, log_references = self._draw(objective, proposed, tries - 1, rng.fold(1), heat)
@@ -110,8 +109,7 @@ class MultipleTry:
         log_ratio = log_weights.logsumexp(1) - log_references.logsumexp(1)
         log_ratio = log_ratio.masked_fill(~possible, -math.inf)
         accepted = possible & (rng.fold(2).uniform(_ACCEPT).log() < log_ratio)
-        after = ChainState(batch.where(accepted, proposed.batch), state.evaluation.where(accepted, proposed.evaluation))
-        return after, Info(accepted, kind, log_ratio)
+        return state.where(accepted, proposed), Info(accepted, kind, log_ratio)
 
     def _draw(
         self, objective: Objective, state: ChainState, count: int, rng: Rng, heat: Tensor
@@ -119,7 +117,7 @@ class MultipleTry:
         """`count` moves of every row, side by side, with their energies; and their log-weights, (B, count)."""
         many = state.batch.repeat(count)
         source = torch.arange(len(state.batch), device=many.device).repeat_interleave(count)
-        current = Evaluation(state.evaluation.energy[source], state.evaluation.terms[source])
+        current = state.evaluation.rows(source)
         # a stream of its own for each try of each chain
         streams = rng.chain[source] * count + torch.arange(len(source), device=many.device) % count
         move = self.proposal.propose(many, replace(rng, chain=streams))

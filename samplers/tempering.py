@@ -14,11 +14,10 @@ from typing import final
 import torch
 from torch import Tensor
 
-from samplers.metropolis_hastings import ChainState
 from textsearch.batch import Batch, Vocabulary
 from textsearch.objective import Evaluation, Objective
 from textsearch.rng import Rng
-from textsearch.sampler import Guarantee, Info, Sampler
+from textsearch.sampler import ChainState, Guarantee, Info, Sampler
 
 
 @final
@@ -41,8 +40,8 @@ class LadderState:
     @staticmethod
     def of(ladder: ChainState, walkers: Tensor) -> LadderState:
         """The state of all rungs, (R * B) rows, the coldest first; `walkers` is (R, B)."""
-        cold = torch.arange(walkers.shape[1], device=walkers.device)
-        return LadderState(ladder.batch.rows(cold), _rows(ladder.evaluation, cold), ladder, walkers)
+        cold = ladder.rows(torch.arange(walkers.shape[1], device=walkers.device))
+        return LadderState(cold.batch, cold.evaluation, ladder, walkers)
 
     @property
     def energies(self) -> Tensor:
@@ -122,7 +121,7 @@ class ParallelTempering:
         rungs, width = len(self.temperatures), len(batch)
         every = torch.arange(width, device=batch.device).repeat(rungs)
         walkers = torch.arange(rungs, device=batch.device)[:, None].expand(rungs, width)
-        return LadderState.of(ChainState(start.batch.rows(every), _rows(start.evaluation, every)), walkers)
+        return LadderState.of(start.rows(every), walkers)
 
     def step(
         self, objective: Objective, state: LadderState, rng: Rng, temperature: float | Tensor = 1.0
@@ -139,9 +138,9 @@ class ParallelTempering:
         after, info = self.sampler.step(objective, state.ladder, each, temperatures.flatten())
         source = self.exchanges(after.evaluation.energy.view(rungs, width), temperatures, rng)
         rows = (source * width + torch.arange(width, device=device)).flatten()
-        ladder = ChainState(after.batch.rows(rows), _rows(after.evaluation, rows))
-        told = Info(info.accepted[:width], info.kind[:width], info.log_ratio[:width])
-        return LadderState.of(ladder, state.walkers.gather(0, source)), told
+        moved = LadderState.of(after.rows(rows), state.walkers.gather(0, source))
+        recorded = {"rung energies": moved.energies, "rung temperatures": temperatures, "walkers": moved.walkers}
+        return moved, Info(info.accepted[:width], info.kind[:width], info.log_ratio[:width], recorded)
 
     def exchanges(self, energies: Tensor, temperatures: Tensor, rng: Rng) -> Tensor:
         """(R, B) int64, the rung that each rung's next text comes from; energies and temperatures are (R, B)."""
@@ -210,7 +209,3 @@ def _log_ratio(energies: Tensor, inverse: Tensor) -> Tensor:
     # two forbidden texts (inf - inf) are as good as one another
     gap = (colder - hotter).masked_fill(colder == hotter, 0.0)
     return (inverse[:-1] - inverse[1:]) * gap
-
-
-def _rows(evaluation: Evaluation, index: Tensor) -> Evaluation:
-    return Evaluation(evaluation.energy[index], evaluation.terms[index])

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, TypeVar, final
 
 from torch import Tensor
 
 from textsearch.batch import Batch, Vocabulary
-from textsearch.objective import Evaluation, Objective
+from textsearch.objective import Evaluation, Objective, evaluate, term_names
 from textsearch.rng import Rng
 
 
@@ -41,6 +43,43 @@ S = TypeVar("S", bound=State)
 
 @final
 @dataclass(frozen=True, eq=False)
+class ChainState:
+    """All that most chains keep: their texts and energies."""
+
+    batch: Batch
+    evaluation: Evaluation
+
+    @staticmethod
+    def start(objective: Objective, batch: Batch) -> ChainState:
+        """The texts with their energies, for chains that must start where the target is not zero.
+
+        Raises:
+            ValueError: a text is forbidden; the message names the term that does so, and the text.
+        """
+        evaluation = evaluate(objective, batch)
+        forbidden = evaluation.energy == math.inf
+        if not bool(forbidden.any()):
+            return ChainState(batch, evaluation)
+        row = int(forbidden.nonzero()[0])
+        values = zip(term_names(objective), evaluation.terms[row].tolist(), strict=True)
+        guilty = " and ".join(name for name, value in values if value == math.inf)
+        raise ValueError(
+            f"{int(forbidden.sum())} of {len(batch)} starting texts are forbidden, the first by {guilty}: "
+            f"{batch.rows([row]).texts()[0]!r}. A chain must start from a text of finite energy; "
+            "change the text, or loosen that term"
+        )
+
+    def rows(self, index: Tensor) -> ChainState:
+        """Some of the chains."""
+        return ChainState(self.batch.rows(index), self.evaluation.rows(index))
+
+    def where(self, take: Tensor, other: ChainState) -> ChainState:
+        """Chain b of `other` where `take[b]` (B,) bool, of this state elsewhere."""
+        return ChainState(self.batch.where(take, other.batch), self.evaluation.where(take, other.evaluation))
+
+
+@final
+@dataclass(frozen=True, eq=False)
 class Info:
     """What people look at after a step.
 
@@ -48,11 +87,14 @@ class Info:
         accepted: (B,) bool, whether the proposal was taken.
         kind: (B,) int64, index into the sampler's `kinds`.
         log_ratio: (B,) float64, log of the acceptance ratio before the minimum with 1.
+        recorded: name -> a tensor that a run should record at each step, of the same shape at every step: the
+            log-weights of the draws, the energies of all rungs, ...
     """
 
     accepted: Tensor
     kind: Tensor
     log_ratio: Tensor
+    recorded: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Sampler(Protocol[S]):

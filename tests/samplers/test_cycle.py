@@ -11,7 +11,6 @@ from torch import Tensor
 
 from samplers import MetropolisHastings, SimulatedAnnealing
 from samplers.cycle import Cycle
-from samplers.metropolis_hastings import ChainState
 from samplers.proposals import InsertDelete, Mixture, Replace, Swap
 from samplers.tempering import ParallelTempering
 from tests.samplers.laws import p_value
@@ -21,7 +20,7 @@ from textsearch import FunctionObjective, generate
 from textsearch.batch import Batch, Vocabulary
 from textsearch.objective import Objective, evaluate
 from textsearch.rng import Rng
-from textsearch.sampler import Guarantee, Info
+from textsearch.sampler import ChainState, Guarantee, Info
 from textsearch.schedule import constant
 from textsearch.testing import TableMaskedLM, letters
 

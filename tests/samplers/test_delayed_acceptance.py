@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from samplers.delayed_acceptance import DelayedAcceptance
-from samplers.metropolis_hastings import ChainState, MetropolisHastings
+from samplers.metropolis_hastings import MetropolisHastings
 from samplers.proposals import BlockInfill, InsertDelete, Mixture, Replace, Swap
 from tests.reference import Floats, orders
 from tests.samplers.laws import p_value
@@ -21,7 +21,7 @@ from textsearch.batch import Batch, Vocabulary
 from textsearch.objective import FunctionObjective, Objective, evaluate
 from textsearch.proposal import Proposal
 from textsearch.rng import Rng
-from textsearch.sampler import Guarantee, Info
+from textsearch.sampler import ChainState, Guarantee, Info
 from textsearch.testing import TableMaskedLM, letters
 
 RUNS = 4096

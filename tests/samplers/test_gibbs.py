@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from samplers.gibbs import Gibbs, Scan, random_scan, systematic_scan
-from samplers.metropolis_hastings import ChainState
 from samplers.proposals import SpanEdit
 from tests.reference import MASK, Floats, Language, State
 from tests.samplers.laws import p_value
@@ -21,7 +20,7 @@ from tests.samplers.toys import TOYS, Toy, language_of, span_toy
 from textsearch.batch import Batch, Vocabulary
 from textsearch.objective import FunctionObjective, Objective, evaluate
 from textsearch.rng import Rng, categorical
-from textsearch.sampler import Guarantee, Info
+from textsearch.sampler import ChainState, Guarantee, Info
 from textsearch.testing import TableMaskedLM, letters
 
 RUNS = 4096
@@ -208,14 +207,14 @@ def test_a_row_without_a_choice_stays() -> None:
     batch = batch.frozen(torch.tensor([[False, False], [True, True], [False, False]]))
     # the third row is forbidden however its site is filled
     forbid = FunctionObjective(lambda texts: [math.inf if "ab" not in text else 1.0 for text in texts], name="ab")
-    state = sampler.init(forbid, batch)
+    state = ChainState(batch, evaluate(forbid, batch))
     after, info = sampler.step(forbid, state, Rng.start(0, 3))
     assert after.batch.texts() == ["", "ab", "ab"]
     assert after.evaluation.energy.tolist() == state.evaluation.energy.tolist()
     assert info.log_ratio.tolist()[:2] == [-math.inf, -math.inf]
     assert not info.log_ratio.isnan().any()
     empty = vocabulary.encode([""])
-    same, _ = sampler.step(forbid, sampler.init(forbid, empty), Rng.start(0, 1))
+    same, _ = sampler.step(forbid, ChainState(empty, evaluate(forbid, empty)), Rng.start(0, 1))
     assert same.batch.texts() == [""]
 
 

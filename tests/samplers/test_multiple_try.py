@@ -11,7 +11,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from samplers.metropolis_hastings import ChainState
 from samplers.multiple_try import MultipleTry
 from samplers.proposals import BlockInfill, InsertDelete, Mixture, Replace, Swap
 from tests.reference import Floats, orders
@@ -21,7 +20,7 @@ from textsearch.batch import Batch, Vocabulary
 from textsearch.objective import FunctionObjective, Objective, evaluate
 from textsearch.proposal import Proposal
 from textsearch.rng import Rng, categorical
-from textsearch.sampler import Guarantee, Info
+from textsearch.sampler import ChainState, Guarantee, Info
 from textsearch.testing import TableMaskedLM, letters
 
 RUNS = 4096

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from samplers import MetropolisHastings
-from samplers.metropolis_hastings import ChainState
 from samplers.proposals import Mixture, SpanEdit
 from tests.reference import closure
 from tests.samplers.laws import p_value, run_from_target
@@ -21,7 +20,7 @@ from textsearch.batch import Batch, Vocabulary
 from textsearch.objective import Objective, evaluate
 from textsearch.proposal import Move, Proposal
 from textsearch.rng import Rng
-from textsearch.sampler import Guarantee, Info
+from textsearch.sampler import ChainState, Guarantee, Info
 
 STEPS = 4
 

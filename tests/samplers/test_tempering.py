@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from samplers import MetropolisHastings, SimulatedAnnealing
-from samplers.metropolis_hastings import ChainState
 from samplers.proposals import Replace
 from samplers.tempering import LadderState, ParallelTempering, log_partition, round_trips, swap_rates
 from tests.reference import Floats, target_law
@@ -25,7 +24,7 @@ from textsearch import FunctionObjective, generate
 from textsearch.batch import Batch, Vocabulary
 from textsearch.objective import Evaluation, Objective, evaluate
 from textsearch.rng import Rng
-from textsearch.sampler import Guarantee, Info, Sampler
+from textsearch.sampler import ChainState, Guarantee, Info, Sampler
 from textsearch.schedule import constant
 from textsearch.testing import TableMaskedLM, letters
 
