@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
+from textsearch.models.usage import asked_by
 
 
 class Cost(IntEnum):
@@ -181,6 +182,10 @@ class Evaluation:
     energy: Tensor
     terms: Tensor
 
+    def rows(self, index: Tensor) -> Evaluation:
+        """The rows that `index` picks, in its order."""
+        return Evaluation(self.energy[index], self.terms[index])
+
     def where(self, take: Tensor, other: Evaluation) -> Evaluation:
         """Row b of `other` where `take[b]`, of this evaluation elsewhere."""
         return Evaluation(
@@ -208,7 +213,7 @@ def evaluate(objective: Objective, batch: Batch, wanted: Tensor | None = None) -
     Raises:
         ValueError: an energy is nan; the message names the term, the text and the row.
     """
-    parts = objective.parts
+    parts, names = objective.parts, term_names(objective)
     energy = torch.zeros(len(batch), dtype=torch.float64, device=batch.device)
     terms = torch.full((len(batch), len(parts)), math.nan, dtype=torch.float64, device=batch.device)
     if wanted is not None:
@@ -220,7 +225,8 @@ def evaluate(objective: Objective, batch: Batch, wanted: Tensor | None = None) -
             break
         whole = len(alive) == len(batch)
         part = batch if whole else batch.rows(alive)
-        value = weight * term.energy(part).to(torch.float64)
+        with asked_by(names[column]):
+            value = weight * term.energy(part).to(torch.float64)
         if value.shape != (len(part),):
             raise ValueError(
                 f"objective {term.name!r} gave values of shape {tuple(value.shape)} for {len(part)} texts; "

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
+from textsearch.models.usage import Usage
 
 
 @final
@@ -74,11 +75,13 @@ class TableMaskedLM:
         vocabulary: the tokens.
         table: (2 * reach + 1, V, V) float64, indexed by distance + reach, the other token, the token asked for.
         by_length: (reach + 1, V) float64.
+        usage: what has been asked of the model so far.
     """
 
     vocabulary: LetterVocabulary
     table: Tensor
     by_length: Tensor
+    usage: Usage = field(default_factory=Usage)
 
     @staticmethod
     def random(vocabulary: LetterVocabulary, seed: int, reach: int = 8, scale: float = 0.8) -> TableMaskedLM:
@@ -91,6 +94,8 @@ class TableMaskedLM:
 
     def log_probs(self, batch: Batch, rows: Tensor, positions: Tensor) -> Tensor:
         """(K, V) log-probabilities at `positions` (K,) of `rows` (K,)."""
+        asked = torch.unique(rows)
+        self.usage.count((len(asked), batch.width), int(batch.lengths[asked].sum()))
         reach = self.by_length.shape[0] - 1
         column = torch.arange(batch.width)
         distance = column - positions[:, None]

@@ -10,6 +10,7 @@ from typing import final
 import torch
 
 from textsearch.batch import Batch, Vocabulary, concatenate
+from textsearch.models.usage import asked_by
 from textsearch.proposal import Move, Proposal
 from textsearch.rng import Rng, categorical
 
@@ -64,7 +65,8 @@ class Mixture:
         for number, part in enumerate(self.parts):
             index = (choice == number).nonzero().squeeze(-1)
             if len(index):
-                move = part.propose(batch.rows(index), rng.rows(index).fold(number + 1))
+                with asked_by("/".join(part.kinds)):
+                    move = part.propose(batch.rows(index), rng.rows(index).fold(number + 1))
                 moves.append(replace(move, kind=move.kind + offset))
                 indices.append(index)
             offset += len(part.kinds)

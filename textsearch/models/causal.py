@@ -13,6 +13,7 @@ from torch import Tensor
 from textsearch.batch import Batch
 from textsearch.models.projection import project
 from textsearch.models.protocols import Scores
+from textsearch.models.suffixes import draw_suffixes, suffix_log_probs
 from textsearch.models.tiles import Tile, padded_width, tiles
 from textsearch.models.usage import Usage
 from textsearch.models.vocabulary import TokenizerVocabulary
@@ -78,6 +79,7 @@ class TransformersCausalLM:
         prompts = [prompt] * len(rows) if isinstance(prompt, str) else prompt
         keys = [(own, tuple(row)) for own, row in zip(prompts, rows, strict=True)]
         fresh = [key for key in dict.fromkeys(keys) if key not in self._known]
+        self.usage.remembered(len(keys) - len(fresh))
         found = dict(zip(fresh, self._log_probs(fresh), strict=True))
         values = [found[key] if key in found else self._known[key] for key in keys]
         self._known.update(found)
@@ -127,7 +129,7 @@ class TransformersCausalLM:
         token = torch.full((count, 1), prefix.last, device=device)
         for place in range(most):
             mask = torch.nn.functional.pad(mask, (0, 1), value=1)
-            self.usage.count(token.shape)
+            self.usage.count(token.shape, len(token))
             logits = self.model(
                 input_ids=token,
                 past_key_values=cache,
@@ -148,6 +150,30 @@ class TransformersCausalLM:
         rows = written.tolist()
         texts = [row[: row.index(self.eos)] if self.eos in row else row for row in rows]
         return [str(text) for text in self.vocabulary.tokenizer.batch_decode(texts, skip_special_tokens=True)]
+
+    def draw_suffixes(
+        self,
+        batch: Batch,
+        cuts: Tensor,
+        rng: Rng,
+        *,
+        prompt: str | Sequence[str] = "",
+        temperature: float = 1.0,
+        most: int,
+    ) -> tuple[Batch, Tensor, Tensor]:
+        """Row b with what is behind its first `cuts[b]` tokens drawn anew; see `SuffixLM`.
+
+        Token ids are taken as they are: the batch must be one of this model's own vocabulary.
+        """
+        prompts = [prompt] * len(batch) if isinstance(prompt, str) else prompt
+        return draw_suffixes(self, batch, cuts, rng, prompts, temperature, most)
+
+    def suffix_log_probs(
+        self, batch: Batch, cuts: Tensor, *, prompt: str | Sequence[str] = "", temperature: float = 1.0
+    ) -> Tensor:
+        """(B,) float64, how likely `draw_suffixes` is to write what stands behind the first `cuts[b]` tokens."""
+        prompts = [prompt] * len(batch) if isinstance(prompt, str) else prompt
+        return suffix_log_probs(self, batch, cuts, prompts, temperature)
 
     def ask(self, request: str, examples: Sequence[tuple[str, str]] = ()) -> str:
         """A prompt in the model's own chat format, after which it answers `request`.
@@ -200,7 +226,7 @@ class TransformersCausalLM:
         if prefixes[0].width:
             inputs = self._after(prefixes, tile.tokens.shape[1])
             mask = torch.cat([inputs.pop("attention_mask"), mask], 1)
-        self.usage.count(tile.tokens.shape)
+        self.usage.count(tile.tokens.shape, tile.read)
         logits = project(self.model, rows, columns, input_ids=tile.tokens, attention_mask=mask, **inputs)
         # some models have more outputs than their tokenizer has tokens
         return logits[:, : self.vocabulary.size]
@@ -241,7 +267,7 @@ class TransformersCausalLM:
                     (_pad_front(layer.keys, width - length), _pad_front(layer.values, width - length))
                     for layer in cache.layers
                 )
-                self.usage.count(tile.shape)
+                self.usage.count(tile.shape, length)
             self._prefixes[prompt] = Prefix(states, width, length, tokens[-1])
             while len(self._prefixes) > _PROMPTS:
                 self._prefixes.popitem(last=False)

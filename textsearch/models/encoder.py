@@ -54,5 +54,5 @@ class SentenceEncoder:
                 hidden = self.model(input_ids=tile.tokens, attention_mask=mask).last_hidden_state.float()
                 mean = (hidden * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True)
                 out[tile.rows] = torch.nn.functional.normalize(mean, dim=1)
-                self.usage.count(tile.tokens.shape)
+                self.usage.count(tile.tokens.shape, tile.read)
         return out

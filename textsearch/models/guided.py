@@ -72,6 +72,7 @@ class GuidedMaskedLM:
     def _causal(self, keys: Sequence[tuple[str, str]]) -> Tensor:
         """(K, V') log-probabilities of the causal model's next token."""
         fresh = [key for key in dict.fromkeys(keys) if key not in self._known]
+        self.causal.usage.remembered(len(keys) - len(fresh))
         found: dict[tuple[str, str], Tensor] = {}
         if fresh:
             answers = self.causal.next_log_probs([text for _, text in fresh], [prompt for prompt, _ in fresh])

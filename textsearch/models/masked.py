@@ -55,7 +55,7 @@ class TransformersMaskedLM:
                 attention_mask=tile.attention_mask,
             )
             out[wanted] = logits[:, : self.vocabulary.size].log_softmax(-1)
-            self.usage.count(tile.tokens.shape)
+            self.usage.count(tile.tokens.shape, tile.read)
         return out.to(batch.device)
 
     @property

@@ -26,11 +26,13 @@ class Tile:
         rows: (R,) int64 indices into what was cut up.
         tokens: (R, W) int64, `pad` beyond a row's length.
         lengths: (R,) int64.
+        read: their sum, the tokens that are no padding.
     """
 
     rows: Tensor
     tokens: Tensor
     lengths: Tensor
+    read: int
 
     @property
     def attention_mask(self) -> Tensor:
@@ -73,9 +75,11 @@ def tiles(
         stop = max(stop, start + 1)
         chosen = order[start:stop]
         padded = [[*rows[i], *[pad] * (width - len(rows[i]))] for i in chosen]
+        lengths = [len(rows[i]) for i in chosen]
         yield Tile(
             torch.tensor(chosen, device=device),
             torch.tensor(padded, dtype=torch.int64, device=device),
-            torch.tensor([len(rows[i]) for i in chosen], device=device),
+            torch.tensor(lengths, device=device),
+            sum(lengths),
         )
         start = stop
