@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 import pytest
 import torch
 
@@ -157,3 +158,23 @@ def test_splice_is_that_of_lists(seed: int) -> None:
         assert spliced.editable[row, : len(tokens)].tolist() == [not mark for mark in marks]
     assert padding_is_clean(spliced)
     assert batch.token_lists() == rows
+
+
+def test_changed_is_the_smallest_span_that_holds_all_differences() -> None:
+    rng = np.random.default_rng(0)
+    words = ["".join(rng.choice(list("ab"), size=rng.integers(0, 6))) for _ in range(400)]
+    one, other = VOCABULARY.encode(words[:200]), VOCABULARY.encode(words[200:])
+
+    def smallest(a: str, b: str) -> int:
+        """By trying every prefix and suffix that the two share."""
+        shared = [
+            (begin, end)
+            for begin in range(min(len(a), len(b)) + 1)
+            for end in range(min(len(a), len(b)) - begin + 1)
+            if a[:begin] == b[:begin] and a[len(a) - end :] == b[len(b) - end :]
+        ]
+        return max(len(a), len(b)) - max(begin + end for begin, end in shared)
+
+    expected = [smallest(a, b) for a, b in zip(words[:200], words[200:], strict=True)]
+    assert one.changed(other).tolist() == expected == other.changed(one.widen(9)).tolist()
+    assert one.changed(one).sum() == 0

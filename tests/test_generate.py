@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from samplers import MetropolisHastings, SimulatedAnnealing
+from samplers import MetropolisHastings, ParallelTempering, SimulatedAnnealing
 from samplers.proposals import InsertDelete, Mixture, Replace
 from textsearch import FunctionObjective, Generations, Guarantee, Progress, generate
 from textsearch.batch import Batch
@@ -74,6 +74,10 @@ def assert_consistent(result: Generations) -> None:
     np.testing.assert_array_equal(result.energies, [start, *result.trace][-1])
     assert result.batch.texts() == result.texts
     assert len(result.samples) == len(result.sample_steps)
+    # the traces are of the same texts
+    assert list(result.term_traces) == ["no cc", "wave", "length"]
+    np.testing.assert_allclose(sum(result.term_traces.values()), result.trace, atol=1e-12)
+    np.testing.assert_allclose(result.term_traces["length"], abs(result.length_trace - 4), atol=1e-12)
     for texts, step in zip(result.samples, result.sample_steps, strict=True):
         np.testing.assert_allclose([total(text) for text in texts], result.trace[step - 1], atol=1e-12)
 
@@ -87,6 +91,8 @@ WRONG_ARGUMENTS: list[tuple[dict[str, Any], str]] = [
     ({"chains": 0}, "chains=0"),
     ({"chains": 1.0}, "chains=1.0"),
     ({"chains": None}, "chains=None"),
+    ({"warm_up": -1}, "warm_up=-1"),
+    ({"warm_up": None}, "warm_up=None"),
     ({"keep_every": 0}, "keep_every=0"),
     ({"keep_every": False}, "keep_every=False"),
     ({"temperature": 0}, "temperature=0"),
@@ -386,3 +392,41 @@ def test_kinds_of_one_name_are_counted_together() -> None:
     flat = FunctionObjective(lambda texts: [0.0] * len(texts), name="flat")
     result = generate(flat, MetropolisHastings(mixture), ["ab"], steps=40, seed=0)
     assert result.acceptance["replace"].proposed == 40
+
+
+def test_samples_are_thinned_after_the_warm_up() -> None:
+    every = small(steps=20, keep_every=1)
+    thinned = small(steps=20, warm_up=5, keep_every=4)
+    assert thinned.warm_up == 5
+    assert thinned.sample_steps == [9, 13, 17]
+    assert thinned.samples == [every.samples[step - 1] for step in thinned.sample_steps]
+    np.testing.assert_array_equal(thinned.trace, every.trace)
+
+
+def test_how_far_moves_go_is_counted_by_kind() -> None:
+    steps: list[tuple[Progress, Batch]] = []
+    last = [VOCABULARY.encode(INPUTS).repeat(2)]
+
+    def watch(progress: Progress) -> None:
+        steps.append((progress, last[0]))
+        last[0] = progress.batch
+
+    result = small(steps=30, callbacks=[watch])
+    starts = np.vstack([[total(result.sources[number]) for number in result.inputs], result.trace])
+    jumps = np.diff(starts, axis=0) ** 2
+    kinds = np.stack([progress.info.kind.numpy() for progress, _ in steps])
+    changed = np.stack([progress.batch.changed(before).numpy() for progress, before in steps])
+    for number, kind in enumerate(SAMPLER.kinds):
+        assert result.acceptance[kind].proposed == (kinds == number).sum()
+        np.testing.assert_allclose(result.acceptance[kind].jump, changed[kinds == number].mean())
+        np.testing.assert_allclose(result.acceptance[kind].energy_jump, jumps[kinds == number].mean())
+    assert 0 < result.acceptance["replace"].jump < 1
+
+
+def test_what_a_sampler_wants_recorded_is_stacked() -> None:
+    ladder = ParallelTempering(SAMPLER, (1.0, 2.0))
+    result = small(sampler=ladder)
+    assert result.recorded["rung energies"].shape == (12, 2, 6)
+    np.testing.assert_array_equal(result.recorded["rung energies"][:, 0], result.trace)
+    assert small().recorded == {}
+    assert small(sampler=ladder, steps=0).recorded == {}

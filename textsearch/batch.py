@@ -186,6 +186,27 @@ class Batch:
         equal = (self.widen(width).tokens == other.widen(width).tokens).all(1)
         return equal & (self.lengths == other.lengths)
 
+    def changed(self, other: Batch) -> Tensor:
+        """(B,) int64, tokens in the smallest span, of the longer text, that holds all that differs from `other`.
+
+        >>> from textsearch.testing import letters
+        >>> one, other = letters("abc").encode(["abcab", "ab", "a"]), letters("abc").encode(["abab", "ba", "a"])
+        >>> one.changed(other).tolist()
+        [1, 2, 0]
+        """
+        width = max(self.width, other.width)
+        mine, theirs = self.widen(width), other.widen(width)
+        shorter, longer = torch.minimum(self.lengths, other.lengths), torch.maximum(self.lengths, other.lengths)
+        column = torch.arange(width, device=self.device).expand(len(self), -1)
+        within = column < shorter[:, None]
+        before = ((mine.tokens == theirs.tokens) & within).cumprod(1).sum(1)
+        from_end = [
+            part.tokens.gather(1, (part.lengths[:, None] - 1 - column).clamp(min=0)) if width else part.tokens
+            for part in (mine, theirs)
+        ]
+        after = ((from_end[0] == from_end[1]) & within).cumprod(1).sum(1)
+        return longer - before - torch.minimum(after, shorter - before)
+
     def splice(self, start: Tensor, stop: Tensor, count: Tensor, width: int) -> Batch:
         """Row b with its tokens from `start[b]` to `stop[b]` replaced by `count[b]` editable masks.
 

@@ -22,6 +22,7 @@ def generate(
     seed: int,
     chains: int = 1,
     temperature: float = 1.0,
+    warm_up: int = 0,
     keep_every: int | None = None,
     progress: bool = False,
     callbacks: Sequence[Callback] = (),
@@ -39,7 +40,8 @@ def generate(
         seed: the same seed gives the same texts.
         chains: chains started from each input.
         temperature: draws come from exp(-E / temperature).
-        keep_every: keep the texts after every so many steps in `samples`.
+        warm_up: steps at the start that do not count: no samples are kept of them, and statistics leave them out.
+        keep_every: keep the texts after every so many steps, a thinned record, in `samples`.
         progress: show a live line with speed, acceptance and the best text so far.
         callbacks: each is called after every step with a `Progress`; the run stops once one returns True.
 
@@ -60,7 +62,8 @@ def generate(
     >>> result.best_texts
     ['aa', 'aa', 'aaa', 'aaa']
     """
-    for name, value, least in (("steps", steps, 0), ("chains", chains, 1), ("keep_every", keep_every, 1)):
+    least_values = (("steps", steps, 0), ("chains", chains, 1), ("warm_up", warm_up, 0), ("keep_every", keep_every, 1))
+    for name, value, least in least_values:
         if (value is not None or name != "keep_every") and (
             isinstance(value, bool) or not isinstance(value, int) or value < least
         ):
@@ -80,6 +83,7 @@ def generate(
             seed=seed,
             chains=chains,
             temperature=temperature,
+            warm_up=warm_up,
             keep_every=keep_every,
             callbacks=callbacks,
         )

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from textsearch.batch import Batch
+from textsearch.models.usage import Usage, asked_by, ledger
 from textsearch.objective import Evaluation, Objective, term_names
 from textsearch.result import Acceptance, Generations
 from textsearch.rng import Rng
@@ -27,24 +28,43 @@ class Progress:
     Attributes:
         step: steps taken so far.
         steps: steps asked for.
-        energies: (B,) float64 of the current texts.
-        best_energies: (B,) float64 of the best texts so far.
-        accepted: (B,) bool, whether the step's proposal was taken.
-        acceptance: share of all proposals taken so far.
-        seconds: since the first step began.
-        batch: the current texts.
+        warm_up: steps at the start that are not meant to count.
+        state: the sampler's state, with the current texts and energies.
+        info: what the step did.
         best: the best texts so far.
+        best_energies: (B,) float64, theirs.
+        trace: step times (B,) energies so far.
+        acceptance: share of all proposals taken so far.
+        usage: what models have been asked so far, by who asked.
+        seconds: since the first step began.
     """
 
     step: int
     steps: int
-    energies: Tensor
-    best_energies: Tensor
-    accepted: Tensor
-    acceptance: float
-    seconds: float
-    batch: Batch
+    warm_up: int
+    state: State
+    info: Info
     best: Batch
+    best_energies: Tensor
+    trace: Sequence[Tensor]
+    acceptance: float
+    usage: Mapping[str, Usage]
+    seconds: float
+
+    @property
+    def batch(self) -> Batch:
+        """The current texts."""
+        return self.state.batch
+
+    @property
+    def energies(self) -> Tensor:
+        """(B,) float64 of the current texts."""
+        return self.state.evaluation.energy
+
+    @property
+    def accepted(self) -> Tensor:
+        """(B,) bool, whether the step's proposal was taken."""
+        return self.info.accepted
 
     @property
     def best_energy(self) -> float:
@@ -60,27 +80,61 @@ class Progress:
 @final
 @dataclass(frozen=True, eq=False)
 class Done:
-    """What is kept of the steps taken so far."""
+    """What is kept of the steps taken so far.
+
+    Attributes:
+        steps: how many.
+        state: of the sampler.
+        best: the best texts.
+        best_evaluation: their energies.
+        moves: (4, kinds) float64: moves proposed and accepted, tokens changed, squared changes of the energy.
+    """
 
     steps: int
     state: State
     best: Batch
     best_evaluation: Evaluation
-    proposed: Tensor
-    accepted: Tensor
+    moves: Tensor
+
+    @staticmethod
+    def start(state: State, kinds: int) -> Done:
+        """Before the first step."""
+        moves = torch.zeros(4, kinds, dtype=torch.float64, device=state.batch.device)
+        return Done(0, state, state.batch, state.evaluation, moves)
 
     def then(self, state: State, info: Info) -> Done:
         """One step more."""
-        better = state.evaluation.energy < self.best_evaluation.energy
-        kinds = len(self.proposed)
+        before, after = self.state.evaluation.energy, state.evaluation.energy
+        better = after < self.best_evaluation.energy
+        jump = (after - before).square()
+        each = torch.stack(
+            [
+                torch.ones_like(jump),
+                info.accepted.to(torch.float64),
+                state.batch.changed(self.state.batch).to(torch.float64),
+                # to or from a forbidden text, which only search methods visit, there is no distance
+                jump.where(jump.isfinite(), 0.0),
+            ]
+        )
         return Done(
             self.steps + 1,
             state,
             self.best.where(better, state.batch),
             self.best_evaluation.where(better, state.evaluation),
-            self.proposed + torch.bincount(info.kind, minlength=kinds),
-            self.accepted + torch.bincount(info.kind[info.accepted], minlength=kinds),
+            self.moves.index_add(1, info.kind, each),
         )
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Recorded:
+    """What a run remembers of one step: (B,) energies, (B, J) terms, (B,) lengths, what the sampler wants recorded."""
+
+    energy: Tensor
+    terms: Tensor
+    lengths: Tensor
+    more: Mapping[str, Tensor]
+    sample: list[str] | None
 
 
 Callback = Callable[[Progress], bool | None]
@@ -106,21 +160,6 @@ def starting_batch(sampler: Sampler[Any], inputs: Batch | Sequence[str]) -> Batc
     return batch
 
 
-def check_start(objective: Objective, batch: Batch, evaluation: Evaluation) -> None:
-    """Refuse a start that has probability zero, naming the text and the term that forbids it."""
-    forbidden = evaluation.energy == math.inf
-    if not bool(forbidden.any()):
-        return
-    row = int(forbidden.nonzero()[0])
-    names = term_names(objective)
-    guilty = [name for name, value in zip(names, evaluation.terms[row].tolist(), strict=True) if value == math.inf]
-    raise ValueError(
-        f"{int(forbidden.sum())} of {len(batch)} starting texts are forbidden, the first by {' and '.join(guilty)}: "
-        f"{batch.rows([row]).texts()[0]!r}. A chain must start from a text of finite energy; "
-        "change the text, or loosen that term"
-    )
-
-
 def run(
     objective: Objective,
     sampler: Sampler[Any],
@@ -130,6 +169,7 @@ def run(
     seed: int,
     chains: int,
     temperature: float,
+    warm_up: int,
     keep_every: int | None,
     callbacks: Sequence[Callback],
 ) -> Generations:
@@ -142,38 +182,41 @@ def run(
     sources = [texts[numbers.index(number)] if number in numbers else "" for number in range(max(numbers) + 1)]
     batch = objective.freeze(batch.repeat(chains))
     rng = Rng.start(seed, len(batch), batch.device)
-    with torch.inference_mode():
-        state = sampler.init(objective, batch)
-        check_start(objective, state.batch, state.evaluation)
-        best, best_evaluation = state.batch, state.evaluation
-        kinds = sampler.kinds
-        nothing = torch.zeros(len(kinds), dtype=torch.int64, device=batch.device)
+    with torch.inference_mode(), ledger() as usage, asked_by("/".join(dict.fromkeys(sampler.kinds))):
         # what is kept of the steps so far changes in one assignment: an interrupt finds whole steps only
-        done = Done(0, state, best, best_evaluation, nothing, nothing)
+        done = Done.start(sampler.init(objective, batch), len(sampler.kinds))
+        records: list[Recorded] = []
         trace: list[Tensor] = []
-        samples: list[list[str]] = []
-        sample_steps: list[int] = []
         interrupted = False
         began = time.perf_counter()
         try:
             for step in range(steps):
                 after, info = sampler.step(objective, done.state, rng.at(step), temperature)
-                trace.append(after.evaluation.energy)
-                if keep_every is not None and (step + 1) % keep_every == 0:
-                    samples.append(after.batch.texts())
-                    sample_steps.append(step + 1)
+                kept = keep_every is not None and step >= warm_up and (step + 1 - warm_up) % keep_every == 0
+                records.append(
+                    Recorded(
+                        after.evaluation.energy,
+                        after.evaluation.terms,
+                        after.batch.lengths,
+                        info.recorded,
+                        after.batch.texts() if kept else None,
+                    )
+                )
                 done = done.then(after, info)
                 if callbacks:
+                    trace.append(after.evaluation.energy)
                     progress = Progress(
                         step=done.steps,
                         steps=steps,
-                        energies=done.state.evaluation.energy,
-                        best_energies=done.best_evaluation.energy,
-                        accepted=info.accepted,
-                        acceptance=float(done.accepted.sum() / done.proposed.sum()),
-                        seconds=time.perf_counter() - began,
-                        batch=done.state.batch,
+                        warm_up=warm_up,
+                        state=done.state,
+                        info=info,
                         best=done.best,
+                        best_energies=done.best_evaluation.energy,
+                        trace=trace,
+                        acceptance=float(done.moves[1].sum() / done.moves[0].sum()),
+                        usage=usage,
+                        seconds=time.perf_counter() - began,
                     )
                     answers = [callback(progress) for callback in callbacks]
                     if any(answers):
@@ -182,39 +225,57 @@ def run(
         except KeyboardInterrupt:
             interrupted = True
         seconds = time.perf_counter() - began
-        state, best, best_evaluation = done.state, done.best, done.best_evaluation
-        proposed, accepted = done.proposed, done.accepted
-        trace = trace[: done.steps]
-        sample_steps = [step for step in sample_steps if step <= done.steps]
-        samples = samples[: len(sample_steps)]
+        records = records[: done.steps]
         names = term_names(objective)
+        best_evaluation = done.best_evaluation
         return Generations(
-            texts=state.batch.texts(),
-            energies=state.evaluation.energy.cpu().numpy(),
-            best_texts=best.texts(),
+            texts=done.state.batch.texts(),
+            energies=done.state.evaluation.energy.cpu().numpy(),
+            best_texts=done.best.texts(),
             best_energies=best_evaluation.energy.cpu().numpy(),
-            terms=_columns(names, state.evaluation),
-            best_terms=_columns(names, best_evaluation),
+            terms=_columns(names, done.state.evaluation.terms.cpu().numpy()),
+            best_terms=_columns(names, best_evaluation.terms.cpu().numpy()),
             inputs=batch.inputs.cpu().numpy(),
             sources=sources,
-            acceptance=_acceptance(kinds, proposed.tolist(), accepted.tolist()),
-            trace=torch.stack(trace).cpu().numpy() if trace else np.zeros((0, len(batch))),
-            samples=samples,
-            sample_steps=sample_steps,
-            batch=state.batch,
+            acceptance=_acceptance(sampler.kinds, done.moves),
+            trace=_stack([record.energy for record in records], len(batch)),
+            term_traces=_columns(names, _stack([record.terms for record in records], len(batch), len(names))),
+            length_trace=_stack([record.lengths for record in records], len(batch)),
+            recorded=_recorded(records),
+            samples=[record.sample for record in records if record.sample is not None],
+            sample_steps=[number + 1 for number, record in enumerate(records) if record.sample is not None],
+            warm_up=min(warm_up, done.steps),
+            batch=done.state.batch,
             guarantee=sampler.guarantee,
+            usage=usage,
             seconds=seconds,
             interrupted=interrupted,
         )
 
 
-def _columns(names: Sequence[str], evaluation: Evaluation) -> dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]]:
-    return dict(zip(names, evaluation.terms.cpu().numpy().T, strict=True))
+def _stack(steps: Sequence[Tensor], *shape: int) -> NDArray[Any]:
+    """(T, ...) one array of what was recorded; of no steps, (0, *shape)."""
+    return torch.stack(list(steps)).cpu().numpy() if steps else np.zeros((0, *shape))
 
 
-def _acceptance(kinds: Sequence[str], proposed: Sequence[int], accepted: Sequence[int]) -> dict[str, Acceptance]:
+def _columns(names: Sequence[str], terms: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """Name -> what (..., J) terms hold of it."""
+    return {name: terms[..., column] for column, name in enumerate(names)}
+
+
+def _recorded(records: Sequence[Recorded]) -> dict[str, NDArray[Any]]:
+    """Name -> (T, ...) what the sampler wanted recorded at every step."""
+    names = records[0].more if records else {}
+    return {
+        name: _stack([record.more[name] for record in records])
+        for name in names
+        if all(name in record.more for record in records)
+    }
+
+
+def _acceptance(kinds: Sequence[str], moves: Tensor) -> dict[str, Acceptance]:
     """Counts by kind; kinds of one name, from two parts of a mixture, are counted together."""
-    counts = dict.fromkeys(kinds, Acceptance(0, 0))
-    for kind, tried, taken in zip(kinds, proposed, accepted, strict=True):
-        counts[kind] = Acceptance(counts[kind].proposed + tried, counts[kind].accepted + taken)
+    counts = dict.fromkeys(kinds, Acceptance(0, 0, 0.0, 0.0))
+    for kind, (proposed, accepted, changed, jumped) in zip(kinds, moves.T.tolist(), strict=True):
+        counts[kind] = counts[kind].plus(Acceptance(int(proposed), int(accepted), changed, jumped))
     return counts

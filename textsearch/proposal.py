@@ -1,4 +1,4 @@
-"""Proposals: where a Metropolis-Hastings chain may go next, with the probability of going there and back."""
+"""Proposals: where a chain may go next, or whole texts drawn afresh, with the probabilities that exactness needs."""
 
 from __future__ import annotations
 
@@ -49,3 +49,27 @@ class Proposal(Protocol):
 
     def propose(self, batch: Batch, rng: Rng) -> Move:
         """One move a row, from the row's own stream of `rng`."""
+
+
+class IndependentProposal(Protocol):
+    """Draws whole texts from a law q of its own, whatever text stands there, and knows log q of any text.
+
+    Of the given row it may look at nothing but what all texts of its chain share: the input, the frozen tokens, and,
+    if it writes into a template, how many tokens there are.
+    """
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The tokens that it writes."""
+
+    def check(self, batch: Batch) -> None:
+        """Raise a `ValueError` for a row that it could draw nothing for; runs no model."""
+
+    def draw(self, batch: Batch, rng: Rng) -> tuple[Batch, Tensor]:
+        """A fresh text for each row, and (B,) float64 log q of each, in nats.
+
+        A draw that came to nothing, such as a text that found no end, is +inf: it counts, and has weight 0.
+        """
+
+    def log_prob(self, batch: Batch) -> Tensor:
+        """(B,) float64 log q of the texts that stand there; -inf for one that it could not draw."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from textsearch.models.usage import Usage
 from textsearch.sampler import Guarantee
 
 if TYPE_CHECKING:
@@ -23,15 +24,43 @@ if TYPE_CHECKING:
 @final
 @dataclass(frozen=True)
 class Acceptance:
-    """How often the moves of one kind were proposed and taken."""
+    """How often the moves of one kind were proposed and taken, and how far they went.
+
+    Attributes:
+        proposed: how many.
+        accepted: how many of them.
+        changed: tokens that they changed, in all.
+        squared_energy: squares of the energy's changes, summed, in squared nats.
+    """
 
     proposed: int
     accepted: int
+    changed: float = 0.0
+    squared_energy: float = 0.0
 
     @property
     def rate(self) -> float:
         """Accepted over proposed; nan before the first proposal."""
         return self.accepted / self.proposed if self.proposed else float("nan")
+
+    @property
+    def jump(self) -> float:
+        """Expected jump distance: tokens that a proposal changed on average, refused ones counting as 0."""
+        return self.changed / self.proposed if self.proposed else float("nan")
+
+    @property
+    def energy_jump(self) -> float:
+        """Expected squared jump of the energy, squared nats a proposal (Pasarica and Gelman, 2010)."""
+        return self.squared_energy / self.proposed if self.proposed else float("nan")
+
+    def plus(self, other: Acceptance) -> Acceptance:
+        """Both together."""
+        return Acceptance(
+            self.proposed + other.proposed,
+            self.accepted + other.accepted,
+            self.changed + other.changed,
+            self.squared_energy + other.squared_energy,
+        )
 
 
 @final
@@ -50,12 +79,17 @@ class Generations:
         best_terms: the same for the best texts.
         inputs: (B,) index of the input of each row.
         sources: the inputs, as text: the first row that belongs to each.
-        acceptance: kind of move -> how often proposed and taken.
+        acceptance: kind of move -> how often proposed and taken, and how far it went.
         trace: (T, B) energies, one row a step.
+        term_traces: names of the energy's terms -> (T, B) weighted values.
+        length_trace: (T, B) lengths in tokens.
+        recorded: name -> (T, ...) what the sampler wanted recorded: log-weights, energies of all rungs, ...
         samples: the texts kept on the way, `samples[s][row]`, if `keep_every` asked for them.
         sample_steps: the steps after which they were kept.
+        warm_up: steps at the start that are not meant to count; the trace has them all the same.
         batch: the final texts as tokens, to go on from.
         guarantee: what the sampler promises of its draws.
+        usage: who asked (a term of the energy, the moves) -> what models were asked.
         seconds: wall-clock time of the steps.
         interrupted: whether the run was stopped before its last step.
     """
@@ -70,10 +104,15 @@ class Generations:
     sources: list[str]
     acceptance: Mapping[str, Acceptance]
     trace: NDArray[np.float64]
+    term_traces: Mapping[str, NDArray[np.float64]]
+    length_trace: NDArray[np.int64]
+    recorded: Mapping[str, NDArray[Any]]
     samples: Sequence[list[str]]
     sample_steps: Sequence[int]
+    warm_up: int
     batch: Batch
     guarantee: Guarantee
+    usage: Mapping[str, Usage]
     seconds: float
     interrupted: bool
 

@@ -9,6 +9,7 @@ from typing import Protocol, final
 from torch import Tensor
 
 from textsearch.batch import Batch, Vocabulary
+from textsearch.rng import Rng
 
 
 class MaskedLM(Protocol):
@@ -44,3 +45,37 @@ class CausalLM(Protocol):
 
     def score(self, batch: Batch, prompt: str | Sequence[str] = "") -> Scores:
         """log p of each row's text up to its end, given the prompt: one for all rows, or one for each."""
+
+
+class SuffixLM(Protocol):
+    """Ends of texts, drawn token by token from left to right.
+
+    With what is before it, and after the prompt, a token has probability p^(1 / temperature), renormalised over the
+    tokens that the vocabulary allows and the end.
+    """
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The tokens that it reads and writes."""
+
+    def draw_suffixes(
+        self,
+        batch: Batch,
+        cuts: Tensor,
+        rng: Rng,
+        *,
+        prompt: str | Sequence[str] = "",
+        temperature: float = 1.0,
+        most: int,
+    ) -> tuple[Batch, Tensor, Tensor]:
+        """Row b keeps its first `cuts[b]` tokens, at most `most`; what is behind them is drawn anew, up to the end.
+
+        Returns:
+            The new texts; (B,) float64 log-probabilities of what was written, the end counted; and (B,) bool, whether
+            an end was found. A text that has none after `most` tokens is cut there.
+        """
+
+    def suffix_log_probs(
+        self, batch: Batch, cuts: Tensor, *, prompt: str | Sequence[str] = "", temperature: float = 1.0
+    ) -> Tensor:
+        """(B,) float64, the log-probability that what stands behind `cuts[b]` tokens, and the end, would be drawn."""
