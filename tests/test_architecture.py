@@ -24,6 +24,7 @@ LAYERS: list[set[str]] = [
         "textsearch.generation",
         "textsearch.diagnostics",
         "textsearch.parallel",
+        "textsearch.until",
         "textsearch.testing",
     },
     {"textsearch"},

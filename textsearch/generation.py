@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from textsearch.batch import Batch
-    from textsearch.loop import Callback
+    from textsearch.loop import Callback, Rule
     from textsearch.objective import Objective
     from textsearch.result import Generations
     from textsearch.sampler import Sampler
@@ -24,6 +24,7 @@ def generate(
     temperature: float = 1.0,
     warm_up: int = 0,
     keep_every: int | None = None,
+    until: Rule | None = None,
     progress: bool = False,
     callbacks: Sequence[Callback] = (),
 ) -> Generations:
@@ -42,6 +43,7 @@ def generate(
         temperature: draws come from exp(-E / temperature).
         warm_up: steps at the start that do not count: no samples are kept of them, and statistics leave them out.
         keep_every: keep the texts after every so many steps, a thinned record, in `samples`.
+        until: stop early once this says so, asked after every step: see `textsearch.until`.
         progress: show a live line with speed, acceptance and the best text so far.
         callbacks: each is called after every step with a `Progress`; the run stops once one returns True.
 
@@ -85,6 +87,7 @@ def generate(
             temperature=temperature,
             warm_up=warm_up,
             keep_every=keep_every,
+            until=until,
             callbacks=callbacks,
         )
 

@@ -138,6 +138,10 @@ class Recorded:
 
 
 Callback = Callable[[Progress], bool | None]
+"""Sees every step; the run counts as interrupted if it answers True."""
+
+Rule = Callable[[Progress], bool]
+"""Whether a run has reached its end before its last step."""
 
 
 def starting_batch(sampler: Sampler[Any], inputs: Batch | Sequence[str]) -> Batch:
@@ -171,6 +175,7 @@ def run(
     temperature: float,
     warm_up: int,
     keep_every: int | None,
+    until: Rule | None,
     callbacks: Sequence[Callback],
 ) -> Generations:
     """See `textsearch.generate`, which checks the arguments."""
@@ -203,7 +208,7 @@ def run(
                     )
                 )
                 done = done.then(after, info)
-                if callbacks:
+                if callbacks or until:
                     trace.append(after.evaluation.energy)
                     progress = Progress(
                         step=done.steps,
@@ -221,6 +226,8 @@ def run(
                     answers = [callback(progress) for callback in callbacks]
                     if any(answers):
                         interrupted = step + 1 < steps
+                        break
+                    if until and until(progress):
                         break
         except KeyboardInterrupt:
             interrupted = True

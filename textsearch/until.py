@@ -1,0 +1,108 @@
+"""When to stop: rules for `generate(..., until=...)`.
+
+A rule that looks at the draws makes the time of stopping depend on them, so what a run says of itself at that moment
+is a little too good (Glynn and Whitt, 1992): ask for more effective draws than are needed.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import final
+
+import torch
+
+from textsearch.diagnostics import FEWEST_DRAWS, statistics
+from textsearch.loop import Progress
+
+
+@final
+@dataclass(frozen=True)
+class Converged:
+    """Stop once the chains of every input agree on the energy and hold enough effective draws of it.
+
+    Attributes:
+        r_hat: the largest rank-normalised R-hat allowed (Vehtari et al., 2021, advise 1.01).
+        ess: the fewest effective draws wanted of each input, bulk and tail.
+        every: steps from one look to the next.
+
+    >>> from samplers import MetropolisHastings
+    >>> from samplers.proposals import Replace
+    >>> from textsearch import FunctionObjective, generate
+    >>> from textsearch.testing import TableMaskedLM, letters
+    >>> sampler = MetropolisHastings(Replace(TableMaskedLM.random(letters("ab"), seed=0)))
+    >>> few_a = FunctionObjective(lambda texts: [0.5 * text.count("a") for text in texts], name="few a")
+    >>> rule = Converged(r_hat=1.05, ess=100)
+    >>> generate(few_a, sampler, ["aaa"], steps=5000, seed=0, chains=8, until=rule).steps < 1000
+    True
+    """
+
+    r_hat: float = 1.01
+    ess: float = 400.0
+    every: int = 50
+
+    def __post_init__(self) -> None:
+        if not self.r_hat > 1:
+            raise ValueError(f"r_hat={self.r_hat} must be above 1, its value for chains that agree; 1.01 is usual")
+        if not self.ess > 0:
+            raise ValueError(f"ess={self.ess} must be above 0 effective draws")
+        if self.every < 1:
+            raise ValueError(f"every={self.every} must be at least 1 step")
+
+    def __call__(self, progress: Progress) -> bool:
+        """Whether to stop."""
+        draws = progress.step - progress.warm_up
+        if draws < FEWEST_DRAWS or draws % self.every:
+            return False
+        energies = torch.stack(list(progress.trace[progress.warm_up :]), 1)
+        return all(self._good(energies[progress.batch.inputs == number]) for number in torch.unique(progress.batch.inputs))
+
+    def _good(self, draws: torch.Tensor) -> bool:
+        found = statistics(draws.cpu().numpy())
+        # nan, where the energy never changed, is no agreement
+        return found.r_hat <= self.r_hat and min(found.ess_bulk, found.ess_tail) >= self.ess
+
+
+@final
+@dataclass(frozen=True)
+class Budget:
+    """Stop once models have been asked so much; the step that goes over the budget is the last.
+
+    Attributes:
+        rows: texts read by models, all terms and moves together.
+        passes: calls of models.
+        tokens: tokens read by models, padding included.
+        seconds: wall-clock time of the steps.
+
+    >>> from samplers import MetropolisHastings
+    >>> from samplers.proposals import Replace
+    >>> from textsearch import FunctionObjective, generate
+    >>> from textsearch.testing import TableMaskedLM, letters
+    >>> sampler = MetropolisHastings(Replace(TableMaskedLM.random(letters("ab"), seed=0)))
+    >>> free = FunctionObjective(lambda texts: [0.0] * len(texts), name="free")
+    >>> generate(free, sampler, ["aaa"], steps=5000, seed=0, chains=8, until=Budget(rows=100)).steps
+    13
+    """
+
+    rows: float = math.inf
+    passes: float = math.inf
+    tokens: float = math.inf
+    seconds: float = math.inf
+
+    def __post_init__(self) -> None:
+        limits = {"rows": self.rows, "passes": self.passes, "tokens": self.tokens, "seconds": self.seconds}
+        if min(limits.values()) == math.inf:
+            raise ValueError("the budget has no limit: name one, such as Budget(rows=10_000)")
+        for name, value in limits.items():
+            if not value > 0:
+                raise ValueError(f"{name}={value} must be above 0")
+
+    def __call__(self, progress: Progress) -> bool:
+        """Whether to stop."""
+        spent = progress.usage.values()
+        return (
+            sum(usage.rows for usage in spent) >= self.rows
+            or sum(usage.passes for usage in spent) >= self.passes
+            or sum(usage.tokens for usage in spent) >= self.tokens
+            or progress.seconds >= self.seconds
+        )
