@@ -90,6 +90,10 @@ class TransformersCausalLM:
             torch.tensor([len(row) + 1 for row in rows], device=batch.device),
         )
 
+    def forgetful(self) -> TransformersCausalLM:
+        """The same model with nothing remembered and nothing counted: for measurements that start afresh."""
+        return TransformersCausalLM(self.model, self.vocabulary, self.bos, self.eos, self.most_tokens)
+
     def next_log_probs(self, texts: Sequence[str], prompt: str | Sequence[str] = "") -> Tensor:
         """(B, V) float32 log-probabilities of the token that follows each text after its prompt."""
         prompts = [prompt] * len(texts) if isinstance(prompt, str) else prompt

@@ -1,0 +1,140 @@
+"""Suffix resampling: cut the text at random and let a causal language model write a new end.
+
+The move of QUEST for translation (Faria et al., 2024) and of power sampling (Karan and Du, "Reasoning with sampling:
+your base model is smarter than you think", 2025). The cut m is uniform over the c(x) places behind the last frozen
+token, both ends of what is editable included, and all tokens behind it are drawn one by one up to the end of the text:
+
+    q(x', m | x) = 1 / c(x)  * prod_t p(x'_t | x'_<t)^(1/T) / Z(x'_<t),    t = m+1 ... n'+1, the end among them
+    q(x, m | x') = 1 / c(x') * the same of the old suffix
+
+The cut is an auxiliary variable: the move back has the same one, which is a place in both texts. Texts of unlike
+lengths have unlike numbers of cuts, and a text is a text only with its end: neither factor cancels.
+
+With temperature 1 / alpha and the energy alpha * Fluency, chains sample p(x)^alpha / Z, the whole text sharpened;
+drawing at temperature 1 / alpha alone sharpens each token on its own, blind to what must follow.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import torch
+
+from textsearch.batch import Batch, Vocabulary
+from textsearch.models.protocols import SuffixLM
+from textsearch.proposal import Move
+from textsearch.rng import Rng
+
+_CUT, _SUFFIX = range(2)  # draw, and tag
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class SuffixResampling:
+    """Write all behind a random cut anew; see the module for the probabilities.
+
+    Frozen tokens, and what stands before one, are kept.
+
+    Attributes:
+        model: writes the new ends.
+        prompt: what the model reads first, one for all inputs or one for each.
+        temperature: of the tokens that it writes.
+        max_length: tokens; a text that finds no end within it is a null move.
+
+    >>> from samplers import MetropolisHastings
+    >>> from textsearch import FunctionObjective, generate
+    >>> from textsearch.testing import TableCausalLM, letters
+    >>> model = TableCausalLM.random(letters("ab"), seed=0)
+    >>> sampler = MetropolisHastings(SuffixResampling(model, max_length=4))
+    >>> few_b = FunctionObjective(lambda texts: [5.0 * text.count("b") for text in texts], name="few b")
+    >>> generate(few_b, sampler, ["bbb"], steps=50, seed=0).best_energies.tolist()
+    [0.0]
+    """
+
+    model: SuffixLM
+    prompt: str | Sequence[str] = ""
+    temperature: float = 1.0
+    max_length: int = 64
+
+    def __post_init__(self) -> None:
+        if not (self.temperature > 0 and math.isfinite(self.temperature)):
+            raise ValueError(f"temperature={self.temperature} must be a positive number; 1 / alpha suits p^alpha")
+        if self.max_length < 1:
+            raise ValueError(f"max_length={self.max_length} must be at least 1 token")
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """That of the model."""
+        return self.model.vocabulary
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """One kind."""
+        return ("suffix",)
+
+    def check(self, batch: Batch) -> None:
+        """Refuse texts over `max_length`, and inputs without a prompt."""
+        if not len(batch):
+            return
+        if int(batch.lengths.max()) > self.max_length:
+            row = int(batch.lengths.argmax())
+            raise ValueError(
+                f"a text of {int(batch.lengths[row])} tokens is over max_length={self.max_length}: "
+                f"{batch.rows([row]).texts()[0][:60]!r}; shorten it or raise max_length"
+            )
+        if not isinstance(self.prompt, str) and int(batch.inputs.max()) >= len(self.prompt):
+            raise ValueError(
+                f"{len(self.prompt)} prompts for {int(batch.inputs.max()) + 1} inputs: pass one prompt for all, or one "
+                "for each"
+            )
+
+    def propose(self, batch: Batch, rng: Rng) -> Move:
+        """One new suffix a row."""
+        first = first_cuts(batch)
+        ways = batch.lengths - first + 1
+        cuts = first + (rng.uniform(_CUT) * ways).floor().to(torch.int64)
+        # another proposal may have written a text that this one could not: it is left alone
+        fits = (batch.lengths <= self.max_length).nonzero().squeeze(-1)
+        log_forward = torch.zeros(len(batch), dtype=torch.float64, device=batch.device)
+        log_backward = torch.full_like(log_forward, -math.inf)
+        kind = torch.zeros_like(batch.lengths)
+        old, cuts = batch.rows(fits), cuts[fits]
+        new, log_new, ended = self.model.draw_suffixes(
+            old,
+            cuts,
+            rng.fold(_SUFFIX).rows(fits),
+            prompt=self._prompts(old),
+            temperature=self.temperature,
+            most=self.max_length,
+        )
+        fits, cuts, old, new = fits[ended], cuts[ended], old.rows(ended), new.rows(ended)
+        log_old = self.model.suffix_log_probs(old, cuts, prompt=self._prompts(old), temperature=self.temperature)
+        log_forward[fits] = log_new[ended] - ways[fits].to(torch.float64).log()
+        # frozen tokens are before every cut: the first one is the same in both texts
+        log_backward[fits] = log_old - (new.lengths - first[fits] + 1).to(torch.float64).log()
+        return Move(_put(batch, fits, new), log_forward, log_backward, kind)
+
+    def _prompts(self, batch: Batch) -> str | list[str]:
+        """One prompt, or that of each row."""
+        if isinstance(self.prompt, str):
+            return self.prompt
+        return [self.prompt[number] for number in batch.inputs.tolist()]
+
+
+def first_cuts(batch: Batch) -> torch.Tensor:
+    """(B,) int64 how many tokens there are up to the last frozen one: the first place that a text may be cut at."""
+    column = torch.arange(1, batch.width + 1, device=batch.device)
+    frozen = (~batch.editable & batch.present) * column
+    return torch.nn.functional.pad(frozen, (0, 1)).amax(1)
+
+
+def _put(batch: Batch, rows: torch.Tensor, new: Batch) -> Batch:
+    """`batch` with `new` in place of its `rows`."""
+    source = torch.zeros_like(batch.lengths)
+    source[rows] = torch.arange(len(rows), device=batch.device)
+    taken = torch.zeros_like(source, dtype=torch.bool)
+    taken[rows] = True
+    return batch.where(taken, new.rows(source)) if len(rows) else batch
