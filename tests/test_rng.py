@@ -230,3 +230,9 @@ def test_categorical_draws_each_row_by_itself() -> None:
     uniform = Rng.start(0, 40).uniform(0)
     alone = torch.cat([categorical(log_weights[i : i + 1], uniform[i : i + 1]) for i in range(40)])
     assert categorical(log_weights, uniform).equal(alone)
+
+
+@pytest.mark.parametrize("tag", [-1, 2**32])
+def test_a_tag_that_no_counter_can_hold(tag: int) -> None:
+    with pytest.raises(ValueError, match=f"tag={tag}"):
+        Rng.start(0, 1).fold(tag)

@@ -80,7 +80,9 @@ class Rng:
         return replace(self, chain=self.chain[index])
 
     def fold(self, tag: int) -> Rng:
-        """Streams independent of these, one family for each `tag`: hand one to each part of a step."""
+        """Streams independent of these, one family for each `tag` below 2^32: hand one to each part of a step."""
+        if not 0 <= tag <= _LOW:
+            raise ValueError(f"tag={tag} is not in [0, 2^32)")
         words = philox(torch.tensor([tag, 0x464F4C44, 0, 0]), self._key).tolist()
         return replace(self, seed=words[0] | words[1] << 32)
 

@@ -1,0 +1,41 @@
+"""Fresh draws and their log-weights: what all samplers on independent proposals share."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from textsearch.batch import Batch
+from textsearch.objective import Objective, evaluate
+from textsearch.proposal import IndependentProposal
+from textsearch.rng import Rng
+from textsearch.sampler import ChainState
+
+
+def start(
+    proposal: IndependentProposal, objective: Objective, batch: Batch, wanted: Tensor | None = None
+) -> ChainState:
+    """The batch with its energies, forbidden or not; rows that are not `wanted` (B,) bool are +inf.
+
+    By default these are the rows with a mask in them: a template is no text, and must not pass for a good one.
+    """
+    proposal.check(batch)
+    if wanted is None:
+        wanted = ~((batch.tokens == batch.vocabulary.mask_id) & batch.present).any(1)
+    return ChainState(batch, evaluate(objective, batch, wanted=wanted))
+
+
+def draw(
+    proposal: IndependentProposal, objective: Objective, batch: Batch, rng: Rng, temperature: float | Tensor
+) -> tuple[ChainState, Tensor]:
+    """A fresh text for each row, and (B,) float64 -E / T - log q, nats; -inf for one forbidden, or that failed."""
+    drawn, log_prob = proposal.draw(batch, rng)
+    evaluation = evaluate(objective, drawn, wanted=log_prob < math.inf)
+    return ChainState(drawn, evaluation), -evaluation.energy / temperature - log_prob
+
+
+def kinds_of(batch: Batch) -> Tensor:
+    """(B,) int64 zeros: samplers on fresh draws have one kind of move."""
+    return torch.zeros(len(batch), dtype=torch.int64, device=batch.device)

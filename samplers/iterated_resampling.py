@@ -1,0 +1,115 @@
+"""Iterated sampling importance resampling: a chain of choices among fresh draws.
+
+Tjelmeland, "Using all Metropolis-Hastings proposals to estimate mean values", 2004; Andrieu, Lee and Vihola, "Uniform
+ergodicity of the iterated conditional SMC and geometric ergodicity of particle Gibbs samplers", 2018. With x_1 the
+current text and x_2 .. x_N fresh ones from q, the next is x_i with probability w_i / sum of w, w = exp(-E / T) / q.
+
+Why this is exact: let k be uniform over the N places, x_k ~ exp(-E / T) and the others from q. The joint law is in
+proportion to w(x_k) times the product of all q(x_i), so that given the N texts k falls on i in proportion to w_i;
+choosing k anew leaves the joint law, and so that of x_k, as it is.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import final
+
+import torch
+from torch import Tensor
+
+from samplers import fresh
+from samplers.rejection import DRAW_LOG_WEIGHTS
+from textsearch.batch import Batch, Vocabulary
+from textsearch.objective import Objective
+from textsearch.proposal import IndependentProposal
+from textsearch.rng import Rng, categorical
+from textsearch.sampler import ChainState, Guarantee, Info
+
+_PROPOSE, _PICK = range(2)  # tags
+
+
+@final
+@dataclass(frozen=True)
+class IteratedResampling:
+    """Draw N - 1 fresh texts and pick among them and the current one, in proportion to exp(-E / T) / q.
+
+    Exact: leaves exp(-E / T) invariant. All draws of a step are made and evaluated in one batch, and log q of the
+    current text is worked out again, 1 part in N of the work: the state is a text and its energy and nothing more, so
+    this sampler takes turns with others in a `Cycle` and climbs the ladder of `ParallelTempering`.
+
+    A start that is forbidden, or that q could not draw, such as a template, is left at the first chance. A text with
+    q = 0 that another sampler wrote is kept: no draw weighs as much.
+
+    An accepted step is one that picked a fresh draw; `log_ratio` is the log of the probability of that.
+
+    Attributes:
+        proposal: draws the texts and knows log q.
+        draws: N, texts to choose from, the current one among them.
+
+    >>> from samplers.proposals import Uniform
+    >>> from textsearch import FunctionObjective, generate
+    >>> from textsearch.testing import letters
+    >>> few_a = FunctionObjective(lambda texts: [5.0 * text.count("a") for text in texts], name="few a")
+    >>> sampler = IteratedResampling(Uniform(letters("ab")), draws=4)
+    >>> generate(few_a, sampler, ["___"], steps=20, seed=0).best_texts
+    ['bbb']
+    """
+
+    proposal: IndependentProposal
+    draws: int
+
+    def __post_init__(self) -> None:
+        if self.draws < 2:
+            raise ValueError(f"draws={self.draws} must be at least 2: the current text and a fresh one")
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """That of the proposal."""
+        return self.proposal.vocabulary
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """One kind."""
+        return ("iterated resampling",)
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """Exact."""
+        return Guarantee.EXACT
+
+    def init(self, objective: Objective, batch: Batch) -> ChainState:
+        """The batch with its energies; +inf for what the proposal could not draw."""
+        self.proposal.check(batch)
+        return fresh.start(self.proposal, objective, batch, wanted=self.proposal.log_prob(batch) > -math.inf)
+
+    def step(
+        self, objective: Objective, state: ChainState, rng: Rng, temperature: float | Tensor = 1.0
+    ) -> tuple[ChainState, Info]:
+        """One choice a row among `draws` texts."""
+        batch, count = state.batch, self.draws - 1
+        row = torch.arange(len(batch), device=batch.device)
+        source = row.repeat_interleave(count)
+        heat = torch.as_tensor(temperature, dtype=torch.float64, device=batch.device).expand(len(batch))
+        # a stream of its own for each draw of each chain
+        streams = rng.chain[source] * count + torch.arange(len(source), device=batch.device) % count
+        each = replace(rng.fold(_PROPOSE), chain=streams)
+        drawn, log_fresh = fresh.draw(self.proposal, objective, batch.repeat(count), each, heat[source])
+
+        log_fresh = log_fresh.reshape(-1, count)
+        energy = state.evaluation.energy
+        log_current = (-energy / heat - self.proposal.log_prob(batch)).masked_fill(energy == math.inf, -math.inf)
+        log_weights = torch.cat([log_current[:, None], log_fresh], 1)
+        # nothing weighs as much as a text that q never draws; where nothing weighs anything the text stays
+        stuck = (log_current == math.inf) | (log_weights == -math.inf).all(1)
+        choice = categorical(log_weights.where(~stuck[:, None], 0.0), rng.fold(_PICK).uniform(0))
+        accepted = ~stuck & (choice > 0)
+        log_ratio = log_fresh.logsumexp(1) - log_weights.logsumexp(1)
+        after = state.where(accepted, drawn.rows(row * count + (choice - 1).clamp(min=0)))
+        info = Info(
+            accepted,
+            fresh.kinds_of(batch),
+            log_ratio.masked_fill(stuck, -math.inf),
+            recorded={DRAW_LOG_WEIGHTS: log_fresh},
+        )
+        return after, info

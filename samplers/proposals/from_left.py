@@ -1,0 +1,108 @@
+"""Whole texts written afresh by a causal language model, token by token up to the end (ancestral sampling)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+from samplers.proposals.suffix import first_cuts
+from textsearch.batch import Batch, Vocabulary
+from textsearch.models.protocols import SuffixLM
+from textsearch.rng import Rng
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class FromLeft:
+    """Write a text from the left, after the row's frozen tokens if it begins with some; log q includes the end.
+
+    At temperature 1 and over the tokens that its vocabulary allows, this is the model's own law, each token a little
+    likelier where others are not allowed: q >= p(text | prompt). A text that finds no end has failed.
+
+    Attributes:
+        model: writes the texts, in tokens of its own.
+        prompt: what the model reads first, one for all inputs or one for each.
+        temperature: of the tokens that it writes, not that of the run. For the model's own energy 1 is best: with any
+            other, the weights of two texts differ by a factor a token.
+        max_length: tokens of the longest text, frozen ones counted.
+
+    >>> from textsearch.rng import Rng
+    >>> from textsearch.testing import TableCausalLM, letters
+    >>> model = TableCausalLM.random(letters("ab"), seed=0)
+    >>> drawn, log_prob = FromLeft(model).draw(model.vocabulary.encode([""] * 3), Rng.start(seed=0, chains=3))
+    >>> drawn.texts(), bool((log_prob == model.score(drawn).log_prob).all())
+    (['bb', 'b', ''], True)
+    """
+
+    model: SuffixLM
+    prompt: str | Sequence[str] = ""
+    temperature: float = 1.0
+    max_length: int = 64
+
+    def __post_init__(self) -> None:
+        if not (self.temperature > 0 and math.isfinite(self.temperature)):
+            raise ValueError(f"temperature={self.temperature} must be a positive number; 1 is the model's own")
+        if self.max_length < 1:
+            raise ValueError(f"max_length={self.max_length} must be at least 1 token")
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """That of the model."""
+        return self.model.vocabulary
+
+    def check(self, batch: Batch) -> None:
+        """Refuse tokens frozen behind others that are not, too many of them, and inputs without a prompt."""
+        if not len(batch):
+            return
+        cuts = first_cuts(batch)
+        column = torch.arange(batch.width, device=batch.device)
+        torn = (batch.editable & (column < cuts[:, None])).any(1)
+        if bool(torn.any()):
+            row = int(torn.nonzero()[0])
+            raise ValueError(
+                f"row {row}, {batch.rows([row]).texts()[0][:60]!r}, has frozen tokens behind others that are not: "
+                "FromLeft keeps what a text begins with and no more; freeze all before them, or use Fill"
+            )
+        if int(cuts.max()) > self.max_length:
+            raise ValueError(
+                f"a row begins with {int(cuts.max())} frozen tokens, over max_length={self.max_length}; raise it"
+            )
+        if not isinstance(self.prompt, str) and int(batch.inputs.max()) >= len(self.prompt):
+            raise ValueError(
+                f"{len(self.prompt)} prompts for {int(batch.inputs.max()) + 1} inputs: pass one prompt for all, or one "
+                "for each"
+            )
+
+    def draw(self, batch: Batch, rng: Rng) -> tuple[Batch, Tensor]:
+        """Every row written afresh, and (B,) log q; +inf for one without an end."""
+        drawn, log_prob, ended = self.model.draw_suffixes(
+            batch,
+            first_cuts(batch),
+            rng,
+            prompt=self._prompts(batch),
+            temperature=self.temperature,
+            most=self.max_length,
+        )
+        return drawn, log_prob.where(ended, math.inf)
+
+    def log_prob(self, batch: Batch) -> Tensor:
+        """(B,) log q of what stands behind the frozen tokens; -inf over `max_length`."""
+        log_prob = torch.full((len(batch),), -math.inf, dtype=torch.float64, device=batch.device)
+        fits = (batch.lengths <= self.max_length).nonzero().squeeze(-1)
+        if len(fits):
+            part = batch.rows(fits)
+            log_prob[fits] = self.model.suffix_log_probs(
+                part, first_cuts(part), prompt=self._prompts(part), temperature=self.temperature
+            )
+        return log_prob
+
+    def _prompts(self, batch: Batch) -> str | list[str]:
+        """One prompt, or that of each row."""
+        if isinstance(self.prompt, str):
+            return self.prompt
+        return [self.prompt[number] for number in batch.inputs.tolist()]

@@ -1,0 +1,143 @@
+"""Quasi-rejection sampling (Eikema et al., "An approximate sampler for energy-based models with divergence
+diagnostics", TMLR 2022).
+
+Rejection sampling needs beta >= rho / q for every text, rho = exp(-E / T). With any beta > 0 the draws that are taken
+with probability min(1, rho / (beta q)) follow another law, whose distance to the target one pool of draws can tell:
+
+    p_beta = min(rho, beta q) / Z_beta,    Z_beta = E_q[min(w, beta)],    Z = E_q[w],    w = rho / q,
+    acceptance rate = Z_beta / beta,       TVD = 1/2 E_q |w / Z - min(w, beta) / Z_beta|.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from samplers import fresh
+from samplers.rejection import take
+from samplers.weights import Estimate
+from textsearch.batch import Batch, Vocabulary
+from textsearch.objective import Objective
+from textsearch.proposal import IndependentProposal
+from textsearch.rng import Rng
+from textsearch.sampler import ChainState, Guarantee, Info
+
+
+@final
+@dataclass(frozen=True)
+class QuasiRejection:
+    """Draw a text from q and take it with probability min(1, rho / (beta q)), rho = exp(-E / T), beta = exp(log_beta).
+
+    Biased: accepted texts are independent draws from min(rho, beta q), and however many they are, they come no nearer
+    to rho. The smaller beta, the more are taken, and the nearer their law is to q. Only with beta >= rho / q for every
+    text are they draws from rho, and this sampler cannot know that; where it is known, use `Rejection`, which is exact
+    and says so. `tvd_and_acceptance` tells the distance and the acceptance rate for any beta from recorded
+    "draw log weights".
+
+    Attributes:
+        proposal: draws the texts and knows log q.
+        log_beta: log of beta, nats, for the temperature of the run.
+
+    >>> from samplers import accepted_texts
+    >>> from samplers.proposals import Uniform
+    >>> from textsearch import FunctionObjective, generate
+    >>> from textsearch.testing import letters
+    >>> few_a = FunctionObjective(lambda texts: [2 * text.count("a") for text in texts], name="few a")
+    >>> result = generate(few_a, QuasiRejection(Uniform(letters("ab")), 1.0), ["__"], steps=20, seed=0, keep_every=1)
+    >>> accepted_texts(result)
+    [['bb', 'bb', 'bb', 'ab', 'bb', 'bb', 'bb', 'bb']]
+    >>> best, _ = tvd_and_acceptance(result.recorded["draw log weights"], [math.log(4), 0.0])
+    >>> best.tvd.value
+    0.0
+    """
+
+    proposal: IndependentProposal
+    log_beta: float
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.log_beta):
+            raise ValueError(f"log_beta={self.log_beta} must be finite; see tvd_and_acceptance for a choice")
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """That of the proposal."""
+        return self.proposal.vocabulary
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """One kind."""
+        return ("quasi-rejection",)
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """Biased: exp(-E / T) is not invariant, and more draws come no nearer to it, unless a bound happens to hold."""
+        return Guarantee.BIASED
+
+    def init(self, objective: Objective, batch: Batch) -> ChainState:
+        """The batch with its energies, forbidden or not."""
+        return fresh.start(self.proposal, objective, batch)
+
+    def step(
+        self, objective: Objective, state: ChainState, rng: Rng, temperature: float | Tensor = 1.0
+    ) -> tuple[ChainState, Info]:
+        """A fresh text in every row, taken or not."""
+        drawn, log_weights = fresh.draw(self.proposal, objective, state.batch, rng.fold(0), temperature)
+        return take(state, drawn, log_weights, log_weights - self.log_beta, rng)
+
+
+@final
+@dataclass(frozen=True)
+class Divergence:
+    """What quasi-rejection with one beta would do.
+
+    Attributes:
+        log_beta: nats.
+        acceptance: share of draws taken, and its standard error.
+        tvd: total variation distance from the accepted texts' law to the target, between 0 and 1, and its standard
+            error; 0 with an error of 0 where no draw of the pool is above beta, though others may be.
+    """
+
+    log_beta: float
+    acceptance: Estimate
+    tvd: Estimate
+
+
+def tvd_and_acceptance(log_weights: ArrayLike, log_betas: Sequence[float]) -> list[Divergence]:
+    """Distance to the target and acceptance rate for each beta, from one pool of log-weights -E / T - log q, nats.
+
+    Standard errors are by the delta method. A text that the pool did not meet is in none of these figures.
+
+    Raises:
+        ValueError: fewer than 2 draws, or none of weight above 0.
+
+    >>> [half] = tvd_and_acceptance([0.0, math.log(3)] * 500, [0.0])
+    >>> half.acceptance.value, half.tvd.value
+    (1.0, 0.25)
+    """
+    pool = np.asarray(log_weights, dtype=np.float64).ravel()
+    top = pool.max(initial=-math.inf)
+    if len(pool) < 2 or not math.isfinite(top):
+        raise ValueError(f"{len(pool)} draws, the largest log-weight {top}: take at least 2, one of them possible")
+    return [_divergence(pool, float(log_beta)) for log_beta in log_betas]
+
+
+def _divergence(pool: NDArray[np.float64], log_beta: float) -> Divergence:
+    taken = np.exp(np.minimum(pool - log_beta, 0.0))
+    # densities with respect to q of the target and of the law of what is taken, each of mean 1 over the pool
+    target, law = np.exp(pool - pool.max()), np.exp(np.minimum(pool, log_beta) - min(pool.max(), log_beta))
+    target, law = target / target.mean(), law / law.mean()
+    gap, sign = np.abs(target - law), np.sign(target - law)
+    # how the distance follows each draw: by its own gap, and through the two means that it is part of
+    share = (gap - (sign * target).mean() * target + (sign * law).mean() * law) / 2
+    root = math.sqrt(len(pool))
+    return Divergence(
+        log_beta,
+        Estimate(float(taken.mean()), float(taken.std(ddof=1)) / root),
+        Estimate(float(gap.mean()) / 2, float(share.std(ddof=1)) / root),
+    )

@@ -1,0 +1,146 @@
+"""Rejection sampling over texts (von Neumann, "Various techniques used in connection with random digits", 1951)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from samplers import fresh
+from textsearch.batch import Batch, Vocabulary
+from textsearch.objective import Objective
+from textsearch.proposal import IndependentProposal
+from textsearch.result import Generations
+from textsearch.rng import Rng
+from textsearch.sampler import ChainState, Guarantee, Info
+
+DRAW_LOG_WEIGHTS = "draw log weights"
+"""What is recorded of the draws, taken or not: log of exp(-E / T) / q, nats."""
+ACCEPTED = "accepted"
+"""Whether they were taken."""
+
+_PROPOSE, _ACCEPT = range(2)  # tags
+
+
+@final
+@dataclass(frozen=True)
+class Rejection:
+    """Draw a text from q and take it with probability rho / (lambda q), rho = exp(-E / T) and lambda = exp(log_bound).
+
+    Exact: each step leaves rho invariant, and every accepted text is a draw from it, independent of all others,
+    whatever the chain started from (see `accepted_texts`). What is refused leaves the text as it was. One draw in
+    lambda / Z is taken, on average. Texts that q cannot draw, such as those over its `max_length`, are no part of rho.
+
+    The bound must hold for every text: log_bound >= -E / T - log q. A draw above it stops the run with an error that
+    names the bound needed. It can be proved where q is the language model of the energy: with q = FromLeft(lm, prompt)
+    and E = Fluency(lm, prompt) + terms that are never negative, at temperature 1, rho / q <= 1 and log_bound=0 is
+    right; with hard constraints for the terms this keeps the drafts that obey them. `guess_log_bound` can but guess.
+
+    Attributes:
+        proposal: draws the texts and knows log q.
+        log_bound: log of lambda, nats, for the temperature of the run.
+        tolerance: nats by which the rounding of a model may lift a draw above the bound; it is taken then.
+
+    >>> from objectives import Fluency
+    >>> from samplers.proposals import FromLeft
+    >>> from textsearch import FunctionObjective, generate
+    >>> from textsearch.testing import TableCausalLM, letters
+    >>> lm = TableCausalLM.random(letters("abc"), seed=0)
+    >>> no_b = FunctionObjective(lambda texts: [math.inf if "b" in text or text == "" else 0.0 for text in texts])
+    >>> drafts = Rejection(FromLeft(lm, max_length=32), log_bound=0.0)
+    >>> result = generate(Fluency(lm) + no_b, drafts, [""], steps=30, seed=0, keep_every=1)
+    >>> [texts] = accepted_texts(result)
+    >>> texts
+    ['caca', 'c']
+    """
+
+    proposal: IndependentProposal
+    log_bound: float
+    tolerance: float = 1e-3
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.log_bound):
+            raise ValueError(f"log_bound={self.log_bound} must be finite: the largest -E / T - log q of any text")
+        if not 0 <= self.tolerance < math.inf:
+            raise ValueError(f"tolerance={self.tolerance} must be at least 0 nats; 1e-3 allows for rounding")
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """That of the proposal."""
+        return self.proposal.vocabulary
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """One kind."""
+        return ("rejection",)
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """Exact: a bound that does not hold is an error."""
+        return Guarantee.EXACT
+
+    def init(self, objective: Objective, batch: Batch) -> ChainState:
+        """The batch with its energies, forbidden or not."""
+        return fresh.start(self.proposal, objective, batch)
+
+    def step(
+        self, objective: Objective, state: ChainState, rng: Rng, temperature: float | Tensor = 1.0
+    ) -> tuple[ChainState, Info]:
+        """A fresh text in every row, taken or not."""
+        drawn, log_weights = fresh.draw(self.proposal, objective, state.batch, rng.fold(_PROPOSE), temperature)
+        log_ratio = log_weights - self.log_bound
+        if bool((log_ratio > self.tolerance).any()):
+            row = log_weights.argmax()[None]
+            raise ValueError(
+                f"log_bound={self.log_bound} is too low: the draw {drawn.batch.rows(row).texts()[0]!r} needs at least "
+                f"{float(log_weights[row]):.6g}. Texts taken so far are no longer draws from the target; "
+                "run again with a bound that holds"
+            )
+        return take(state, drawn, log_weights, log_ratio, rng)
+
+
+def take(
+    state: ChainState, drawn: ChainState, log_weights: Tensor, log_ratio: Tensor, rng: Rng
+) -> tuple[ChainState, Info]:
+    """Each draw with probability min(1, exp(`log_ratio`)), else the state as it was."""
+    accepted = rng.fold(_ACCEPT).uniform(0).log() < log_ratio
+    recorded = {DRAW_LOG_WEIGHTS: log_weights, ACCEPTED: accepted}
+    return state.where(accepted, drawn), Info(accepted, fresh.kinds_of(state.batch), log_ratio, recorded)
+
+
+def guess_log_bound(log_weights: ArrayLike, margin: float = 1.0) -> float:
+    """The largest of a pool of log-weights plus `margin` nats: a guess, no proof, and too low for texts not met yet.
+
+    >>> guess_log_bound([-2.0, 0.5, -float("inf")])
+    1.5
+    """
+    largest = float(np.asarray(log_weights, dtype=np.float64).max())
+    if not math.isfinite(largest):
+        raise ValueError(f"the largest log-weight is {largest}: take more draws, until some have a weight above 0")
+    return largest + margin
+
+
+def accepted_texts(result: Generations) -> list[list[str]]:
+    """For each input the texts that were accepted, in order: of `Rejection`, independent draws from the target.
+
+    With `keep_every` above 1, the last text accepted between two kept steps stands for all of them.
+
+    Raises:
+        ValueError: the run recorded no acceptances, or kept no texts.
+    """
+    if ACCEPTED not in result.recorded:
+        raise ValueError("the run recorded no acceptances: they come from Rejection, QuasiRejection")
+    if result.steps and not result.samples:
+        raise ValueError("no texts were kept: generate(..., keep_every=1) keeps them all")
+    found: dict[int, list[str]] = {number: [] for number in np.unique(result.inputs).tolist()}
+    begin = result.warm_up
+    for end, texts in zip(result.sample_steps, result.samples, strict=True):
+        new = result.recorded[ACCEPTED][begin:end].any(0)
+        for row in np.flatnonzero(new).tolist():
+            found[int(result.inputs[row])].append(texts[row])
+        begin = end
+    return list(found.values())
