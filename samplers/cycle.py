@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor
 
 from textsearch.batch import Batch, Vocabulary
+from textsearch.models.usage import asked_by
 from textsearch.objective import Objective
 from textsearch.rng import Rng
 from textsearch.sampler import ChainState, Guarantee, Info, Sampler
@@ -21,7 +22,7 @@ class Cycle:
     """One sampler after another, step by step, then the first again.
 
     Exact if all are: what each leaves invariant, their turns leave invariant. Whose turn it is depends on the step
-    alone and never on the text; for turns drawn by chance within one sampler see `samplers.proposals.Mixture`.
+    alone and never on the text; for turns drawn by chance see `samplers.Mixture`.
 
     Each sampler counts its own steps, so that a schedule or a cycle within goes on as it would alone. Kinds of move
     that have one name are counted together.
@@ -48,12 +49,7 @@ class Cycle:
         object.__setattr__(self, "samplers", tuple(samplers))
         if not self.samplers:
             raise ValueError("samplers is empty: a cycle needs at least one")
-        for number, sampler in enumerate(self.samplers):
-            if sampler.vocabulary is not self.vocabulary:
-                raise ValueError(
-                    f"samplers[{number}] has another vocabulary than samplers[0]: the samplers of a cycle must share "
-                    "one, that is, one tokenizer object"
-                )
+        check_vocabulary(self.samplers, "a cycle")
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -63,23 +59,16 @@ class Cycle:
     @property
     def kinds(self) -> tuple[str, ...]:
         """Those of all samplers, in order, each name once."""
-        return tuple(dict.fromkeys(kind for sampler in self.samplers for kind in sampler.kinds))
+        return merged_kinds(self.samplers)
 
     @property
     def guarantee(self) -> Guarantee:
         """The weakest of the samplers'."""
-        order = list(Guarantee)  # from the strongest to the weakest
-        return max((sampler.guarantee for sampler in self.samplers), key=order.index)
+        return weakest(self.samplers)
 
     def init(self, objective: Objective, batch: Batch) -> ChainState:
         """The batch with its energies; refused if any of the samplers refuses it."""
-        states = [sampler.init(objective, batch) for sampler in self.samplers]
-        for sampler, state in zip(self.samplers, states, strict=True):
-            if type(state) is not ChainState:
-                raise TypeError(
-                    f"the state of {type(sampler).__name__} is a {type(state).__name__}: samplers in a Cycle hand on "
-                    "texts and energies, so they must keep nothing else, such as MetropolisHastings"
-                )
+        states = [plain_start(sampler, objective, batch, "Cycle") for sampler in self.samplers]
         return states[0]
 
     def step(
@@ -89,6 +78,44 @@ class Cycle:
         turn, number = divmod(rng.step, len(self.samplers))
         sampler = self.samplers[number]
         # samplers at the same step of their own must not draw the same numbers
-        state, info = sampler.step(objective, state, rng.fold(number).at(turn), temperature)
-        index = torch.tensor([self.kinds.index(kind) for kind in sampler.kinds], device=info.kind.device)
-        return state, replace(info, kind=index[info.kind])
+        with asked_by("/".join(dict.fromkeys(sampler.kinds))):
+            state, info = sampler.step(objective, state, rng.fold(number).at(turn), temperature)
+        return state, replace(info, kind=kind_numbers(sampler, self.kinds, info.kind))
+
+
+def check_vocabulary(samplers: Sequence[Sampler[Any]], whole: str) -> None:
+    """Refuse samplers that do not share one vocabulary."""
+    for number, sampler in enumerate(samplers):
+        if sampler.vocabulary is not samplers[0].vocabulary:
+            raise ValueError(
+                f"samplers[{number}] has another vocabulary than samplers[0]: the samplers of {whole} must share "
+                "one, that is, one tokenizer object"
+            )
+
+
+def merged_kinds(samplers: Sequence[Sampler[Any]]) -> tuple[str, ...]:
+    """The kinds of all samplers, in order, each name once."""
+    return tuple(dict.fromkeys(kind for sampler in samplers for kind in sampler.kinds))
+
+
+def kind_numbers(sampler: Sampler[Any], kinds: Sequence[str], kind: Tensor) -> Tensor:
+    """(B,) a sampler's own numbers of its kinds, `kind`, as numbers into `kinds`."""
+    index = torch.tensor([kinds.index(name) for name in sampler.kinds], device=kind.device)
+    return index[kind]
+
+
+def weakest(samplers: Sequence[Sampler[Any]]) -> Guarantee:
+    """What all samplers promise."""
+    order = list(Guarantee)  # from the strongest to the weakest
+    return max((sampler.guarantee for sampler in samplers), key=order.index)
+
+
+def plain_start(sampler: Sampler[Any], objective: Objective, batch: Batch, whole: str) -> ChainState:
+    """The start of a sampler within `whole`, which hands on texts and energies and nothing else."""
+    state = sampler.init(objective, batch)
+    if type(state) is not ChainState:
+        raise TypeError(
+            f"the state of {type(sampler).__name__} is a {type(state).__name__}: {whole} hands on texts and energies, "
+            "so it needs samplers that keep nothing else, such as MetropolisHastings"
+        )
+    return state

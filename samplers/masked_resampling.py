@@ -3,6 +3,9 @@
 A site is drawn uniformly, masked, and filled from the model's conditional, which is always kept. The conditionals of
 a masked language model are in general those of no joint distribution (Goyal et al., 2022), so the chain has a law of
 its own, which no energy describes. A baseline, and a way to shake up starting texts.
+
+The generator of the paper starts from texts of masks alone (see `all_masks`), draws from the whole conditional until
+the burn-in is over, and from then on from its likeliest tokens, or takes the likeliest one (`top_k=1`).
 """
 
 from __future__ import annotations
@@ -14,31 +17,36 @@ from typing import final
 import torch
 from torch import Tensor
 
-from samplers.gibbs import blocks, conditionals, place_of, top
+from samplers.gibbs import Scan, blocks, conditionals, place_of, random_scan, top
 from textsearch.batch import Batch, Vocabulary
 from textsearch.models.protocols import MaskedLM
 from textsearch.objective import Objective, evaluate
 from textsearch.rng import Rng, categorical
 from textsearch.sampler import ChainState, Guarantee, Info
 
-_SITE, _TOKEN = range(2)  # draws
+_TOKEN = 1  # draw; the scan has draw 0
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class MaskedResampling:
-    """Draw a random site from the masked language model's conditional, and keep whatever was drawn.
+    """Draw a site from the masked language model's conditional, and keep whatever was drawn.
 
     Biased: neither the objective nor the temperature has a say. The energies are those of the texts, for the record
     and for the best text met; the chain walks into a text of energy +inf as into any other, so hard constraints are
     to be met by frozen tokens, or by another sampler. A site is a token of a word without a frozen piece and keeps its
     role: what begins a word gives way to what begins one. A text without sites stays as it is.
 
+    A mask in a text stands for a word of one piece. While it is there the text is none yet: its energy is +inf, and no
+    objective is asked.
+
     An accepted step is one in which a token was drawn, be it the old one.
 
     Attributes:
         model: gives the conditionals.
         top_k: tokens to draw from, the likeliest ones; all if None.
+        burn_in: steps at the start that draw from all tokens, whatever `top_k`.
+        scan: which site a step visits, `random_scan` or `systematic_scan`.
 
     >>> from textsearch import FunctionObjective, generate
     >>> from textsearch.testing import TableMaskedLM, letters
@@ -50,6 +58,8 @@ class MaskedResampling:
 
     model: MaskedLM
     top_k: int | None = None
+    burn_in: int = 0
+    scan: Scan = random_scan
 
     def __post_init__(self) -> None:
         known = int(self.vocabulary.allowed.sum())
@@ -57,6 +67,12 @@ class MaskedResampling:
             raise ValueError(
                 f"top_k={self.top_k} must lie between 1 and {known}, the number of tokens that this vocabulary allows; "
                 "leave it at None to draw from all"
+            )
+        if self.burn_in < 0:
+            raise ValueError(f"burn_in={self.burn_in} must be 0 steps or more")
+        if self.burn_in and self.top_k is None:
+            raise ValueError(
+                f"burn_in={self.burn_in} changes nothing without top_k: give the number of tokens to draw from after it"
             )
 
     @property
@@ -75,8 +91,8 @@ class MaskedResampling:
         return Guarantee.BIASED
 
     def init(self, objective: Objective, batch: Batch) -> ChainState:
-        """The batch with its energies."""
-        return ChainState(batch, evaluate(objective, batch))
+        """The batch with its energies; those of texts with masks are +inf."""
+        return ChainState(batch, evaluate(objective, batch, wanted=_written(batch)))
 
     def step(
         self, objective: Objective, state: ChainState, rng: Rng, temperature: float | Tensor = 1.0
@@ -92,22 +108,27 @@ class MaskedResampling:
                 whole, tokens=whole.tokens.index_put((rows,), self._resampled(whole, open_sites, rng, rows))
             )
         same = batch.same_text(whole)
-        evaluation = evaluate(objective, batch, wanted=~same).where(same, state.evaluation)
+        evaluation = evaluate(objective, batch, wanted=~same & _written(batch)).where(same, state.evaluation)
         log_ratio = torch.zeros_like(evaluation.energy).masked_fill(~drawn, -math.inf)
         return ChainState(batch, evaluation), Info(drawn, torch.zeros_like(whole.lengths), log_ratio)
 
     def _resampled(self, whole: Batch, open_sites: Tensor, rng: Rng, rows: Tensor) -> Tensor:
         """(b, N) the tokens of `rows`, one of them drawn from its conditional."""
         batch, open_sites, rng = whole.rows(rows), open_sites[rows], rng.rows(rows)
-        site = place_of(open_sites, (rng.uniform(_SITE) * open_sites.sum(1)).floor().to(torch.int64))
+        site = place_of(open_sites, self.scan(open_sites.sum(1), rng))
         old = batch.tokens.gather(1, site[:, None])
         masked = batch.with_tokens(site, torch.full_like(site, self.vocabulary.mask_id))
         log_probs = conditionals(self.model, masked, site[:, None], old)[:, 0]
         # a token that the vocabulary forbids may stand where nothing else fits: it stays
         possible = (log_probs > -math.inf).any(1)
         log_probs = log_probs.where(possible[:, None], 0.0)
-        if self.top_k is not None:
+        if self.top_k is not None and rng.step >= self.burn_in:
             tokens, _ = top(log_probs, self.top_k)
             log_probs = torch.full_like(log_probs, -math.inf).scatter(1, tokens, log_probs.gather(1, tokens))
         token = categorical(log_probs, rng.uniform(_TOKEN))[:, None].where(possible[:, None], old)
         return batch.tokens.scatter(1, site[:, None], token)
+
+
+def _written(batch: Batch) -> Tensor:
+    """(B,) bool, whether no mask is left."""
+    return ~((batch.tokens == batch.vocabulary.mask_id) & batch.present).any(1)

@@ -7,11 +7,13 @@ Geyer, "Markov chain Monte Carlo maximum likelihood", 1991; the order of the exc
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import final
+from typing import Any, final
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from textsearch.batch import Batch, Vocabulary
@@ -153,42 +155,60 @@ class ParallelTempering:
         return source
 
 
-def swap_rates(energies: Tensor, temperatures: Tensor) -> Tensor:
+Recorded = Tensor | NDArray[Any] | Sequence[float]
+"""Numbers as tensors, or as the arrays that a result holds."""
+
+
+def swap_rates(energies: Recorded, temperatures: Recorded) -> Tensor:
     """(R - 1,) mean probability of an exchange between neighbours, from recorded energies (T, R, B) of the rungs.
 
-    A ladder works best where these are about even (Syed et al., 2022); `temperatures` is (R,).
+    `temperatures` is (R,), in units of the energy, or as recorded (T, R, B). A ladder works best where these rates are
+    about even (Syed et al., 2022); `tuned` makes them so.
 
-    >>> import torch
-    >>> swap_rates(torch.zeros(5, 3, 2, dtype=torch.float64), torch.tensor([1.0, 2.0, 4.0])).tolist()
-    [1.0, 1.0]
+    >>> from samplers import MetropolisHastings
+    >>> from samplers.proposals import Replace
+    >>> from textsearch import FunctionObjective, generate
+    >>> from textsearch.testing import TableMaskedLM, letters
+    >>> chain = MetropolisHastings(Replace(TableMaskedLM.random(letters("ab"), seed=0), max_length=4))
+    >>> ladder = ParallelTempering(chain, (1, 3, 9))
+    >>> few_a = FunctionObjective(lambda texts: [2.0 * text.count("a") for text in texts], name="few a")
+    >>> result = generate(few_a, ladder, ["aaa"], steps=60, seed=0, chains=50, warm_up=10)
+    >>> rates = swap_rates(result.recorded["rung energies"][10:], result.recorded["rung temperatures"][10:])
+    >>> [round(rate, 1) for rate in rates.tolist()]
+    [0.5, 0.8]
     """
-    inverse = 1 / temperatures.to(torch.float64)[:, None]
-    return _log_ratio(energies, inverse).clamp(max=0.0).exp().mean((0, 2))
+    return _log_ratio(_numbers(energies), _inverse(temperatures)).clamp(max=0.0).exp().mean((0, 2))
 
 
-def log_partition(energies: Tensor, temperatures: Tensor) -> Tensor:
+def log_partition(energies: Recorded, temperatures: Recorded) -> Tensor:
     """(B,) estimates of log Z(T_1) - log Z(T_R), Z(T) the sum of exp(-E / T), from recorded energies (T, R, B).
 
     Stepping-stone sampling (Xie et al., 2011): each ratio of neighbours is a mean over the hotter one's draws.
+    `temperatures` is (R,), in units of the energy, or as recorded (T, R, B), if they stayed.
 
     >>> import torch
     >>> # one text of energy 2: exp(-2 / 1) over exp(-2 / 4)
-    >>> log_partition(torch.full((5, 3, 1), 2.0), torch.tensor([1.0, 2.0, 4.0])).tolist()
+    >>> log_partition(torch.full((5, 3, 1), 2.0), (1.0, 2.0, 4.0)).tolist()
     [-1.5]
+
+    Of a run: `log_partition(result.recorded["rung energies"], result.recorded["rung temperatures"])`.
     """
-    inverse = 1 / temperatures.to(torch.float64)
-    exponents = -(inverse[:-1] - inverse[1:])[:, None] * energies[:, 1:].to(torch.float64)
+    energies, inverse = _numbers(energies), _inverse(temperatures)
+    exponents = -(inverse[..., :-1, :] - inverse[..., 1:, :]) * energies[:, 1:]
     return (exponents.logsumexp(0) - math.log(len(energies))).sum(0)
 
 
-def round_trips(walkers: Tensor) -> Tensor:
+def round_trips(walkers: Recorded) -> Tensor:
     """(B,) int64, how often a text went from the coldest rung to the hottest and back, from recorded walkers (T, R, B).
 
     >>> import torch
     >>> up_and_down = torch.tensor([[0, 1], [1, 0], [0, 1], [1, 0], [0, 1]])
     >>> round_trips(up_and_down[:, :, None]).tolist()  # text 0 twice; text 1 starts hot and has one trip
     [3]
+
+    Of a run: `round_trips(result.recorded["walkers"])`.
     """
+    walkers = torch.as_tensor(walkers)
     steps, rungs, width = walkers.shape
     at_cold, at_hot = walkers[:, 0], walkers[:, -1]  # (T, B), the walker that is there
     done = torch.zeros(width, dtype=torch.int64, device=walkers.device)
@@ -203,9 +223,19 @@ def round_trips(walkers: Tensor) -> Tensor:
     return done
 
 
+def _numbers(recorded: Recorded) -> Tensor:
+    return torch.as_tensor(recorded, dtype=torch.float64)
+
+
+def _inverse(temperatures: Recorded) -> Tensor:
+    """Inverse temperatures as (R, 1) or (T, R, B)."""
+    inverse = 1 / _numbers(temperatures)
+    return inverse[:, None] if inverse.ndim == 1 else inverse
+
+
 def _log_ratio(energies: Tensor, inverse: Tensor) -> Tensor:
-    """(..., R - 1, B) log ratios of the exchanges; energies are (..., R, B), inverse temperatures (R, B) or (R, 1)."""
+    """(..., R - 1, B) log ratios of the exchanges; energies are (..., R, B), inverse temperatures too, or (R, 1)."""
     colder, hotter = energies[..., :-1, :], energies[..., 1:, :]
     # two forbidden texts (inf - inf) are as good as one another
     gap = (colder - hotter).masked_fill(colder == hotter, 0.0)
-    return (inverse[:-1] - inverse[1:]) * gap
+    return (inverse[..., :-1, :] - inverse[..., 1:, :]) * gap

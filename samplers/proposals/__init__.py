@@ -1,8 +1,35 @@
 """Proposals: the moves that Metropolis-Hastings samplers are made of."""
 
+from samplers.proposals.all_sites import AllSites
 from samplers.proposals.edits import PIECES, BlockInfill, InsertDelete, Replace
+from samplers.proposals.fill import Fill
+from samplers.proposals.from_left import FromLeft
+from samplers.proposals.informed import barker, square_root
+from samplers.proposals.locally_balanced import LocallyBalanced
 from samplers.proposals.mixture import Mixture
+from samplers.proposals.path_auxiliary import PathAuxiliary
+from samplers.proposals.sites import template
 from samplers.proposals.spans import SpanEdit
+from samplers.proposals.suffix import SuffixResampling
 from samplers.proposals.swap import Swap
+from samplers.proposals.uniform import Uniform
 
-__all__ = ["PIECES", "BlockInfill", "InsertDelete", "Mixture", "Replace", "SpanEdit", "Swap"]
+__all__ = [
+    "PIECES",
+    "AllSites",
+    "BlockInfill",
+    "Fill",
+    "FromLeft",
+    "InsertDelete",
+    "LocallyBalanced",
+    "Mixture",
+    "PathAuxiliary",
+    "Replace",
+    "SpanEdit",
+    "SuffixResampling",
+    "Swap",
+    "Uniform",
+    "barker",
+    "square_root",
+    "template",
+]

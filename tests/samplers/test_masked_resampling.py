@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from samplers.masked_resampling import MaskedResampling
+from samplers.metropolis_hastings import MetropolisHastings
 from samplers.proposals import SpanEdit
 from tests.reference import MASK, Floats, State
-from tests.samplers.laws import chi_square, p_value, run_from_target
-from tests.samplers.toys import TOYS, Toy, language_of, span_toy
+from tests.samplers.laws import Case, chi_square, p_value, run_from_target
+from tests.samplers.toys import TOYS, Toy, UnderLaw, language_of, span_toy
 from textsearch.objective import FunctionObjective
 from textsearch.rng import Rng
 from textsearch.sampler import Guarantee
 from textsearch.testing import TableMaskedLM, letters
-
-RUNS = 4096
 
 
 def model_of(toy: Toy) -> TableMaskedLM:
@@ -50,51 +49,36 @@ def resampling_matrix(toy: Toy, top_k: int | None) -> Floats:
     return matrix
 
 
-@dataclass(frozen=True, eq=False)
-class Case:
-    """A resampler on a toy."""
-
-    toy: Toy
-    top_k: int | None = None
-
-    def sampler(self) -> MaskedResampling:
-        return MaskedResampling(model_of(self.toy), top_k=self.top_k)
+def long_run(matrix: Floats) -> Floats:
+    """(S,) the law that chains from everywhere come to."""
+    return np.asarray(np.linalg.matrix_power(matrix, 1000).mean(0), dtype=np.float64)
 
 
-CASES: dict[str, Case] = {
-    "all tokens": Case(TOYS["replace"]),
-    "two of three tokens": Case(TOYS["replace"], 2),
-    "forbidden texts": Case(TOYS["replace, forbidden texts"]),
-    "frozen": Case(span_toy("abc", "a!bc", {(1, 1): 1.0}), 2),
-    "many pieces": Case(span_toy("abCD", "aC", {(1, 1): 1.0}, (0.6, 0.4), 3)),
-    "more than fit": Case(span_toy("abCD", "aC", {(1, 1): 1.0}, (0.6, 0.4), 3), 3),
-    "a word frozen by one piece": Case(TOYS["a word frozen by one piece"]),
-    "texts without sites": Case(TOYS["insert and delete, frozen"]),
+def case(toy: Toy, top_k: int | None = None) -> Case:
+    """A resampler on a toy, held against the law of its own."""
+    matrix = resampling_matrix(toy, top_k)
+    return Case(
+        UnderLaw(toy, long_run(matrix)),
+        MaskedResampling(model_of(toy), top_k=top_k),
+        lambda: matrix,
+        guarantee=Guarantee.BIASED,
+        reversible=False,
+    )
+
+
+CASE = replace(
+    case(TOYS["replace"]),
+    twins={"the energy has a say": MetropolisHastings(TOYS["replace"].proposal)},
+)
+VARIANTS: dict[str, Case] = {
+    "two of three tokens": case(TOYS["replace"], 2),
+    "forbidden texts": case(TOYS["replace, forbidden texts"]),
+    "frozen": case(span_toy("abc", "a!bc", {(1, 1): 1.0}), 2),
+    "many pieces": case(span_toy("abCD", "aC", {(1, 1): 1.0}, (0.6, 0.4), 3)),
+    "more than fit": case(span_toy("abCD", "aC", {(1, 1): 1.0}, (0.6, 0.4), 3), 3),
+    "a word frozen by one piece": case(TOYS["a word frozen by one piece"]),
+    "texts without sites": case(TOYS["insert and delete, frozen"]),
 }
-every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-
-
-@every_case
-def test_kernel_moves_with_the_raw_conditionals(case: Case) -> None:
-    toy, sampler = case.toy, case.sampler()
-    every = range(len(toy.states))
-    with torch.inference_mode():
-        batch = toy.batch(every).repeat(RUNS)
-        state = sampler.init(toy.objective, batch)
-        after, info = sampler.step(toy.objective, state, Rng.start(11, len(batch)).at(2), toy.temperature)
-    reached = toy.number(after.batch)
-    assert reached.min() >= 0
-    counts = np.zeros((len(toy.states), len(toy.states)))
-    np.add.at(counts, (np.repeat(every, RUNS), reached), 1)
-    expected = resampling_matrix(toy, case.top_k)
-    np.testing.assert_allclose(expected.sum(1), 1, atol=1e-12)
-    error = np.sqrt(np.clip(expected * (1 - expected), 0, None) / RUNS)
-    assert (np.abs(counts / RUNS - expected) < 7 * error + 0.003).all()
-    assert not counts[expected == 0].any()
-    # what is reported: the energies are those of the texts, forbidden ones as well
-    assert after.evaluation.energy.tolist() == toy.energies[reached].tolist()
-    assert (info.accepted == (info.log_ratio == 0)).all()
-    assert (~info.accepted == (info.log_ratio == -math.inf)).all()
 
 
 def test_the_law_in_the_long_run_is_that_of_the_matrix_and_far_from_the_target() -> None:
@@ -131,32 +115,6 @@ def test_neither_objective_nor_temperature_has_a_say() -> None:
     assert one.batch.token_lists() == other.batch.token_lists()
     assert not one.evaluation.energy.isnan().any()
     assert (one.evaluation.energy == math.inf).any()
-
-
-def test_chains_do_not_depend_on_the_rest_of_the_batch() -> None:
-    vocabulary = letters("abcDE")
-    few_a = FunctionObjective(lambda texts: [0.7 * text.count("a") for text in texts], name="few a")
-    batch = vocabulary.encode(["abc", "", "aDb", "cbaEDc", "b", "aDEaDE", "ab", "bacbac"]).repeat(8)
-    frozen = torch.zeros_like(batch.editable)
-    frozen[::3, 1] = True
-    batch = batch.frozen(frozen)
-    rng = Rng.start(21, len(batch))
-    for top_k in (None, 2):
-        sampler = MaskedResampling(TableMaskedLM.random(vocabulary, seed=0), top_k=top_k)
-
-        def run(
-            rows: list[int], width: int = 0, sampler: MaskedResampling = sampler
-        ) -> tuple[list[list[int]], list[float], list[bool]]:
-            state = sampler.init(few_a, batch.rows(rows).widen(width))
-            for step in range(6):
-                state, info = sampler.step(few_a, state, rng.rows(rows).at(step))
-            return state.batch.token_lists(), state.evaluation.energy.tolist(), info.accepted.tolist()
-
-        whole = run(list(range(64)))
-        order = torch.randperm(64, generator=torch.Generator().manual_seed(1)).tolist()
-        for rows in ([0], [5], [11], [62], list(range(7)), list(range(20, 53)), order):
-            assert run(rows) == tuple([part[row] for row in rows] for part in whole)
-        assert run(list(range(64)), width=13) == whole
 
 
 def test_constructor_names_value_and_remedy() -> None:

@@ -1,0 +1,141 @@
+"""A temperature of its own for each chain, adapted to an acceptance rate and then frozen (Robbins and Monro, 1951).
+
+During warm-up, with a_t 1 if step t was accepted and changed the text, and 0 if not,
+
+    log T_(t+1) = log T_t + gain / (t + 1)^0.6 (target - a_t);
+
+afterwards T stays. The gains add up to infinity and their squares do not, so T settles where the rate is the target
+(Andrieu and Thoms, "A tutorial on adaptive MCMC", 2008). Were it to go on adapting, it would follow the text: the
+temperature of a step would depend on where the chain stands, and no law exp(-E / T) would be left invariant.
+
+Moves that leave the text as it is count as refused: a language model often proposes the word that is there, which is
+accepted at any temperature and says nothing about it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar, final
+
+import torch
+from torch import Tensor
+
+from textsearch.batch import Batch, Vocabulary
+from textsearch.objective import Evaluation, Objective
+from textsearch.rng import Rng
+from textsearch.sampler import Guarantee, Info, Sampler, State
+
+S = TypeVar("S", bound=State)
+
+_POWER = 0.6
+"""Of the gain: between 1/2 and 1, and closer to 1/2 to forget the start sooner."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class AdaptedState(Generic[S]):
+    """The state of the sampler, and (B,) float64 temperatures in units of that of the run."""
+
+    inner: S
+    temperature: Tensor
+
+    @property
+    def batch(self) -> Batch:
+        """The texts of the chains."""
+        return self.inner.batch
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """Their energies."""
+        return self.inner.evaluation
+
+
+@final
+@dataclass(frozen=True)
+class AdaptiveTemperature(Generic[S]):
+    """Run `sampler` at the temperature, one for each chain, at which it accepts a given share of its proposals.
+
+    A search tool for energies whose scale is not known: biased. From step `warm_up` on a chain is as exact as the
+    sampler, but at the temperature that it settled on: another one than was asked for, and another for each chain, so
+    their draws do not add up to one law. Each step records the temperatures that it was made at, "temperature" (B,);
+    give `generate` the same `warm_up`.
+
+    Meant for samplers that change a text the more often the hotter it is. Where no temperature comes to the target, it
+    ends near `coldest` or `hottest`.
+
+    Attributes:
+        sampler: the kernel.
+        target: share of the steps that are to change the text.
+        warm_up: steps during which the temperature moves.
+        gain: of the first step: how far, in log T, an acceptance rate off by 1 moves it.
+        coldest: the least temperature, in units of that of the run, from which it starts.
+        hottest: the greatest.
+
+    >>> from samplers import MetropolisHastings
+    >>> from samplers.proposals import Replace
+    >>> from textsearch import FunctionObjective, generate
+    >>> from textsearch.testing import TableMaskedLM, letters
+    >>> chain = MetropolisHastings(Replace(TableMaskedLM.random(letters("ab"), seed=0), max_length=4))
+    >>> steep = FunctionObjective(lambda texts: [50.0 * text.count("a") for text in texts], name="steep")
+    >>> search = AdaptiveTemperature(chain, target=0.3, warm_up=80)
+    >>> result = generate(steep, search, ["aaa"], steps=100, warm_up=80, seed=0)
+    >>> temperature = result.recorded["temperature"][:, 0]
+    >>> bool(temperature[0] == 1), bool(temperature[80] > 5), bool((temperature[80:] == temperature[80]).all())
+    (True, True, True)
+    """
+
+    sampler: Sampler[S]
+    target: float = 0.3
+    warm_up: int = 200
+    gain: float = 1.0
+    coldest: float = 0.01
+    hottest: float = 100.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.target < 1:
+            raise ValueError(f"target={self.target} must be an acceptance rate between 0 and 1, such as 0.3")
+        if self.warm_up < 1:
+            raise ValueError(f"warm_up={self.warm_up} must be at least 1 step, during which the temperature adapts")
+        if not 0 < self.gain < math.inf:
+            raise ValueError(f"gain={self.gain} must be above 0 and finite, such as 1.0")
+        if not 0 < self.coldest <= 1 <= self.hottest < math.inf:
+            raise ValueError(
+                f"coldest={self.coldest} and hottest={self.hottest} must be above 0 and finite, on both sides of 1, "
+                "the temperature of the run"
+            )
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """That of the sampler."""
+        return self.sampler.vocabulary
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Those of the sampler."""
+        return self.sampler.kinds
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """A search: biased."""
+        return Guarantee.BIASED
+
+    def init(self, objective: Objective, batch: Batch) -> AdaptedState[S]:
+        """The sampler's own start, at the temperature of the run."""
+        return AdaptedState(
+            self.sampler.init(objective, batch), torch.ones(len(batch), dtype=torch.float64, device=batch.device)
+        )
+
+    def step(
+        self, objective: Objective, state: AdaptedState[S], rng: Rng, temperature: float | Tensor = 1.0
+    ) -> tuple[AdaptedState[S], Info]:
+        """One step at each chain's own temperature, in units of `temperature`."""
+        heat = temperature * state.temperature
+        inner, info = self.sampler.step(objective, state.inner, rng, heat)
+        changed = info.accepted & ~inner.batch.same_text(state.batch)
+        adapted = state.temperature
+        if rng.step < self.warm_up:
+            gain = self.gain / (rng.step + 1) ** _POWER
+            moved = adapted.log() + gain * (self.target - changed.to(torch.float64))
+            adapted = moved.exp().clamp(self.coldest, self.hottest)
+        return AdaptedState(inner, adapted), replace(info, recorded={**info.recorded, "temperature": heat})
