@@ -15,7 +15,9 @@ from rich.console import Console
 from samplers import MetropolisHastings
 from samplers.proposals import Replace
 from textsearch import FunctionObjective, Generations, generate
+from textsearch.models.usage import Usage
 from textsearch.result import Acceptance
+from textsearch.tables import Sheet
 from textsearch.testing import TableMaskedLM, letters
 
 
@@ -77,6 +79,53 @@ def test_missing_pandas_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
         RESULT.to_pandas()
 
 
+def rows_of(sheet: Sheet) -> dict[str, list[str]]:
+    """First cell -> the others, as printed."""
+    lines = [line.split() for line in str(sheet).splitlines() if line.strip() and not line.startswith("─")]
+    return {line[0]: line[1:] for line in lines}
+
+
+def test_moves_tell_rates_and_jumps() -> None:
+    run = generations(steps=40)
+    count = run.acceptance["replace"]
+    sheet = run.moves()
+    rows = rows_of(sheet)
+    jumps = [f"{count.jump:.3f}", f"{count.energy_jump:.3f}"]
+    assert rows["replace"] == [str(count.proposed), str(count.accepted), f"{count.rate:.1%}", *jumps]
+    # one kind is all there is
+    assert rows["all"] == rows["replace"]
+    more = replace(run, acceptance={"replace": Acceptance(10, 5, 5.0, 1.0), "swap": Acceptance(30, 3, 9.0, 3.0)})
+    assert rows_of(more.moves())["all"] == ["40", "8", "20.0%", "0.350", "0.100"]
+    assert rows_of(generations(steps=0).moves())["replace"] == ["0", "0"]
+
+
+def test_accounting_tells_who_asked_how_much() -> None:
+    usage = {"fluency": Usage(10, 2000, 4000, 1000, 500), "moves": Usage(5, 1000, 2000, 0, 0)}
+    run = replace(RESULT, usage=usage)
+    rows = rows_of(run.accounting())
+    assert rows["fluency"] == ["10", "2,000", "4,000", "25%", "500", "20%"]
+    assert rows["moves"] == ["5", "1,000", "2,000", "0%", "0", "0%"]
+    assert rows["all"] == ["15", "3,000", "6,000", "17%", "500", "14%"]
+    # 3,000 rows for 8 chains of 15 steps
+    assert "25.00 rows a step of a chain" in str(run.accounting())
+    assert rows_of(replace(RESULT, usage={}).accounting())["all"] == ["0", "0", "0", "0"]
+    assert list(rows_of(RESULT.accounting()))[:3] == ["asked", "replace", "all"]
+
+
+def test_sheets_are_shown_everywhere() -> None:
+    sheet = Sheet(("move", "[b]"), (("<i>[/b]", "1"),), total=("all", "1"), caption="<nothing>")
+    assert "<i>[/b]" in str(sheet)
+    assert "\x1b" not in str(sheet)
+    html = sheet._repr_html_()
+    assert "<td>&lt;i&gt;[/b]</td>" in html
+    assert "<caption>&lt;nothing&gt;</caption>" in html
+    assert html.count("<tr>") == 3
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(sheet)
+    assert "<i>[/b]" in capture.get()
+
+
 def test_str_tells_texts_energies_and_acceptance() -> None:
     # the line below the table is broken to its width
     shown = " ".join(str(RESULT).split())
@@ -84,7 +133,7 @@ def test_str_tells_texts_energies_and_acceptance() -> None:
         assert text in shown
     assert "8 chains, 15 steps" in shown
     assert "exact" in shown
-    assert f"replace {RESULT.acceptance['replace'].rate:.2f}" in shown
+    assert f"{RESULT.acceptance['replace'].rate:.0%} accepted" in shown
     assert "few a" in shown
     assert "interrupted" not in shown
     assert "interrupted" in str(replace(RESULT, interrupted=True))

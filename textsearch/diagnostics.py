@@ -1,7 +1,8 @@
 """Diagnostics: how far the draws of a run can be trusted, and how varied its texts are.
 
 Rank-normalised R-hat and bulk and tail effective sample sizes (Vehtari et al., "Rank-normalization, folding, and
-localization", 2021), by ArviZ (Kumar et al., 2019), which is loaded when it is first needed.
+localization", 2021), by ArviZ (Kumar et al., 2019), which is loaded when it is first needed. Functions of arrays and
+texts; `Generations` has the same of a run as methods.
 """
 
 from __future__ import annotations
@@ -16,8 +17,6 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
-from textsearch.result import Generations
 
 if TYPE_CHECKING:
     import arviz
@@ -52,6 +51,10 @@ class Statistics:
     jump: float
 
 
+UNKNOWN = Statistics(*[math.nan] * 7)
+"""Of draws that are not all finite."""
+
+
 def statistics(draws: ArrayLike) -> Statistics:
     """The statistics of (chains, draws) numbers, finite, from at least 2 chains of at least 4 draws.
 
@@ -65,18 +68,7 @@ def statistics(draws: ArrayLike) -> Statistics:
     >>> found.r_hat < 1.01, found.ess_bulk > 3000, abs(found.mean - 5.0) < 4 * found.mcse
     (True, True, True)
     """
-    array = np.asarray(draws, dtype=np.float64)
-    if array.ndim != 2:
-        raise ValueError(f"draws of shape {array.shape} must be (chains, draws)")
-    if array.shape[0] < 2:
-        raise ValueError(
-            f"chains={array.shape[0]} tells nothing of convergence: run at least 2, generate(..., chains=4)"
-        )
-    if array.shape[1] < FEWEST_DRAWS:
-        raise ValueError(
-            f"{array.shape[1]} draws a chain are too few: at least {FEWEST_DRAWS} are needed after warm-up; "
-            "take more steps or a smaller warm_up"
-        )
+    array = _enough(draws)
     if not np.isfinite(array).all():
         chain, draw = np.argwhere(~np.isfinite(array))[0]
         raise ValueError(
@@ -100,92 +92,182 @@ def statistics(draws: ArrayLike) -> Statistics:
 
 
 def summary(
-    result: Generations, warm_up: int = 0, quantities: Mapping[str, Callable[[str], float]] | None = None
+    series: Mapping[str, NDArray[Any]], inputs: NDArray[np.int64], *, seconds: float = math.nan, rows: float = math.nan
 ) -> pd.DataFrame:
-    """One row for each input and quantity: the `Statistics` of its chains.
+    """One row for each input and quantity: the `Statistics` of its chains, and what they cost.
 
-    The energy has a draw a step; each of `quantities`, a function of a text, one for each of the kept samples.
+    Bulk draws a second, and a thousand rows that models read, are those of an input's share of the whole, by chains. A
+    quantity that is somewhere not finite, as a term is where a cheaper one had forbidden the text, gets nan.
 
     Args:
-        result: what `generate` gave back.
-        warm_up: steps at the start to leave out.
-        quantities: name -> function of a text. Needs `generate(..., keep_every=...)`.
+        series: name of a quantity -> (T, B) its draws, T of each chain; T may differ from quantity to quantity.
+        inputs: (B,) the input that each chain belongs to.
+        seconds: that all chains took.
+        rows: texts that models read for all chains.
 
     Raises:
         ImportError: ArviZ is not installed.
-        ValueError: too few chains or draws for an input, or `warm_up` is no number of steps of this run.
+        ValueError: too few chains or draws for an input.
 
-    >>> from samplers import MetropolisHastings
-    >>> from samplers.proposals import Replace
-    >>> from textsearch import FunctionObjective, generate
-    >>> from textsearch.testing import TableMaskedLM, letters
-    >>> sampler = MetropolisHastings(Replace(TableMaskedLM.random(letters("ab"), seed=0)))
-    >>> few_a = FunctionObjective(lambda texts: [0.5 * text.count("a") for text in texts], name="few a")
-    >>> result = generate(few_a, sampler, ["aaa"], steps=120, seed=0, chains=8)
-    >>> table = summary(result, warm_up=20)
-    >>> table.columns.tolist()[:4], table.loc[0, "draws"].item(), bool(table.loc[0, "r_hat"] < 1.2)
-    (['input', 'quantity', 'chains', 'draws'], 100, True)
+    >>> import numpy as np
+    >>> energy = np.random.default_rng(0).normal(5.0, 1.0, (500, 8))
+    >>> table = summary({"energy": energy}, np.repeat([0, 1], 4), seconds=10.0)
+    >>> table.loc[(0, "energy"), ["chains", "draws"]].astype(int).tolist()
+    [4, 500]
     """
-    _check_warm_up(result, warm_up)
-    series = {"energy": result.trace[warm_up:]}
-    if quantities:
-        series |= _measured(result, warm_up, quantities)
     _arviz()
     import pandas as pd
 
-    rows: list[dict[str, object]] = []
-    for number, mine in _rows_by_input(result):
+    found: list[dict[str, object]] = []
+    for number, mine in rows_by_input(inputs):
+        share = len(mine) / len(inputs)
         for name, values in series.items():
-            draws = values[:, mine].T
             try:
-                found = statistics(draws)
+                draws = _enough(values[:, mine].T)
             except ValueError as error:
                 raise ValueError(f"{name} of input {number}: {error}") from error
-            rows.append(
-                {"input": number, "quantity": name, "chains": draws.shape[0], "draws": draws.shape[1]} | asdict(found)
+            one = statistics(draws) if np.isfinite(draws).all() else UNKNOWN
+            found.append(
+                {"input": number, "quantity": name, "chains": draws.shape[0], "draws": draws.shape[1]}
+                | asdict(one)
+                | {
+                    "ess_per_second": one.ess_bulk / (seconds * share) if seconds else math.nan,
+                    "ess_per_1000_rows": one.ess_bulk / (rows * share / 1000) if rows else math.nan,
+                }
             )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(found).set_index(["input", "quantity"])
 
 
-def to_arviz(result: Generations, warm_up: int = 0) -> arviz.InferenceData:
-    """The energies as ArviZ's `InferenceData`, for its plots: `posterior.energy` is (chain, draw, input), nats.
+def to_arviz(
+    posterior: Mapping[str, NDArray[Any]],
+    inputs: NDArray[np.int64],
+    *,
+    warm_up: int = 0,
+    sample_stats: Mapping[str, NDArray[Any]] | None = None,
+    attributes: Mapping[str, Any] | None = None,
+) -> arviz.InferenceData:
+    """Series (T, B) as ArviZ's `InferenceData`, for its plots: each becomes a variable (chain, draw, input).
 
-    The steps of the warm-up lie in a group of their own; the kept texts are left out.
+    The steps of the warm-up lie in groups of their own.
+
+    Args:
+        posterior: name of a quantity -> (T, B).
+        inputs: (B,) the input that each chain belongs to.
+        warm_up: steps at the start that are not meant to count.
+        sample_stats: what the sampler said of each step, the same way.
+        attributes: of the whole.
 
     Raises:
         ImportError: ArviZ is not installed.
-        ValueError: the inputs have different numbers of chains, or `warm_up` is no number of steps of this run.
+        ValueError: the inputs have different numbers of chains.
 
-    >>> from samplers import MetropolisHastings
-    >>> from samplers.proposals import Replace
-    >>> from textsearch import FunctionObjective, generate
-    >>> from textsearch.testing import TableMaskedLM, letters
-    >>> sampler = MetropolisHastings(Replace(TableMaskedLM.random(letters("ab"), seed=0)))
-    >>> few_a = FunctionObjective(lambda texts: [0.5 * text.count("a") for text in texts], name="few a")
-    >>> result = generate(few_a, sampler, ["aaa", "b"], steps=30, seed=0, chains=4)
-    >>> dict(to_arviz(result, warm_up=10).posterior.sizes)
+    >>> import numpy as np
+    >>> data = to_arviz({"energy": np.zeros((30, 8))}, np.repeat([0, 1], 4), warm_up=10)
+    >>> dict(data.posterior.sizes)
     {'chain': 4, 'draw': 20, 'input': 2}
     """
-    _check_warm_up(result, warm_up)
-    groups = dict(_rows_by_input(result))
+    groups = dict(rows_by_input(inputs))
     if len({len(rows) for rows in groups.values()}) > 1:
         counts = ", ".join(f"{len(rows)} of input {number}" for number, rows in groups.items())
         raise ValueError(f"inputs must have as many chains each, not {counts}")
     az = _arviz()
-    # (T, B) -> (chain, draw, input)
-    energy = np.stack([result.trace[:, rows].T for rows in groups.values()], axis=-1)
-    warm = {"warmup_posterior": {"energy": energy[:, :warm_up]}, "save_warmup": True} if warm_up else {}
+    parts: dict[str, dict[str, NDArray[Any]]] = {}
+    for group, series in (("posterior", posterior), ("sample_stats", sample_stats or {})):
+        # (T, B) -> (chain, draw, input)
+        values = {name: np.stack([each[:, rows].T for rows in groups.values()], -1) for name, each in series.items()}
+        if values:
+            parts[group] = {name: each[:, warm_up:] for name, each in values.items()}
+        if values and warm_up:
+            parts[f"warmup_{group}"] = {name: each[:, :warm_up] for name, each in values.items()}
     with warnings.catch_warnings():
         # the axes are right by construction, however few the steps
         warnings.filterwarnings("ignore", message="More chains", category=UserWarning)
         data: arviz.InferenceData = az.from_dict(
-            posterior={"energy": energy[:, warm_up:]},
+            **parts,
             coords={"input": list(groups)},
-            dims={"energy": ["input"]},
-            attrs={"guarantee": str(result.guarantee), "seconds": result.seconds},
-            **warm,
+            dims={name: ["input"] for part in parts.values() for name in part},
+            attrs=dict(attributes or {}),
+            save_warmup=bool(warm_up),
         )
     return data
+
+
+def autocorrelation(draws: NDArray[Any], most: int) -> NDArray[np.float64]:
+    """(most + 1,) autocorrelations of (chains, draws) numbers at lags 0 .. most, all chains together.
+
+    Each chain is compared with itself, about the mean of all: chains that stay apart keep the correlation up. Nan if
+    the numbers never change.
+
+    >>> import numpy as np
+    >>> autocorrelation(np.tile([1.0, -1.0], (2, 500)), most=2).round(2).tolist()
+    [1.0, -1.0, 1.0]
+    """
+    array = np.asarray(draws, dtype=np.float64)
+    length = array.shape[1]
+    if not 0 <= most < length:
+        raise ValueError(f"most={most} must be a lag below the {length} draws of a chain")
+    if np.ptp(array) == 0:
+        return np.full(most + 1, math.nan)
+    # padded to twice the length, so that the end of a chain does not run on into its start
+    spectrum = np.fft.rfft(array - array.mean(), 2 * length, axis=1)
+    products = np.fft.irfft(spectrum * spectrum.conj(), 2 * length, axis=1)[:, : most + 1].sum(0)
+    covariance = products / (length - np.arange(most + 1))
+    return np.asarray(covariance / covariance[0], dtype=np.float64)
+
+
+def running_median(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:
+    """(T,) the running median, over `window` steps, of the medians of (T, chains); nan counts for nothing.
+
+    >>> running_median(np.array([[1.0], [9.0], [2.0], [3.0], [2.0]]), window=3).tolist()
+    [5.0, 2.0, 3.0, 2.0, 2.5]
+    """
+    half = window // 2
+    with warnings.catch_warnings():
+        # where nothing is known, nan says so
+        warnings.filterwarnings("ignore", message="All-NaN slice", category=RuntimeWarning)
+        padded = np.pad(np.nanmedian(values, axis=1), half, constant_values=math.nan)
+        return np.asarray(np.nanmedian(np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1), axis=1))
+
+
+def edit_distance(
+    texts: Sequence[str], others: Sequence[str], cut: Callable[[str], Sequence[str]]
+) -> NDArray[np.int64]:
+    """(P,) insertions, deletions and replacements that turn each of P texts into its other (Levenshtein, 1966).
+
+    `cut` takes a text apart into what counts as one: `str.split` for words, `list` for characters.
+
+    >>> edit_distance(["the cat sat", "a b"], ["the dog sat down", "a b"], str.split).tolist()
+    [2, 0]
+    """
+    pairs: dict[tuple[str, str], int] = {}
+    which = [pairs.setdefault(pair, len(pairs)) for pair in zip(texts, others, strict=True)]
+    numbers: dict[str, int] = {}
+    left, right = (
+        [[numbers.setdefault(part, len(numbers)) for part in cut(text)] for text in column]
+        for column in (zip(*pairs, strict=True) if pairs else ([], []))
+    )
+    rows, columns = _padded(left), _padded(right)
+    lengths = np.array([len(row) for row in left], dtype=np.int64)
+    ends = np.array([len(row) for row in right], dtype=np.int64)
+    place = np.arange(columns.shape[1] + 1)
+    # (pairs, columns + 1) from the first i parts of a text to the first j of its other
+    distance = np.broadcast_to(place, (len(pairs), len(place))).copy()
+    found = ends.copy()
+    for row in range(rows.shape[1]):
+        replaced = distance[:, :-1] + (rows[:, row, None] != columns)
+        best = np.minimum(distance[:, 1:] + 1, replaced)
+        best = np.concatenate([np.full((len(best), 1), row + 1), best], 1)
+        # insertions run on from the left: the least of best[k] + (j - k) over k <= j
+        distance = np.minimum.accumulate(best - place, 1) + place
+        here = lengths == row + 1
+        found[here] = distance[here, ends[here]]
+    return np.asarray(found[which], dtype=np.int64)
+
+
+def measured(samples: Sequence[Sequence[str]], quantity: Callable[[str], float]) -> NDArray[np.float64]:
+    """(S, B) a function of each of S times B texts; each different text is asked for once."""
+    known = {text: quantity(text) for text in dict.fromkeys(text for texts in samples for text in texts)}
+    return np.array([[known[text] for text in texts] for texts in samples], dtype=np.float64)
 
 
 def unique_rate(texts: Sequence[str]) -> float:
@@ -213,36 +295,48 @@ def distinct_n(texts: Sequence[str], n: int = 2, words: Callable[[str], Sequence
     return len(grams) / grams.total() if grams else math.nan
 
 
+def cutter(texts: Sequence[str]) -> tuple[str, Callable[[str], Sequence[str]]]:
+    """What edits of the texts are counted in, and how to cut a text into it: words if any has a space, else characters.
+
+    >>> cutter(["the cat", "cat"])[0], cutter(["我們"])[0]
+    ('words', 'characters')
+    """
+    return ("words", str.split) if any(" " in text for text in texts) else ("characters", list)
+
+
+def rows_by_input(inputs: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Each input with the numbers of its rows."""
+    for number in np.unique(inputs).tolist():
+        yield number, np.flatnonzero(inputs == number)
+
+
 def _grams(words: tuple[str, ...], n: int) -> Iterator[tuple[str, ...]]:
     return (words[start : start + n] for start in range(len(words) - n + 1))
 
 
-def _measured(
-    result: Generations, warm_up: int, quantities: Mapping[str, Callable[[str], float]]
-) -> dict[str, NDArray[np.float64]]:
-    """Name -> (S, B), the quantities of the kept samples after the warm-up."""
-    if "energy" in quantities:
-        raise ValueError("quantities holds 'energy', which the summary has anyway: give yours another name")
-    samples = [texts for texts, step in zip(result.samples, result.sample_steps, strict=True) if step > warm_up]
-    if not samples:
+def _padded(rows: Sequence[Sequence[int]]) -> NDArray[np.int64]:
+    """(P, N) the rows, -1 beyond their ends."""
+    table = np.full((len(rows), max(map(len, rows), default=0)), -1, dtype=np.int64)
+    for number, row in enumerate(rows):
+        table[number, : len(row)] = row
+    return table
+
+
+def _enough(draws: ArrayLike) -> NDArray[np.float64]:
+    """The draws as an array, if there are as many as statistics need."""
+    array = np.asarray(draws, dtype=np.float64)
+    if array.ndim != 2:
+        raise ValueError(f"draws of shape {array.shape} must be (chains, draws)")
+    if array.shape[0] < 2:
         raise ValueError(
-            f"no samples were kept after step {warm_up} to compute {', '.join(quantities)} of: "
-            "generate(..., keep_every=10) keeps some"
+            f"chains={array.shape[0]} tells nothing of convergence: run at least 2, generate(..., chains=4)"
         )
-    return {
-        name: np.array([[quantity(text) for text in texts] for texts in samples], dtype=np.float64)
-        for name, quantity in quantities.items()
-    }
-
-
-def _rows_by_input(result: Generations) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    for number in np.unique(result.inputs).tolist():
-        yield number, np.flatnonzero(result.inputs == number)
-
-
-def _check_warm_up(result: Generations, warm_up: int) -> None:
-    if isinstance(warm_up, bool) or not isinstance(warm_up, int) or not 0 <= warm_up < max(result.steps, 1):
-        raise ValueError(f"warm_up={warm_up!r} must be a whole number from 0 to below the {result.steps} steps taken")
+    if array.shape[1] < FEWEST_DRAWS:
+        raise ValueError(
+            f"{array.shape[1]} draws a chain are too few: at least {FEWEST_DRAWS} are needed after warm-up; "
+            "take more steps or a smaller warm_up"
+        )
+    return array
 
 
 def _arviz() -> Any:

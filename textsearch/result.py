@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from functools import reduce
 from html import escape
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from textsearch import diagnostics
 from textsearch.models.usage import Usage
 from textsearch.sampler import Guarantee
+from textsearch.tables import Sheet, plain
 
 if TYPE_CHECKING:
+    import arviz
     import pandas as pd
+    from matplotlib.figure import Figure
     from rich.console import Console, ConsoleOptions
     from rich.table import Table
 
@@ -140,10 +145,6 @@ class Generations:
         Raises:
             ImportError: pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ImportError("to_pandas needs pandas: pip install 'textsearch-sampling[pandas]'") from error
         chains = [int((self.inputs[:row] == self.inputs[row]).sum()) for row in range(len(self))]
         columns = {
             "input": self.inputs,
@@ -153,7 +154,7 @@ class Generations:
             "best_text": self.best_texts,
             "best_energy": self.best_energies,
         }
-        return pd.DataFrame(columns | {f"best {name}": values for name, values in self.best_terms.items()})
+        return _frame("to_pandas", columns | {f"best {name}": values for name, values in self.best_terms.items()})
 
     def to_records(self) -> list[dict[str, object]]:
         """The ranked best texts as plain dictionaries, ready for JSON."""
@@ -167,13 +168,157 @@ class Generations:
             for row in self.ranked()
         ]
 
+    def summary(
+        self, warm_up: int | None = None, quantities: Mapping[str, Callable[[str], float]] | None = None
+    ) -> pd.DataFrame:
+        """How far the draws can be trusted: one row for each input and quantity, indexed by both.
+
+        The energy in nats, its terms where there are several, and the length in tokens have a draw a step. Where texts
+        were kept (`keep_every`), so have, for each of them, the edits that lead from the input to it and `quantities`.
+        See `textsearch.diagnostics.Statistics` for the columns; the last two are bulk draws a second and a thousand
+        texts that models read, warm-up included.
+
+        Args:
+            warm_up: steps at the start to leave out; by default the run's own.
+            quantities: name -> function of a text.
+
+        Raises:
+            ImportError: ArviZ is not installed.
+            ValueError: too few chains or draws, weighted draws, or `warm_up` is no number of steps of this run.
+
+        >>> from samplers import MetropolisHastings
+        >>> from samplers.proposals import Replace
+        >>> from textsearch import FunctionObjective, generate
+        >>> from textsearch.testing import TableMaskedLM, letters
+        >>> sampler = MetropolisHastings(Replace(TableMaskedLM.random(letters("ab"), seed=0)))
+        >>> few_a = FunctionObjective(lambda texts: [0.5 * text.count("a") for text in texts], name="few a")
+        >>> run = generate(few_a, sampler, ["aaa"], steps=120, seed=0, chains=8, warm_up=20, keep_every=5)
+        >>> table = run.summary(quantities={"b": lambda text: text.count("b")})
+        >>> table.loc[0, "draws"].to_dict()
+        {'energy': 100, 'tokens': 100, 'edits (characters)': 20, 'b': 20}
+        >>> bool(table.loc[(0, "energy"), "r_hat"] < 1.2)
+        True
+        """
+        warm_up = self._counted(warm_up)
+        series = {name: values[warm_up:] for name, values in self._traces().items()}
+        kept = self._kept(warm_up)
+        if len(kept) >= diagnostics.FEWEST_DRAWS:
+            name, edits = self._edits(kept)
+            series[name] = edits
+        for name, quantity in (quantities or {}).items():
+            if name in series:
+                raise ValueError(f"quantities holds {name!r}, which the summary has anyway: give yours another name")
+            if not kept:
+                raise ValueError(
+                    f"no samples were kept after step {warm_up} to compute {name} of: "
+                    "generate(..., keep_every=10) keeps some"
+                )
+            series[name] = diagnostics.measured(kept, quantity)
+        rows = sum(usage.rows for usage in self.usage.values())
+        return diagnostics.summary(series, self.inputs, seconds=self.seconds, rows=rows)
+
+    def to_arviz(self, warm_up: int | None = None) -> arviz.InferenceData:
+        """The run as ArviZ's `InferenceData`, for its plots: variables (chain, draw, input).
+
+        `posterior` has the energy, its terms and the length in tokens; `sample_stats` what the sampler recorded of
+        each chain; the attributes, acceptance rates. The steps of the warm-up lie in groups of their own.
+
+        Args:
+            warm_up: steps at the start that do not count; by default the run's own.
+
+        Raises:
+            ImportError: ArviZ is not installed.
+            ValueError: inputs with different numbers of chains, weighted draws, or `warm_up` is no number of steps.
+        """
+        recorded = {name: each for name, each in self.recorded.items() if each.shape == self.trace.shape}
+        rates = {f"acceptance of {kind}": count.rate for kind, count in self.acceptance.items() if count.proposed}
+        return diagnostics.to_arviz(
+            self._traces(),
+            self.inputs,
+            warm_up=self._counted(warm_up),
+            sample_stats=recorded,
+            attributes={"guarantee": str(self.guarantee), "seconds": self.seconds} | rates,
+        )
+
+    def plot(self, warm_up: int | None = None) -> Figure:
+        """Four panels: the energies step by step, how long they remember, their distribution, and what was accepted.
+
+        A notebook shows the figure; `run.plot().savefig("run.png")` writes it.
+
+        Args:
+            warm_up: steps at the start to leave out of all but the first panel; by default the run's own.
+
+        Raises:
+            ImportError: matplotlib is not installed.
+            ValueError: weighted draws, or `warm_up` is no number of steps of this run.
+        """
+        from textsearch.plots import figure
+
+        return figure(
+            self.trace,
+            self.inputs,
+            {kind: (count.accepted, count.proposed) for kind, count in self.acceptance.items()},
+            warm_up=self._counted(warm_up),
+            rungs=self.recorded.get("rung energies"),
+            temperatures=self.recorded.get("rung temperatures"),
+        )
+
+    def diversity(self, warm_up: int | None = None) -> pd.DataFrame:
+        """How varied the texts are: of each input, the share of different texts, and of different n-grams.
+
+        Of the kept texts, or of the final ones where none were kept. See `textsearch.diagnostics.distinct_n`; the
+        n-grams are of words, of characters where no text has a space.
+
+        Args:
+            warm_up: steps at the start to leave out; by default the run's own.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        samples = self._kept(self._warm_up(warm_up)) or [self.texts]
+        _, words = diagnostics.cutter([text for texts in samples for text in texts])
+        found = []
+        for number, rows in diagnostics.rows_by_input(self.inputs):
+            texts = [sample[row] for sample in samples for row in rows.tolist()]
+            distinct = {f"distinct_{n}": diagnostics.distinct_n(texts, n, words) for n in (1, 2, 3)}
+            found.append({"input": number, "texts": len(texts), "unique": diagnostics.unique_rate(texts)} | distinct)
+        return _frame("diversity", found).set_index("input")
+
+    def accounting(self) -> Sheet:
+        """What models were asked, and by whom: `print(run.accounting())`.
+
+        A pass is a call of a model, a row a text that it read, a hit a text whose answer was remembered.
+        """
+        total = Usage(*map(sum, zip(*map(astuple, self.usage.values()), strict=True))) if self.usage else Usage()
+        per_step = f"{total.rows / (len(self) * self.steps):.2f} rows a step of a chain" if self.steps else ""
+        return Sheet(
+            ("asked by", "passes", "rows", "tokens", "padding", "hits", "hit share"),
+            tuple(_spent(name, usage) for name, usage in self.usage.items()),
+            total=_spent("all", total),
+            caption=per_step,
+        )
+
+    def moves(self) -> Sheet:
+        """How often the moves of each kind were taken, and how far they went: `print(run.moves())`.
+
+        Jumps are means over all proposals, refused ones counting as 0: tokens changed, and squared changes of the
+        energy in squared nats.
+        """
+        return Sheet(
+            ("move", "proposed", "accepted", "rate", "tokens a proposal", "nats² a proposal"),
+            tuple(_taken(kind, count) for kind, count in self.acceptance.items()),
+            total=_taken("all", _total(self.acceptance)),
+            caption="a move that wrote the old text again counts as accepted",
+        )
+
     def table(self, rows: int = 20) -> Table:
-        """The ranked best texts and the acceptance rates, as a rich table."""
+        """The ranked best texts, as a rich table; `moves` has the acceptance rates."""
         from rich.table import Table
         from rich.text import Text
 
-        taken = ", ".join(f"{kind} {count.rate:.2f}" for kind, count in self.acceptance.items() if count.proposed)
-        caption = f"{len(self)} chains, {self.steps} steps in {self.seconds:.1f} s, {self.guarantee}; accepted: {taken}"
+        caption = f"{len(self)} chains, {self.steps} steps in {self.seconds:.1f} s, {self.guarantee}"
+        if self.steps:
+            caption += f", {_total(self.acceptance).rate:.0%} accepted"
         if self.interrupted:
             caption = "interrupted; " + caption
         table = Table(caption=caption, caption_justify="left", min_width=80)
@@ -198,12 +343,7 @@ class Generations:
 
     def __str__(self) -> str:
         """The table as plain text."""
-        from rich.console import Console
-
-        console = Console(width=120, color_system=None, force_terminal=False)
-        with console.capture() as capture:
-            console.print(self.table())
-        return capture.get()
+        return plain(self.table())
 
     def _repr_html_(self) -> str:
         """A table for notebooks."""
@@ -216,3 +356,67 @@ class Generations:
             for row in self.ranked()
         )
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+    def _warm_up(self, asked: int | None) -> int:
+        """Steps to leave out, checked."""
+        warm_up = self.warm_up if asked is None else asked
+        if isinstance(warm_up, bool) or not isinstance(warm_up, int) or not 0 <= warm_up < max(self.steps, 1):
+            raise ValueError(f"warm_up={warm_up!r} must be a whole number from 0 to below the {self.steps} steps taken")
+        return warm_up
+
+    def _counted(self, asked: int | None) -> int:
+        """The same, for statistics that give all draws one weight."""
+        if "log weights" in self.recorded:
+            raise ValueError(
+                "the draws of this run are weighted (recorded['log weights']): statistics that count them alike would "
+                "be wrong; use samplers.importance_summary(run)"
+            )
+        return self._warm_up(asked)
+
+    def _traces(self) -> dict[str, NDArray[Any]]:
+        """Name -> (T, B): the energy, its terms where there are several, and the length."""
+        traces: dict[str, NDArray[Any]] = {"energy": self.trace}
+        if len(self.term_traces) > 1:
+            taken = {"energy", "tokens"}
+            traces |= {f"{name} (term)" if name in taken else name: each for name, each in self.term_traces.items()}
+        return traces | {"tokens": self.length_trace}
+
+    def _kept(self, warm_up: int) -> list[list[str]]:
+        """The samples kept after the warm-up."""
+        return [texts for texts, step in zip(self.samples, self.sample_steps, strict=True) if step > warm_up]
+
+    def _edits(self, kept: Sequence[list[str]]) -> tuple[str, NDArray[np.int64]]:
+        """(S, B) edits from the input to each kept text, and what they are counted in."""
+        starts = [self.sources[number] for number in self.inputs.tolist()]
+        unit, cut = diagnostics.cutter([*self.sources, *(text for texts in kept for text in texts)])
+        flat = [text for texts in kept for text in texts]
+        edits = diagnostics.edit_distance(flat, starts * len(kept), cut)
+        return f"edits ({unit})", edits.reshape(len(kept), len(self))
+
+
+def _total(acceptance: Mapping[str, Acceptance]) -> Acceptance:
+    return reduce(Acceptance.plus, acceptance.values(), Acceptance(0, 0))
+
+
+def _taken(kind: str, count: Acceptance) -> tuple[str, ...]:
+    """A row of `moves`."""
+    if not count.proposed:
+        return kind, "0", "0", "", "", ""
+    jumps = (f"{count.jump:.3f}", f"{count.energy_jump:.3f}")
+    return kind, f"{count.proposed:,}", f"{count.accepted:,}", f"{count.rate:.1%}", *jumps
+
+
+def _spent(name: str, usage: Usage) -> tuple[str, ...]:
+    """A row of `accounting`."""
+    counts = (f"{count:,}" for count in (usage.passes, usage.rows, usage.tokens))
+    padding = f"{usage.padding / usage.tokens:.0%}" if usage.tokens else ""
+    asked = usage.hits + usage.rows
+    return name, *counts, padding, f"{usage.hits:,}", f"{usage.hits / asked:.0%}" if asked else ""
+
+
+def _frame(method: str, data: Any) -> pd.DataFrame:
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise ImportError(f"{method} needs pandas: pip install 'textsearch-sampling[pandas]'") from error
+    return pd.DataFrame(data)
