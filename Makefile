@@ -4,7 +4,7 @@ BIN := .venv/bin
 # the small CPU build where the index has it; on an accelerator: make demo TORCH=torch
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test lint models clean
+.PHONY: demo test lint laws models clean
 
 demo: .venv/demo
 	$(BIN)/textsearch keywords "dog frisbee park" --chains 8 --steps 100 --seed 0
@@ -16,6 +16,10 @@ lint: .venv/test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# kernel x law x figure, for every kernel
+laws: .venv/test
+	$(BIN)/python -m tests.samplers.table
 
 # heavier checks on the default models, fetched on first use
 models: .venv/test

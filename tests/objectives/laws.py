@@ -1,4 +1,4 @@
-"""What the tests of objectives share: a vocabulary of words and pieces, and the law that rows do not mix."""
+"""What the tests of objectives share: a vocabulary of words and pieces, and texts in it."""
 
 from __future__ import annotations
 
@@ -90,13 +90,3 @@ def energy_list(objective: Objective, batch: Batch) -> list[float]:
     assert energy.dtype == torch.float64
     assert not energy.isnan().any()
     return [float(value) for value in energy]
-
-
-def assert_rows_do_not_mix(objective: Objective, batch: Batch) -> None:
-    """A row's energy is the same alone, in another order, repeated, and with more padding."""
-    whole = energy_list(objective, batch)
-    assert [energy_list(objective, batch.rows([row]))[0] for row in range(len(batch))] == whole
-    assert energy_list(objective, batch.rows(torch.arange(len(batch)).flip(0))) == whole[::-1]
-    assert energy_list(objective, batch.repeat(2))[::2] == whole
-    assert energy_list(objective, batch.widen(batch.width + 3)) == whole
-    assert energy_list(objective, batch.rows(torch.arange(0))) == []

@@ -8,9 +8,10 @@ import torch
 from objectives import Fluency, FluencyPerToken
 from tests.models.tiny import TEXTS, Tiny
 from tests.models.tiny import tiny as tiny
-from tests.objectives.laws import assert_rows_do_not_mix, energy_list
+from tests.objectives.laws import energy_list
 from textsearch.batch import Batch
 from textsearch.objective import Cost, evaluate
+from textsearch.testing import check_objective
 
 PROMPTS = ["Write on dogs:", "", "In Paris", "Cats"]
 
@@ -67,7 +68,7 @@ def test_rows_do_not_mix(
     tiny: Tiny, batch: Batch, kind: type[Fluency | FluencyPerToken], prompt: str | list[str]
 ) -> None:
     lm = tiny.causal()
-    assert_rows_do_not_mix(kind(lm, prompt), of_inputs(batch))
+    check_objective(kind(lm, prompt), of_inputs(batch))
     lm._known.clear()
     once = energy_list(kind(lm, prompt), of_inputs(batch).rows([3]))
     assert once == [energy_list(kind(lm, prompt), of_inputs(batch))[3]]

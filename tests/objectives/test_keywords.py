@@ -18,9 +18,9 @@ from samplers.proposals import BlockInfill, InsertDelete, Mixture, Replace, Swap
 from textsearch import Progress, generate
 from textsearch.batch import Batch
 from textsearch.objective import Cost, FunctionObjective, Objective
-from textsearch.testing import TableMaskedLM, letters
+from textsearch.testing import TableMaskedLM, check_objective, letters
 
-from .laws import ENGLISH, TEXTS, PieceVocabulary, assert_rows_do_not_mix, energies, energy_list
+from .laws import ENGLISH, TEXTS, PieceVocabulary, energies, energy_list
 
 INF = math.inf
 CHINESE = letters("今天气很好温，")
@@ -76,7 +76,7 @@ class TestPresence:
         ],
     )
     def test_rows_do_not_mix(self, objective: Keywords) -> None:
-        assert_rows_do_not_mix(objective, ENGLISH.encode(TEXTS))
+        check_objective(objective, ENGLISH.encode(TEXTS))
 
     def test_whole_words_only(self) -> None:
         wanted = [INF, 0, INF, INF, INF, INF, INF, INF]

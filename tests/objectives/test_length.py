@@ -11,9 +11,9 @@ from torch import Tensor
 from objectives.length import Length, LengthBetween
 from textsearch.batch import Batch
 from textsearch.objective import Cost, Objective, evaluate
-from textsearch.testing import letters
+from textsearch.testing import check_objective, letters
 
-from .laws import ENGLISH, TEXTS, assert_rows_do_not_mix, energies
+from .laws import ENGLISH, TEXTS, energies
 
 INF = math.inf
 # words: "dogs" is one of two pieces, a mark of punctuation is one of its own
@@ -47,13 +47,13 @@ class Padded(Objective):
     ],
 )
 def test_rows_do_not_mix(objective: Objective) -> None:
-    assert_rows_do_not_mix(objective, ENGLISH.encode(TEXTS))
+    check_objective(objective, ENGLISH.encode(TEXTS))
 
 
 @pytest.mark.parametrize("broken", [Relative(), Padded()])
 def test_the_law_catches_rows_that_mix(broken: Objective) -> None:
     with pytest.raises(AssertionError):
-        assert_rows_do_not_mix(broken, ENGLISH.encode(TEXTS))
+        check_objective(broken, ENGLISH.encode(TEXTS))
 
 
 def test_length_is_a_normal_log_density_up_to_a_constant() -> None:

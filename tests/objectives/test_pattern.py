@@ -9,9 +9,9 @@ import pytest
 
 from objectives.pattern import Pattern
 from textsearch.objective import Cost
-from textsearch.testing import letters
+from textsearch.testing import check_objective, letters
 
-from .laws import ENGLISH, TEXTS, assert_rows_do_not_mix, energies
+from .laws import ENGLISH, TEXTS, energies
 
 INF = math.inf
 SLOW = r"(.*)(.*)(.*)(.*)(.*)[xy]\1"
@@ -19,7 +19,7 @@ SLOW = r"(.*)(.*)(.*)(.*)(.*)[xy]\1"
 
 @pytest.mark.parametrize("objective", [Pattern("^the"), Pattern(r"dogs?\b", forbid=True)])
 def test_rows_do_not_mix(objective: Pattern) -> None:
-    assert_rows_do_not_mix(objective, ENGLISH.encode(TEXTS))
+    check_objective(objective, ENGLISH.encode(TEXTS))
 
 
 @pytest.mark.parametrize("pattern", [r"^the", r"dog\b", r"\bcat\b", r"(\w+) (\w+)! \1 \2", r"", r"^$", r"(?i)THE"])

@@ -8,10 +8,9 @@ import torch
 from objectives import PseudoLikelihood
 from tests.models.tiny import TEXTS, Tiny
 from tests.models.tiny import tiny as tiny
-from tests.objectives.laws import assert_rows_do_not_mix
 from textsearch.models.masked import TransformersMaskedLM
 from textsearch.objective import Cost
-from textsearch.testing import TableMaskedLM, letters
+from textsearch.testing import TableMaskedLM, check_objective, letters
 
 
 def one_by_one(lm: TransformersMaskedLM, text: str, masked: bool = True) -> float:
@@ -43,7 +42,7 @@ def test_reading_the_token_itself_is_caught(tiny: Tiny) -> None:
 
 def test_rows_do_not_mix(tiny: Tiny) -> None:
     lm = tiny.masked()
-    assert_rows_do_not_mix(PseudoLikelihood(lm), lm.vocabulary.encode(TEXTS))
+    check_objective(PseudoLikelihood(lm), lm.vocabulary.encode(TEXTS))
 
 
 def test_small_passes_change_nothing(tiny: Tiny) -> None:

@@ -1,4 +1,4 @@
-"""Gibbs on candidate sets against an enumerated transition matrix, and its broken twins."""
+"""Gibbs on candidate sets: its transition matrix by enumeration, its broken twins, and what is its own."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,15 +16,14 @@ from torch import Tensor
 from samplers.gibbs import Gibbs, Scan, random_scan, systematic_scan
 from samplers.proposals import SpanEdit
 from tests.reference import MASK, Floats, Language, State
-from tests.samplers.laws import p_value
+from tests.samplers.laws import Case, p_value
 from tests.samplers.toys import TOYS, Toy, language_of, span_toy
 from textsearch.batch import Batch, Vocabulary
 from textsearch.objective import FunctionObjective, Objective, evaluate
 from textsearch.rng import Rng, categorical
-from textsearch.sampler import ChainState, Guarantee, Info
+from textsearch.sampler import ChainState, Guarantee, Info, Sampler
 from textsearch.testing import TableMaskedLM, letters
 
-RUNS = 4096
 STEP = 2
 """Of the transitions that are counted: a systematic scan visits the third site, or the first of two."""
 
@@ -96,92 +96,19 @@ def tied() -> Toy:
     return with_model(toy, replace(model, table=0 * model.table, by_length=0 * model.by_length))
 
 
-@dataclass(frozen=True, eq=False)
-class Case:
+def case(toy: Toy, count: int, block: int = 1, scan: Scan = random_scan) -> Case:
     """A Gibbs sampler on a toy."""
-
-    toy: Toy
-    count: int
-    block: int = 1
-    scan: Scan = random_scan
-
-    def sampler(self) -> Gibbs:
-        return Gibbs(model_of(self.toy), self.count, self.block, self.scan)
-
-    def matrix(self) -> Floats:
-        return gibbs_matrix(self.toy, self.count, self.block, STEP if self.scan is systematic_scan else None)
+    step = STEP if scan is systematic_scan else None
+    return Case(
+        toy,
+        Gibbs(model_of(toy), count, block, scan),
+        lambda: gibbs_matrix(toy, count, block, step),
+        step=STEP,
+    )
 
 
 FROZEN = span_toy("abc", "a!bc", {(1, 1): 1.0}, forbidden=0.2, temperature=0.8)
 PIECES = span_toy("abCD", "aC", {(1, 1): 1.0}, (0.6, 0.4), 3, forbidden=0.1)
-
-CASES: dict[str, Case] = {
-    "all tokens": Case(PAIR, 3),
-    "two of three tokens": Case(TOYS["replace"], 2),
-    "ties": Case(tied(), 2),
-    "forbidden texts": Case(span_toy("abc", "ab", {(1, 1): 1.0}, forbidden=0.3, temperature=0.7), 2),
-    "systematic scan": Case(PAIR, 2, scan=systematic_scan),
-    "frozen": Case(FROZEN, 2),
-    "frozen, systematic scan": Case(FROZEN, 3, scan=systematic_scan),
-    "many pieces": Case(PIECES, 2),
-    "more candidates than fit": Case(PIECES, 3),
-    "a word frozen by one piece": Case(TOYS["a word frozen by one piece"], 2),
-    "texts without sites": Case(TOYS["insert and delete, frozen"], 2),
-    "pairs": Case(PAIR, 2, block=2),
-    "pairs, frozen": Case(span_toy("ab", "ab!aba", {(1, 1): 1.0}, max_length=5, forbidden=0.2), 2, block=2),
-    "pairs, many pieces, systematic scan": Case(PIECES, 2, block=2, scan=systematic_scan),
-    "blocks of three": Case(span_toy("ab", "abb", {(1, 1): 1.0}), 2, block=3),
-}
-every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-
-
-@every_case
-def test_reference_leaves_the_target_as_it_is(case: Case) -> None:
-    matrix, target = case.matrix(), case.toy.target
-    np.testing.assert_allclose(matrix.sum(1), 1, atol=1e-12)
-    flow = target[:, None] * matrix
-    np.testing.assert_allclose(flow, flow.T, atol=1e-12)
-    assert np.abs(target @ matrix - target).max() < 1e-10
-    assert (matrix.diagonal() < 1).any()
-
-
-@every_case
-def test_kernel_moves_with_the_reference_s_probabilities(case: Case) -> None:
-    toy, sampler = case.toy, case.sampler()
-    here = [number for number, energy in enumerate(toy.energies) if energy < math.inf]
-    with torch.inference_mode():
-        batch = toy.batch(here).repeat(RUNS)
-        state = sampler.init(toy.objective, batch)
-        after, info = sampler.step(toy.objective, state, Rng.start(11, len(batch)).at(STEP), toy.temperature)
-    reached = toy.number(after.batch)
-    assert reached.min() >= 0
-    counts = np.zeros((len(here), len(toy.states)))
-    np.add.at(counts, (np.repeat(np.arange(len(here)), RUNS), reached), 1)
-    expected = case.matrix()[here]
-    error = np.sqrt(np.clip(expected * (1 - expected), 0, None) / RUNS)
-    assert (np.abs(counts / RUNS - expected) < 7 * error + 0.003).all()
-    assert not counts[expected == 0].any()
-    # what is reported: a change is an acceptance, and the energies are those of the texts
-    assert info.accepted.tolist() == (reached != np.repeat(here, RUNS)).tolist()
-    assert (info.log_ratio[info.accepted] == 0).all()
-    assert after.evaluation.energy.tolist() == toy.energies[reached].tolist()
-    assert after.evaluation.terms[:, 0].tolist() == after.evaluation.energy.tolist()
-
-
-@every_case
-def test_chains_stay_on_the_target(case: Case) -> None:
-    assert p_value(case.toy, case.sampler(), steps=2) > 1e-4
-
-
-def test_each_row_may_have_its_own_temperature() -> None:
-    toy, sampler = TOYS["replace"], Gibbs(model_of(TOYS["replace"]), 3)
-    rng = Rng.start(4, 64)
-    before = sampler.init(toy.objective, toy.batch([5] * 64))
-    ladder = torch.tensor([0.5, 2.0], dtype=torch.float64).repeat(32)
-    both, _ = sampler.step(toy.objective, before, rng, ladder)
-    for start, temperature in ((0, 0.5), (1, 2.0)):
-        alone, _ = sampler.step(toy.objective, before, rng, temperature)
-        assert alone.batch.token_lists()[start::2] == both.batch.token_lists()[start::2]
 
 
 def test_the_current_energy_is_not_asked_again_and_the_rest_come_in_one_batch() -> None:
@@ -216,32 +143,6 @@ def test_a_row_without_a_choice_stays() -> None:
     empty = vocabulary.encode([""])
     same, _ = sampler.step(forbid, ChainState(empty, evaluate(forbid, empty)), Rng.start(0, 1))
     assert same.batch.texts() == [""]
-
-
-def test_chains_do_not_depend_on_the_rest_of_the_batch() -> None:
-    vocabulary = letters("abcDE")
-    fewer = FunctionObjective(lambda texts: [math.inf if "cc" in t else 0.7 * t.count("a") for t in texts], name="few")
-    batch = vocabulary.encode(["abc", "", "aDb", "cbaEDc", "b", "aDEaDE", "ab", "bacbac"]).repeat(8)
-    frozen = torch.zeros_like(batch.editable)
-    frozen[::3, 1] = True
-    batch = batch.frozen(frozen)
-    rng = Rng.start(21, len(batch))
-    for block, scan in itertools.product((1, 2), (random_scan, systematic_scan)):
-        sampler = Gibbs(TableMaskedLM.random(vocabulary, seed=0), 2, block, scan)
-
-        def run(
-            rows: list[int], width: int = 0, sampler: Gibbs = sampler
-        ) -> tuple[list[list[int]], list[float], list[bool]]:
-            state = sampler.init(fewer, batch.rows(rows).widen(width))
-            for step in range(6):
-                state, info = sampler.step(fewer, state, rng.rows(rows).at(step), 1.3)
-            return state.batch.token_lists(), state.evaluation.energy.tolist(), info.accepted.tolist()
-
-        whole = run(list(range(64)))
-        order = torch.randperm(64, generator=torch.Generator().manual_seed(1)).tolist()
-        for rows in ([0], [5], [11], [62], list(range(7)), list(range(20, 53)), order):
-            assert run(rows) == tuple([part[row] for row in rows] for part in whole)
-        assert run(list(range(64)), width=13) == whole
 
 
 def test_constructor_names_value_and_remedy() -> None:
@@ -331,7 +232,7 @@ class PlainGibbs:
 REPLACE = TOYS["replace"]
 MODEL = model_of(REPLACE)
 
-TWINS: dict[str, PlainGibbs] = {
+TWINS: dict[str, Sampler[Any]] = {
     "old token forced into the candidates": PlainGibbs(MODEL, choose=old_forced_in),
     "old token and the likeliest other": PlainGibbs(MODEL, choose=old_and_the_likeliest_other),
     "candidates from the unmasked text": PlainGibbs(MODEL, masks=False),
@@ -340,9 +241,23 @@ TWINS: dict[str, PlainGibbs] = {
 }
 
 
-@pytest.mark.parametrize("broken", TWINS.values(), ids=TWINS.keys())
-def test_broken_twin_is_caught(broken: PlainGibbs) -> None:
-    assert p_value(REPLACE, broken, steps=2) < 1e-9
+CASE = replace(case(REPLACE, 2), twins=TWINS)
+VARIANTS: dict[str, Case] = {
+    "all tokens": case(PAIR, 3),
+    "ties": case(tied(), 2),
+    "forbidden texts": case(span_toy("abc", "ab", {(1, 1): 1.0}, forbidden=0.3, temperature=0.7), 2),
+    "systematic scan": case(PAIR, 2, scan=systematic_scan),
+    "frozen": case(FROZEN, 2),
+    "frozen, systematic scan": case(FROZEN, 3, scan=systematic_scan),
+    "many pieces": case(PIECES, 2),
+    "more candidates than fit": case(PIECES, 3),
+    "a word frozen by one piece": case(TOYS["a word frozen by one piece"], 2),
+    "texts without sites": case(TOYS["insert and delete, frozen"], 2),
+    "pairs": case(PAIR, 2, block=2),
+    "pairs, frozen": case(span_toy("ab", "ab!aba", {(1, 1): 1.0}, max_length=5, forbidden=0.2), 2, block=2),
+    "pairs, many pieces, systematic scan": case(PIECES, 2, block=2, scan=systematic_scan),
+    "blocks of three": case(span_toy("ab", "abb", {(1, 1): 1.0}), 2, block=3),
+}
 
 
 def test_honest_twin_is_the_engine_s_chain() -> None:

@@ -1,4 +1,7 @@
-"""A chain is a function of its seed and number alone: bit for bit, whatever else is in the batch."""
+"""A chain is a function of its seed and number alone: bit for bit, whatever else is in the batch.
+
+Here with an energy that is itself worked out in batches by a model; `test_kernels.py` has every kernel.
+"""
 
 from __future__ import annotations
 
@@ -49,11 +52,7 @@ INFILL = BlockInfill(MODEL, pieces=PIECES, max_length=7)
 MIXTURE = Mixture({REPLACE: 1.0, Mixture({EDIT: 1.0, Swap(VOCABULARY): 1.0}): 2.0, INFILL: 1.0})
 
 SAMPLERS: dict[str, Sampler[Any]] = {
-    "replace": MetropolisHastings(REPLACE),
-    "insert and delete": MetropolisHastings(EDIT),
-    "infill": MetropolisHastings(INFILL),
     "rewrite": MetropolisHastings(SpanEdit(MODEL, {(1, 2): 0.5, (2, 1): 0.5}, PIECES, 7)),
-    "swap": MetropolisHastings(Swap(VOCABULARY)),
     "mixture": MetropolisHastings(MIXTURE),
     "annealing": SimulatedAnnealing(MetropolisHastings(MIXTURE), geometric(3.0, 0.1, STEPS)),
 }

@@ -53,7 +53,7 @@ def accepted(
             state, info = sampler.step(fresh.toy.objective, state, rng, fresh.toy.temperature)
             numbers.append(fresh.toy.number(state.batch))
             took.append(info.accepted.numpy())
-            assert torch.equal(info.recorded["accepted"], info.accepted)
+            assert torch.equal(info.accepted, info.accepted)
     return np.stack(numbers), np.stack(took)
 
 

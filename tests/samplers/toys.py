@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,9 +16,11 @@ from samplers.proposals import BlockInfill, InsertDelete, Mixture, Replace, Span
 from tests import reference
 from tests.reference import Floats, Kernel, Language, State
 from textsearch.batch import Batch
-from textsearch.objective import FunctionObjective
+from textsearch.objective import Objective
 from textsearch.proposal import Proposal
-from textsearch.testing import LetterVocabulary, TableMaskedLM, letters
+from textsearch.sampler import Sampler
+from textsearch.sampler import State as AnyState
+from textsearch.testing import LetterVocabulary, Space, TableMaskedLM, letters
 
 
 def language_of(model: TableMaskedLM) -> Language:
@@ -73,10 +76,22 @@ class Toy:
         return reference.metropolis_hastings(self.law, self.states, self.energies, self.temperature)
 
     @cached_property
-    def objective(self) -> FunctionObjective:
+    def space(self) -> Space:
+        """The states, by their numbers."""
+        batch = Batch.of([state.tokens for state in self.states], self.vocabulary)
+        frozen = torch.zeros_like(batch.editable)
+        for row, state in enumerate(self.states):
+            frozen[row, : len(state.frozen)] = torch.tensor(state.frozen, dtype=torch.bool)
+        return Space(batch.frozen(frozen))
+
+    @cached_property
+    def objective(self) -> Objective:
         """The energies as an objective; a text that is no state is an error."""
-        energies = {self.text(state): energy for state, energy in zip(self.states, self.energies, strict=True)}
-        return FunctionObjective(lambda texts: [energies[text] for text in texts], name="table")
+        return self.table(self.energies)
+
+    def table(self, energies: Floats, label: str = "table") -> Objective:
+        """Any (S,) energies of the states as an objective; they must be a function of the tokens alone."""
+        return self.space.objective(torch.from_numpy(energies), others=math.nan, label=label)
 
     def state(self, marked: str) -> State:
         """The state that "a!bc" stands for: b is frozen."""
@@ -91,28 +106,46 @@ class Toy:
 
     def batch(self, numbers: Sequence[int] | NDArray[np.int64]) -> Batch:
         """One row for each state number."""
-        batch = Batch.of([state.tokens for state in self.states], self.vocabulary)
-        frozen = torch.zeros_like(batch.editable)
-        for row, state in enumerate(self.states):
-            frozen[row, : len(state.frozen)] = torch.tensor(state.frozen, dtype=torch.bool)
-        return batch.frozen(frozen).rows(torch.tensor(np.array(numbers, dtype=np.int64)))
+        return self.space.batch.rows(torch.tensor(np.array(numbers, dtype=np.int64)))
+
+    def begin(self, sampler: Sampler[Any], numbers: NDArray[np.int64], width: int = 0) -> AnyState:
+        """The sampler's state for chains at these states, padded to `width` columns."""
+        return sampler.init(self.objective, self.batch(numbers).widen(width))  # type: ignore[no-any-return]
+
+    def find(self, state: AnyState) -> NDArray[np.int64]:
+        """(B,) the numbers of the chains' states."""
+        return self.number(state.batch)
 
     def number(self, batch: Batch) -> NDArray[np.int64]:
         """(B,) the state number of each row, -1 for a row that is none of them."""
-        width = max(batch.width, max(len(state.tokens) for state in self.states))
-        codes = self._codes(self.batch(range(len(self.states))).widen(width))
-        order = np.argsort(codes)
-        wanted = self._codes(batch.widen(width))
-        found = order[np.searchsorted(codes, wanted, sorter=order).clip(max=len(codes) - 1)]
-        return np.where(codes[found] == wanted, found, -1)
+        return np.asarray(self.space.number(batch).numpy(), dtype=np.int64)
 
-    def _codes(self, batch: Batch) -> NDArray[np.int64]:
-        """(B,) one integer for each length, tokens and frozen marks."""
-        base = 2 * self.vocabulary.size
-        assert base**batch.width * (batch.width + 1) < 2**62
-        digits = 2 * batch.tokens + (~batch.editable & batch.present)
-        codes = (digits * base ** torch.arange(batch.width)).sum(1)
-        return np.asarray(codes * (batch.width + 1) + batch.lengths, dtype=np.int64)
+
+@dataclass(frozen=True, eq=False)
+class UnderLaw:
+    """A toy for kernels that leave another law invariant than its target.
+
+    Attributes:
+        toy: the states and their energies.
+        target: (S,) the law.
+    """
+
+    toy: Toy
+    target: Floats
+
+    @property
+    def objective(self) -> Objective:
+        return self.toy.objective
+
+    @property
+    def temperature(self) -> float:
+        return self.toy.temperature
+
+    def begin(self, sampler: Sampler[Any], numbers: NDArray[np.int64], width: int = 0) -> AnyState:
+        return self.toy.begin(sampler, numbers, width)
+
+    def find(self, state: AnyState) -> NDArray[np.int64]:
+        return self.toy.find(state)
 
 
 def span_toy(
@@ -176,10 +209,13 @@ TOYS: dict[str, Toy] = {
     "replace, forbidden texts": span_toy("abc", "aba", {(1, 1): 1.0}, forbidden=0.3, temperature=0.7),
     "replace, many pieces": span_toy("abC", "ab", {(1, 1): 1.0}, (0.6, 0.4), 3),
     "replace, old word of too many pieces": span_toy("abC", "aCCb", {(1, 1): 1.0}, (0.6, 0.4), 4),
+    "replace, words that cannot be written": span_toy("abC", "aCbC", {(1, 1): 1.0}, (1.0,), 4),
     "insert and delete": span_toy("ab", "a", {(0, 1): 0.3, (1, 0): 0.7}, max_length=4),
     "insert and delete, many pieces": span_toy("aBC", "a", {(0, 1): 0.6, (1, 0): 0.4}, (0.5, 0.3, 0.2), 3),
     "insert and delete, frozen": span_toy("ab", "a!ba", {(0, 1): 0.4, (1, 0): 0.6}, max_length=3, forbidden=0.2),
     "infill": span_toy("abc", "abc", {(2, 2): 1.0}),
+    # one pair of words only, so that the place of the span is known to a twin
+    "infill, whole texts": span_toy("abc", "ab", {(2, 2): 1.0}, max_length=2),
     "infill, many pieces": span_toy("abC", "aCb", {(2, 2): 0.7, (1, 1): 0.3}, (0.6, 0.4), 4),
     "infill, frozen": span_toy("ab", "ab!aab", {(2, 2): 0.6, (1, 1): 0.4}, max_length=5),
     "infill of three": span_toy("ab", "abab", {(3, 3): 0.5, (2, 2): 0.5}),

@@ -1,0 +1,28 @@
+"""`docs/plugins.md` is one program: its blocks of code run in order, and print what the page says they print."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+PAGE = Path(__file__).parent.parent / "docs" / "plugins.md"
+# a block of code, and the block of output that may follow at once
+BLOCK = re.compile(r"```python\n(?P<code>.*?)```(?:\n\n```\n(?P<output>.*?)```)?", re.DOTALL)
+
+
+def test_the_page_says_what_its_code_does() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    blocks = list(BLOCK.finditer(page))
+    assert len(blocks) >= 6
+    assert page.count("```") == 2 * sum(1 + (block["output"] is not None) for block in blocks)
+    # dataclasses look up the module that they are written in
+    names: dict[str, Any] = {"__name__": __name__}
+    for block in blocks:
+        line = page[: block.start()].count("\n") + 1
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile("\n" * line + block["code"], str(PAGE), "exec", dont_inherit=True), names)
+        assert printed.getvalue() == (block["output"] or ""), f"{PAGE.name}, line {line}"

@@ -1,0 +1,476 @@
+"""The public laws: what is right passes them, and each broken twin breaks the one that its fault belongs to."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+from torch import Tensor
+
+from objectives import Fluency, Keywords, Length
+from samplers import (
+    Cycle,
+    Gibbs,
+    ImportanceSampling,
+    MaskedResampling,
+    MetropolisHastings,
+    ParallelTempering,
+    SimulatedAnnealing,
+)
+from samplers.proposals import InsertDelete, Mixture, Replace, Swap, Uniform
+from tests.objectives.laws import ENGLISH, TEXTS
+from tests.samplers.test_negative_controls import Altered, PlainChain, always, slots_of_the_old_text, turn_round
+from textsearch.batch import Batch, Vocabulary
+from textsearch.objective import FunctionObjective, Objective, evaluate
+from textsearch.proposal import Move, Proposal
+from textsearch.rng import Rng
+from textsearch.sampler import ChainState, Guarantee, Info, Sampler
+from textsearch.schedule import constant
+from textsearch.testing import (
+    LawBroken,
+    Space,
+    TableCausalLM,
+    TableMaskedLM,
+    check_objective,
+    check_proposal,
+    check_sampler,
+    letters,
+)
+from textsearch.testing.spaces import balance, fit, some_frozen
+
+ABC = letters("abC")
+MODEL = TableMaskedLM.random(ABC, seed=0)
+SPACE = ["".join(text) for length in range(4) for text in itertools.product("abC", repeat=length) if text[:1] != ("C",)]
+CHAINS = 4000
+
+
+def enough(law: str) -> int:
+    """Chains, where a p-value has to be small."""
+    return 20_000 if law == "on the target" else CHAINS
+
+
+MOVES = Mixture({Replace(MODEL, pieces=(0.6, 0.4)): 2.0, InsertDelete(MODEL, pieces=(0.6, 0.4)): 2.0, Swap(ABC): 1.0})
+PAIRS = ["aa", "ab", "ba", "bb"]
+SMALL = TableMaskedLM.random(letters("ab"), seed=0)
+SHORT = ["", "a", "b", *PAIRS]
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        FunctionObjective(lambda texts: [len(text) for text in texts], name="length"),
+        Fluency(TableCausalLM.random(letters("abc"), seed=0)),
+        FunctionObjective(lambda texts: [math.inf if "a" in text else 0.0 for text in texts], name="no a") * 2.0,
+    ],
+    ids=["function", "model", "forbidden"],
+)
+def test_right_objectives_pass(objective: Objective) -> None:
+    report = check_objective(objective, letters("abc").encode(["abc", "", "a", "cab", "bb"]))
+    assert len(report.laws) == 9
+    assert str(report).startswith(type(objective).__name__)
+
+
+def test_objectives_of_a_package_pass() -> None:
+    check_objective(Keywords(["dog"]) + 0.5 * Length(mean=4, sd=2), ENGLISH.encode(TEXTS))
+
+
+@dataclass(frozen=True, eq=False)
+class By(Objective):
+    """An objective from a function of the whole batch."""
+
+    function: Callable[[Batch], Tensor]
+
+    def energy(self, batch: Batch) -> Tensor:
+        return self.function(batch)
+
+
+def lengths(batch: Batch) -> Tensor:
+    return batch.lengths.to(torch.float64)
+
+
+def in_place(batch: Batch) -> Tensor:
+    # nothing that the other laws would see
+    batch.tokens[:, :1] = batch.tokens[:, :1].clamp(min=1) * batch.present[:, :1]
+    batch.inputs.zero_()
+    return lengths(batch)
+
+
+def longest_so_far(batch: Batch) -> Tensor:
+    return lengths(batch).cummax(0).values if len(batch) else lengths(batch)
+
+
+CALLS = itertools.count()
+
+OBJECTIVE_TWINS: dict[str, tuple[str, Callable[[Batch], Tensor]]] = {
+    "single precision": ("shape and type", lambda batch: batch.lengths.float()),
+    "a column": ("shape and type", lambda batch: lengths(batch)[:, None]),
+    "not a number": ("energies", lambda batch: lengths(batch).log() * 0),
+    "infinitely good": ("energies", lambda batch: lengths(batch).log()),
+    "counts its calls": ("repeated call", lambda batch: lengths(batch) + next(CALLS)),
+    "less the mean of the batch": ("alone", lambda batch: lengths(batch) - lengths(batch).mean()),
+    "by the number of the row": ("alone", lambda batch: torch.arange(len(batch), dtype=torch.float64)),
+    "the longest so far": ("order and copies", longest_so_far),
+    "counts the padding": ("padding", lambda batch: batch.tokens.eq(0).sum(1).double()),
+    "counts what may be edited": ("frozen marks", lambda batch: batch.editable.sum(1).double()),
+    "one energy for no texts": ("no rows", lambda batch: lengths(batch) if len(batch) else torch.zeros(1).double()),
+    "writes into its input": ("input untouched", in_place),
+}
+
+
+@pytest.mark.parametrize(("law", "function"), OBJECTIVE_TWINS.values(), ids=OBJECTIVE_TWINS.keys())
+def test_broken_objectives_are_caught(law: str, function: Callable[[Batch], Tensor]) -> None:
+    # one padding for all, or lengths that rise, so that a row alone is none the wiser
+    texts = ["abc", "abb", "bca"] if law == "padding" else ["", "b", "abc"]
+    with pytest.raises(LawBroken, match=f"By breaks the law of {law!r}"):
+        check_objective(By(function), letters("abc").encode(texts))
+
+
+def test_the_message_names_text_and_values() -> None:
+    spread = By(lambda batch: lengths(batch) - lengths(batch).mean())
+    with pytest.raises(LawBroken, match=r"'a' has energy -1\.0, but 0\.0 when asked alone"):
+        check_objective(spread, ["a", "abc"])
+    nan = FunctionObjective(lambda texts: [math.nan if text == "b" else 0.0 for text in texts])
+    with pytest.raises(LawBroken, match=r"'b' has energy nan; it must be a number"):
+        check_objective(nan, ["a", "b"])
+
+
+def test_a_tolerance_is_in_nats() -> None:
+    rough = By(lambda batch: lengths(batch) + 1e-6 * len(batch))
+    with pytest.raises(LawBroken):
+        check_objective(rough, ["a", "bc"])
+    assert check_objective(rough, ["a", "bc"], tolerance=1e-4).laws[3].bound == "0.0001 nats"
+
+
+def test_too_few_texts() -> None:
+    with pytest.raises(ValueError, match="1 texts cannot be told apart"):
+        check_objective(By(lengths), ["a"])
+    with pytest.raises(TypeError, match="'ab' is one string"):
+        check_objective(By(lengths), "ab")
+    with pytest.raises(ValueError, match="'a' is listed twice"):
+        check_proposal(Swap(ABC), ["a", "b", "a"])
+    with pytest.raises(ValueError, match="1 texts are no space"):
+        check_sampler(Gibbs(MODEL, 2), ["a"])
+
+
+@pytest.mark.parametrize(
+    ("proposal", "texts"),
+    [(MOVES, SPACE), (Swap(ABC), ["aab", "aba", "baa", "abC", "aCb", "baC", "bCa"])],
+    ids=["mixture", "swap"],
+)
+def test_right_proposals_pass(proposal: Proposal, texts: list[str]) -> None:
+    assert len(check_proposal(proposal, texts, chains=CHAINS).laws) == 10
+
+
+def single_precision(batch: Batch, move: Move, rng: Rng) -> Move:
+    return replace(move, log_forward=move.log_forward.float())
+
+
+def more_kinds(batch: Batch, move: Move, rng: Rng) -> Move:
+    return replace(move, kind=move.kind + 1)
+
+
+def nan_back(batch: Batch, move: Move, rng: Rng) -> Move:
+    return replace(move, log_backward=move.log_backward * math.nan)
+
+
+def leaves_a_mask(batch: Batch, move: Move, rng: Rng) -> Move:
+    filled = move.batch.lengths > 0
+    first = torch.zeros_like(move.kind)
+    return replace(move, batch=move.batch.where(filled, move.batch.with_tokens(first, first)))
+
+
+def beyond_the_end(batch: Batch, move: Move, rng: Rng) -> Move:
+    wide = move.batch.widen(move.batch.width + 1)
+    return replace(move, batch=replace(wide, tokens=torch.where(wide.present, wide.tokens, 1)))
+
+
+def into_the_input(batch: Batch, move: Move, rng: Rng) -> Move:
+    batch.tokens[:] = batch.tokens.where(~batch.present, 1)
+    return move
+
+
+def unseeded(batch: Batch, move: Move, rng: Rng) -> Move:
+    return replace(move, log_forward=move.log_forward + torch.rand(len(batch), dtype=torch.float64))
+
+
+def by_the_row(batch: Batch, move: Move, rng: Rng) -> Move:
+    return replace(move, log_forward=move.log_forward - torch.arange(len(batch)))
+
+
+def by_the_batch(batch: Batch, move: Move, rng: Rng) -> Move:
+    # 64 and 1 are alike
+    return replace(move, log_forward=move.log_forward - len(batch) % 3)
+
+
+def by_the_order(batch: Batch, move: Move, rng: Rng) -> Move:
+    return replace(move, log_forward=move.log_forward - (rng.chain.cummax(0).values - rng.chain))
+
+
+def by_the_width(batch: Batch, move: Move, rng: Rng) -> Move:
+    return replace(move, log_forward=move.log_forward - batch.width)
+
+
+def frozen_too(batch: Batch, move: Move, rng: Rng) -> Move:
+    return replace(move, batch=replace(move.batch, tokens=torch.where(move.batch.present, 1, 0)))
+
+
+PROPOSAL_TWINS: dict[str, tuple[str, Callable[[Batch, Move, Rng], Move]]] = {
+    "single precision": ("log-probabilities", single_precision),
+    "log q is nan": ("log-probabilities", nan_back),
+    "a kind without a name": ("kinds", more_kinds),
+    "a mask is left": ("allowed tokens", leaves_a_mask),
+    "tokens beyond the end": ("well-formed batch", beyond_the_end),
+    "writes into its input": ("input untouched", into_the_input),
+    "random numbers of its own": ("same again", unseeded),
+    "by the row": ("alone", by_the_row),
+    "by the size of the batch": ("batch size", by_the_batch),
+    "by the order": ("order", by_the_order),
+    "by the padding": ("padding", by_the_width),
+    "writes over frozen tokens": ("frozen tokens", frozen_too),
+    "forward for backward": ("on the target", turn_round),
+    "slots of the old text": ("on the target", slots_of_the_old_text),
+}
+
+
+@pytest.mark.parametrize(("law", "alter"), PROPOSAL_TWINS.values(), ids=PROPOSAL_TWINS.keys())
+def test_broken_proposals_are_caught(law: str, alter: Callable[[Batch, Move, Rng], Move]) -> None:
+    model, texts = (SMALL, SHORT) if law == "on the target" else (MODEL, SPACE)
+    with pytest.raises(LawBroken, match=f"Altered breaks the law of {law!r}"):
+        check_proposal(Altered(InsertDelete(model, insert=0.3, max_length=3), alter), texts, chains=enough(law))
+
+
+def test_a_proposal_that_leads_nowhere_is_no_proof() -> None:
+    with pytest.raises(LawBroken, match="list more of them"):
+        check_proposal(InsertDelete(MODEL), PAIRS, chains=CHAINS)
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        MetropolisHastings(MOVES),
+        Cycle([MetropolisHastings(MOVES), Gibbs(MODEL, 2)]),
+        ParallelTempering(Gibbs(MODEL, 2), (1.0, 2.0)),
+    ],
+    ids=["metropolis-hastings", "cycle", "tempering"],
+)
+def test_right_samplers_pass(sampler: Sampler[Any]) -> None:
+    report = check_sampler(sampler, SPACE, chains=CHAINS)
+    assert [law.name for law in report.laws][-1] == "on the target"
+    assert report.laws[-1].figure.startswith("p = ")
+
+
+def test_what_is_not_promised_is_not_asked() -> None:
+    for sampler in (MaskedResampling(MODEL), SimulatedAnnealing(Gibbs(MODEL, 2), constant(0.1))):
+        assert check_sampler(sampler, SPACE, chains=100).laws[-1].figure == "not checked: biased"
+
+
+def test_weighted_draws_have_no_bias() -> None:
+    uniform = Uniform(letters("ab"))
+    assert check_sampler(ImportanceSampling(uniform), PAIRS).laws[-1].name == "weights"
+
+    @dataclass(frozen=True)
+    class Unweighted(Wrapped):
+        def step(self, objective: Objective, state: Any, rng: Rng, temperature: Any = 1.0) -> tuple[Any, Info]:
+            state, info = self.sampler.step(objective, state, rng)
+            return state, info
+
+    with pytest.raises(LawBroken, match=r"'weights': p .* has mean weight .* but exp\(-E / T\)"):
+        check_sampler(Unweighted(ImportanceSampling(uniform)), PAIRS)
+
+
+@dataclass(frozen=True)
+class Wrapped:
+    """A sampler around another, to be broken."""
+
+    sampler: Sampler[Any]
+    guarantee: Guarantee = Guarantee.EXACT
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "guarantee", self.sampler.guarantee)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        return self.sampler.vocabulary
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        return self.sampler.kinds
+
+    def init(self, objective: Objective, batch: Batch) -> Any:
+        return self.sampler.init(objective, batch)
+
+    def step(self, objective: Objective, state: Any, rng: Rng, temperature: Any = 1.0) -> tuple[Any, Info]:
+        return self.sampler.step(objective, state, rng, temperature)
+
+
+class InWords(Wrapped):
+    guarantee: Any = "exact"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "guarantee", "exact")
+
+
+class Stale(Wrapped):
+    """The energies of the texts before."""
+
+    def step(self, objective: Objective, state: Any, rng: Rng, temperature: Any = 1.0) -> tuple[Any, Info]:
+        after, info = self.sampler.step(objective, state, rng, temperature)
+        return ChainState(after.batch, state.evaluation), info
+
+
+class Nan(Wrapped):
+    def step(self, objective: Objective, state: Any, rng: Rng, temperature: Any = 1.0) -> tuple[Any, Info]:
+        after, info = self.sampler.step(objective, state, rng, temperature)
+        return after, replace(info, log_ratio=info.log_ratio * math.nan)
+
+
+class Unseeded(Wrapped):
+    def step(self, objective: Objective, state: Any, rng: Rng, temperature: Any = 1.0) -> tuple[Any, Info]:
+        return self.sampler.step(objective, state, rng.fold(int(torch.randint(2**31, ()))), temperature)
+
+
+class ByRow(Wrapped):
+    """Numbers that go by the row, not by the chain."""
+
+    def step(self, objective: Objective, state: Any, rng: Rng, temperature: Any = 1.0) -> tuple[Any, Info]:
+        return self.sampler.step(objective, state, replace(rng, chain=torch.arange(len(rng.chain))), temperature)
+
+
+class ByWidth(Wrapped):
+    def step(self, objective: Objective, state: Any, rng: Rng, temperature: Any = 1.0) -> tuple[Any, Info]:
+        return self.sampler.step(objective, state, rng.fold(state.batch.width), temperature)
+
+
+@dataclass(frozen=True)
+class Remembers(Wrapped):
+    """Counts its steps where the state does not show; a new run begins anew."""
+
+    steps: list[int] = field(default_factory=list)
+
+    def init(self, objective: Objective, batch: Batch) -> Any:
+        self.steps.clear()
+        return self.sampler.init(objective, batch)
+
+    def step(self, objective: Objective, state: Any, rng: Rng, temperature: Any = 1.0) -> tuple[Any, Info]:
+        self.steps.append(1)
+        return self.sampler.step(objective, state, rng.fold(len(self.steps)), temperature)
+
+
+class Thaws(Wrapped):
+    """Takes every token to be editable."""
+
+    def init(self, objective: Objective, batch: Batch) -> Any:
+        return self.sampler.init(objective, replace(batch, editable=batch.present))
+
+    def step(self, objective: Objective, state: Any, rng: Rng, temperature: Any = 1.0) -> tuple[Any, Info]:
+        return self.sampler.step(objective, state, rng, temperature)
+
+
+class Cold(Wrapped):
+    """Never mind the temperature."""
+
+    def step(self, objective: Objective, state: Any, rng: Rng, temperature: Any = 1.0) -> tuple[Any, Info]:
+        return self.sampler.step(objective, state, rng)
+
+
+class Anywhere(Wrapped):
+    """Goes into forbidden texts, and calls itself exact."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "guarantee", Guarantee.EXACT)
+
+
+CHAIN = MetropolisHastings(MOVES)
+
+SAMPLER_TWINS: dict[str, tuple[str, Sampler[Any]]] = {
+    "a guarantee in words": ("guarantee", InWords(CHAIN)),
+    "energies of the texts before": ("energies", Stale(CHAIN)),
+    "log-ratios are nan": ("acceptance", Nan(CHAIN)),
+    "random numbers of its own": ("same again", Unseeded(CHAIN)),
+    "numbers by the row": ("alone", ByRow(CHAIN)),
+    "numbers by the padding": ("padding", ByWidth(CHAIN)),
+    "remembers its steps": ("cut in two", Remembers(CHAIN)),
+    "thaws what is frozen": ("frozen tokens", Thaws(CHAIN)),
+    "temperature forgotten": ("on the target", Cold(Gibbs(SMALL, 2))),
+    "no energy has a say": ("forbidden texts", Anywhere(MaskedResampling(MODEL))),
+}
+
+
+@pytest.mark.parametrize(("law", "sampler"), SAMPLER_TWINS.values(), ids=SAMPLER_TWINS.keys())
+def test_broken_samplers_are_caught(law: str, sampler: Sampler[Any]) -> None:
+    texts = {"forbidden texts": ["aa", "ab", "ba", "a", "b", "aC", "bC"], "on the target": PAIRS}.get(law, SPACE)
+    with pytest.raises(LawBroken, match=f"breaks the law of {law!r}"):
+        check_sampler(sampler, texts, chains=enough(law))
+
+
+def test_acceptance_that_is_wrong_is_caught_once_it_promises_to_be_exact() -> None:
+    biased = PlainChain(Replace(SMALL), accept=always)
+    check_sampler(biased, SHORT, chains=100)
+    with pytest.raises(LawBroken, match=r"'on the target': p .* T = 1\.7, have left it after 3 steps"):
+        check_sampler(replace(biased, guarantee=Guarantee.EXACT), SHORT, chains=CHAINS)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_other_seeds_do_as_well(seed: int) -> None:
+    """The laws hold of what is right whatever the target."""
+    check_sampler(Gibbs(TableMaskedLM.random(letters("ab"), seed=0), 2), PAIRS, seed=seed)
+    check_proposal(Swap(letters("abc")), ["abc", "acb", "bac", "bca", "cab", "cba"], seed=seed)
+
+
+def test_chi_square_is_scipy_s() -> None:
+    law = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
+    expected = scipy.stats.chisquare([60, 25, 15], 100 * law.numpy()).pvalue
+    assert fit(torch.tensor([60, 25, 15]), law) == pytest.approx(expected, rel=1e-9)
+    # two that are expected 6 times each are one that is expected 12 times
+    law = torch.tensor([0.88, 0.06, 0.06], dtype=torch.float64)
+    expected = scipy.stats.chisquare([80, 20], [88, 12]).pvalue
+    assert fit(torch.tensor([80, 3, 17]), law) == pytest.approx(expected, rel=1e-9)
+    assert fit(torch.tensor([5, 1]), torch.tensor([1.0, 0.0], dtype=torch.float64)) == 0
+
+
+def test_balance_counts_pairs() -> None:
+    one, other = torch.zeros(60, dtype=torch.int64), torch.ones(60, dtype=torch.int64)
+    even = torch.cat([one, other]), torch.cat([other, one])
+    assert balance(*even, 2) == 1
+    assert balance(one, other, 2) < 1e-9
+    assert balance(one, one, 2) == 1
+
+
+def test_p_values_of_a_right_law_are_even() -> None:
+    """The control of the controls: neither too strict nor too lax."""
+    table = Space(letters("ab").encode(PAIRS)).random_objective(0)
+    numbers = [table.space.number(table.draw(500, 1.0, seed)) for seed in range(300)]
+    found = [fit(torch.bincount(each, minlength=4), table.law(1.0)) for each in numbers]
+    assert scipy.stats.kstest(found, "uniform").pvalue > 1e-4
+
+
+def test_a_space_tells_texts_lengths_and_marks_apart() -> None:
+    vocabulary = letters("abc")
+    texts = ["".join(text) for length in range(5) for text in itertools.product("abc", repeat=length)]
+    batch = vocabulary.encode(texts)
+    space = Space(batch)
+    assert space.number(batch.widen(9)).tolist() == list(range(len(batch)))
+    assert space.number(vocabulary.encode(["abcab"])).tolist() == [-1]
+    marked = some_frozen(batch, 0)
+    same = (marked.editable == batch.editable).all(1)
+    assert ((space.number(marked) >= 0) == same).all()
+    assert 0.2 < float((~marked.editable & marked.present).sum() / marked.lengths.sum()) < 0.5
+    # an energy is a matter of the tokens alone
+    table = space.random_objective(1)
+    assert table.energy(marked).tolist() == table.energies.tolist()
+    assert table.energy(vocabulary.encode(["abcab"])).tolist() == [math.inf]
+
+
+def test_texts_that_are_not_listed_can_be_an_error() -> None:
+    space = Space(letters("ab").encode(["a", "b"]))
+    strict = space.objective(torch.tensor([0.0, 1.0]), others=math.nan)
+    with pytest.raises(ValueError, match="objective 'table' gave nan for row 1, 'ab'"):
+        evaluate(strict, letters("ab").encode(["a", "ab"]))
+    assert np.isfinite(evaluate(strict, space.batch).energy.numpy()).all()

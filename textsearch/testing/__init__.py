@@ -1,0 +1,27 @@
+"""What a sampler, a proposal or an objective must obey, as functions to call, and toys small enough to enumerate.
+
+`check_objective`, `check_proposal` and `check_sampler` give a report, or raise `LawBroken`, which says which law, which
+text and which values. See docs/plugins.md for plug-ins that are checked with them.
+"""
+
+from textsearch.testing.objectives import check_objective
+from textsearch.testing.proposals import check_proposal
+from textsearch.testing.report import Law, LawBroken, Report
+from textsearch.testing.samplers import check_sampler
+from textsearch.testing.spaces import Space, TableObjective
+from textsearch.testing.toys import LetterVocabulary, TableCausalLM, TableMaskedLM, letters
+
+__all__ = [
+    "Law",
+    "LawBroken",
+    "LetterVocabulary",
+    "Report",
+    "Space",
+    "TableCausalLM",
+    "TableMaskedLM",
+    "TableObjective",
+    "check_objective",
+    "check_proposal",
+    "check_sampler",
+    "letters",
+]

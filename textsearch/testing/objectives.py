@@ -1,0 +1,116 @@
+"""The laws of objectives: an energy is a function of a row's own text, whatever it is asked along with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from textsearch.batch import Batch
+from textsearch.objective import Objective
+from textsearch.testing.report import Law, LawBroken, Report, name_of, require
+from textsearch.testing.spaces import widened
+from textsearch.testing.toys import letters
+
+
+def check_objective(objective: Objective, texts: Batch | Sequence[str], *, tolerance: float = 0.0) -> Report:
+    """Check that the energies of `texts` are numbers that depend on each row's own text alone.
+
+    Args:
+        objective: what to check.
+        texts: of different lengths, best with some that are forbidden. Strings are read letter by letter; give a batch,
+            `vocabulary.encode(texts)`, to an objective that looks at the tokens of a model.
+        tolerance: nats by which energies may differ, for models on devices whose sums depend on the batch.
+
+    Raises:
+        LawBroken: names the law, the text and the values.
+
+    >>> from textsearch import FunctionObjective
+    >>> print(check_objective(FunctionObjective(lambda texts: [len(text) for text in texts]), ["ab", "", "c"]))
+    FunctionObjective: 9 laws hold
+      shape and type    (3,) torch.float64  (B,) float64
+      energies          0 forbidden         finite or +inf
+      repeated call     0 nats              0 nats
+      alone             0 nats              0 nats
+      order and copies  0 nats              0 nats
+      padding           0 nats              0 nats
+      frozen marks      0 nats              0 nats
+      no rows           (0,)                (0,)
+      input untouched   yes                 yes
+    """
+    batch = texts if isinstance(texts, Batch) else _by_letter(texts)
+    if len(batch) < 2:
+        raise ValueError(f"{len(batch)} texts cannot be told apart: give at least 2, of different lengths")
+    before = [part.clone() for part in (batch.tokens, batch.lengths, batch.editable, batch.inputs)]
+    with torch.inference_mode():
+        whole = objective.energy(batch)
+        kind = f"{tuple(whole.shape)} {whole.dtype}"
+        require(
+            whole.shape == (len(batch),) and whole.dtype == torch.float64,
+            "shape and type",
+            objective,
+            f"energy() of {len(batch)} texts is {kind}, not ({len(batch)},) torch.float64",
+        )
+        wrong = whole.isnan() | (whole == -math.inf)
+        if bool(wrong.any()):
+            row = int(wrong.nonzero()[0])
+            raise LawBroken(
+                f"{name_of(objective)} breaks the law of 'energies': {_text(batch, row)} has energy "
+                f"{float(whole[row])}; it must be a number, or +inf to forbid the text"
+            )
+
+        def same(law: str, energy: Tensor, rows: Tensor, how: str) -> Law:
+            """`energy` must be that of `rows` of the batch."""
+            gap = (energy - whole[rows]).abs().where(energy != whole[rows], 0.0)
+            worst = int(gap.nan_to_num(nan=math.inf).argmax())
+            require(
+                float(gap[worst]) <= tolerance,
+                law,
+                objective,
+                f"{_text(batch, int(rows[worst]))} has energy {float(whole[rows[worst]])}, but "
+                f"{float(energy[worst])} {how}",
+            )
+            return Law(law, f"{float(gap.max()):.3g} nats", f"{tolerance:.3g} nats")
+
+        every = torch.arange(len(batch))
+        mixed = torch.cat([every.flip(0), every])
+        alone = torch.cat([objective.energy(batch.rows([row])) for row in every.tolist()])
+        none = objective.energy(batch.rows([]))
+        require(none.shape == (0,), "no rows", objective, f"of no texts it has shape {tuple(none.shape)}, not (0,)")
+        laws = (
+            Law("shape and type", kind, "(B,) float64"),
+            Law("energies", f"{int((whole == math.inf).sum())} forbidden", "finite or +inf"),
+            same("repeated call", objective.energy(batch), every, "when asked again"),
+            same("alone", alone, every, "when asked alone"),
+            same("order and copies", objective.energy(batch.rows(mixed)), mixed, "in another order, among copies"),
+            same("padding", objective.energy(widened(batch)), every, "with three columns of padding more"),
+            same(
+                "frozen marks",
+                objective.energy(replace(batch, editable=torch.zeros_like(batch.editable))),
+                every,
+                "when its tokens are frozen",
+            ),
+            Law("no rows", "(0,)", "(0,)"),
+        )
+    now = (batch.tokens, batch.lengths, batch.editable, batch.inputs)
+    require(
+        all(one.equal(other) for one, other in zip(before, now, strict=True)),
+        "input untouched",
+        objective,
+        "energy() changed the tensors of the batch that it was given; work on a copy",
+    )
+    return Report(name_of(objective), (*laws, Law("input untouched", "yes", "yes")))
+
+
+def _by_letter(texts: Sequence[str]) -> Batch:
+    """The texts, one token a letter."""
+    if isinstance(texts, str):
+        raise TypeError(f"texts={texts!r} is one string; pass a list of texts")
+    return letters("".join(sorted(set("".join(texts)) - {"_"}))).encode(list(texts))
+
+
+def _text(batch: Batch, row: int) -> str:
+    return repr(batch.rows([row]).texts()[0])

@@ -1,0 +1,217 @@
+"""Toy vocabularies and models small enough to enumerate, for laws that a sampler or objective must obey."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import final
+
+import torch
+from torch import Tensor
+
+from textsearch.batch import Batch
+from textsearch.models.protocols import Scores
+from textsearch.models.suffixes import with_suffixes
+from textsearch.models.usage import Usage
+from textsearch.rng import Rng, categorical
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class LetterVocabulary:
+    """One token a letter; id 0 is "_", the mask, and an upper-case letter goes on the word before it."""
+
+    letters: str
+
+    @property
+    def size(self) -> int:
+        """The letters and the mask."""
+        return len(self.letters) + 1
+
+    @property
+    def mask_id(self) -> int:
+        """0."""
+        return 0
+
+    @property
+    def allowed(self) -> Tensor:
+        """(V,) all but the mask."""
+        return torch.arange(self.size) > 0
+
+    @property
+    def continues(self) -> Tensor:
+        """(V,) the upper-case letters."""
+        return torch.tensor([False] + [letter.isupper() for letter in self.letters])
+
+    def encode(self, texts: Sequence[str]) -> Batch:
+        """One token a letter; a letter outside the vocabulary is an error."""
+        alphabet = "_" + self.letters
+        for text in texts:
+            if strange := set(text) - set(alphabet):
+                raise ValueError(f"{text!r} holds {sorted(strange)}, not among the letters {self.letters!r}")
+        return Batch.of([[alphabet.index(letter) for letter in text] for text in texts], self)
+
+    def decode(self, batch: Batch) -> list[str]:
+        """The letters."""
+        alphabet = "_" + self.letters
+        return ["".join(alphabet[token] for token in row) for row in batch.token_lists()]
+
+
+def letters(alphabet: str) -> LetterVocabulary:
+    """A vocabulary of single letters.
+
+    >>> letters("ab").encode(["ba"]).tokens.tolist()
+    [[2, 1]]
+    """
+    return LetterVocabulary(alphabet)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class TableMaskedLM:
+    """A masked language model with random conditionals, deliberately not those of any joint distribution.
+
+    The logits at a site are a sum over the other sites of a table entry for (signed distance, their token), plus one
+    for the row's length: every conditional depends on everything around it.
+
+    Attributes:
+        vocabulary: the tokens.
+        table: (2 * reach + 1, V, V) float64, indexed by distance + reach, the other token, the token asked for.
+        by_length: (reach + 1, V) float64.
+        usage: what has been asked of the model so far.
+    """
+
+    vocabulary: LetterVocabulary
+    table: Tensor
+    by_length: Tensor
+    usage: Usage = field(default_factory=Usage)
+
+    @staticmethod
+    def random(vocabulary: LetterVocabulary, seed: int, reach: int = 8, scale: float = 0.8) -> TableMaskedLM:
+        """Tables drawn from a normal distribution."""
+        rng = torch.Generator().manual_seed(seed)
+        size = vocabulary.size
+        table = scale * torch.randn(2 * reach + 1, size, size, generator=rng, dtype=torch.float64)
+        by_length = scale * torch.randn(reach + 1, size, generator=rng, dtype=torch.float64)
+        return TableMaskedLM(vocabulary, table, by_length)
+
+    def log_probs(self, batch: Batch, rows: Tensor, positions: Tensor) -> Tensor:
+        """(K, V) log-probabilities at `positions` (K,) of `rows` (K,)."""
+        asked = torch.unique(rows)
+        self.usage.count((len(asked), batch.width), int(batch.lengths[asked].sum()))
+        reach = self.by_length.shape[0] - 1
+        column = torch.arange(batch.width)
+        distance = column - positions[:, None]
+        near = batch.present[rows] & (distance != 0) & (distance.abs() <= reach)
+        entries = self.table[distance.clamp(-reach, reach) + reach, batch.tokens[rows]]
+        logits = self.by_length[batch.lengths[rows].clamp(max=reach)]
+        # one column at a time: the order of the sum, and so its last bit, does not depend on the padding
+        for j in range(batch.width):
+            logits = logits + torch.where(near[:, j, None], entries[:, j], 0.0)
+        return logits.log_softmax(-1)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class TableCausalLM:
+    """A causal language model with random conditionals; id 0, the mask of the letters, ends a text.
+
+    The logits of what comes next are a sum over all tokens before it, those of the prompt too, of a table entry for
+    (distance, their token), plus one for the place in the text.
+
+    Attributes:
+        vocabulary: the tokens.
+        table: (reach + 1, V, V) float64, indexed by distance, the token before, the token asked for.
+        by_place: (reach + 1, V) float64.
+        usage: what has been asked of the model so far.
+
+    >>> model = TableCausalLM.random(letters("ab"), seed=0)
+    >>> batch = letters("ab").encode(["", "ab"])
+    >>> cuts = torch.zeros(2, dtype=torch.int64)
+    >>> bool((model.score(batch).log_prob == model.suffix_log_probs(batch, cuts)).all())
+    True
+    """
+
+    vocabulary: LetterVocabulary
+    table: Tensor
+    by_place: Tensor
+    usage: Usage = field(default_factory=Usage)
+
+    @staticmethod
+    def random(vocabulary: LetterVocabulary, seed: int, reach: int = 8, scale: float = 0.8) -> TableCausalLM:
+        """Tables drawn from a normal distribution."""
+        rng = torch.Generator().manual_seed(seed)
+        size = vocabulary.size
+        table = scale * torch.randn(reach + 1, size, size, generator=rng, dtype=torch.float64)
+        by_place = scale * torch.randn(reach + 1, size, generator=rng, dtype=torch.float64)
+        return TableCausalLM(vocabulary, table, by_place)
+
+    def score(self, batch: Batch, prompt: str | Sequence[str] = "") -> Scores:
+        """log p of each row's text and its end, given the prompt."""
+        log_prob = self.suffix_log_probs(batch, torch.zeros_like(batch.lengths), prompt=prompt)
+        return Scores(log_prob, batch.lengths + 1)
+
+    def suffix_log_probs(
+        self, batch: Batch, cuts: Tensor, *, prompt: str | Sequence[str] = "", temperature: float = 1.0
+    ) -> Tensor:
+        """(B,) log-probability of what stands behind the first `cuts[b]` tokens, and of the end."""
+        left = self._left(prompt, len(batch))
+        self.usage.count((len(batch), batch.width + 1), int(batch.lengths.sum()))
+        ended = torch.nn.functional.pad(batch.tokens, (0, 1))
+        log_prob = torch.zeros(len(batch), dtype=torch.float64)
+        # place by place: the order of the sum, and so its last bit, does not depend on the padding
+        for place in range(batch.width + 1):
+            law = self._following(left, batch.tokens, torch.full_like(batch.lengths, place), temperature)
+            asked = (cuts <= place) & (place <= batch.lengths)
+            log_prob += law.gather(1, ended[:, place, None])[:, 0].where(asked, 0.0)
+        return log_prob
+
+    def draw_suffixes(
+        self,
+        batch: Batch,
+        cuts: Tensor,
+        rng: Rng,
+        *,
+        prompt: str | Sequence[str] = "",
+        temperature: float = 1.0,
+        most: int,
+    ) -> tuple[Batch, Tensor, Tensor]:
+        """Row b with what is behind its first `cuts[b]` tokens drawn anew, its log-probability, whether it ended."""
+        left = self._left(prompt, len(batch))
+        tokens, row = batch.widen(most + 1).tokens.clone(), torch.arange(len(batch))
+        written = torch.zeros(len(batch), most + 1, dtype=torch.int64)
+        counts = torch.zeros_like(batch.lengths)
+        log_prob = torch.zeros(len(batch), dtype=torch.float64)
+        ended = torch.zeros(len(batch), dtype=torch.bool)
+        going = cuts <= most
+        for place in range(most + 1):
+            self.usage.count((len(batch), 1), int(going.sum()))
+            at = (cuts + place).clamp(max=most)
+            law = self._following(left, tokens, at, temperature)
+            token = categorical(law, rng.uniform(place))
+            ends = going & (token == 0)
+            on = going & (token != 0) & (at < most)
+            log_prob += law.gather(1, token[:, None])[:, 0].where(ends | on, 0.0)
+            ended |= ends
+            written[:, place] = token * on
+            tokens[row[on], at[on]] = token[on]
+            counts += on
+            going = on
+        return with_suffixes(batch, cuts, written, counts), log_prob, ended
+
+    def _left(self, prompt: str | Sequence[str], rows: int) -> Batch:
+        return (
+            self.vocabulary.encode([prompt]).repeat(rows) if isinstance(prompt, str) else self.vocabulary.encode(prompt)
+        )
+
+    def _following(self, left: Batch, tokens: Tensor, places: Tensor, temperature: float) -> Tensor:
+        """(B, V) log-probabilities at `places` (B,) of `tokens` (B, N), after those before it and `left` of them."""
+        reach = self.by_place.shape[0] - 1
+        logits = self.by_place[places.clamp(max=reach)]
+        for j in range(left.width):
+            distance = (places + left.lengths - j).clamp(0, reach)
+            logits = logits + self.table[distance, left.tokens[:, j]].where(left.present[:, j, None], 0.0)
+        for j in range(tokens.shape[1]):
+            distance = (places - j).clamp(0, reach)
+            logits = logits + self.table[distance, tokens[:, j]].where((j < places)[:, None], 0.0)
+        return (logits / temperature).log_softmax(-1)
