@@ -20,8 +20,6 @@ from textsearch.sampler import ChainState, Guarantee, Info
 
 DRAW_LOG_WEIGHTS = "draw log weights"
 """What is recorded of the draws, taken or not: log of exp(-E / T) / q, nats."""
-ACCEPTED = "accepted"
-"""Whether they were taken."""
 
 _PROPOSE, _ACCEPT = range(2)  # tags
 
@@ -108,7 +106,7 @@ def take(
 ) -> tuple[ChainState, Info]:
     """Each draw with probability min(1, exp(`log_ratio`)), else the state as it was."""
     accepted = rng.fold(_ACCEPT).uniform(0).log() < log_ratio
-    recorded = {DRAW_LOG_WEIGHTS: log_weights, ACCEPTED: accepted}
+    recorded = {DRAW_LOG_WEIGHTS: log_weights}
     return state.where(accepted, drawn), Info(accepted, fresh.kinds_of(state.batch), log_ratio, recorded)
 
 
@@ -132,14 +130,14 @@ def accepted_texts(result: Generations) -> list[list[str]]:
     Raises:
         ValueError: the run recorded no acceptances, or kept no texts.
     """
-    if ACCEPTED not in result.recorded:
+    if DRAW_LOG_WEIGHTS not in result.recorded:
         raise ValueError("the run recorded no acceptances: they come from Rejection, QuasiRejection")
     if result.steps and not result.samples:
         raise ValueError("no texts were kept: generate(..., keep_every=1) keeps them all")
     found: dict[int, list[str]] = {number: [] for number in np.unique(result.inputs).tolist()}
     begin = result.warm_up
     for end, texts in zip(result.sample_steps, result.samples, strict=True):
-        new = result.recorded[ACCEPTED][begin:end].any(0)
+        new = result.recorded["accepted"][begin:end].any(0)
         for row in np.flatnonzero(new).tolist():
             found[int(result.inputs[row])].append(texts[row])
         begin = end

@@ -203,7 +203,7 @@ def run(
                         after.evaluation.energy,
                         after.evaluation.terms,
                         after.batch.lengths,
-                        info.recorded,
+                        {"accepted": info.accepted, **info.recorded},
                         after.batch.texts() if kept else None,
                     )
                 )

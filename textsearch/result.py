@@ -88,7 +88,8 @@ class Generations:
         trace: (T, B) energies, one row a step.
         term_traces: names of the energy's terms -> (T, B) weighted values.
         length_trace: (T, B) lengths in tokens.
-        recorded: name -> (T, ...) what the sampler wanted recorded: log-weights, energies of all rungs, ...
+        recorded: name -> (T, ...) what the steps said of themselves: "accepted" (T, B), and what the sampler wanted
+            recorded: log-weights, energies of all rungs, ...
         samples: the texts kept on the way, `samples[s][row]`, if `keep_every` asked for them.
         sample_steps: the steps after which they were kept.
         warm_up: steps at the start that are not meant to count; the trace has them all the same.

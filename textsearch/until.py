@@ -55,7 +55,9 @@ class Converged:
         if draws < FEWEST_DRAWS or draws % self.every:
             return False
         energies = torch.stack(list(progress.trace[progress.warm_up :]), 1)
-        return all(self._good(energies[progress.batch.inputs == number]) for number in torch.unique(progress.batch.inputs))
+        return all(
+            self._good(energies[progress.batch.inputs == number]) for number in torch.unique(progress.batch.inputs)
+        )
 
     def _good(self, draws: torch.Tensor) -> bool:
         found = statistics(draws.cpu().numpy())
