@@ -112,3 +112,10 @@ def test_a_wrong_request_is_one_clear_line(arguments: list[str], complaint: str,
     assert result.exit_code == 2
     assert complaint in result.output
     assert "Traceback" not in result.output
+
+
+def test_a_report_says_what_was_tried_and_what_it_cost(models: list[str]) -> None:
+    result = call("infill", "the [MASK] sat", *SHORT, *models, "--report")
+    assert result.exit_code == 0, result.output
+    assert {"replace", "fluency", "passes", "padding"} <= set(result.stderr.split())
+    assert "passes" not in call("infill", "the [MASK] sat", *SHORT, *models).stderr

@@ -30,6 +30,9 @@ Masked = Annotated[
     str | None, typer.Option(metavar="MODEL", help="Hub id or folder; by default the one that comes with textsearch.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON: one record a sentence, best first.")]
+Report = Annotated[
+    bool, typer.Option(help="Say on standard error what each kind of move did and what models were asked.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on standard error.")]
 
 
@@ -55,6 +58,7 @@ def keywords(
     causal: Causal = None,
     masked: Masked = None,
     as_json: Json = False,
+    report: Report = False,
     quiet: Quiet = False,
 ) -> None:
     """Write sentences that hold all the given words.
@@ -86,7 +90,7 @@ def keywords(
             progress=not quiet,
         )
 
-    _print(_guarded(work), as_json, top)
+    _print(_guarded(work), as_json, top, report)
 
 
 @app.command()
@@ -103,6 +107,7 @@ def infill(
     causal: Causal = None,
     masked: Masked = None,
     as_json: Json = False,
+    report: Report = False,
     quiet: Quiet = False,
 ) -> None:
     """Write words into the gaps of a text; nothing else of it changes.
@@ -126,7 +131,7 @@ def infill(
             progress=not quiet,
         )
 
-    _print(_guarded(work), as_json, top)
+    _print(_guarded(work), as_json, top, report)
 
 
 def _split(line: str) -> list[str]:
@@ -154,7 +159,13 @@ def _plain(text: str) -> str:
     return text.replace("[", r"\[")
 
 
-def _print(result: Generations, as_json: bool, top: int) -> None:
+def _print(result: Generations, as_json: bool, top: int, report: bool) -> None:
+    from rich.console import Console
+
+    if report:
+        notes = Console(stderr=True)
+        notes.print(result.moves())
+        notes.print(result.accounting())
     records = result.to_records()
     shown: list[dict[str, object]] = []
     for number, source in enumerate(result.sources):
@@ -162,8 +173,6 @@ def _print(result: Generations, as_json: bool, top: int) -> None:
     if as_json:
         print(json.dumps(shown, ensure_ascii=False, indent=2))
         return
-    from rich.console import Console
-
     console = Console()
     for number, source in enumerate(result.sources):
         console.print(f"[bold]{_plain(source)}[/]")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 
@@ -14,9 +15,12 @@ from samplers.proposals import PIECES, Mixture, SpanEdit, Swap
 from textsearch import Batch, Generations, generate
 from textsearch.batch import Vocabulary, concatenate
 from textsearch.display import waiting
+from textsearch.loop import Rule
 from textsearch.models import causal_lm, masked_lm
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.guided import GuidedMaskedLM
+from textsearch.proposal import Proposal
+from textsearch.sampler import Sampler
 
 EXAMPLES = (
     ("book, read, tree", "A girl is reading a book under a tree."),
@@ -49,9 +53,11 @@ def run(
     in_order: bool = False,
     causal: str | None = None,
     masked: str | None = None,
+    sampler: Callable[[Proposal], Sampler[Any]] = MetropolisHastings,
+    until: Rule | None = None,
     progress: bool = False,
 ) -> Generations:
-    """`chains` chains for each set of keywords; see the command's help."""
+    """`chains` chains for each set of keywords; see the command's help. `sampler` is made of the task's moves."""
     constraint = Keywords(sets, inflections=inflections, in_order=in_order)
     with waiting("loading the masked model", progress):
         model = masked_lm(masked)
@@ -78,7 +84,14 @@ def run(
     guided = GuidedMaskedLM(model, lm, prompts)
     moves = Mixture({SpanEdit(guided, EDITS, PIECES): 0.95, Swap(vocabulary): 0.05})
     result = generate(
-        objective, MetropolisHastings(moves), start, steps=steps, seed=seed, temperature=temperature, progress=progress
+        objective,
+        sampler(moves),
+        start,
+        steps=steps,
+        seed=seed,
+        temperature=temperature,
+        until=until,
+        progress=progress,
     )
     return replace(result, sources=[", ".join(words) for words in sets])
 
