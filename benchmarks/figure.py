@@ -1,0 +1,62 @@
+"""The figure of the comparison of samplers: one panel for each of its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Told apart by the colour-blind too (Okabe and Ito, 2008)."""
+
+
+def draw(found: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """All parts that were run."""
+    panels = [name for name in ("enumerated", "infilling", "keywords") if name in found]
+    figure = Figure(figsize=(6.4 * len(panels), 5.6), layout="constrained")
+    for name, axes in zip(panels, figure.subplots(1, len(panels), squeeze=False)[0], strict=True):
+        if name == "enumerated":
+            _distances(axes, found[name]["samplers"], found[name]["noise"])
+        elif name == "infilling":
+            _scatter(axes, found[name], "self-BLEU", "energy", "infilling: low and left is good")
+        else:
+            _scatter(axes, found[name], "nats/token", "energy", "keywords: low and left is good")
+    return figure
+
+
+def _distances(axes: Axes, found: Mapping[str, Any], noise: float) -> None:
+    order = sorted(found, key=lambda name: found[name]["points"][-1]["distance"])
+    styles = ("-", "--", ":")
+    for number, name in enumerate(order):
+        points = found[name]["points"]
+        rows = [point["masked"] + point["causal"] for point in points]
+        axes.plot(
+            rows,
+            [point["distance"] for point in points],
+            styles[number // len(COLOURS) % len(styles)],
+            color=COLOURS[number % len(COLOURS)],
+            linewidth=1.4,
+            label=name,
+        )
+    axes.axhspan(0, noise, color="0.9", zorder=0)
+    axes.text(1, noise, " as far as exact draws are by chance", va="top", fontsize=7, color="0.4")
+    axes.set(xscale="log", yscale="log", ylim=(noise / 2, 1.05))
+    axes.set(
+        xlabel="model passes a chain", ylabel="total variation to the exact law", title="216 sentences, enumerated"
+    )
+    axes.legend(fontsize=6.5, frameon=False, loc="lower left")
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _scatter(axes: Axes, found: Mapping[str, Any], across: str, up: str, title: str) -> None:
+    for number, (name, entry) in enumerate(found.items()):
+        (x, x_low, x_high), (y, y_low, y_high) = entry["figures"][across], entry["figures"][up]
+        colour = COLOURS[number % len(COLOURS)]
+        axes.errorbar(
+            x, y, xerr=[[x - x_low], [x_high - x]], yerr=[[y - y_low], [y_high - y]], fmt="o", color=colour, lw=0.7
+        )
+        axes.annotate(name, (x, y), xytext=(4, 4), textcoords="offset points", fontsize=7, color=colour)
+    axes.set(xlabel=across, ylabel=f"{up}, nats", title=title)
+    axes.spines[["top", "right"]].set_visible(False)
