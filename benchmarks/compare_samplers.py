@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import infilling, keyword_samplers, total_variation
-from benchmarks.enumerated import Space
+from benchmarks.enumerated import START, WORDS, Space
 from benchmarks.figure import draw
 from benchmarks.intervals import shown
 from textsearch.models import causal_lm, masked_lm
@@ -49,7 +49,7 @@ def distances(part: dict[str, Any]) -> Table:
         table.add_column(name)
     for name in (f"steps to {total_variation.GOAL}", "passes", "seconds a chain", "gain a pass"):
         table.add_column(name, justify="right")
-    single = found[total_variation.SINGLE]["rows_to_goal"]
+    single = found.get(total_variation.SINGLE, {}).get("rows_to_goal")
     order = sorted(found, key=lambda name: found[name]["rows_to_goal"] or float("inf"))
     for name in order:
         entry = found[name]
@@ -100,7 +100,7 @@ class Size:
 
 SIZES = {
     "quick": Size(6_400, 300, 4, 6, 30, 4, 4, 60),
-    "medium": Size(40_000, 6000, 8, 8, 60, 8, 4, 120),
+    "medium": Size(40_000, 20_000, 8, 8, 60, 8, 4, 60),
     "full": Size(200_000, 20_000, 20, 25, 100, 50, 8, 600),
 }
 
@@ -110,6 +110,9 @@ def main() -> None:
     parser.add_argument("--sentences", type=Path, help="a sentence a line; for infilling")
     parser.add_argument("--keywords", type=Path, help="JSON lines; for sentences from keywords")
     parser.add_argument("--skip-enumerated", action="store_true", help="leave out the first part")
+    parser.add_argument("--words", nargs="+", default=WORDS, help="what may stand in the gaps of the first part")
+    parser.add_argument("--start", default=START, help="the sentence of such words that all its chains start from")
+    parser.add_argument("--only", nargs="+", default=[], help="samplers of the first part, by parts of their names")
     parser.add_argument("--size", choices=SIZES, default="quick")
     parser.add_argument("--out", type=Path, default=Path())
     parser.add_argument("--seed", type=int, default=0)
@@ -132,10 +135,11 @@ def main() -> None:
 
     if not args.skip_enumerated:
         found["enumerated"] = total_variation.records(
-            Space.of(masked, causal),
+            Space.of(masked, causal, words=args.words, start=args.start),
             chains=size.enumerated_chains,
             most_rows=size.enumerated_passes,
             seed=args.seed,
+            only=args.only,
             tell=progress.print,
         )
         console.print(distances(found["enumerated"]))

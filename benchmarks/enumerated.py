@@ -189,6 +189,7 @@ class Space:
         masked: conditionals.
         fluency: energies.
         law: ((V + 1)^k,) target probabilities, 0 for rows with a mask.
+        start: where all chains start.
         rows_per_second: of the masked and of the causal model, measured on these sentences.
     """
 
@@ -196,6 +197,7 @@ class Space:
     masked: TabulatedMaskedLM
     fluency: TabulatedFluency
     law: NDArray[np.float64]
+    start: str
     rows_per_second: dict[str, float]
 
     @staticmethod
@@ -206,9 +208,11 @@ class Space:
         *,
         template: str = TEMPLATE,
         words: Sequence[str] = WORDS,
+        start: str = START,
     ) -> Space:
         """Read both models in every context, and take the time."""
         gaps = Gaps(template, tuple(words))
+        gaps.encode([start])
         speeds = {}
         began, before = time.perf_counter(), masked.usage.rows
         table = TabulatedMaskedLM.of(masked, gaps)
@@ -217,7 +221,7 @@ class Space:
         fluency = TabulatedFluency.of(causal, gaps)
         speeds["causal"] = (causal.usage.rows - before) / (time.perf_counter() - began)
         law = (-fluency.table.nan_to_num(torch.inf)).softmax(0).numpy()
-        return Space(gaps, table, fluency, law, speeds)
+        return Space(gaps, table, fluency, law, start, speeds)
 
     def distance(self, numbers: NDArray[np.int64]) -> tuple[float, float]:
         """Total variation between the target and the draws `numbers` (n,), and its standard error by the bootstrap."""

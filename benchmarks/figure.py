@@ -12,11 +12,16 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 """Told apart by the colour-blind too (Okabe and Ito, 2008)."""
 
 
+NOTE: dict[str, Any] = {"va": "top", "ha": "right", "fontsize": 8, "color": "0.4"}
+
+
 def draw(found: Mapping[str, Mapping[str, Any]]) -> Figure:
     """All parts that were run."""
     panels = [name for name in ("enumerated", "infilling", "keywords") if name in found]
-    figure = Figure(figsize=(6.4 * len(panels), 5.6), layout="constrained")
-    for name, axes in zip(panels, figure.subplots(1, len(panels), squeeze=False)[0], strict=True):
+    widths = [1.6 if name == "enumerated" else 1.0 for name in panels]
+    figure = Figure(figsize=(6.0 * sum(widths), 5.6), layout="constrained")
+    every = figure.subplots(1, len(panels), squeeze=False, width_ratios=widths)[0]
+    for name, axes in zip(panels, every, strict=True):
         if name == "enumerated":
             _distances(axes, found[name]["samplers"], found[name]["noise"])
         elif name == "infilling":
@@ -27,7 +32,9 @@ def draw(found: Mapping[str, Mapping[str, Any]]) -> Figure:
 
 
 def _distances(axes: Axes, found: Mapping[str, Any], noise: float) -> None:
-    order = sorted(found, key=lambda name: found[name]["points"][-1]["distance"])
+    order = sorted(
+        found, key=lambda name: (found[name]["rows_to_goal"] or float("inf"), found[name]["points"][-1]["distance"])
+    )
     styles = ("-", "--", ":")
     for number, name in enumerate(order):
         points = found[name]["points"]
@@ -41,12 +48,12 @@ def _distances(axes: Axes, found: Mapping[str, Any], noise: float) -> None:
             label=name,
         )
     axes.axhspan(0, noise, color="0.9", zorder=0)
-    axes.text(1, noise, " as far as exact draws are by chance", va="top", fontsize=7, color="0.4")
+    axes.text(0.99, noise, "as far as exact draws are by chance", transform=axes.get_yaxis_transform(), **NOTE)
     axes.set(xscale="log", yscale="log", ylim=(noise / 2, 1.05))
     axes.set(
-        xlabel="model passes a chain", ylabel="total variation to the exact law", title="216 sentences, enumerated"
+        xlabel="model passes a chain", ylabel="total variation to the exact law", title="all sentences, enumerated"
     )
-    axes.legend(fontsize=6.5, frameon=False, loc="lower left")
+    axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.01, 1.0))
     axes.spines[["top", "right"]].set_visible(False)
 
 

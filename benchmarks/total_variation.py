@@ -7,14 +7,14 @@ importance sampler has no chain: its draw after t steps is picked from t weighte
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, final
 
 import torch
 from torch import Tensor
 
-from benchmarks.enumerated import START, Space
+from benchmarks.enumerated import Space
 from objectives import PseudoLikelihood
 from samplers import (
     AnnealedSMC,
@@ -118,7 +118,7 @@ class Point:
 @torch.inference_mode()
 def curve(space: Space, sampler: Sampler[Any], *, chains: int, most_rows: float, seed: int) -> list[Point]:
     """Distances at steps 1, 2, ... and then 15 % apart, until the goal is met or a chain's budget is spent."""
-    batch = space.gaps.encode([START]).repeat(chains)
+    batch = space.gaps.encode([space.start]).repeat(chains)
     if isinstance(sampler, AnnealedSMC):
         batch = replace(batch, inputs=torch.arange(chains) // PARTICLES)
     rng = Rng.start(seed, chains)
@@ -169,10 +169,14 @@ def seconds(space: Space, point: Point) -> float:
     return point.masked / space.rows_per_second["masked"] + point.causal / space.rows_per_second["causal"]
 
 
-def records(space: Space, *, chains: int, most_rows: float, seed: int, tell: Callable[[str], None]) -> dict[str, Any]:
-    """The points of every sampler; one that is biased goes on for a tenth of the budget."""
+def records(
+    space: Space, *, chains: int, most_rows: float, seed: int, only: Sequence[str], tell: Callable[[str], None]
+) -> dict[str, Any]:
+    """The points of every sampler, or of those that are named; one that is biased goes on for a tenth of the budget."""
     found = {}
     for name, sampler in samplers(space).items():
+        if only and not any(part in name for part in only):
+            continue
         budget = most_rows / 10 if sampler.guarantee is Guarantee.BIASED else most_rows
         points = curve(space, sampler, chains=chains, most_rows=budget, seed=seed)
         met = goal(points)
@@ -186,6 +190,7 @@ def records(space: Space, *, chains: int, most_rows: float, seed: int, tell: Cal
         }
     return {
         "samplers": found,
+        "words": space.gaps.words,
         "chains": chains,
         "noise": space.noise(chains),
         "rows_per_second": space.rows_per_second,
