@@ -62,7 +62,7 @@ class AdaptiveTemperature(Generic[S]):
     give `generate` the same `warm_up`.
 
     Meant for samplers that change a text the more often the hotter it is. Where no temperature comes to the target, it
-    ends near `coldest` or `hottest`.
+    ends near `coldest` or `hottest`. Costs nothing beyond the sampler's steps.
 
     Attributes:
         sampler: the kernel.

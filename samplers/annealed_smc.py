@@ -30,6 +30,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from samplers.nested import plain_start
 from samplers.populations import Populations, effective_share, log_sum, systematic
 from textsearch.batch import Batch, Vocabulary
 from textsearch.objective import Evaluation, Objective, evaluate
@@ -70,18 +71,19 @@ class AnnealedSMC:
     """Lead a population of texts from an easy law to exp(-E / T), weighing, resampling and moving them.
 
     Consistent: as populations grow, the texts at b = 1 become draws from exp(-E / T), and the estimate of Z the sum of
-    exp(-E / T) over all texts that `proposal` can draw. With given `temperatures` the estimate of Z, though not that
-    of log Z, is unbiased for populations of any size.
+    exp(-E / T) over all texts that `proposal` can draw. With given `inverse_temperatures` the estimate of Z,
+    though not that of log Z, is unbiased for populations of any size.
 
     The chains of one input are the particles of its population, so give many: `generate(..., chains=64)`. Populations
     do not look at one another. The given text is only what `proposal` makes of it, a template or nothing.
 
-    A step takes a population one temperature on and moves it once; it has arrived when b = 1. With given `temperatures`
-    that takes as many steps as there are of them. Else nobody knows beforehand: look whether
-    `recorded["inverse temperature"][-1]` is 1, and if not, take more steps, for the texts are those of a hotter law.
-    Steps after arrival move the texts at b = 1. On arrival a population is resampled in any case, so its final texts
-    all weigh the same: draws, though not independent ones, some being copies that parted late, and with N particles
-    off the target by some 1 / N. Several populations for one target are put together with weights Z, which mends that.
+    A step takes a population one temperature on and moves it once, at the cost of a step of `sampler`; it has arrived
+    when b = 1. With given `inverse_temperatures` that takes as many steps as there are of them. Else nobody knows
+    beforehand: look whether `recorded["inverse temperature"][-1]` is 1, and if not, take more steps, for the texts are
+    those of a hotter law. Steps after arrival move the texts at b = 1. On arrival a population is resampled in any
+    case, so its final texts all weigh the same: draws, though not independent ones, some being copies that parted late,
+    and with N particles off the target by some 1 / N. Several populations for one target are put together with weights
+    Z, which mends that.
 
     Recorded at each step, (B,): "log weights", which belong to the step's texts, "inverse temperature" b,
     "log partition", the estimate of log Z at b, and "effective sample size" before resampling, in particles.
@@ -92,7 +94,7 @@ class AnnealedSMC:
             else. It should be able to move any draw, which `Gibbs` on few candidates is not.
         ess: a population whose effective sample size is below this share of its particles is resampled; at 0 only on
             arrival, or when a draw had weight 0.
-        temperatures: the inverse temperatures b, rising to 1; None to choose them on the way, each population its own.
+        inverse_temperatures: b, rising to 1; None to choose them on the way, each population its own.
             Draws from a `proposal` close to the target had better start close to 1: hotter laws are further from it.
         keep: then the share of particles that are to be effective after each change of temperature, if all were so
             before; the nearer to 1, the more steps. The first b is the largest with that share of the draws that are
@@ -116,7 +118,7 @@ class AnnealedSMC:
     proposal: IndependentProposal
     sampler: Sampler[ChainState]
     ess: float = 0.5
-    temperatures: tuple[float, ...] | None = None
+    inverse_temperatures: tuple[float, ...] | None = None
     keep: float = 0.9
 
     def __post_init__(self) -> None:
@@ -134,18 +136,16 @@ class AnnealedSMC:
             raise ValueError(f"ess={self.ess} must be a share of the particles, from 0 (never resample) to 1")
         if not 0 < self.keep < 1:
             raise ValueError(f"keep={self.keep} must be a share of the particles between 0 and 1, such as 0.9")
-        if self.temperatures is not None:
-            object.__setattr__(self, "temperatures", tuple(self.temperatures))
-            if not self.temperatures or self.temperatures[-1] != 1:
+        if self.inverse_temperatures is not None:
+            ladder = tuple(self.inverse_temperatures)
+            object.__setattr__(self, "inverse_temperatures", ladder)
+            if not ladder or ladder[-1] != 1:
                 raise ValueError(
-                    f"temperatures={self.temperatures} must end at 1, the target; they are inverse temperatures, "
-                    "such as (0.1, 0.3, 1)"
+                    f"inverse_temperatures={ladder} must end at 1, the target, and be below 1 before it, where it is "
+                    "hotter, such as (0.1, 0.3, 1)"
                 )
-            if not all(low < high for low, high in pairwise((0.0, *self.temperatures))):
-                raise ValueError(
-                    f"temperatures={self.temperatures} must rise and be above 0; they are inverse temperatures, "
-                    "such as (0.1, 0.3, 1)"
-                )
+            if not all(low < high for low, high in pairwise((0.0, *ladder))):
+                raise ValueError(f"inverse_temperatures={ladder} must rise and be above 0, such as (0.1, 0.3, 1)")
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -166,12 +166,7 @@ class AnnealedSMC:
         """The given texts, of which nothing is drawn yet; runs no model."""
         self.proposal.check(batch)
         self._check(batch)
-        nobody = self.sampler.init(objective, batch.rows([]))
-        if type(nobody) is not ChainState:
-            raise TypeError(
-                f"the state of {type(self.sampler).__name__} is a {type(nobody).__name__}: AnnealedSMC copies texts "
-                "and energies, so it needs a sampler that keeps nothing else, such as MetropolisHastings"
-            )
+        plain_start(self.sampler, objective, batch.rows([]), "AnnealedSMC")
         zero = torch.zeros(len(batch), dtype=torch.float64, device=batch.device)
         # what was given is no draw, and must not become the best text of the run
         nothing = evaluate(objective, batch, wanted=zero > 0)
@@ -250,8 +245,8 @@ class AnnealedSMC:
 
     def _next(self, before: Tensor, change: Callable[[Tensor], Tensor], old: Tensor, stage: int) -> Tensor:
         """(P,) the inverse temperatures to go on to, from `old` (P,)."""
-        if self.temperatures is not None:
-            return torch.full_like(old, self.temperatures[min(stage, len(self.temperatures) - 1)])
+        if self.inverse_temperatures is not None:
+            return torch.full_like(old, self.inverse_temperatures[min(stage, len(self.inverse_temperatures) - 1)])
 
         def enough(inverse: Tensor) -> Tensor:
             return effective_share(before, change(inverse)) >= self.keep
@@ -284,9 +279,9 @@ class AnnealedSMC:
                 f"{batch.rows([row]).texts()[0]!r} (or other frozen tokens): the rows of one input are one "
                 "population; give each text its own number in batch.inputs"
             )
-        if self.temperatures is None and bool((populations.size < 2).any()):
+        if self.inverse_temperatures is None and bool((populations.size < 2).any()):
             row = int(populations.rows[populations.size < 2][0, 0])
             raise ValueError(
                 f"input {int(batch.inputs[row])} has 1 chain: particles choose the temperatures by comparison, so "
-                "give it more, generate(..., chains=64), or give the temperatures"
+                "give it more, generate(..., chains=64), or give inverse_temperatures"
             )

@@ -21,7 +21,8 @@ S = TypeVar("S", bound=State)
 class SimulatedAnnealing(Generic[S]):
     """Run `sampler` at the temperature that `schedule` gives for each step.
 
-    A search while the temperature changes; once it stays, the draws from there on are the sampler's own.
+    A search while the temperature changes: biased; once it stays, the draws from there on are the sampler's own. Costs
+    nothing beyond the sampler's steps.
 
     Attributes:
         sampler: the kernel.

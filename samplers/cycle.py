@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, final
+from typing import final
 
-import torch
 from torch import Tensor
 
+from samplers.nested import check_vocabulary, kind_numbers, merged_kinds, plain_start, weakest
 from textsearch.batch import Batch, Vocabulary
 from textsearch.models.usage import asked_by
 from textsearch.objective import Objective
@@ -22,7 +22,8 @@ class Cycle:
     """One sampler after another, step by step, then the first again.
 
     Exact if all are: what each leaves invariant, their turns leave invariant. Whose turn it is depends on the step
-    alone and never on the text; for turns drawn by chance see `samplers.Mixture`.
+    alone and never on the text, and the step costs what that sampler's does. For turns drawn by chance see
+    `samplers.Mixture`.
 
     Each sampler counts its own steps, so that a schedule or a cycle within goes on as it would alone. Kinds of move
     that have one name are counted together.
@@ -81,41 +82,3 @@ class Cycle:
         with asked_by("/".join(dict.fromkeys(sampler.kinds))):
             state, info = sampler.step(objective, state, rng.fold(number).at(turn), temperature)
         return state, replace(info, kind=kind_numbers(sampler, self.kinds, info.kind))
-
-
-def check_vocabulary(samplers: Sequence[Sampler[Any]], whole: str) -> None:
-    """Refuse samplers that do not share one vocabulary."""
-    for number, sampler in enumerate(samplers):
-        if sampler.vocabulary is not samplers[0].vocabulary:
-            raise ValueError(
-                f"samplers[{number}] has another vocabulary than samplers[0]: the samplers of {whole} must share "
-                "one, that is, one tokenizer object"
-            )
-
-
-def merged_kinds(samplers: Sequence[Sampler[Any]]) -> tuple[str, ...]:
-    """The kinds of all samplers, in order, each name once."""
-    return tuple(dict.fromkeys(kind for sampler in samplers for kind in sampler.kinds))
-
-
-def kind_numbers(sampler: Sampler[Any], kinds: Sequence[str], kind: Tensor) -> Tensor:
-    """(B,) a sampler's own numbers of its kinds, `kind`, as numbers into `kinds`."""
-    index = torch.tensor([kinds.index(name) for name in sampler.kinds], device=kind.device)
-    return index[kind]
-
-
-def weakest(samplers: Sequence[Sampler[Any]]) -> Guarantee:
-    """What all samplers promise."""
-    order = list(Guarantee)  # from the strongest to the weakest
-    return max((sampler.guarantee for sampler in samplers), key=order.index)
-
-
-def plain_start(sampler: Sampler[Any], objective: Objective, batch: Batch, whole: str) -> ChainState:
-    """The start of a sampler within `whole`, which hands on texts and energies and nothing else."""
-    state = sampler.init(objective, batch)
-    if type(state) is not ChainState:
-        raise TypeError(
-            f"the state of {type(sampler).__name__} is a {type(state).__name__}: {whole} hands on texts and energies, "
-            "so it needs samplers that keep nothing else, such as MetropolisHastings"
-        )
-    return state

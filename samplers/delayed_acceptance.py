@@ -42,7 +42,8 @@ class DelayedAcceptance:
     """Metropolis-Hastings in two stages: only texts that a cheap surrogate lets pass are given to the objective.
 
     Exact: leaves exp(-E / T) invariant, for the energy E of the objective, under any surrogate that forbids no text
-    that the objective allows; one that does so shuts the chain out of such texts.
+    that the objective allows; one that does so shuts the chain out of such texts. A step costs the passes of the
+    proposal, the surrogate's energy of each new text, and the objective's of those that pass.
 
     An accepted step has passed both stages. Its `log_ratio` is that of the stage that decided: the first for a text
     that was refused there, the second for the others.

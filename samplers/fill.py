@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import torch
 
+from samplers.proposals.sites import masks, tokens_by_role
 from textsearch.batch import Batch
 from textsearch.models.protocols import MaskedLM
 from textsearch.rng import Rng, categorical
@@ -25,13 +26,13 @@ def fill_masks(model: MaskedLM, batch: Batch, seed: int) -> Batch:
     ('a', 'b', [[False, True, True, False]])
     """
     vocabulary = model.vocabulary
-    gaps = (batch.tokens == vocabulary.mask_id) & batch.present
-    words = (vocabulary.allowed & ~vocabulary.continues).to(batch.device)
+    gaps = masks(batch)
+    words, _ = tokens_by_role(vocabulary, batch.device)
     rng = Rng.start(seed, len(batch), batch.device)
     filled = batch
     with torch.inference_mode():
         for draw in range(int(gaps.sum(1).max()) if len(batch) else 0):
-            is_open = gaps & (filled.tokens == vocabulary.mask_id)
+            is_open = masks(filled)
             rows = is_open.any(1).nonzero().squeeze(-1)
             position = is_open.to(torch.int64).argmax(1)
             log_probs = model.log_probs(filled, rows, position[rows]).to(torch.float64)

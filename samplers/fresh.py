@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor
 
+from samplers.proposals.sites import masks
 from textsearch.batch import Batch
 from textsearch.objective import Objective, evaluate
 from textsearch.proposal import IndependentProposal
@@ -23,7 +23,7 @@ def start(
     """
     proposal.check(batch)
     if wanted is None:
-        wanted = ~((batch.tokens == batch.vocabulary.mask_id) & batch.present).any(1)
+        wanted = ~masks(batch).any(1)
     return ChainState(batch, evaluate(objective, batch, wanted=wanted))
 
 
@@ -34,8 +34,3 @@ def draw(
     drawn, log_prob = proposal.draw(batch, rng)
     evaluation = evaluate(objective, drawn, wanted=log_prob < math.inf)
     return ChainState(drawn, evaluation), -evaluation.energy / temperature - log_prob
-
-
-def kinds_of(batch: Batch) -> Tensor:
-    """(B,) int64 zeros: samplers on fresh draws have one kind of move."""
-    return torch.zeros(len(batch), dtype=torch.int64, device=batch.device)

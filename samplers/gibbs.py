@@ -19,7 +19,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from samplers.proposals.spans import word_table
+from samplers.proposals.sites import conditionals, place_of, sites
 from textsearch.batch import Batch, Vocabulary
 from textsearch.models.protocols import MaskedLM
 from textsearch.objective import Evaluation, Objective, evaluate
@@ -107,7 +107,7 @@ class Gibbs:
     ) -> tuple[ChainState, Info]:
         """One block of sites a row drawn anew."""
         whole, before = state.batch, state.evaluation
-        starts = blocks(whole, self.block)
+        starts = _blocks(whole, self.block)
         rows = starts.any(1).nonzero().squeeze(-1)
         log_ratio = torch.full_like(before.energy, -math.inf)
         kind = torch.zeros_like(whole.lengths)
@@ -116,11 +116,11 @@ class Gibbs:
 
         batch, rng = whole.rows(rows), rng.rows(rows)
         heat = torch.as_tensor(temperature, dtype=torch.float64, device=batch.device).expand(len(whole))[rows]
-        sites = place_of(starts[rows], self.scan(starts[rows].sum(1), rng))[:, None] + _range(self.block, batch)
-        old = batch.tokens.gather(1, sites)
-        masked = replace(batch, tokens=batch.tokens.scatter(1, sites, self.vocabulary.mask_id))
+        block = place_of(starts[rows], self.scan(starts[rows].sum(1), rng))[:, None] + _range(self.block, batch)
+        old = batch.tokens.gather(1, block)
+        masked = replace(batch, tokens=batch.tokens.scatter(1, block, self.vocabulary.mask_id))
         # (b, block, K), and every way to combine them, (b, K^block, block)
-        tokens, known = top(conditionals(self.model, masked, sites, old), self.candidates)
+        tokens, known = top(conditionals(self.model, masked, block, old), self.candidates)
         ways = torch.cartesian_prod(*[_range(self.candidates, batch)] * self.block).reshape(-1, self.block)
         tokens, known = (part[:, _range(self.block, batch), ways] for part in (tokens, known))
         known = known.all(2)
@@ -128,7 +128,7 @@ class Gibbs:
 
         many = len(ways)
         fills = batch.repeat(many)
-        fills = replace(fills, tokens=fills.tokens.scatter(1, sites.repeat_interleave(many, 0), tokens.flatten(0, 1)))
+        fills = replace(fills, tokens=fills.tokens.scatter(1, block.repeat_interleave(many, 0), tokens.flatten(0, 1)))
         source = rows.repeat_interleave(many)
         current = before.rows(source)
         fresh = evaluate(objective, fills, wanted=known.flatten() & ~unchanged).where(unchanged, current)
@@ -150,32 +150,12 @@ class Gibbs:
         return after, Info(~after.batch.same_text(whole), kind, log_ratio)
 
 
-def blocks(batch: Batch, size: int) -> Tensor:
-    """(B, N) bool, where `size` adjacent tokens begin that all belong to words without a frozen piece."""
-    _, editable = word_table(batch)
-    word = (batch.word_starts.cumsum(1) - 1).clamp(min=0)
-    free = editable.gather(1, word) & batch.present
-    starts = free
+def _blocks(batch: Batch, size: int) -> Tensor:
+    """(B, N) bool, where `size` adjacent sites begin."""
+    starts = free = sites(batch)
     for ahead in range(1, size):
         starts = starts & torch.nn.functional.pad(free, (0, ahead))[:, ahead:]
     return starts
-
-
-def place_of(flags: Tensor, rank: Tensor) -> Tensor:
-    """(B,) the column of the `rank`-th (B,) True of (B, N), counted from 0."""
-    return ((flags.cumsum(1) == rank[:, None] + 1) & flags).to(torch.int64).argmax(1)
-
-
-def conditionals(model: MaskedLM, masked: Batch, sites: Tensor, old: Tensor) -> Tensor:
-    """(B, S, V) log-probabilities at the masked `sites` (B, S); -inf for what may not stand where `old` (B, S) stood.
-
-    What begins a word gives way to what begins one, and what goes on a word to what goes on one.
-    """
-    rows = torch.arange(len(masked), device=masked.device).repeat_interleave(sites.shape[1])
-    log_probs = model.log_probs(masked, rows, sites.flatten()).reshape(*sites.shape, -1)
-    allowed = model.vocabulary.allowed.to(masked.device)
-    continues = model.vocabulary.continues.to(masked.device)
-    return log_probs.masked_fill(~allowed | (continues != continues[old][..., None]), -math.inf)
 
 
 def top(log_probs: Tensor, count: int) -> tuple[Tensor, Tensor]:

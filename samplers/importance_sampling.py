@@ -25,7 +25,7 @@ class ImportanceSampling:
 
     Consistent: the weighted draws of T steps of B chains, T * B independent ones, converge to exp(-E / T). The texts by
     themselves are draws from q; `resampled_texts` makes equally weighted ones of them. `importance_summary` says how
-    far the weights can be trusted, `weighted_mean` what they say of a quantity.
+    far the weights can be trusted, `weighted_mean` what they say of a quantity. A step costs a draw and its energy.
 
     The start is a template at most: it is not evaluated, and may be forbidden. An accepted step is a draw of weight
     above 0.
@@ -74,7 +74,5 @@ class ImportanceSampling:
     ) -> tuple[ChainState, Info]:
         """A fresh text in every row."""
         after, log_weights = fresh.draw(self.proposal, objective, state.batch, rng, temperature)
-        info = Info(
-            log_weights > -math.inf, fresh.kinds_of(after.batch), log_weights, recorded={LOG_WEIGHTS: log_weights}
-        )
-        return after, info
+        kind = torch.zeros_like(after.batch.lengths)
+        return after, Info(log_weights > -math.inf, kind, log_weights, recorded={LOG_WEIGHTS: log_weights})

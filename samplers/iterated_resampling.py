@@ -34,7 +34,7 @@ _PROPOSE, _PICK = range(2)  # tags
 class IteratedResampling:
     """Draw N - 1 fresh texts and pick among them and the current one, in proportion to exp(-E / T) / q.
 
-    Exact: leaves exp(-E / T) invariant. All draws of a step are made and evaluated in one batch, and log q of the
+    Exact: leaves exp(-E / T) invariant. All N - 1 draws of a step are made and evaluated in one batch, and log q of the
     current text is worked out again, 1 part in N of the work: the state is a text and its energy and nothing more, so
     this sampler takes turns with others in a `Cycle` and climbs the ladder of `ParallelTempering`.
 
@@ -106,10 +106,5 @@ class IteratedResampling:
         accepted = ~stuck & (choice > 0)
         log_ratio = log_fresh.logsumexp(1) - log_weights.logsumexp(1)
         after = state.where(accepted, drawn.rows(row * count + (choice - 1).clamp(min=0)))
-        info = Info(
-            accepted,
-            fresh.kinds_of(batch),
-            log_ratio.masked_fill(stuck, -math.inf),
-            recorded={DRAW_LOG_WEIGHTS: log_fresh},
-        )
-        return after, info
+        log_ratio = log_ratio.masked_fill(stuck, -math.inf)
+        return after, Info(accepted, torch.zeros_like(batch.lengths), log_ratio, {DRAW_LOG_WEIGHTS: log_fresh})

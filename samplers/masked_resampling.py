@@ -17,7 +17,8 @@ from typing import final
 import torch
 from torch import Tensor
 
-from samplers.gibbs import Scan, blocks, conditionals, place_of, random_scan, top
+from samplers.gibbs import Scan, random_scan, top
+from samplers.proposals.sites import conditionals, masks, place_of, sites
 from textsearch.batch import Batch, Vocabulary
 from textsearch.models.protocols import MaskedLM
 from textsearch.objective import Objective, evaluate
@@ -32,10 +33,11 @@ _TOKEN = 1  # draw; the scan has draw 0
 class MaskedResampling:
     """Draw a site from the masked language model's conditional, and keep whatever was drawn.
 
-    Biased: neither the objective nor the temperature has a say. The energies are those of the texts, for the record
-    and for the best text met; the chain walks into a text of energy +inf as into any other, so hard constraints are
-    to be met by frozen tokens, or by another sampler. A site is a token of a word without a frozen piece and keeps its
-    role: what begins a word gives way to what begins one. A text without sites stays as it is.
+    Biased: neither the objective nor the temperature has a say. The energies are those of the texts, for the record and
+    for the best text met; the chain walks into a text of energy +inf as into any other, so hard constraints are to be
+    met by frozen tokens, or by another sampler. A site is a token of a word without a frozen piece and keeps its role:
+    what begins a word gives way to what begins one. A text without sites stays as it is. A step is one pass of the
+    model and one energy a row.
 
     A mask in a text stands for a word of one piece. While it is there the text is none yet: its energy is +inf, and no
     objective is asked.
@@ -99,7 +101,7 @@ class MaskedResampling:
     ) -> tuple[ChainState, Info]:
         """One token a row drawn anew, whatever the energy and the temperature."""
         whole = state.batch
-        open_sites = blocks(whole, 1)
+        open_sites = sites(whole)
         drawn = open_sites.any(1)
         rows = drawn.nonzero().squeeze(-1)
         batch = whole
@@ -131,4 +133,4 @@ class MaskedResampling:
 
 def _written(batch: Batch) -> Tensor:
     """(B,) bool, whether no mask is left."""
-    return ~((batch.tokens == batch.vocabulary.mask_id) & batch.present).any(1)
+    return ~masks(batch).any(1)

@@ -20,7 +20,8 @@ from textsearch.sampler import ChainState, Guarantee, Info
 class MetropolisHastings:
     """Propose a move, take it with probability min(1, p(x') q(x|x') / p(x) q(x'|x)), p = exp(-E / T).
 
-    Exact: leaves p invariant. A text that a constraint forbids is refused before any language model sees it.
+    Exact: leaves p invariant. A step costs the passes of the proposal, and the energy of each new text. One that a
+    constraint forbids is refused before any language model sees it.
 
     Attributes:
         proposal: draws x' and gives log q both ways.

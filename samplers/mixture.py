@@ -6,7 +6,6 @@ invariant, K leaves invariant, as long as the choice does not look at the text.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
@@ -14,7 +13,8 @@ from typing import final
 import torch
 from torch import Tensor
 
-from samplers.cycle import check_vocabulary, kind_numbers, merged_kinds, plain_start, weakest
+from samplers.nested import check_vocabulary, kind_numbers, merged_kinds, plain_start, weakest
+from samplers.proposals.mixture import shares
 from textsearch.batch import Batch, Vocabulary, concatenate
 from textsearch.models.usage import asked_by
 from textsearch.objective import Evaluation, Objective
@@ -27,8 +27,9 @@ from textsearch.sampler import ChainState, Guarantee, Info, Sampler
 class Mixture:
     """At each step, each row draws which of the samplers makes its step, with fixed probabilities.
 
-    Exact if all are. The rows of one sampler go through it together. For turns in a fixed order see `Cycle`; to mix
-    the moves of one Metropolis-Hastings, `samplers.proposals.Mixture` does with one batch of energies.
+    Exact if all are. A row's step costs what that of its sampler does; the rows of one go through it together. For
+    turns in a fixed order see `Cycle`; to mix the moves of one Metropolis-Hastings, `samplers.proposals.Mixture` does
+    with one batch of energies.
 
     Schedules and systematic scans within go by the steps of the run. What the samplers record is left out: at each
     step only some of the rows have it. Kinds of move that have one name are counted together.
@@ -56,16 +57,9 @@ class Mixture:
     def __init__(self, samplers: Mapping[Sampler[ChainState], float]) -> None:
         if not samplers:
             raise ValueError("samplers is empty: a mixture needs at least one")
-        for sampler, weight in samplers.items():
-            if not (weight > 0 and math.isfinite(weight)):
-                raise ValueError(
-                    f"weight={weight} of {'/'.join(sampler.kinds)} must be a positive number; leave the sampler out "
-                    "instead"
-                )
         check_vocabulary(tuple(samplers), "a mixture")
         object.__setattr__(self, "samplers", tuple(samplers))
-        total = math.fsum(samplers.values())
-        object.__setattr__(self, "weights", tuple(weight / total for weight in samplers.values()))
+        object.__setattr__(self, "weights", shares(samplers))
 
     @property
     def vocabulary(self) -> Vocabulary:

@@ -37,8 +37,8 @@ class QuasiRejection:
     Biased: accepted texts are independent draws from min(rho, beta q), and however many they are, they come no nearer
     to rho. The smaller beta, the more are taken, and the nearer their law is to q. Only with beta >= rho / q for every
     text are they draws from rho, and this sampler cannot know that; where it is known, use `Rejection`, which is exact
-    and says so. `tvd_and_acceptance` tells the distance and the acceptance rate for any beta from recorded
-    "draw log weights".
+    and says so. A step costs a draw and its energy. `tvd_and_acceptance` tells the distance and the acceptance rate for
+    any beta from recorded "draw log weights".
 
     Attributes:
         proposal: draws the texts and knows log q.
@@ -111,7 +111,9 @@ class Divergence:
 def tvd_and_acceptance(log_weights: ArrayLike, log_betas: Sequence[float]) -> list[Divergence]:
     """Distance to the target and acceptance rate for each beta, from one pool of log-weights -E / T - log q, nats.
 
-    Standard errors are by the delta method. A text that the pool did not meet is in none of these figures.
+    Standard errors are by the delta method. A text that the pool did not meet is in none of these figures. Where a
+    single text lies above beta, the TVD rises and then falls with that text's share of the draws: near the top it is
+    flat in that share, and its reported standard error can be far too small.
 
     Raises:
         ValueError: fewer than 2 draws, or none of weight above 0.

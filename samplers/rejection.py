@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
@@ -31,7 +32,8 @@ class Rejection:
 
     Exact: each step leaves rho invariant, and every accepted text is a draw from it, independent of all others,
     whatever the chain started from (see `accepted_texts`). What is refused leaves the text as it was. One draw in
-    lambda / Z is taken, on average. Texts that q cannot draw, such as those over its `max_length`, are no part of rho.
+    lambda / Z is taken, on average; a step costs a draw and its energy. Texts that q cannot draw, such as those over
+    its `max_length`, are no part of rho.
 
     The bound must hold for every text: log_bound >= -E / T - log q. A draw above it stops the run with an error that
     names the bound needed. It can be proved where q is the language model of the energy: with q = FromLeft(lm, prompt)
@@ -106,8 +108,8 @@ def take(
 ) -> tuple[ChainState, Info]:
     """Each draw with probability min(1, exp(`log_ratio`)), else the state as it was."""
     accepted = rng.fold(_ACCEPT).uniform(0).log() < log_ratio
-    recorded = {DRAW_LOG_WEIGHTS: log_weights}
-    return state.where(accepted, drawn), Info(accepted, fresh.kinds_of(state.batch), log_ratio, recorded)
+    kind = torch.zeros_like(state.batch.lengths)
+    return state.where(accepted, drawn), Info(accepted, kind, log_ratio, {DRAW_LOG_WEIGHTS: log_weights})
 
 
 def guess_log_bound(log_weights: ArrayLike, margin: float = 1.0) -> float:

@@ -14,7 +14,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from samplers.cycle import plain_start
+from samplers.nested import plain_start
 from textsearch.batch import Batch, Vocabulary
 from textsearch.objective import Evaluation, Objective
 from textsearch.rng import Rng
@@ -88,7 +88,8 @@ class Restarts:
     """Run `sampler` in rounds of `every` steps, and begin each round again from the start or from the best text.
 
     A search: biased. The steps of a round are numbered from 0, so a schedule within, such as that of
-    `SimulatedAnnealing`, begins anew with each round; the random numbers of a round are its own.
+    `SimulatedAnnealing`, begins anew with each round; the random numbers of a round are its own. Costs nothing beyond
+    the sampler's steps: the energies of the texts to go back to are kept.
 
     Attributes:
         sampler: the kernel, whose state is texts and energies and nothing else.
@@ -154,7 +155,7 @@ class RestartsWhenStuck:
 
     A search: biased. What counts is the lowest energy since the chain last began, so that a chain that begins again
     from its start has time to come down. Chains begin again at different steps, and all go by the step of the run: a
-    schedule within does not begin anew; for that see `Restarts`.
+    schedule within does not begin anew; for that see `Restarts`, which costs as little.
 
     Attributes:
         sampler: the kernel, whose state is texts and energies and nothing else.

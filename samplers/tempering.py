@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from samplers.nested import plain_start
 from textsearch.batch import Batch, Vocabulary
 from textsearch.objective import Evaluation, Objective
 from textsearch.rng import Rng
@@ -56,10 +57,10 @@ class LadderState:
 class ParallelTempering:
     """Run `sampler` at several temperatures at once; neighbours exchange texts, and the hot ones lead over barriers.
 
-    After each step of all rungs, in one batch, rungs i and i + 1 exchange their texts with probability
-    min(1, exp((1 / T_i - 1 / T_(i+1)) (E_i - E_(i+1)))); i is even after even steps and odd after odd ones. The rungs
-    then hold independent draws, each from its own exp(-E / T), and the draws of a run are those of the coldest. An
-    exchange costs no model pass; R rungs cost R times the passes of `sampler`.
+    Exact if `sampler` is. After each step of all rungs, in one batch, rungs i and i + 1 exchange their texts with
+    probability min(1, exp((1 / T_i - 1 / T_(i+1)) (E_i - E_(i+1)))); i is even after even steps and odd after odd ones.
+    The rungs then hold independent draws, each from its own exp(-E / T), and the draws of a run are those of the
+    coldest. An exchange costs no model pass; R rungs cost R times the passes of `sampler`.
 
     Every rung starts from the text that the chain starts from. To anneal, wrap this sampler, not the one within:
     exchanges go by the temperatures given here.
@@ -114,12 +115,7 @@ class ParallelTempering:
 
     def init(self, objective: Objective, batch: Batch) -> LadderState:
         """Every rung at the start; its energies are worked out once."""
-        start = self.sampler.init(objective, batch)
-        if type(start) is not ChainState:
-            raise TypeError(
-                f"the state of {type(self.sampler).__name__} is a {type(start).__name__}: ParallelTempering exchanges "
-                "texts and energies, so it needs a sampler that keeps nothing else, such as MetropolisHastings"
-            )
+        start = plain_start(self.sampler, objective, batch, "ParallelTempering")
         rungs, width = len(self.temperatures), len(batch)
         every = torch.arange(width, device=batch.device).repeat(rungs)
         walkers = torch.arange(rungs, device=batch.device)[:, None].expand(rungs, width)

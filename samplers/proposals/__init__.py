@@ -1,4 +1,8 @@
-"""Proposals: the moves that Metropolis-Hastings samplers are made of."""
+"""Proposals: the moves that samplers are made of, each with its log q.
+
+`Fill`, `FromLeft` and `Uniform` draw whole texts afresh. The others are reversible moves, which know log q both ways:
+`MetropolisHastings`, `MultipleTry` and `DelayedAcceptance` are exact with any of them.
+"""
 
 from samplers.proposals.all_sites import AllSites
 from samplers.proposals.edits import PIECES, BlockInfill, InsertDelete, Replace

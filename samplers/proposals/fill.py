@@ -8,14 +8,13 @@ and one whose probabilities are known: with the sites s_1 < s_2 < ... all masked
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import final
 
 import torch
 from torch import Tensor
 
-from samplers.proposals.sites import check_sites, fits, sites
+from samplers.proposals.sites import check_sites, conditionals, place_of, sites
 from textsearch.batch import Batch, Vocabulary
 from textsearch.models.protocols import MaskedLM
 from textsearch.rng import Rng, categorical
@@ -65,21 +64,19 @@ class Fill:
     def _fill(self, batch: Batch, rng: Rng | None) -> tuple[Batch, Tensor]:
         """The sites filled from `rng`, or without it with what stands there already."""
         open_sites = sites(batch)
-        rank, count = open_sites.cumsum(1), open_sites.sum(1)
+        count = open_sites.sum(1)
         tokens = batch.tokens.masked_fill(open_sites, self.vocabulary.mask_id)
         log_prob = torch.zeros(len(batch), dtype=torch.float64, device=batch.device)
         most = max(1, _MOST // self.vocabulary.size)
         for number in range(1, int(count.max()) + 1 if len(batch) else 0):
-            place = ((rank == number) & open_sites).to(torch.int64).argmax(1)
-            old = batch.tokens.gather(1, place[:, None])[:, 0]
+            place = place_of(open_sites, torch.full_like(count, number - 1))
+            old = batch.tokens.gather(1, place[:, None])
             uniform = None if rng is None else rng.uniform(number)
             for rows in torch.split((count >= number).nonzero().squeeze(-1), most):
                 masked = replace(batch.rows(rows), tokens=tokens[rows])
-                log_probs = self.model.log_probs(masked, torch.arange(len(rows), device=rows.device), place[rows])
-                # of the old tokens nothing is used but their roles
-                log_probs = log_probs.to(torch.float64).masked_fill(~fits(self.vocabulary, old[rows]), -math.inf)
-                log_probs = log_probs.log_softmax(-1)
-                new = old[rows] if uniform is None else categorical(log_probs, uniform[rows])
+                log_probs = conditionals(self.model, masked, place[rows, None], old[rows])[:, 0]
+                log_probs = log_probs.to(torch.float64).log_softmax(-1)
+                new = old[rows, 0] if uniform is None else categorical(log_probs, uniform[rows])
                 log_prob[rows] += log_probs.gather(1, new[:, None])[:, 0]
                 tokens[rows, place[rows]] = new
         return replace(batch, tokens=tokens), log_prob

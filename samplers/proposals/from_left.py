@@ -10,7 +10,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from samplers.proposals.suffix import first_cuts
+from samplers.proposals.suffix import check_prompts, first_cuts, prompts_of
 from textsearch.batch import Batch, Vocabulary
 from textsearch.models.protocols import SuffixLM
 from textsearch.rng import Rng
@@ -22,7 +22,8 @@ class FromLeft:
     """Write a text from the left, after the row's frozen tokens if it begins with some; log q includes the end.
 
     At temperature 1 and over the tokens that its vocabulary allows, this is the model's own law, each token a little
-    likelier where others are not allowed: q >= p(text | prompt). A text that finds no end has failed.
+    likelier where others are not allowed: q >= p(text | prompt). A text that finds no end has failed. A text takes a
+    pass for each token to draw, and one to tell the probability of.
 
     Attributes:
         model: writes the texts, in tokens of its own.
@@ -72,11 +73,7 @@ class FromLeft:
             raise ValueError(
                 f"a row begins with {int(cuts.max())} frozen tokens, over max_length={self.max_length}; raise it"
             )
-        if not isinstance(self.prompt, str) and int(batch.inputs.max()) >= len(self.prompt):
-            raise ValueError(
-                f"{len(self.prompt)} prompts for {int(batch.inputs.max()) + 1} inputs: pass one prompt for all, or one "
-                "for each"
-            )
+        check_prompts(self.prompt, batch)
 
     def draw(self, batch: Batch, rng: Rng) -> tuple[Batch, Tensor]:
         """Every row written afresh, and (B,) log q; +inf for one without an end."""
@@ -84,7 +81,7 @@ class FromLeft:
             batch,
             first_cuts(batch),
             rng,
-            prompt=self._prompts(batch),
+            prompt=prompts_of(self.prompt, batch),
             temperature=self.temperature,
             most=self.max_length,
         )
@@ -97,12 +94,6 @@ class FromLeft:
         if len(fits):
             part = batch.rows(fits)
             log_prob[fits] = self.model.suffix_log_probs(
-                part, first_cuts(part), prompt=self._prompts(part), temperature=self.temperature
+                part, first_cuts(part), prompt=prompts_of(self.prompt, part), temperature=self.temperature
             )
         return log_prob
-
-    def _prompts(self, batch: Batch) -> str | list[str]:
-        """One prompt, or that of each row."""
-        if isinstance(self.prompt, str):
-            return self.prompt
-        return [self.prompt[number] for number in batch.inputs.tolist()]

@@ -20,7 +20,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from samplers.proposals.sites import fits, sites
+from samplers.proposals.sites import fits, sites, tokens_by_role
 from textsearch.batch import Batch
 from textsearch.models.protocols import MaskedLM
 from textsearch.proposal import Move
@@ -67,10 +67,8 @@ def changeable(batch: Batch) -> Tensor:
 
     A change of some leaves them all as they are. A token that the vocabulary does not allow is none of them.
     """
-    allowed = batch.vocabulary.allowed.to(batch.device)
-    continues = batch.vocabulary.continues.to(batch.device)
-    has_others = torch.stack([(allowed & ~continues).sum(), (allowed & continues).sum()]) > 1
-    usable = allowed & has_others[continues.to(torch.int64)]
+    tokens = tokens_by_role(batch.vocabulary, batch.device)
+    usable = (tokens & (tokens.sum(1, keepdim=True) > 1)).any(0)
     return sites(batch) & usable[batch.tokens]
 
 

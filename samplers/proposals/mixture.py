@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import final
+from typing import Any, final
 
 import torch
 
@@ -20,7 +20,8 @@ from textsearch.rng import Rng, categorical
 class Mixture:
     """Each row takes one of the proposals, with fixed probabilities.
 
-    Every part is reversible on its own, so the choice of part cancels in the acceptance ratio (Tierney, 1994).
+    Every part is reversible on its own, so the choice of part cancels in the acceptance ratio (Tierney, 1994). A move
+    costs what that of its part does.
 
     Attributes:
         parts: the proposals.
@@ -33,14 +34,11 @@ class Mixture:
     def __init__(self, parts: Mapping[Proposal, float]) -> None:
         if not parts:
             raise ValueError("a mixture needs at least one proposal")
-        for proposal, weight in parts.items():
-            if not (weight > 0 and math.isfinite(weight)):
-                raise ValueError(f"weight={weight} of {'/'.join(proposal.kinds)} must be a positive number")
+        for proposal in parts:
             if proposal.vocabulary is not next(iter(parts)).vocabulary:
                 raise ValueError("the proposals of a mixture must share one vocabulary, that is, one tokenizer object")
         object.__setattr__(self, "parts", tuple(parts))
-        total = math.fsum(parts.values())
-        object.__setattr__(self, "weights", tuple(weight / total for weight in parts.values()))
+        object.__setattr__(self, "weights", shares(parts))
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -77,3 +75,14 @@ class Mixture:
             torch.cat([move.log_backward for move in moves])[back],
             torch.cat([move.kind for move in moves])[back],
         )
+
+
+def shares(weights: Mapping[Any, float]) -> tuple[float, ...]:
+    """The probabilities of proposals or samplers whose weights are these."""
+    for part, weight in weights.items():
+        if not (weight > 0 and math.isfinite(weight)):
+            raise ValueError(
+                f"weight={weight} of {'/'.join(part.kinds)} must be a positive number; leave it out instead"
+            )
+    total = math.fsum(weights.values())
+    return tuple(weight / total for weight in weights.values())

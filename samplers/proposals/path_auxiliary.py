@@ -32,9 +32,9 @@ _SITE, _VALUE = range(2)  # draws
 class PathAuxiliary:
     """Change R tokens at once, each drawn as `LocallyBalanced` draws its one; all of them where there are fewer.
 
-    The changes do not see one another, so R is a trade: longer paths go further and are taken less often. Every site
-    of the path gets another token: R is exact, so mix with another R, or use at least three values a site, to reach
-    every text.
+    A step is two passes of the model over a row, whatever R. The changes do not see one another, so R is a trade:
+    longer paths go further and are taken less often. Every site of the path gets another token: R is exact, so mix with
+    another R, or use at least three values a site, to reach every text.
 
     Attributes:
         model: gives the ratios, from the text as it stands.

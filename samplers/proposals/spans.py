@@ -24,6 +24,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from samplers.proposals.sites import place_of, tokens_by_role, word_table
 from textsearch.batch import Batch, Vocabulary, concatenate
 from textsearch.models.protocols import MaskedLM
 from textsearch.proposal import Move
@@ -36,6 +37,9 @@ _KIND, _PLACE, _PIECES, _ORDER, _FILL = range(5)  # draws
 @dataclass(frozen=True, eq=False)
 class SpanEdit:
     """Replace w adjacent words with w' others; see the module for the probabilities.
+
+    A move takes a pass of the model over the row for each new piece, and one for each old piece to price the way back;
+    where they are equally many, the first pass serves both.
 
     Attributes:
         model: writes the new pieces.
@@ -79,12 +83,7 @@ class SpanEdit:
 
     def check(self, batch: Batch) -> None:
         """Refuse texts over `max_length`."""
-        if len(batch) and int(batch.lengths.max()) > self.max_length:
-            row = int(batch.lengths.argmax())
-            raise ValueError(
-                f"a text of {int(batch.lengths[row])} tokens is over max_length={self.max_length}: "
-                f"{batch.rows([row]).texts()[0][:60]!r}; shorten it or raise max_length"
-            )
+        check_lengths(batch, self.max_length)
 
     def propose(self, batch: Batch, rng: Rng) -> Move:
         """One span edit a row."""
@@ -136,7 +135,7 @@ class SpanEdit:
         open_here = torch.where(words[:, None] == 0, index <= count[:, None], runs >= words[:, None])
         ways = open_here.sum(1)
         rank = (uniform * ways).floor().to(torch.int64)
-        chosen = ((open_here.cumsum(1) == rank[:, None] + 1) & open_here).to(torch.int64).argmax(1)
+        chosen = place_of(open_here, rank)
         last = (chosen + words).clamp(max=first.shape[1] - 1)
         return first.gather(1, chosen[:, None])[:, 0], first.gather(1, last[:, None])[:, 0], ways
 
@@ -209,25 +208,18 @@ class SpanEdit:
 
     def _for_role(self, log_probs: Tensor, begins: Tensor) -> Tensor:
         """(K, V) float64, renormalised over the allowed tokens that begin a word, or that go on one."""
-        allowed = self.vocabulary.allowed.to(log_probs.device)
-        continues = self.vocabulary.continues.to(log_probs.device)
-        fits = allowed & (continues != begins[:, None])
+        fits = tokens_by_role(self.vocabulary, begins.device)[(~begins).to(torch.int64)]
         return log_probs.to(torch.float64).masked_fill(~fits, -math.inf).log_softmax(-1)
 
 
-def word_table(batch: Batch) -> tuple[Tensor, Tensor]:
-    """First position of each word, (B, N + 1) int64 with the row's length past the last; and (B, N) bool editable."""
-    starts = batch.word_starts
-    column = torch.arange(batch.width, device=batch.device)
-    first = torch.where(starts, column, batch.width).sort(1).values
-    first = torch.nn.functional.pad(first, (0, 1), value=batch.width)
-    first = torch.minimum(first, batch.lengths[:, None])
-    word = starts.cumsum(1) - 1
-    frozen = torch.zeros_like(first).scatter_add(
-        1, word.clamp(min=0), (~batch.editable & batch.present).to(torch.int64)
-    )
-    count = starts.sum(1)
-    return first, (frozen[:, :-1] == 0) & (column < count[:, None])
+def check_lengths(batch: Batch, max_length: int) -> None:
+    """Refuse texts over `max_length` tokens."""
+    if len(batch) and int(batch.lengths.max()) > max_length:
+        row = int(batch.lengths.argmax())
+        raise ValueError(
+            f"a text of {int(batch.lengths[row])} tokens is over max_length={max_length}: "
+            f"{batch.rows([row]).texts()[0][:60]!r}; shorten it or raise max_length"
+        )
 
 
 def _run_lengths(flags: Tensor) -> Tensor:

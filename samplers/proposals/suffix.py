@@ -23,6 +23,7 @@ from typing import final
 
 import torch
 
+from samplers.proposals.spans import check_lengths
 from textsearch.batch import Batch, Vocabulary
 from textsearch.models.protocols import SuffixLM
 from textsearch.proposal import Move
@@ -36,7 +37,7 @@ _CUT, _SUFFIX = range(2)  # draw, and tag
 class SuffixResampling:
     """Write all behind a random cut anew; see the module for the probabilities.
 
-    Frozen tokens, and what stands before one, are kept.
+    Frozen tokens, and what stands before one, are kept. A move takes a pass a new token, and one for the way back.
 
     Attributes:
         model: writes the new ends.
@@ -77,19 +78,8 @@ class SuffixResampling:
 
     def check(self, batch: Batch) -> None:
         """Refuse texts over `max_length`, and inputs without a prompt."""
-        if not len(batch):
-            return
-        if int(batch.lengths.max()) > self.max_length:
-            row = int(batch.lengths.argmax())
-            raise ValueError(
-                f"a text of {int(batch.lengths[row])} tokens is over max_length={self.max_length}: "
-                f"{batch.rows([row]).texts()[0][:60]!r}; shorten it or raise max_length"
-            )
-        if not isinstance(self.prompt, str) and int(batch.inputs.max()) >= len(self.prompt):
-            raise ValueError(
-                f"{len(self.prompt)} prompts for {int(batch.inputs.max()) + 1} inputs: pass one prompt for all, or one "
-                "for each"
-            )
+        check_lengths(batch, self.max_length)
+        check_prompts(self.prompt, batch)
 
     def propose(self, batch: Batch, rng: Rng) -> Move:
         """One new suffix a row."""
@@ -106,22 +96,18 @@ class SuffixResampling:
             old,
             cuts,
             rng.fold(_SUFFIX).rows(fits),
-            prompt=self._prompts(old),
+            prompt=prompts_of(self.prompt, old),
             temperature=self.temperature,
             most=self.max_length,
         )
         fits, cuts, old, new = fits[ended], cuts[ended], old.rows(ended), new.rows(ended)
-        log_old = self.model.suffix_log_probs(old, cuts, prompt=self._prompts(old), temperature=self.temperature)
+        log_old = self.model.suffix_log_probs(
+            old, cuts, prompt=prompts_of(self.prompt, old), temperature=self.temperature
+        )
         log_forward[fits] = log_new[ended] - ways[fits].to(torch.float64).log()
         # frozen tokens are before every cut: the first one is the same in both texts
         log_backward[fits] = log_old - (new.lengths - first[fits] + 1).to(torch.float64).log()
         return Move(_put(batch, fits, new), log_forward, log_backward, kind)
-
-    def _prompts(self, batch: Batch) -> str | list[str]:
-        """One prompt, or that of each row."""
-        if isinstance(self.prompt, str):
-            return self.prompt
-        return [self.prompt[number] for number in batch.inputs.tolist()]
 
 
 def first_cuts(batch: Batch) -> torch.Tensor:
@@ -129,6 +115,18 @@ def first_cuts(batch: Batch) -> torch.Tensor:
     column = torch.arange(1, batch.width + 1, device=batch.device)
     frozen = (~batch.editable & batch.present) * column
     return torch.nn.functional.pad(frozen, (0, 1)).amax(1)
+
+
+def check_prompts(prompt: str | Sequence[str], batch: Batch) -> None:
+    """Refuse inputs without a prompt."""
+    inputs = int(batch.inputs.max()) + 1 if len(batch) else 0
+    if not isinstance(prompt, str) and inputs > len(prompt):
+        raise ValueError(f"{len(prompt)} prompts for {inputs} inputs: pass one prompt for all, or one for each")
+
+
+def prompts_of(prompt: str | Sequence[str], batch: Batch) -> str | list[str]:
+    """One prompt for all rows, or that of each."""
+    return prompt if isinstance(prompt, str) else [prompt[number] for number in batch.inputs.tolist()]
 
 
 def _put(batch: Batch, rows: torch.Tensor, new: Batch) -> Batch:

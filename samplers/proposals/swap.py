@@ -1,4 +1,4 @@
-"""Swap: exchange two words."""
+"""Swap: exchange two words, a symmetric move like those of Metropolis et al. (1953)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import final
 
 import torch
 
-from samplers.proposals.spans import word_table
+from samplers.proposals.sites import place_of, word_table
 from textsearch.batch import Batch, Vocabulary
 from textsearch.proposal import Move
 from textsearch.rng import Rng
@@ -17,7 +17,7 @@ from textsearch.rng import Rng
 @final
 @dataclass(frozen=True, eq=False)
 class Swap:
-    """Exchange two editable words, the pair drawn uniformly: the same probability both ways.
+    """Exchange two editable words, the pair drawn uniformly: the same probability both ways, and no pass of a model.
 
     Attributes:
         vocabulary: the tokens of the batches.
@@ -43,8 +43,8 @@ class Swap:
         other = (v * (count - 1).clamp(min=0)).floor().to(torch.int64)
         other = other + (other >= one).to(torch.int64)
         possible = count >= 2
-        ranks = torch.stack([torch.minimum(one, other), torch.maximum(one, other)], 1)
-        word = torch.searchsorted(editable.cumsum(1), ranks + 1).clamp(max=max(batch.width - 1, 0))
+        ranks = torch.minimum(one, other), torch.maximum(one, other)
+        word = torch.stack([place_of(editable, rank) for rank in ranks], 1)
         (a, c), (b, d) = first.gather(1, word).unbind(1), first.gather(1, word + 1).unbind(1)
 
         # ... [a, b) ... [c, d) ...  becomes  ... [c, d) ... [a, b) ...: where does each new column come from?
@@ -60,5 +60,5 @@ class Swap:
         # a text may start with a piece that goes on a word: behind another word it would become part of it
         possible = possible & (swapped.word_starts.sum(1) == batch.word_starts.sum(1))
         log_forward = torch.zeros(len(batch), dtype=torch.float64, device=batch.device)
-        kind = torch.zeros(len(batch), dtype=torch.int64, device=batch.device)
-        return Move(swapped, log_forward, log_forward.masked_fill(~possible, -math.inf), kind)
+        log_backward = log_forward.masked_fill(~possible, -math.inf)
+        return Move(swapped, log_forward, log_backward, torch.zeros_like(batch.lengths))

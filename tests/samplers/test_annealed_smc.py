@@ -83,7 +83,7 @@ class Case:
     ess: float = 0.5
     failing: float = 0.0
     gibbs: bool = False
-    temperatures: tuple[float, ...] | None = LADDER
+    inverse_temperatures: tuple[float, ...] | None = LADDER
     particles: int = 8
 
     def kernel(self) -> Sampler[ChainState]:
@@ -91,7 +91,7 @@ class Case:
         return Gibbs(model, 3) if self.gibbs else MetropolisHastings(self.toy.proposal)
 
     def sampler(self, keep: float = 0.9) -> AnnealedSMC:
-        return AnnealedSMC(Listed(self.toy, self.failing), self.kernel(), self.ess, self.temperatures, keep)
+        return AnnealedSMC(Listed(self.toy, self.failing), self.kernel(), self.ess, self.inverse_temperatures, keep)
 
 
 CASES: dict[str, Case] = {
@@ -99,7 +99,7 @@ CASES: dict[str, Case] = {
     "Gibbs": Case(replace(REPLACE, temperature=0.5), gibbs=True),
     "never resampled, but on arrival": Case(REPLACE, ess=0.0),
     "always resampled": Case(REPLACE, ess=1.0),
-    "importance sampling": Case(REPLACE, temperatures=(1.0,)),
+    "importance sampling": Case(REPLACE, inverse_temperatures=(1.0,)),
     "forbidden texts": Case(FORBIDDEN),
     "forbidden texts, failing draws": Case(FORBIDDEN, failing=0.1, ess=0.0, particles=16),
     "variable lengths": Case(MIXED),
@@ -147,8 +147,8 @@ def z_scores(case: Case, states: Sequence[AnnealedState]) -> Floats:
 
 @every_case
 def test_weighted_means_are_unbiased_at_every_temperature(case: Case) -> None:
-    assert case.temperatures is not None
-    states = stages(case, case.sampler(), POPULATIONS, len(case.temperatures) + 1)
+    assert case.inverse_temperatures is not None
+    states = stages(case, case.sampler(), POPULATIONS, len(case.inverse_temperatures) + 1)
     assert np.abs(z_scores(case, states)).max() < 4
     for state in states:
         # what is called Z is the mean weight, and nothing that is left is forbidden
@@ -158,14 +158,14 @@ def test_weighted_means_are_unbiased_at_every_temperature(case: Case) -> None:
         numbers = case.toy.number(state.batch)
         assert state.evaluation.energy.tolist() == case.toy.energies[numbers].tolist()
         assert state.evaluation.terms[:, 0].tolist() == state.evaluation.energy.tolist()
-    assert [float(state.inverse_temperature[0]) for state in states] == [*case.temperatures, 1.0]
+    assert [float(state.inverse_temperature[0]) for state in states] == [*case.inverse_temperatures, 1.0]
     # from arrival on, all texts of a population weigh the same
     for state in states[-2:]:
         assert torch.equal(state.log_weights, state.log_partition)
 
 
 def test_temperatures_chosen_on_the_way_lead_to_the_target() -> None:
-    case, count = Case(MIXED, failing=0.1, temperatures=None, particles=150), 250
+    case, count = Case(MIXED, failing=0.1, inverse_temperatures=None, particles=150), 250
     states = stages(case, case.sampler(keep=0.8), count, steps=5)
     inverse = torch.stack([state.inverse_temperature for state in states])
     assert bool((inverse.diff(dim=0) >= 0).all())
@@ -179,7 +179,7 @@ def test_temperatures_chosen_on_the_way_lead_to_the_target() -> None:
 
 def test_each_change_of_temperature_keeps_the_share_of_particles() -> None:
     cold = replace(REPLACE, temperature=0.1)  # so that there is a way to go
-    case = Case(cold, temperatures=None, particles=64)
+    case = Case(cold, inverse_temperatures=None, particles=64)
     before, *rest = stages(case, case.sampler(keep=0.8), 40, steps=6)
     first = before.inverse_temperature
     assert 0 < float(first.min()) < float(first.max()) < 1
@@ -251,9 +251,9 @@ def rows_of(whole: Picture, rows: Sequence[int]) -> Picture:
     return [[step[row] for row in rows] for step in whole]
 
 
-@pytest.mark.parametrize("temperatures", [None, (0.2, 0.6, 1.0)], ids=["chosen on the way", "given"])
-def test_populations_do_not_depend_on_the_rest_of_the_batch(temperatures: tuple[float, ...] | None) -> None:
-    sampler = AnnealedSMC(Letters(), Gibbs(MODEL, 3), ess=0.8, temperatures=temperatures, keep=0.85)
+@pytest.mark.parametrize("inverse_temperatures", [None, (0.2, 0.6, 1.0)], ids=["chosen on the way", "given"])
+def test_populations_do_not_depend_on_the_rest_of_the_batch(inverse_temperatures: tuple[float, ...] | None) -> None:
+    sampler = AnnealedSMC(Letters(), Gibbs(MODEL, 3), ess=0.8, inverse_temperatures=inverse_temperatures, keep=0.85)
     batch = VOCABULARY.encode(["abc", "aabb", "b", "abcabc", "bb"]).repeat(CHAINS)
     frozen = torch.zeros_like(batch.editable)
     frozen[3 * CHAINS :, 1] = True
@@ -327,8 +327,8 @@ def test_what_is_forbidden_or_failed_never_reaches_the_kernel() -> None:
             kind = torch.zeros_like(state.batch.lengths)
             return state, Info(kind == 0, kind, kind.double(), {"seen": kind})
 
-    for temperatures in (None, LADDER):
-        sampler = AnnealedSMC(Listed(case.toy, 0.3), Watchful(), 0.0, temperatures)
+    for inverse_temperatures in (None, LADDER):
+        sampler = AnnealedSMC(Listed(case.toy, 0.3), Watchful(), 0.0, inverse_temperatures)
         batch = populations_of(case.toy, 50, 32)
         state = sampler.init(Table(case.toy), batch)
         for step in range(3):
@@ -349,7 +349,7 @@ def test_what_is_no_population() -> None:
     sampler = AnnealedSMC(Letters(), Gibbs(MODEL, 3))
     with pytest.raises(ValueError, match=r"input 0 has 1 chain: .*chains=64"):
         generate(SOME_A, sampler, ["abc"], steps=3, seed=0)
-    given = replace(sampler, temperatures=(0.5, 1.0))
+    given = replace(sampler, inverse_temperatures=(0.5, 1.0))
     assert len(generate(SOME_A, given, ["abc"], steps=3, seed=0)) == 1
     one = VOCABULARY.encode(["abc", "abb"])
     one = replace(one, inputs=torch.zeros(2, dtype=torch.int64))
@@ -370,11 +370,11 @@ def test_constructor_names_value_and_remedy() -> None:
         ({"ess": 1.1}, "ess=1.1 must be a share"),
         ({"ess": math.nan}, "ess=nan must be a share"),
         ({"keep": 1.0}, "keep=1.0 must be a share"),
-        ({"temperatures": ()}, "must end at 1"),
-        ({"temperatures": (1, 2, 4)}, "must end at 1, the target; they are inverse"),
-        ({"temperatures": (0.5, 0.2, 1)}, "must rise"),
-        ({"temperatures": (0.0, 1)}, "be above 0"),
-        ({"temperatures": (math.nan, 1)}, "must rise"),
+        ({"inverse_temperatures": ()}, "must end at 1"),
+        ({"inverse_temperatures": (1, 2, 4)}, "must end at 1, the target, and be below 1 before it"),
+        ({"inverse_temperatures": (0.5, 0.2, 1)}, "must rise"),
+        ({"inverse_temperatures": (0.0, 1)}, "be above 0"),
+        ({"inverse_temperatures": (math.nan, 1)}, "must rise"),
         ({"sampler": MaskedResampling(MODEL)}, "sampler=MaskedResampling is biased.*take an exact one"),
         ({"proposal": Letters(letters("abcDE"))}, "two vocabularies"),
     ]
@@ -382,8 +382,8 @@ def test_constructor_names_value_and_remedy() -> None:
         with pytest.raises(ValueError, match=complaint):
             AnnealedSMC(**(right | arguments))
     some: Any = [0.5, 1]
-    sampler = AnnealedSMC(proposal, kernel, temperatures=some)
-    assert sampler.temperatures == (0.5, 1)
+    sampler = AnnealedSMC(proposal, kernel, inverse_temperatures=some)
+    assert sampler.inverse_temperatures == (0.5, 1)
     assert (sampler.kinds, sampler.vocabulary) == (kernel.kinds, VOCABULARY)
     ladder: Any = ParallelTempering(kernel, (1.0, 2.0))
     with pytest.raises(TypeError, match="state of ParallelTempering is a LadderState"):

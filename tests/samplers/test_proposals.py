@@ -11,7 +11,7 @@ import torch
 
 from samplers import MetropolisHastings
 from samplers.proposals import PIECES, BlockInfill, InsertDelete, Mixture, Replace, SpanEdit, Swap
-from samplers.proposals.spans import word_table
+from samplers.proposals.sites import word_table
 from tests.samplers.toys import TOYS, Toy
 from textsearch.batch import Batch
 from textsearch.objective import FunctionObjective
