@@ -297,7 +297,7 @@ def test_arviz_gets_what_the_sampler_recorded_of_each_chain() -> None:
 def test_arviz_without_warm_up_and_of_few_steps() -> None:
     data = generations(steps=2).to_arviz()
     assert data.groups() == ["posterior", "sample_stats"]
-    assert list(data.sample_stats) == ["accepted"]
+    assert list(data["sample_stats"].data_vars) == ["accepted"]
     assert data["posterior"]["energy"].shape == (4, 2, 2)
 
 
