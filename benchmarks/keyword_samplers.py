@@ -63,13 +63,15 @@ def records(
                 for words, text in zip(wanted, best, strict=True)
             ]
         )
+        last = [[result.texts[row] for row in np.flatnonzero(result.inputs == number)] for number in range(sets)]
+        varied = [distinct_n(texts, 2) for texts in last]
         energies = [result.best_energies[result.inputs == number].min() for number in range(sets)]
         figures = {
             "coverage": interval(sets, mean_of(held), seed),
             "energy": interval(sets, mean_of(energies), seed),
             "nats/token": interval(sets, mean_of(nats), seed),
             "BLEU": interval(sets, _bleu(best, references), seed, draws=200),
-            "unique 2-grams": interval(sets, _distinct(best), seed),
+            "unique 2-grams": interval(sets, mean_of(varied), seed),
         }
         found[name] = {
             "guarantee": str(result.guarantee),
@@ -82,11 +84,6 @@ def records(
         }
         tell(f"{name}: {result.steps} steps, {found[name]['rows']} rows, {result.seconds:.0f} s")
     return found
-
-
-def _distinct(texts: Sequence[str]) -> Figure:
-    """Distinct 2-grams over all of the chosen texts' 2-grams."""
-    return lambda chosen: distinct_n([texts[number] for number in chosen])
 
 
 def _bleu(texts: Sequence[str], references: Sequence[Sequence[str]]) -> Figure:
