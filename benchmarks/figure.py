@@ -25,9 +25,9 @@ def draw(found: Mapping[str, Mapping[str, Any]]) -> Figure:
         if name == "enumerated":
             _distances(axes, found[name]["samplers"], found[name]["noise"])
         elif name == "infilling":
-            _scatter(axes, found[name], "self-BLEU", "energy", "infilling: low and left is good")
+            _energies(axes, found[name], "infilling: the five best fills")
         else:
-            _scatter(axes, found[name], "nats/token", "energy", "keywords: low and left is good")
+            _energies(axes, found[name], "keywords: the best of each set")
     return figure
 
 
@@ -57,13 +57,12 @@ def _distances(axes: Axes, found: Mapping[str, Any], noise: float) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _scatter(axes: Axes, found: Mapping[str, Any], across: str, up: str, title: str) -> None:
-    for number, (name, entry) in enumerate(found.items()):
-        (x, x_low, x_high), (y, y_low, y_high) = entry["figures"][across], entry["figures"][up]
-        colour = COLOURS[number % len(COLOURS)]
-        axes.errorbar(
-            x, y, xerr=[[x - x_low], [x_high - x]], yerr=[[y - y_low], [y_high - y]], fmt="o", color=colour, lw=0.7
-        )
-        axes.annotate(name, (x, y), xytext=(4, 4), textcoords="offset points", fontsize=7, color=colour)
-    axes.set(xlabel=across, ylabel=f"{up}, nats", title=title)
+def _energies(axes: Axes, found: Mapping[str, Any], title: str) -> None:
+    """One row a sampler, the best on top, with 95 % intervals."""
+    order = sorted(found, key=lambda name: found[name]["figures"]["energy"][0], reverse=True)
+    for row, name in enumerate(order):
+        middle, low, high = found[name]["figures"]["energy"]
+        axes.errorbar(middle, row, xerr=[[middle - low], [high - middle]], fmt="o", color=COLOURS[0], lw=1)
+    axes.set_yticks(range(len(order)), order, fontsize=8)
+    axes.set(xlabel="energy (nats), with 95 % intervals", title=title)
     axes.spines[["top", "right"]].set_visible(False)
