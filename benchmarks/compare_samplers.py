@@ -10,8 +10,8 @@ A model pass is one text read by one model: the masked one that proposes, or the
 95 % intervals by the bootstrap. Writes `compare_samplers.json` (with every text) and `compare_samplers.png` after each
 part, and keeps the parts that are there and not asked for: a part whose file is not given is left out.
 
-Of `--size medium` the first part took 22 minutes on one thread of a busy machine and the second 44; of `quick` the third
-took 12. `full` is the published protocol, 20 sentences x 25 chains, and was not timed: expect most of a day on a CPU.
+Of `--size medium` the first part took 22 minutes on one thread of a busy machine and the second 44; of `quick` the
+third took 12. `full` is the published protocol, 20 sentences x 25 chains, and was not timed: expect most of a day on a CPU.
 """
 
 from __future__ import annotations
@@ -113,6 +113,7 @@ def main() -> None:
     parser.add_argument("--words", nargs="+", default=WORDS, help="what may stand in the gaps of the first part")
     parser.add_argument("--start", default=START, help="the sentence of such words that all its chains start from")
     parser.add_argument("--only", nargs="+", default=[], help="samplers of the first part, by parts of their names")
+    parser.add_argument("--passes", type=float, help="budget of a chain of the first part; by default the size's")
     parser.add_argument("--size", choices=SIZES, default="quick")
     parser.add_argument("--out", type=Path, default=Path())
     parser.add_argument("--seed", type=int, default=0)
@@ -137,7 +138,7 @@ def main() -> None:
         found["enumerated"] = total_variation.records(
             Space.of(masked, causal, words=args.words, start=args.start),
             chains=size.enumerated_chains,
-            most_rows=size.enumerated_passes,
+            most_rows=args.passes or size.enumerated_passes,
             seed=args.seed,
             only=args.only,
             tell=progress.print,
