@@ -11,7 +11,8 @@ A model pass is one text read by one model: the masked one that proposes, or the
 part, and keeps the parts that are there and not asked for: a part whose file is not given is left out.
 
 Of `--size medium` the first part took 22 minutes on one thread of a busy machine and the second 44; of `quick` the
-third took 12. `full` is the published protocol, 20 sentences x 25 chains, and was not timed: expect most of a day on a CPU.
+third took 12. `full` is the published protocol, 20 sentences x 25 chains, and was not timed: expect most of a day on a
+CPU.
 """
 
 from __future__ import annotations
