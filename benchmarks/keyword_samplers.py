@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from benchmarks.intervals import Figure, interval, mean_of
 from objectives import FluencyPerToken, Keywords
 from samplers import AdaptiveTemperature, MetropolisHastings, MultipleTry, ParallelTempering, SimulatedAnnealing
-from textsearch.cli.keywords import run
 from textsearch.diagnostics import distinct_n
 from textsearch.models import causal_lm
 from textsearch.proposal import Proposal
 from textsearch.sampler import Sampler
 from textsearch.schedule import geometric
+from textsearch.tasks import keywords
 from textsearch.until import Budget
 
 
@@ -50,7 +50,7 @@ def records(
     # a step of plain Metropolis-Hastings reads about five texts a chain: two of each proposal model, one energy
     for name, make in samplers(round(rows / 5)).items():
         steps = 0 if name.startswith("no sampler") else 100_000
-        result = run(wanted, chains=chains, steps=steps, seed=seed, sampler=make, until=Budget(rows=total))
+        result = keywords(wanted, chains=chains, steps=steps, seed=seed, sampler=make, until=Budget(rows=total))
         ranked = list(result.ranked())
         best = [
             next(result.best_texts[row] for row in ranked if result.inputs[row] == number) for number in range(sets)

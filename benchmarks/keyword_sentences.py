@@ -16,9 +16,9 @@ import torch
 
 from objectives import FluencyPerToken, Keywords
 from textsearch import Generations
-from textsearch.cli.keywords import run
 from textsearch.models import causal_lm
 from textsearch.models.causal import TransformersCausalLM
+from textsearch.tasks import keywords
 
 
 def nats(lm: TransformersCausalLM, texts: list[str]) -> str:
@@ -45,7 +45,7 @@ def main() -> None:
     rows = [json.loads(line) for line in args.data.read_text(encoding="utf-8").splitlines()[: args.sets]]
     sets = [row["concepts"] for row in rows]
     began = time.perf_counter()
-    result: Generations = run(
+    result: Generations = keywords(
         sets,
         chains=args.chains,
         steps=args.steps,

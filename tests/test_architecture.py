@@ -32,7 +32,8 @@ LAYERS: list[set[str]] = [
     },
     {"textsearch"},
     {"samplers", "objectives"},
-    # the command line is an application of the library that happens to be installed with it
+    # tasks and the command line are applications of the library that happen to be installed with it
+    {"textsearch.tasks"},
     {"textsearch.cli", "demos", "benchmarks", "training", "tests"},
 ]
 """From the bottom up. A name stands for a module and all that lies in it, unless that has an entry of its own."""

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from objectives.keywords import words
 from tests.models.tiny import Tiny, byte_tokenizer, save, seeded, shape, tiny
-from textsearch.cli.app import app
+from textsearch.cli import app
 
 __all__ = ["tiny"]
 

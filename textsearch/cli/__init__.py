@@ -1,5 +1,12 @@
 """The command line: an application on top of the three packages, which may use all of them."""
 
-from textsearch.cli.app import main
+# importing a command adds it to the application
+from textsearch.cli import infill, keywords
+from textsearch.cli.app import app
 
-__all__ = ["main"]
+__all__ = ["app", "infill", "keywords", "main"]
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,50 +1,56 @@
-"""Words for the gaps of a text: what `textsearch infill` does."""
+"""`textsearch infill`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from typing import Annotated
 
-from objectives import Fluency
-from samplers import MetropolisHastings
-from samplers.fill import fill_masks
-from samplers.proposals import PIECES, BlockInfill, Mixture, Replace
-from textsearch import Generations, generate
-from textsearch.display import waiting
-from textsearch.models import causal_lm, masked_lm
-from textsearch.models.guided import GuidedMaskedLM
+import typer
+
+from textsearch.cli import options
+from textsearch.cli.answer import Shown, answer, lines_of
+from textsearch.cli.app import app
 
 
-def run(
-    texts: Sequence[str],
-    *,
-    chains: int,
-    steps: int,
-    seed: int,
-    temperature: float = 1.0,
-    causal: str | None = None,
-    masked: str | None = None,
-    progress: bool = False,
-) -> Generations:
-    """`chains` chains for each text; see the command's help."""
-    with waiting("loading the masked model", progress):
-        model = masked_lm(masked)
-    mask = model.vocabulary.tokenizer.mask_token
-    for text in texts:
-        if mask not in text:
-            raise ValueError(f"{text!r} has no gap: write {mask} for each word that is wanted")
-    gaps = model.vocabulary.encode(texts).repeat(chains)
-    with waiting("loading the causal model", progress):
-        lm = causal_lm(causal)
-    guided = GuidedMaskedLM(model, lm)
-    moves = Mixture({Replace(guided, pieces=PIECES): 0.7, BlockInfill(guided, words=(2,), pieces=PIECES): 0.3})
-    result = generate(
-        Fluency(lm),
-        MetropolisHastings(moves),
-        fill_masks(guided, gaps, seed),
+@app.command()
+def infill(
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="TEXT...", help="Texts with [MASK] where a word is to be written.", show_default=False),
+    ] = None,
+    file: options.File = None,
+    chains: options.Chains = 8,
+    steps: options.Steps = 100,
+    seed: options.Seed = 0,
+    temperature: options.Temperature = 1.0,
+    top: options.Top = 5,
+    causal: options.Causal = None,
+    masked: options.Masked = None,
+    as_json: options.Json = False,
+    jsonl: options.JsonLines = False,
+    output: options.Output = None,
+    at_once: options.AtOnce = 16,
+    report: options.Report = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Write words into the gaps of a text; nothing else of it changes.
+
+    [bold]textsearch infill "The [MASK] [MASK] ran home."[/]
+
+    Each gap gets one word, of one or several pieces. The masked model proposes, the causal model judges the whole text.
+    """
+    given = lines_of(texts, file)
+    if not given:
+        raise typer.BadParameter('name a text with gaps, for example: textsearch infill "The [MASK] ran home."')
+    from textsearch.tasks import infill as task
+
+    answer(
+        task,
+        given,
+        Shown(top, as_json, jsonl, output, at_once, report, quiet),
+        chains=chains,
         steps=steps,
         seed=seed,
         temperature=temperature,
-        progress=progress,
+        causal=causal,
+        masked=masked,
     )
-    return replace(result, sources=list(texts))

@@ -1,131 +1,77 @@
-"""Sentences from keywords: what `textsearch keywords` does."""
+"""`textsearch keywords`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any
+from typing import Annotated
 
-import torch
+import typer
 
-from objectives import Fluency, Keywords, Pattern
-from samplers import MetropolisHastings
-from samplers.drafts import drafts
-from samplers.proposals import PIECES, Mixture, SpanEdit, Swap
-from textsearch import Batch, Generations, generate
-from textsearch.batch import Vocabulary, concatenate
-from textsearch.display import waiting
-from textsearch.loop import Rule
-from textsearch.models import causal_lm, masked_lm
-from textsearch.models.causal import TransformersCausalLM
-from textsearch.models.guided import GuidedMaskedLM
-from textsearch.proposal import Proposal
-from textsearch.sampler import Sampler
-
-EXAMPLES = (
-    ("book, read, tree", "A girl is reading a book under a tree."),
-    ("egg, pan, stove", "The cook fries two eggs in a pan on the stove."),
-    ("beach, hat, wear", "An old man with a hat that he always wears sits on the beach."),
-)
-"""Requests with answers in the style that is wanted: somebody does something with the things that are named."""
-
-EDITS = {(1, 1): 0.46, (0, 1): 0.12, (1, 0): 0.12, (2, 2): 0.14, (1, 2): 0.08, (2, 1): 0.08}
-"""How often so many words are replaced by so many; one table, so that all chains share each pass of the models."""
-
-SENTENCE = r"^[^.!?]*[.!?]$"
-"""One sentence, with an end."""
+from textsearch.cli import options
+from textsearch.cli.answer import Shown, answer, lines_of
+from textsearch.cli.app import app
 
 
-def request(model: TransformersCausalLM, words: Sequence[str]) -> str:
-    """The prompt that asks `model` for a sentence with the words."""
-    ask = "Write one short sentence with the words: "
-    return model.ask(ask + ", ".join(words), [(ask + given, answer) for given, answer in EXAMPLES])
+@app.command()
+def keywords(
+    sets: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="WORDS...",
+            help="Each argument is one set: words apart by spaces, or phrases apart by commas. "
+            '[dim]"dog frisbee park"[/] or [dim]"hot dog, park"[/]',
+            show_default=False,
+        ),
+    ] = None,
+    file: options.File = None,
+    chains: options.Chains = 8,
+    steps: options.Steps = 200,
+    seed: options.Seed = 0,
+    temperature: options.Temperature = 1.0,
+    exact_forms: Annotated[bool, typer.Option(help="Allow no inflection: dog is not found in dogs.")] = False,
+    in_order: Annotated[bool, typer.Option(help="The words must come in the order given.")] = False,
+    top: options.Top = 5,
+    causal: options.Causal = None,
+    masked: options.Masked = None,
+    as_json: options.Json = False,
+    jsonl: options.JsonLines = False,
+    output: options.Output = None,
+    at_once: options.AtOnce = 16,
+    report: options.Report = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Write sentences that hold all the given words.
 
+    [bold]textsearch keywords "dog frisbee park" --chains 8 --steps 300 --seed 0[/]
 
-def run(
-    sets: Sequence[Sequence[str]],
-    *,
-    chains: int,
-    steps: int,
-    seed: int,
-    temperature: float = 1.0,
-    inflections: bool = True,
-    in_order: bool = False,
-    causal: str | None = None,
-    masked: str | None = None,
-    sampler: Callable[[Proposal], Sampler[Any]] = MetropolisHastings,
-    until: Rule | None = None,
-    progress: bool = False,
-) -> Generations:
-    """`chains` chains for each set of keywords; see the command's help. `sampler` is made of the task's moves."""
-    constraint = Keywords(sets, inflections=inflections, in_order=in_order)
-    with waiting("loading the masked model", progress):
-        model = masked_lm(masked)
-    vocabulary = model.vocabulary
-    constraint.check(vocabulary.encode(["."] * len(sets)))
-    with waiting("loading the causal model", progress):
-        lm = causal_lm(causal)
-    prompts = [request(lm, words) for words in sets]
-    fluency = Fluency(lm, prompts) + Pattern(SENTENCE)
-    objective = fluency + constraint
+    Chains start from drafts of the causal model and go on by Metropolis-Hastings: words are replaced, inserted,
+    deleted, swapped and rewritten in blocks, under the energy -log p(sentence | request), every keyword kept.
+    Printed is the best sentence of each chain, the lowest energy first.
+    """
+    wanted = [words_of(line) for line in lines_of(sets, file)]
+    if not wanted:
+        raise typer.BadParameter('name the words, for example: textsearch keywords "dog frisbee park"')
+    from textsearch.tasks import keywords as task
 
-    starts = []
-    with waiting("writing drafts", progress):
-        found = drafts(lm, prompts, objective, vocabulary, chains=chains, seed=seed)
-        for number, words in enumerate(sets):
-            rows = found.rows(found.inputs == number)
-            if len(rows) == 0:
-                rows = complete(words, lm, prompts[number], vocabulary, constraint, number, seed)
-            starts.append(rows.rows(torch.arange(chains) % len(rows)))
-    start = concatenate(starts)
-    # the final full stop stays
-    start = start.frozen(torch.arange(start.width) >= start.lengths[:, None] - 1)
-
-    guided = GuidedMaskedLM(model, lm, prompts)
-    moves = Mixture({SpanEdit(guided, EDITS, PIECES): 0.95, Swap(vocabulary): 0.05})
-    result = generate(
-        objective,
-        sampler(moves),
-        start,
+    answer(
+        task,
+        wanted,
+        Shown(top, as_json, jsonl, output, at_once, report, quiet),
+        chains=chains,
         steps=steps,
         seed=seed,
         temperature=temperature,
-        until=until,
-        progress=progress,
+        inflections=not exact_forms,
+        in_order=in_order,
+        causal=causal,
+        masked=masked,
     )
-    return replace(result, sources=[", ".join(words) for words in sets])
 
 
-def complete(
-    words: Sequence[str],
-    model: TransformersCausalLM,
-    prompt: str,
-    vocabulary: Vocabulary,
-    constraint: Keywords,
-    number: int,
-    seed: int,
-) -> Batch:
-    """One start for a set that no draft covered: the fullest draft, each missing word put where it costs the least."""
-    fluency = Fluency(model, prompt)
-    sentence = Pattern(SENTENCE)
-    pool = drafts(model, [prompt], fluency + sentence, vocabulary, chains=32, seed=seed, rounds=1)
-    texts = [*pool.texts(), "."]
-    alone = [Keywords([word], inflections=constraint.inflections) for word in words]
-    holds = torch.stack([one.energy(vocabulary.encode(texts)) == 0 for one in alone], 1)
-    text = texts[int(holds.sum(1).argmax())]
+def words_of(line: str) -> list[str]:
+    """The keywords of one set: phrases apart by commas if there is a comma, else words.
 
-    def allowed(batch: Batch, needed: Keywords) -> Batch:
-        own = replace(batch, inputs=torch.full_like(batch.inputs, number))
-        return batch.rows((needed.energy(own) + sentence.energy(own)) == 0)
-
-    for count in range(1, len(words) + 1):
-        needed = Keywords(words[:count], inflections=constraint.inflections, in_order=constraint.in_order)
-        if len(allowed(vocabulary.encode([text]), needed)):
-            continue
-        pieces = text[:-1].split()
-        slots = [" ".join([*pieces[:i], words[count - 1], *pieces[i:]]) + "." for i in range(len(pieces) + 1)]
-        tries = allowed(vocabulary.encode(slots), needed)
-        bare = " ".join(words[:count]) + "."
-        text = tries.texts()[int(fluency.energy(tries).argmin())] if len(tries) else bare
-    start = vocabulary.encode([text])
-    return replace(start, inputs=torch.full_like(start.inputs, number))
+    >>> words_of("dog frisbee"), words_of("hot dog, park")
+    (['dog', 'frisbee'], ['hot dog', 'park'])
+    """
+    parts = line.replace("，", ",").split(",") if "," in line or "，" in line else line.split()
+    return [part.strip() for part in parts if part.strip()]

@@ -1,0 +1,61 @@
+"""Words for the gaps of a text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from objectives import Fluency
+from samplers import MetropolisHastings
+from samplers.fill import fill_masks
+from samplers.proposals import PIECES, BlockInfill, Mixture, Replace
+from textsearch import Generations, generate
+from textsearch.models.guided import GuidedMaskedLM
+from textsearch.tasks import given
+
+
+def infill(
+    texts: Sequence[str],
+    *,
+    chains: int = 8,
+    steps: int = 100,
+    seed: int = 0,
+    temperature: float = 1.0,
+    causal: given.Causal = None,
+    masked: given.Masked = None,
+    progress: bool = False,
+) -> Generations:
+    """One word for each [MASK] of a text, nothing else changed: `chains` chains for each text, in one run.
+
+    Args:
+        texts: with the masked model's mask token where a word is wanted.
+        chains: chains for each text.
+        steps: of every chain.
+        seed: the same seed gives the same texts.
+        temperature: draws come from exp(-energy / temperature).
+        causal: judges the whole text and proposes; by default SmolLM2-135M-Instruct.
+        masked: proposes; by default the one that comes with textsearch.
+        progress: show what is being done on standard error.
+
+    Raises:
+        ValueError: a text without a gap.
+    """
+    model = given.masked(masked, progress)
+    mask = model.vocabulary.tokenizer.mask_token
+    for text in texts:
+        if mask not in text:
+            raise ValueError(f"{text!r} has no gap: write {mask} for each word that is wanted")
+    gaps = model.vocabulary.encode(texts).repeat(chains)
+    lm = given.causal(causal, progress)
+    guided = GuidedMaskedLM(model, lm)
+    moves = Mixture({Replace(guided, pieces=PIECES): 0.7, BlockInfill(guided, words=(2,), pieces=PIECES): 0.3})
+    result = generate(
+        Fluency(lm),
+        MetropolisHastings(moves),
+        fill_masks(guided, gaps, seed),
+        steps=steps,
+        seed=seed,
+        temperature=temperature,
+        progress=progress,
+    )
+    return replace(result, sources=list(texts))
