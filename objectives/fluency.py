@@ -33,6 +33,11 @@ class Fluency(Objective):
         """One model pass."""
         return Cost.MODEL
 
+    @property
+    def least(self) -> float:
+        """No probability is above 1."""
+        return 0.0
+
     def energy(self, batch: Batch) -> Tensor:
         """(B,) nats a text."""
         return -_scores(self.model, self.prompt, batch).log_prob
@@ -64,6 +69,11 @@ class FluencyPerToken(Objective):
     def cost(self) -> Cost:
         """One model pass."""
         return Cost.MODEL
+
+    @property
+    def least(self) -> float:
+        """No probability is above 1."""
+        return 0.0
 
     def energy(self, batch: Batch) -> Tensor:
         """(B,) nats a token."""

@@ -9,7 +9,7 @@ from typing import final
 from torch import Tensor
 
 from textsearch.batch import Batch, Vocabulary
-from textsearch.objective import Objective, evaluate
+from textsearch.objective import Limit, Objective, evaluate
 from textsearch.proposal import Proposal
 from textsearch.rng import Rng
 from textsearch.sampler import ChainState, Guarantee, Info
@@ -20,8 +20,10 @@ from textsearch.sampler import ChainState, Guarantee, Info
 class MetropolisHastings:
     """Propose a move, take it with probability min(1, p(x') q(x|x') / p(x) q(x'|x)), p = exp(-E / T).
 
-    Exact: leaves p invariant. A step costs the passes of the proposal, and the energy of each new text. One that a
-    constraint forbids is refused before any language model sees it.
+    Exact: leaves p invariant. A step costs the passes of the proposal, and the energy of each new text. The uniform
+    number that decides is drawn first, so it is known how low the energy must be: a text that a constraint forbids is
+    refused before any language model sees it, and one that part of its energy puts above that limit before the rest is
+    worked out. The chain is the same, bit for bit; the log ratio of such a text is told as -inf.
 
     Attributes:
         proposal: draws x' and gives log q both ways.
@@ -64,10 +66,14 @@ class MetropolisHastings:
         move = self.proposal.propose(state.batch, rng.fold(0))
         same = move.batch.same_text(state.batch)
         possible = move.log_backward > -math.inf
+        log_uniform = rng.fold(1).uniform(0).log()
+        highest = state.evaluation.energy + temperature * (move.log_backward - move.log_forward - log_uniform)
+        # a little above, so that rounding decides nothing
+        limit = Limit(highest + 1e-6 * (1 + highest.abs()), move.batch.first_change(state.batch))
         # a row that did not change keeps its energy; one that cannot come back is refused whatever its energy
-        proposed = evaluate(objective, move.batch, wanted=possible & ~same)
+        proposed = evaluate(objective, move.batch, possible & ~same, limit)
         proposed = proposed.where(same, state.evaluation)
         log_ratio = (state.evaluation.energy - proposed.energy) / temperature + move.log_backward - move.log_forward
-        accepted = possible & (rng.fold(1).uniform(0).log() < log_ratio)
+        accepted = possible & (log_uniform < log_ratio)
         after = state.where(accepted, ChainState(move.batch, proposed))
         return after, Info(accepted, move.kind, log_ratio)

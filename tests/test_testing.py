@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ from samplers.proposals import InsertDelete, Mixture, Replace, Swap, Uniform
 from tests.objectives.laws import ENGLISH, TEXTS
 from tests.samplers.test_negative_controls import Altered, PlainChain, always, slots_of_the_old_text, turn_round
 from textsearch.batch import Batch, Vocabulary
-from textsearch.objective import FunctionObjective, Objective, evaluate
+from textsearch.objective import FunctionObjective, Limit, Objective, evaluate
 from textsearch.proposal import Move, Proposal
 from textsearch.rng import Rng
 from textsearch.sampler import ChainState, Guarantee, Info, Sampler
@@ -73,7 +73,7 @@ SHORT = ["", "a", "b", *PAIRS]
 )
 def test_right_objectives_pass(objective: Objective) -> None:
     report = check_objective(objective, letters("abc").encode(["abc", "", "a", "cab", "bb"]))
-    assert len(report.laws) == 9
+    assert len(report.laws) == 11
     assert str(report).startswith(type(objective).__name__)
 
 
@@ -130,6 +130,39 @@ def test_broken_objectives_are_caught(law: str, function: Callable[[Batch], Tens
     texts = ["abc", "abb", "bca"] if law == "padding" else ["", "b", "abc"]
     with pytest.raises(LawBroken, match=f"By breaks the law of {law!r}"):
         check_objective(By(function), letters("abc").encode(texts))
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Hasty(Objective):
+    """Nats of the letters, given up at `factor` times the limit."""
+
+    factor: float = 1.0
+    floor: float = 0.0
+
+    @property
+    def least(self) -> float:
+        return self.floor
+
+    def energy(self, batch: Batch) -> Tensor:
+        return lengths(batch)
+
+    def energy_within(self, batch: Batch, limit: Limit) -> Tensor:
+        energy = lengths(batch)
+        return energy.masked_fill(energy > self.factor * limit.energy, math.inf)
+
+
+def test_limits_that_are_kept_pass() -> None:
+    texts = letters("abc").encode(["abc", "", "a", "cab", "bb"])
+    assert len(check_objective(Hasty(), texts).laws) == 11
+
+
+@pytest.mark.parametrize(
+    ("broken", "law"), [(Hasty(factor=0.9), "limits"), (Hasty(floor=1.0), "least")], ids=["gives up early", "too low"]
+)
+def test_broken_limits_are_caught(broken: Objective, law: str) -> None:
+    with pytest.raises(LawBroken, match=f"Hasty breaks the law of {law!r}"):
+        check_objective(broken, letters("abc").encode(["abc", "", "a", "cab", "bb"]))
 
 
 def test_the_message_names_text_and_values() -> None:

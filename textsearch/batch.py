@@ -207,6 +207,18 @@ class Batch:
         after = ((from_end[0] == from_end[1]) & within).cumprod(1).sum(1)
         return longer - before - torch.minimum(after, shorter - before)
 
+    def first_change(self, other: Batch) -> Tensor:
+        """(B,) int64, the first place where `other` differs; the end of the shorter text where there is none before.
+
+        >>> from textsearch.testing import letters
+        >>> one, other = letters("abc").encode(["abcab", "ab", "a"]), letters("abc").encode(["abab", "ba", "a"])
+        >>> one.first_change(other).tolist()
+        [2, 0, 1]
+        """
+        width = max(self.width, other.width)
+        within = torch.arange(width, device=self.device) < torch.minimum(self.lengths, other.lengths)[:, None]
+        return ((self.widen(width).tokens == other.widen(width).tokens) & within).cumprod(1).sum(1)
+
     def splice(self, start: Tensor, stop: Tensor, count: Tensor, width: int) -> Batch:
         """Row b with its tokens from `start[b]` to `stop[b]` replaced by `count[b]` editable masks.
 

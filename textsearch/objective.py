@@ -1,7 +1,8 @@
 """Objectives: energies over texts, E(x) = -log rho(x), and their sums.
 
 Low is good and +inf forbids. A sum is evaluated in stages, hard constraints first and language models last; a row
-that a stage forbids goes no further, so a broken constraint never costs a model pass.
+that a stage forbids goes no further, so a broken constraint never costs a model pass. Neither goes a row that a stage
+shows to lie above its limit, where there is one: the rest could only add to it.
 """
 
 from __future__ import annotations
@@ -33,6 +34,24 @@ class Cost(IntEnum):
     """Several model passes."""
 
 
+@final
+@dataclass(frozen=True, eq=False)
+class Limit:
+    """How low energies must be for anybody to ask how low: what lies above need not be worked out.
+
+    Attributes:
+        energy: (B,) float64 nats.
+        near: (B,) int64, a token of each row; what is wrong with the row is likely to be found near it.
+    """
+
+    energy: Tensor
+    near: Tensor
+
+    def rows(self, index: Tensor) -> Limit:
+        """The rows that `index` picks, in its order."""
+        return Limit(self.energy[index], self.near[index])
+
+
 class Objective(ABC):
     """An energy over texts. `a + 5.0 * b` is an objective too."""
 
@@ -49,6 +68,15 @@ class Objective(ABC):
     @abstractmethod
     def energy(self, batch: Batch) -> Tensor:
         """(B,) float64 energies in nats; +inf forbids the row. Depends on a row's own text and input only."""
+
+    @property
+    def least(self) -> float:
+        """No text's energy is below this; -inf where nothing is known."""
+        return -math.inf
+
+    def energy_within(self, batch: Batch, limit: Limit) -> Tensor:
+        """(B,) energies, bit for bit those of `energy` where they are within the limit, else anything above it."""
+        return self.energy(batch)
 
     def check(self, batch: Batch) -> None:  # noqa: B027 (optional, not abstract)
         """Raise a `ValueError` if no text can satisfy this objective for the inputs of `batch`; runs no model."""
@@ -103,6 +131,11 @@ class Sum(Objective):
     def cost(self) -> Cost:
         """That of the dearest term."""
         return max((term.cost for _, term in self.terms), default=Cost.HARD)
+
+    @property
+    def least(self) -> float:
+        """The weighted sum of the terms' own."""
+        return sum(weight * term.least for weight, term in self.terms)
 
     @property
     def parts(self) -> tuple[tuple[float, Objective], ...]:
@@ -207,8 +240,12 @@ def term_names(objective: Objective) -> tuple[str, ...]:
     return tuple(unique)
 
 
-def evaluate(objective: Objective, batch: Batch, wanted: Tensor | None = None) -> Evaluation:
+def evaluate(
+    objective: Objective, batch: Batch, wanted: Tensor | None = None, limit: Limit | None = None
+) -> Evaluation:
     """Energies of the rows, stage by stage; rows where `wanted` (B,) is False are +inf and cost nothing.
+
+    A row within its limit has the same energy as without limits; one above may be given as +inf.
 
     Raises:
         ValueError: an energy is nan; the message names the term, the text and the row.
@@ -218,15 +255,24 @@ def evaluate(objective: Objective, batch: Batch, wanted: Tensor | None = None) -
     terms = torch.full((len(batch), len(parts)), math.nan, dtype=torch.float64, device=batch.device)
     if wanted is not None:
         energy = energy.masked_fill(~wanted, math.inf)
-    for column in _by_cost(parts):
+    stages = _by_cost(parts)
+    for stage, column in enumerate(stages):
         weight, term = parts[column]
+        to_come = sum(parts[later][0] * parts[later][1].least for later in stages[stage + 1 :])
+        if limit is not None:
+            energy = energy.masked_fill(energy + weight * term.least + to_come > limit.energy, math.inf)
         alive = (energy < math.inf).nonzero().squeeze(-1)
         if len(alive) == 0:
             break
         whole = len(alive) == len(batch)
         part = batch if whole else batch.rows(alive)
         with asked_by(names[column]):
-            value = weight * term.energy(part).to(torch.float64)
+            if limit is None:
+                own = term.energy(part)
+            else:
+                left = (limit.energy[alive] - energy[alive] - to_come) / weight
+                own = term.energy_within(part, Limit(left, limit.near[alive]))
+            value = weight * own.to(torch.float64)
         if value.shape != (len(part),):
             raise ValueError(
                 f"objective {term.name!r} gave values of shape {tuple(value.shape)} for {len(part)} texts; "

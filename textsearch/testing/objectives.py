@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
-from textsearch.objective import Objective
+from textsearch.objective import Limit, Objective
 from textsearch.testing.report import Law, LawBroken, Report, name_of, require
 from textsearch.testing.spaces import widened
 from textsearch.testing.toys import letters
@@ -30,14 +30,16 @@ def check_objective(objective: Objective, texts: Batch | Sequence[str], *, toler
 
     >>> from textsearch import FunctionObjective
     >>> print(check_objective(FunctionObjective(lambda texts: [len(text) for text in texts]), ["ab", "", "c"]))
-    FunctionObjective: 9 laws hold
+    FunctionObjective: 11 laws hold
       shape and type    (3,) torch.float64  (B,) float64
       energies          0 forbidden         finite or +inf
+      least             0 nats              -inf nats
       repeated call     0 nats              0 nats
       alone             0 nats              0 nats
       order and copies  0 nats              0 nats
       padding           0 nats              0 nats
       frozen marks      0 nats              0 nats
+      limits            0 nats              0 nats
       no rows           (0,)                (0,)
       input untouched   yes                 yes
     """
@@ -62,6 +64,14 @@ def check_objective(objective: Objective, texts: Batch | Sequence[str], *, toler
                 f"{float(whole[row])}; it must be a number, or +inf to forbid the text"
             )
 
+        lowest = float(whole.min())
+        require(
+            lowest >= objective.least,
+            "least",
+            objective,
+            f"{_text(batch, int(whole.argmin()))} has energy {lowest}, below its least energy {objective.least}",
+        )
+
         def same(law: str, energy: Tensor, rows: Tensor, how: str) -> Law:
             """`energy` must be that of `rows` of the batch."""
             gap = (energy - whole[rows]).abs().where(energy != whole[rows], 0.0)
@@ -83,6 +93,7 @@ def check_objective(objective: Objective, texts: Batch | Sequence[str], *, toler
         laws = (
             Law("shape and type", kind, "(B,) float64"),
             Law("energies", f"{int((whole == math.inf).sum())} forbidden", "finite or +inf"),
+            Law("least", f"{lowest:.3g} nats", f"{objective.least:.3g} nats"),
             same("repeated call", objective.energy(batch), every, "when asked again"),
             same("alone", alone, every, "when asked alone"),
             same("order and copies", objective.energy(batch.rows(mixed)), mixed, "in another order, among copies"),
@@ -93,6 +104,7 @@ def check_objective(objective: Objective, texts: Batch | Sequence[str], *, toler
                 every,
                 "when its tokens are frozen",
             ),
+            same("limits", _limited(objective, batch, whole), every, "where that is within its limit"),
             Law("no rows", "(0,)", "(0,)"),
         )
     now = (batch.tokens, batch.lengths, batch.editable, batch.inputs)
@@ -103,6 +115,24 @@ def check_objective(objective: Objective, texts: Batch | Sequence[str], *, toler
         "energy() changed the tensors of the batch that it was given; work on a copy",
     )
     return Report(name_of(objective), (*laws, Law("input untouched", "yes", "yes")))
+
+
+def _limited(objective: Objective, batch: Batch, whole: Tensor) -> Tensor:
+    """(B,) the energies `whole`, or, where `energy_within` gives a wrong one, that.
+
+    Every other row has a limit above its energy and must have that energy; the rest have limits below, and any energy
+    above those will do.
+    """
+    found = whole.clone()
+    for first in (0, 1):
+        within = (torch.arange(len(batch)) % 2 == first) | (whole == math.inf)
+        gap = torch.where(within, 1.0, -1.0) * 1e-3 * (1 + whole.abs().nan_to_num(posinf=0.0))
+        limit = (whole + gap).nan_to_num(posinf=1e6)
+        near = (torch.arange(len(batch)) + first) % batch.lengths.clamp(min=1)
+        given = objective.energy_within(batch, Limit(limit, near))
+        right = (given == whole) | (~(whole <= limit) & (given > limit))
+        found = torch.where(right, found, given)
+    return found
 
 
 def _by_letter(texts: Sequence[str]) -> Batch:
