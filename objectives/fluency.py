@@ -34,7 +34,7 @@ class Fluency(Objective):
         return Cost.MODEL
 
     @property
-    def least(self) -> float:
+    def lower_bound(self) -> float:
         """No probability is above 1."""
         return 0.0
 
@@ -71,7 +71,7 @@ class FluencyPerToken(Objective):
         return Cost.MODEL
 
     @property
-    def least(self) -> float:
+    def lower_bound(self) -> float:
         """No probability is above 1."""
         return 0.0
 

@@ -47,7 +47,7 @@ class PseudoLikelihood(Objective):
         return Cost.HEAVY
 
     @property
-    def least(self) -> float:
+    def lower_bound(self) -> float:
         """No conditional probability is above 1."""
         return 0.0
 

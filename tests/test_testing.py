@@ -141,7 +141,7 @@ class Hasty(Objective):
     floor: float = 0.0
 
     @property
-    def least(self) -> float:
+    def lower_bound(self) -> float:
         return self.floor
 
     def energy(self, batch: Batch) -> Tensor:
@@ -158,7 +158,9 @@ def test_limits_that_are_kept_pass() -> None:
 
 
 @pytest.mark.parametrize(
-    ("broken", "law"), [(Hasty(factor=0.9), "limits"), (Hasty(floor=1.0), "least")], ids=["gives up early", "too low"]
+    ("broken", "law"),
+    [(Hasty(factor=0.9), "limits"), (Hasty(floor=1.0), "lower bound")],
+    ids=["gives up early", "too low"],
 )
 def test_broken_limits_are_caught(broken: Objective, law: str) -> None:
     with pytest.raises(LawBroken, match=f"Hasty breaks the law of {law!r}"):

@@ -70,7 +70,7 @@ class Objective(ABC):
         """(B,) float64 energies in nats; +inf forbids the row. Depends on a row's own text and input only."""
 
     @property
-    def least(self) -> float:
+    def lower_bound(self) -> float:
         """No text's energy is below this; -inf where nothing is known."""
         return -math.inf
 
@@ -133,9 +133,9 @@ class Sum(Objective):
         return max((term.cost for _, term in self.terms), default=Cost.HARD)
 
     @property
-    def least(self) -> float:
+    def lower_bound(self) -> float:
         """The weighted sum of the terms' own."""
-        return sum(weight * term.least for weight, term in self.terms)
+        return sum(weight * term.lower_bound for weight, term in self.terms)
 
     @property
     def parts(self) -> tuple[tuple[float, Objective], ...]:
@@ -258,9 +258,9 @@ def evaluate(
     stages = _by_cost(parts)
     for stage, column in enumerate(stages):
         weight, term = parts[column]
-        to_come = sum(parts[later][0] * parts[later][1].least for later in stages[stage + 1 :])
+        to_come = sum(parts[later][0] * parts[later][1].lower_bound for later in stages[stage + 1 :])
         if limit is not None:
-            energy = energy.masked_fill(energy + weight * term.least + to_come > limit.energy, math.inf)
+            energy = energy.masked_fill(energy + weight * term.lower_bound + to_come > limit.energy, math.inf)
         alive = (energy < math.inf).nonzero().squeeze(-1)
         if len(alive) == 0:
             break

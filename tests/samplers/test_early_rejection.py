@@ -49,7 +49,7 @@ class Hasty(Objective):
     whole: Objective
 
     @property
-    def least(self) -> float:
+    def lower_bound(self) -> float:
         return 0.0
 
     def energy(self, batch: Batch) -> Tensor:
@@ -116,7 +116,7 @@ def test_a_dear_term_is_not_asked_of_what_a_cheap_one_refuses() -> None:
             return Cost.MODEL
 
         @property
-        def least(self) -> float:
+        def lower_bound(self) -> float:
             return 0.0
 
         def energy(self, batch: Batch) -> Tensor:

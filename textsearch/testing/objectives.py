@@ -33,7 +33,7 @@ def check_objective(objective: Objective, texts: Batch | Sequence[str], *, toler
     FunctionObjective: 11 laws hold
       shape and type    (3,) torch.float64  (B,) float64
       energies          0 forbidden         finite or +inf
-      least             0 nats              -inf nats
+      lower bound       0 nats              -inf nats
       repeated call     0 nats              0 nats
       alone             0 nats              0 nats
       order and copies  0 nats              0 nats
@@ -66,10 +66,10 @@ def check_objective(objective: Objective, texts: Batch | Sequence[str], *, toler
 
         lowest = float(whole.min())
         require(
-            lowest >= objective.least,
-            "least",
+            lowest >= objective.lower_bound,
+            "lower bound",
             objective,
-            f"{_text(batch, int(whole.argmin()))} has energy {lowest}, below its least energy {objective.least}",
+            f"{_text(batch, int(whole.argmin()))} has energy {lowest}, below its lower bound {objective.lower_bound}",
         )
 
         def same(law: str, energy: Tensor, rows: Tensor, how: str) -> Law:
@@ -93,7 +93,7 @@ def check_objective(objective: Objective, texts: Batch | Sequence[str], *, toler
         laws = (
             Law("shape and type", kind, "(B,) float64"),
             Law("energies", f"{int((whole == math.inf).sum())} forbidden", "finite or +inf"),
-            Law("least", f"{lowest:.3g} nats", f"{objective.least:.3g} nats"),
+            Law("lower bound", f"{lowest:.3g} nats", f"{objective.lower_bound:.3g} nats"),
             same("repeated call", objective.energy(batch), every, "when asked again"),
             same("alone", alone, every, "when asked alone"),
             same("order and copies", objective.energy(batch.rows(mixed)), mixed, "in another order, among copies"),
