@@ -1,9 +1,51 @@
 """Objectives: energies of texts, E(x) = -log rho(x); `a + 5.0 * b` is an objective too."""
 
+from objectives.acrostic import Acrostic
+from objectives.affixes import Prefix, Suffix
+from objectives.classifier import Classifier
+from objectives.closeness import Closeness
+from objectives.coherence import Coherence
+from objectives.conditional import Conditional
+from objectives.consensus import Consensus
+from objectives.diversity import Diversity
 from objectives.fluency import Fluency, FluencyPerToken
+from objectives.forbidden import Forbidden
 from objectives.keywords import Keywords
 from objectives.length import Length, LengthBetween
+from objectives.only import Only
 from objectives.pattern import Pattern
 from objectives.pseudo_likelihood import PseudoLikelihood
+from objectives.repeats import Repeats
+from objectives.rhyme import Rhyme
+from objectives.similarity import Similarity
+from objectives.template import Template
+from objectives.whole_words import WholeWords
+from objectives.word_preservation import InputEmbeddings, WordPreservation
 
-__all__ = ["Fluency", "FluencyPerToken", "Keywords", "Length", "LengthBetween", "Pattern", "PseudoLikelihood"]
+__all__ = [
+    "Acrostic",
+    "Classifier",
+    "Closeness",
+    "Coherence",
+    "Conditional",
+    "Consensus",
+    "Diversity",
+    "Fluency",
+    "FluencyPerToken",
+    "Forbidden",
+    "InputEmbeddings",
+    "Keywords",
+    "Length",
+    "LengthBetween",
+    "Only",
+    "Pattern",
+    "Prefix",
+    "PseudoLikelihood",
+    "Repeats",
+    "Rhyme",
+    "Similarity",
+    "Suffix",
+    "Template",
+    "WholeWords",
+    "WordPreservation",
+]

@@ -1,7 +1,9 @@
 """Length: how long a text should be, softly or within bounds.
 
 A word is what `Batch.word_starts` counts, a token together with the pieces that go on it; so a mark of punctuation that
-is a token of its own counts as a word.
+is a token of its own counts as a word, and so does each character of Chinese. With `marks=False` it is a word of the
+surface text instead, and marks do not count. Characters are those of the surface text, with its spaces; with
+`marks=False` its letters and digits only.
 """
 
 from __future__ import annotations
@@ -9,11 +11,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor
 
+from objectives.judging import check_inputs, is_mark, of_input
+from objectives.keywords import words
 from textsearch.batch import Batch
 from textsearch.objective import Cost, Objective
 
@@ -27,9 +31,11 @@ class Length(Objective):
         mean: words; one number for all inputs, or one for each: row r is judged by `mean[batch.inputs[r]]`.
         sd: standard deviation, words.
         tokens: count tokens instead of words, in n, `mean` and `sd`.
+        characters: count characters instead.
+        marks: whether marks of punctuation count, and of characters the spaces.
 
     Raises:
-        ValueError: a mean below 0, an empty sequence of them, or an sd that is not positive.
+        ValueError: a mean below 0, an empty sequence of them, an sd that is not positive, or two units.
 
     >>> from textsearch.testing import letters
     >>> batch = letters("aB").encode(["aaa", "aBBa", ""])
@@ -43,8 +49,11 @@ class Length(Objective):
     sd: float
     _: KW_ONLY
     tokens: bool = False
+    characters: bool = False
+    marks: bool = True
 
     def __post_init__(self) -> None:
+        _check_unit(self)
         if isinstance(self.mean, Sequence):
             object.__setattr__(self, "mean", tuple(self.mean))
             if not self.mean:
@@ -67,7 +76,7 @@ class Length(Objective):
         mean = torch.tensor(self.mean, dtype=torch.float64, device=batch.device)
         if mean.dim():
             mean = mean[batch.inputs]
-        return ((_count(batch, self.tokens) - mean) / self.sd).square() / 2
+        return ((_count(batch, self) - mean) / self.sd).square() / 2
 
     def check(self, batch: Batch) -> None:
         """Refuse an input without a mean."""
@@ -80,7 +89,7 @@ class Length(Objective):
 
     @property
     def _unit(self) -> str:
-        return "tokens" if self.tokens else "words"
+        return "tokens" if self.tokens else "characters" if self.characters else "words"
 
 
 @final
@@ -89,12 +98,14 @@ class LengthBetween(Objective):
     """Bounds on the length of a text, both included: energy 0, or +inf outside.
 
     Attributes:
-        low: the fewest words.
-        high: the most words; None for no bound.
+        low: the fewest words, one number for all inputs or one for each.
+        high: the most words, one number for all inputs or one for each; None for no bound.
         tokens: count tokens instead of words.
+        characters: count characters instead.
+        marks: whether marks of punctuation count, and of characters the spaces.
 
     Raises:
-        ValueError: bounds that are negative, not whole, in the wrong order, or allow every length.
+        ValueError: bounds that are negative, not whole, in the wrong order, or allow every length; or two units.
 
     >>> from textsearch.testing import letters
     >>> batch = letters("aB").encode(["aaa", "aBBa", ""])
@@ -102,22 +113,38 @@ class LengthBetween(Objective):
     [inf, 0.0, inf]
     >>> LengthBetween(high=3, tokens=True).energy(batch).tolist()
     [0.0, inf, 0.0]
+    >>> LengthBetween([1, 5, 0], [3, 9, None], characters=True).energy(batch).tolist()
+    [0.0, inf, 0.0]
     """
 
-    low: int = 0
-    high: int | None = None
+    low: int | Sequence[int] = 0
+    high: int | Sequence[int | None] | None = None
     _: KW_ONLY
     tokens: bool = False
+    characters: bool = False
+    marks: bool = True
 
     def __post_init__(self) -> None:
-        for name, bound in (("low", self.low), ("high", self.high)):
-            whole = isinstance(bound, int) and not isinstance(bound, bool) and bound >= 0
-            if not whole and not (name == "high" and bound is None):
-                raise ValueError(f"{name}={bound!r} must be a whole number of at least 0")
-        if self.high is None and self.low == 0:
+        _check_unit(self)
+        for name in ("low", "high"):
+            bounds = getattr(self, name)
+            if isinstance(bounds, Sequence) and not isinstance(bounds, str):
+                object.__setattr__(self, name, tuple(bounds))
+                if not bounds:
+                    raise ValueError(f"{name} is empty: pass one number, or one for each input")
+            for bound in _listed(getattr(self, name)):
+                whole = isinstance(bound, int) and not isinstance(bound, bool) and bound >= 0
+                if not whole and not (name == "high" and bound is None):
+                    raise ValueError(f"{name}={bound!r} must be a whole number of at least 0")
+        lows, highs = _listed(self.low), _listed(self.high)
+        if len(lows) > 1 and len(highs) > 1 and len(lows) != len(highs):
+            raise ValueError(f"low has {len(lows)} values and high {len(highs)}: each input needs one of both")
+        if set(highs) == {None} and set(lows) == {0}:
             raise ValueError("LengthBetween(0, None) allows every length: give low, high or both")
-        if self.high is not None and self.low > self.high:
-            raise ValueError(f"low={self.low} is above high={self.high}: no text could be that long; exchange them")
+        for number in range(max(len(lows), len(highs))):
+            low, high = of_input(lows, number), of_input(highs, number)
+            if high is not None and low > high:
+                raise ValueError(f"low={low} is above high={high}: no text could be that long; exchange them")
 
     @property
     def name(self) -> str:
@@ -131,12 +158,45 @@ class LengthBetween(Objective):
 
     def energy(self, batch: Batch) -> Tensor:
         """(B,) 0 within the bounds, +inf outside."""
-        count = _count(batch, self.tokens)
-        high = math.inf if self.high is None else self.high
+        count = _count(batch, self)
+        low = _of_rows([float(low) for low in _listed(self.low)], batch)
+        high = _of_rows([math.inf if high is None else float(high) for high in _listed(self.high)], batch)
         energy = torch.zeros(len(batch), dtype=torch.float64, device=batch.device)
-        return energy.masked_fill((count < self.low) | (count > high), math.inf)
+        return energy.masked_fill((count < low) | (count > high), math.inf)
+
+    def check(self, batch: Batch) -> None:
+        """Each input has its bounds."""
+        check_inputs("low", _listed(self.low), batch)
+        check_inputs("high", _listed(self.high), batch)
 
 
-def _count(batch: Batch, tokens: bool) -> Tensor:
-    """(B,) float64, words or tokens."""
-    return (batch.lengths if tokens else batch.word_starts.sum(1)).to(torch.float64)
+def _listed(bounds: Any) -> tuple[Any, ...]:
+    return bounds if isinstance(bounds, tuple) else (bounds,)
+
+
+def _of_rows(values: Sequence[float], batch: Batch) -> Tensor:
+    """(B,) each row's value, or the only one there is."""
+    each = torch.tensor(values, dtype=torch.float64, device=batch.device)
+    return each[batch.inputs] if len(values) > 1 else each.expand(len(batch))
+
+
+def _check_unit(term: Length | LengthBetween) -> None:
+    if term.tokens and term.characters:
+        raise ValueError("tokens=True and characters=True are two units: choose one")
+    if term.tokens and not term.marks:
+        raise ValueError("marks=False is for words and characters: a token may hold both marks and letters")
+
+
+def _count(batch: Batch, term: Length | LengthBetween) -> Tensor:
+    """(B,) float64, words, tokens or characters."""
+    if term.tokens:
+        return batch.lengths.to(torch.float64)
+    if not term.characters and term.marks:
+        return batch.word_starts.sum(1).to(torch.float64)
+    if not term.characters:
+        counts = [sum(not is_mark(word) for word in words(text)) for text in batch.texts()]
+    elif term.marks:
+        counts = [len(text) for text in batch.texts()]
+    else:
+        counts = [sum(letter.isalnum() for letter in text) for text in batch.texts()]
+    return torch.tensor(counts, dtype=torch.float64, device=batch.device)

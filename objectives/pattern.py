@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, final
 
 import regex
-import torch
 from torch import Tensor
 
+from objectives.judging import check_inputs, of_input, verdicts
 from textsearch.batch import Batch
 from textsearch.objective import Cost, Objective
 
@@ -22,7 +23,7 @@ class Pattern(Objective):
     The syntax is that of the `regex` module, flags inside: `(?i)` for either case, `^` and `$` for the whole text.
 
     Attributes:
-        pattern: the expression.
+        pattern: the expression, one for all inputs or one for each: row r is judged by `pattern[batch.inputs[r]]`.
         forbid: forbid the texts that match instead.
         timeout: seconds that the search in one text may take.
 
@@ -37,25 +38,20 @@ class Pattern(Objective):
     [inf, 0.0, 0.0]
     """
 
-    pattern: str
+    pattern: str | Sequence[str]
     _: KW_ONLY
     forbid: bool = False
     timeout: float = 0.1
-    _compiled: Any = field(init=False, repr=False, compare=False)
+    _compiled: tuple[Any, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.pattern, str):
-            raise TypeError(f"pattern={self.pattern!r} must be a string, the regular expression itself")
+        if isinstance(self.pattern, Sequence) and not isinstance(self.pattern, str | bytes):
+            object.__setattr__(self, "pattern", tuple(self.pattern))
+            if not self.pattern:
+                raise ValueError("pattern is empty: pass one expression for all inputs, or one for each")
         if not (self.timeout > 0 and math.isfinite(self.timeout)):
             raise ValueError(f"timeout={self.timeout} must be a positive number of seconds")
-        try:
-            compiled = regex.compile(self.pattern)
-        except regex.error as error:
-            raise ValueError(
-                f"pattern={self.pattern!r} is no regular expression: {error.msg} at position {error.pos}; "
-                "put a backslash before a character that is meant literally"
-            ) from error
-        object.__setattr__(self, "_compiled", compiled)
+        object.__setattr__(self, "_compiled", tuple(map(_compile, self._patterns)))
 
     @property
     def cost(self) -> Cost:
@@ -68,15 +64,33 @@ class Pattern(Objective):
         Raises:
             TimeoutError: a text took longer than `timeout`.
         """
-        texts = batch.texts()
-        energies = {text: 0.0 if self._found(text) != self.forbid else math.inf for text in dict.fromkeys(texts)}
-        return torch.tensor([energies[text] for text in texts], dtype=torch.float64, device=batch.device)
+        return verdicts(batch, lambda text, number: self._found(text, number) != self.forbid)
 
-    def _found(self, text: str) -> bool:
+    def check(self, batch: Batch) -> None:
+        """Each input has its expression."""
+        check_inputs("pattern", self._patterns, batch)
+
+    @property
+    def _patterns(self) -> tuple[str, ...]:
+        return self.pattern if isinstance(self.pattern, tuple) else (self.pattern,)
+
+    def _found(self, text: str, number: int) -> bool:
         try:
-            return self._compiled.search(text, timeout=self.timeout) is not None
+            return of_input(self._compiled, number).search(text, timeout=self.timeout) is not None
         except TimeoutError as error:
             raise TimeoutError(
-                f"pattern={self.pattern!r} took longer than timeout={self.timeout} s on the text {text!r}; "
-                "simplify nested repeats such as (a+)+, or allow more time"
+                f"pattern={of_input(self._patterns, number)!r} took longer than timeout={self.timeout} s on the text "
+                f"{text!r}; simplify nested repeats such as (a+)+, or allow more time"
             ) from error
+
+
+def _compile(pattern: str) -> Any:
+    if not isinstance(pattern, str):
+        raise TypeError(f"pattern={pattern!r} must be a string, the regular expression itself")
+    try:
+        return regex.compile(pattern)
+    except regex.error as error:
+        raise ValueError(
+            f"pattern={pattern!r} is no regular expression: {error.msg} at position {error.pos}; "
+            "put a backslash before a character that is meant literally"
+        ) from error

@@ -15,7 +15,14 @@ PACKAGES = ("textsearch", "samplers", "objectives", "demos", "benchmarks", "trai
 
 LAYERS: list[set[str]] = [
     {"textsearch.batch", "textsearch.rng", "textsearch.surface"},
-    {"textsearch.objective", "textsearch.proposal", "textsearch.schedule", "textsearch.models"},
+    {
+        "textsearch.objective",
+        "textsearch.proposal",
+        "textsearch.schedule",
+        "textsearch.models",
+        "textsearch.segment",
+        "textsearch.words",
+    },
     {"textsearch.sampler", "textsearch.constraint"},
     {
         "textsearch.result",

@@ -13,7 +13,7 @@ import torch
 
 from tests.models.tiny import FEW, PIECES, Tiny, bert, llama, save, seeded, shape, word_tokenizer, wordpiece_tokenizer
 from tests.models.tiny import tiny as tiny
-from textsearch.models import causal_lm, masked_lm
+from textsearch.models import causal_lm, masked_lm, sentence_encoder
 from textsearch.models.loading import pick_device
 from textsearch.models.quiet import quiet
 
@@ -112,6 +112,12 @@ def test_weights_cut_short(load: Callable[..., Any], tiny: Tiny, tmp_path: Path)
 def test_a_causal_checkpoint_is_no_masked_model(tiny: Tiny) -> None:
     with pytest.raises(ValueError, match=rf"cannot load the model '{tiny.causal_path}': Unrecognized configuration"):
         masked_lm(tiny.causal_path)
+
+
+def test_an_encoder_needs_no_pooler(tiny: Tiny) -> None:
+    """A sentence vector is a mean; a masked model's checkpoint has the encoder, and nothing else of it is asked."""
+    vectors = sentence_encoder(tiny.masked_path).encode(["the old dog sat", "the cat"])
+    torch.testing.assert_close(vectors.norm(dim=1), torch.ones(2))
 
 
 def test_a_checkpoint_without_a_masked_head(tmp_path: Path) -> None:

@@ -5,16 +5,28 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from textsearch.models.protocols import CausalLM, MaskedLM, Scores
+from textsearch.models.protocols import CausalLM, ConditionalLM, MaskedLM, Scores
 
 if TYPE_CHECKING:
     import torch
 
     from textsearch.models.causal import TransformersCausalLM
+    from textsearch.models.classifier import LinearClassifier, TransformersClassifier
     from textsearch.models.encoder import SentenceEncoder
     from textsearch.models.masked import TransformersMaskedLM
+    from textsearch.models.seq2seq import TransformersSeq2Seq
 
-__all__ = ["CausalLM", "MaskedLM", "Scores", "causal_lm", "masked_lm", "sentence_encoder"]
+__all__ = [
+    "CausalLM",
+    "ConditionalLM",
+    "MaskedLM",
+    "Scores",
+    "causal_lm",
+    "masked_lm",
+    "sentence_encoder",
+    "seq2seq_lm",
+    "text_classifier",
+]
 
 
 def masked_lm(
@@ -124,6 +136,55 @@ def causal_lm(
     return TransformersCausalLM(model, TokenizerVocabulary(tokenizer, _positions(model) - 1), bos, eos, most_tokens)
 
 
+def seq2seq_lm(
+    name_or_path: str | os.PathLike[str],
+    *,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+    start: int | None = None,
+    eos: int | None = None,
+    most_tokens: int = 2048,
+    trust_remote_code: bool = False,
+) -> TransformersSeq2Seq:
+    """A sequence-to-sequence model, such as T5, mT5, BART or Marian: log p(text | source).
+
+    Args:
+        name_or_path: a hub id or a folder with safetensors weights and a fast tokenizer.
+        device: by default an accelerator if there is one, else the CPU.
+        dtype: of the weights; by default float32.
+        start: token id that the decoder begins after; by default the one that the model names.
+        eos: token id that ends texts; by default the tokenizer's or the model's.
+        most_tokens: tokens in one forward pass, padding included: the bound on memory.
+        trust_remote_code: run code that the checkpoint brings; never on by itself.
+
+    Raises:
+        ValueError: no such model, one without safetensors, of another kind, or without start and end tokens.
+    """
+    import torch
+    from transformers import AutoModelForSeq2SeqLM
+
+    from textsearch.models.loading import load
+    from textsearch.models.seq2seq import TransformersSeq2Seq
+    from textsearch.models.vocabulary import TokenizerVocabulary
+
+    model, tokenizer = load(
+        AutoModelForSeq2SeqLM,
+        name_or_path,
+        device=device,
+        dtype=dtype or torch.float32,
+        trust_remote_code=trust_remote_code,
+    )
+    settings = (model.config, getattr(model, "generation_config", None))
+    starts = (start, *(getattr(own, "decoder_start_token_id", None) for own in settings))
+    ends = (eos, tokenizer.eos_token_id, *(getattr(own, "eos_token_id", None) for own in settings))
+    start = next((token for token in starts if isinstance(token, int)), None)
+    eos = next((token for token in ends if isinstance(token, int)), None)
+    if start is None or eos is None:
+        raise ValueError(f"{str(name_or_path)!r} names no start and end tokens: pass start= and eos=")
+    longest = _positions(model) - tokenizer.num_special_tokens_to_add() - 1
+    return TransformersSeq2Seq(model, TokenizerVocabulary(tokenizer, longest), start, eos, most_tokens)
+
+
 def sentence_encoder(
     name_or_path: str | os.PathLike[str] | None = None,
     *,
@@ -161,13 +222,52 @@ def sentence_encoder(
     return SentenceEncoder(model, tokenizer, _positions(model), most_tokens)
 
 
+def text_classifier(
+    name_or_path: str | os.PathLike[str],
+    *,
+    encoder: SentenceEncoder | None = None,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+    most_tokens: int = 4096,
+    trust_remote_code: bool = False,
+) -> TransformersClassifier | LinearClassifier:
+    """A classifier of texts: a transformers sequence classifier, or what `LinearClassifier.save` wrote.
+
+    Args:
+        name_or_path: a hub id, a folder with safetensors weights and a fast tokenizer, or one of a linear classifier.
+        encoder: that the linear classifier was fitted on; by default all-MiniLM-L6-v2.
+        device: by default an accelerator if there is one, else the CPU.
+        dtype: of the weights; by default float32.
+        most_tokens: tokens in one forward pass, padding included: the bound on memory.
+        trust_remote_code: run code that the checkpoint brings; never on by itself.
+
+    Raises:
+        ValueError: no such model, one that is no classifier, or one without safetensors.
+    """
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    from textsearch.models.classifier import LinearClassifier, TransformersClassifier, is_linear
+    from textsearch.models.loading import load
+
+    if is_linear(name_or_path):
+        return LinearClassifier.load(name_or_path, encoder or sentence_encoder(device=device))
+    model, tokenizer = load(
+        AutoModelForSequenceClassification,
+        name_or_path,
+        device=device,
+        dtype=dtype or torch.float32,
+        trust_remote_code=trust_remote_code,
+    )
+    names = model.config.id2label
+    labels = tuple(str(names[number]) for number in range(model.config.num_labels))
+    return TransformersClassifier(model, tokenizer, labels, _positions(model), most_tokens)
+
+
 def _positions(model: torch.nn.Module) -> int:
     """Tokens that the model can read at once, padding to whole grains included."""
+    from textsearch.models.loading import first_position
     from textsearch.models.tiles import GRAIN
 
-    most = int(getattr(model.config, "max_position_embeddings", 512))
-    for name, module in model.named_modules():
-        # RoBERTa and its kin count positions from behind the padding token's
-        if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
-            most -= module.padding_idx + 1
+    most = int(getattr(model.config, "max_position_embeddings", 512)) - first_position(model)
     return most // GRAIN * GRAIN

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
+from textsearch.models.memory import recall
 from textsearch.models.projection import project
 from textsearch.models.protocols import Scores
 from textsearch.models.suffixes import draw_suffixes, suffix_log_probs
@@ -78,13 +79,7 @@ class TransformersCausalLM:
             rows = self.vocabulary.encode(batch.texts()).token_lists()
         prompts = [prompt] * len(rows) if isinstance(prompt, str) else prompt
         keys = [(own, tuple(row)) for own, row in zip(prompts, rows, strict=True)]
-        fresh = [key for key in dict.fromkeys(keys) if key not in self._known]
-        self.usage.remembered(len(keys) - len(fresh))
-        found = dict(zip(fresh, self._log_probs(fresh), strict=True))
-        values = [found[key] if key in found else self._known[key] for key in keys]
-        self._known.update(found)
-        while len(self._known) > _TEXTS:
-            self._known.popitem(last=False)
+        values = recall(self._known, keys, self._log_probs, _TEXTS, self.usage)
         return Scores(
             torch.tensor(values, dtype=torch.float64, device=batch.device),
             torch.tensor([len(row) + 1 for row in rows], device=batch.device),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import lru_cache
 from typing import final
 
 import torch
@@ -56,7 +56,8 @@ class GuidedMaskedLM:
         keys = list(zip(prompts, contexts, strict=True))
         causal = self._causal(keys).to(own.device)
         begins = torch.tensor([not context for context in contexts], device=own.device)
-        piece = torch.where(begins[:, None], self._first_pieces[1], self._first_pieces[0])
+        within, at_start = first_pieces(self.vocabulary, self.causal.vocabulary).to(own.device)
+        piece = torch.where(begins[:, None], at_start, within)
         return (own + self.weight * causal.gather(1, piece)).log_softmax(-1)
 
     def _left(self, batch: Batch, positions: Tensor) -> list[str]:
@@ -83,25 +84,25 @@ class GuidedMaskedLM:
             self._known.popitem(last=False)
         return result
 
-    @cached_property
-    def _first_pieces(self) -> Tensor:
-        """(2, V) int64: the causal model's first token of each token here, within a text and at its beginning."""
-        device = self.causal.model.device
-        tokens = torch.arange(self.vocabulary.size)[:, None]
-        ones = torch.ones(self.vocabulary.size, dtype=torch.int64)
-        single = Batch(tokens, ones, ones[:, None] > 0, torch.zeros_like(ones), self.vocabulary)
-        begin = single.texts()
-        # within a text the rendering after a plain word shows whether a space goes before
-        plain = self.vocabulary.allowed & ~self.vocabulary.continues
-        anchor = next(i for i in plain.nonzero().flatten().tolist() if self.vocabulary.pieces[i].isalpha())
-        pairs = torch.cat([torch.full_like(tokens, int(anchor)), tokens], 1)
-        double = Batch(
-            pairs, 2 * ones, torch.ones_like(pairs, dtype=torch.bool), torch.zeros_like(ones), self.vocabulary
-        )
-        inner = [text[len(begin[anchor]) :] for text in double.texts()]
-        tokenizer = self.causal.vocabulary.tokenizer
-        firsts = []
-        for texts in (inner, begin):
-            ids = tokenizer([text or " " for text in texts], add_special_tokens=False)["input_ids"]
-            firsts.append([row[0] if row else 0 for row in ids])
-        return torch.tensor(firsts, device=device)
+
+@lru_cache(maxsize=4)
+def first_pieces(vocabulary: TokenizerVocabulary, causal: TokenizerVocabulary) -> Tensor:
+    """(2, V) int64: the causal model's first token of each token of `vocabulary`, within a text and at its beginning.
+
+    It takes seconds, and is the same for all runs of the two models.
+    """
+    tokens = torch.arange(vocabulary.size)[:, None]
+    ones = torch.ones(vocabulary.size, dtype=torch.int64)
+    single = Batch(tokens, ones, ones[:, None] > 0, torch.zeros_like(ones), vocabulary)
+    begin = single.texts()
+    # within a text the rendering after a plain word shows whether a space goes before
+    plain = vocabulary.allowed & ~vocabulary.continues
+    anchor = next(i for i in plain.nonzero().flatten().tolist() if vocabulary.pieces[i].isalpha())
+    pairs = torch.cat([torch.full_like(tokens, int(anchor)), tokens], 1)
+    double = Batch(pairs, 2 * ones, torch.ones_like(pairs, dtype=torch.bool), torch.zeros_like(ones), vocabulary)
+    inner = [text[len(begin[anchor]) :] for text in double.texts()]
+    firsts = []
+    for texts in (inner, begin):
+        ids = causal.tokenizer([text or " " for text in texts], add_special_tokens=False)["input_ids"]
+        firsts.append([row[0] if row else 0 for row in ids])
+    return torch.tensor(firsts)

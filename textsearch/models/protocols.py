@@ -40,6 +40,13 @@ class Scores:
     tokens: Tensor
 
 
+class ConditionalLM(Protocol):
+    """Probabilities of texts after a source: a causal model's prompt, what an encoder reads, or a visible prefix."""
+
+    def score(self, batch: Batch, source: str | Sequence[str], /) -> Scores:
+        """log p(text | source) of each row: one source for all rows, or one for each."""
+
+
 class CausalLM(Protocol):
     """Left-to-right probabilities of whole texts."""
 

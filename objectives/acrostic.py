@@ -1,0 +1,78 @@
+"""Acrostic: what the first letters must spell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import final
+
+import regex
+from torch import Tensor
+
+from objectives.judging import check_inputs, is_mark, of_input, strings, verdicts
+from objectives.keywords import words
+from textsearch.batch import Batch
+from textsearch.objective import Cost, Objective
+
+_CLAUSE = regex.compile(r"(?:[,.;:!?](?=\s|$)|[，。；：！？\n])\s*")
+
+
+def initials(text: str, *, clauses: bool = False) -> str:
+    """The first letters of the words of a text, or of its clauses, case folded.
+
+    >>> initials("Dogs often growl."), initials("床前明月光，疑是地上霜。", clauses=True)
+    ('dog', '床疑')
+    """
+    parts = _CLAUSE.split(text) if clauses else [text]
+    firsts = [[word[0] for word in words(part) if not is_mark(word)] for part in parts]
+    return "".join("".join(letters[:1] if clauses else letters) for letters in firsts)
+
+
+@final
+@dataclass(frozen=True)
+class Acrostic(Objective):
+    """The first letters of all words, in order, spell this: energy 0, or +inf. Case does not count.
+
+    Attributes:
+        letters: one string for all inputs or one for each; spaces do not count.
+        clauses: the first letters of the clauses instead, as in a Chinese acrostic (cang tou): what lies between
+            marks of punctuation or line breaks.
+        whole: whether the text must end with the last letter; otherwise it may go on.
+
+    Raises:
+        ValueError: letters that hold something else than letters and digits.
+
+    >>> from textsearch.testing import letters
+    >>> batch = letters("dogs ften rwl a").encode(["dogs often growl", "dogs often growl at", "growl"])
+    >>> Acrostic("DOG").energy(batch).tolist(), Acrostic("dog", whole=False).energy(batch).tolist()
+    ([0.0, inf, inf], [0.0, 0.0, inf])
+    """
+
+    letters: str | Sequence[str]
+    _: KW_ONLY
+    clauses: bool = False
+    whole: bool = True
+
+    def __post_init__(self) -> None:
+        given = strings("letters", self.letters)
+        for letters in given:
+            if not "".join(letters.split()).isalnum():
+                raise ValueError(f"letters={letters!r} must be letters and digits, which words can begin with")
+        object.__setattr__(self, "letters", tuple("".join(letters.split()).casefold() for letters in given))
+
+    @property
+    def cost(self) -> Cost:
+        """A string test."""
+        return Cost.HARD
+
+    def energy(self, batch: Batch) -> Tensor:
+        """(B,) 0 for the texts that spell it, +inf for the others."""
+        return verdicts(batch, self._holds)
+
+    def check(self, batch: Batch) -> None:
+        """Each input has its letters."""
+        check_inputs("letters", self.letters, batch)
+
+    def _holds(self, text: str, number: int) -> bool:
+        found, wanted = initials(text, clauses=self.clauses), of_input(self.letters, number)
+        return found == wanted if self.whole else found.startswith(wanted)

@@ -1,0 +1,117 @@
+"""Affixes: how a text must begin, and how it must end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import final
+
+from torch import Tensor
+
+from objectives.judging import check_inputs, freeze_words, is_mark, of_input, strings, verdicts
+from objectives.keywords import words
+from textsearch.batch import Batch
+from textsearch.objective import Cost, Objective
+
+
+@final
+@dataclass(frozen=True)
+class Prefix(Objective):
+    """The text begins with these words: energy 0, or +inf. Case does not count.
+
+    Attributes:
+        prefix: whole words, one text for all inputs or one for each: row r is judged by `prefix[batch.inputs[r]]`.
+        freeze_tokens: whether to make its tokens in the starting texts uneditable, so that no proposal is wasted on
+            them. The prefix stands at one place only, so this changes no target.
+
+    Raises:
+        ValueError: a prefix without a word.
+
+    >>> from textsearch.testing import letters
+    >>> batch = letters("acdgost ").encode(["a cat sat", "acat", "cat"])
+    >>> Prefix("A cat").energy(batch).tolist()
+    [0.0, inf, inf]
+    """
+
+    prefix: str | Sequence[str]
+    _: KW_ONLY
+    freeze_tokens: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "prefix", strings("prefix", self.prefix))
+
+    @property
+    def cost(self) -> Cost:
+        """A string test."""
+        return Cost.HARD
+
+    def energy(self, batch: Batch) -> Tensor:
+        """(B,) 0 for the texts that begin so, +inf for the others."""
+        return verdicts(batch, lambda text, number: bool(self._span(words(text), number)))
+
+    def check(self, batch: Batch) -> None:
+        """Each input has its prefix."""
+        check_inputs("prefix", self.prefix, batch)
+
+    def freeze(self, batch: Batch) -> Batch:
+        """The words of the prefix uneditable, unless `freeze_tokens=False`."""
+        return freeze_words(batch, self._span) if self.freeze_tokens else batch
+
+    def _span(self, text: Sequence[str], number: int) -> range:
+        """The numbers of the words of the prefix, none where the text begins otherwise."""
+        wanted = words(of_input(self.prefix, number))
+        return range(len(wanted) if list(text[: len(wanted)]) == wanted else 0)
+
+
+@final
+@dataclass(frozen=True)
+class Suffix(Objective):
+    """The text ends with these words: energy 0, or +inf. Case does not count.
+
+    Marks of punctuation behind them are free, unless the suffix ends with one itself.
+
+    Attributes:
+        suffix: whole words, one text for all inputs or one for each.
+        freeze_tokens: whether to make its tokens in the starting texts uneditable; see `Prefix`.
+
+    Raises:
+        ValueError: a suffix without a word.
+
+    >>> from textsearch.testing import letters
+    >>> batch = letters("acdgost .").encode(["a cat sat.", "a cat sat", "sat a cat"])
+    >>> Suffix("sat").energy(batch).tolist(), Suffix("sat.").energy(batch).tolist()
+    ([0.0, 0.0, inf], [0.0, inf, inf])
+    """
+
+    suffix: str | Sequence[str]
+    _: KW_ONLY
+    freeze_tokens: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "suffix", strings("suffix", self.suffix))
+
+    @property
+    def cost(self) -> Cost:
+        """A string test."""
+        return Cost.HARD
+
+    def energy(self, batch: Batch) -> Tensor:
+        """(B,) 0 for the texts that end so, +inf for the others."""
+        return verdicts(batch, lambda text, number: bool(self._span(words(text), number)))
+
+    def check(self, batch: Batch) -> None:
+        """Each input has its suffix."""
+        check_inputs("suffix", self.suffix, batch)
+
+    def freeze(self, batch: Batch) -> Batch:
+        """The words of the suffix uneditable, unless `freeze_tokens=False`."""
+        return freeze_words(batch, self._span) if self.freeze_tokens else batch
+
+    def _span(self, text: Sequence[str], number: int) -> range:
+        """The numbers of the words of the suffix, none where the text ends otherwise."""
+        wanted = words(of_input(self.suffix, number))
+        stop = len(text)
+        while not is_mark(wanted[-1]) and stop and is_mark(text[stop - 1]):
+            stop -= 1
+        start = stop - len(wanted)
+        return range(start, stop) if start >= 0 and list(text[start:stop]) == wanted else range(0)

@@ -1,0 +1,77 @@
+"""Classifier: a label that a text should have, softly.
+
+The attribute term of plug-and-play generation (PPLM, Dathathri et al., 2020) and of energies over whole texts
+(Mix and Match, Mireshghallah et al., 2022).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+from textsearch.batch import Batch
+from textsearch.models.classifier import TextClassifier
+from textsearch.objective import Cost, Objective
+
+
+@final
+@dataclass(frozen=True)
+class Classifier(Objective):
+    """-log p(label | text) in nats: exp(-E) is the classifier's own probability.
+
+    Attributes:
+        model: `textsearch.models.text_classifier("path")`, a `LinearClassifier`, or anything with its two names.
+        label: one of the model's labels, one for all inputs or one for each.
+
+    Raises:
+        ValueError: a label that the model does not have.
+
+    >>> from textsearch.testing import letters
+    >>> class Vowels:
+    ...     labels = ("a", "e")
+    ...     def log_probs(self, texts):
+    ...         counts = torch.tensor([[text.count("a"), text.count("e")] for text in texts]).double()
+    ...         return counts.log_softmax(1)
+    >>> batch = letters("abe").encode(["ab", "aab"])
+    >>> Classifier(Vowels(), "a").energy(batch).exp().round(decimals=3).tolist()
+    [1.368, 1.135]
+    """
+
+    model: TextClassifier
+    label: str | Sequence[str]
+
+    def __post_init__(self) -> None:
+        labels = (self.label,) if isinstance(self.label, str) else tuple(self.label)
+        if not labels:
+            raise ValueError("label is empty: pass one for all inputs, or one for each")
+        for label in labels:
+            if label not in self.model.labels:
+                raise ValueError(
+                    f"label={label!r} is none of the classifier's: choose from {', '.join(self.model.labels)}"
+                )
+        object.__setattr__(self, "label", labels)
+
+    @property
+    def cost(self) -> Cost:
+        """One model pass."""
+        return Cost.MODEL
+
+    def energy(self, batch: Batch) -> Tensor:
+        """(B,) nats."""
+        numbers = torch.tensor([self.model.labels.index(label) for label in self.label], device=batch.device)
+        wanted = numbers[batch.inputs if len(self.label) > 1 else torch.zeros_like(batch.inputs)]
+        log_probs = self.model.log_probs(batch.texts()).to(batch.device, torch.float64)
+        return -log_probs.gather(1, wanted[:, None])[:, 0]
+
+    def check(self, batch: Batch) -> None:
+        """Each input has its label."""
+        inputs = int(batch.inputs.max()) + 1 if len(batch) else 0
+        if len(self.label) > 1 and inputs > len(self.label):
+            raise ValueError(
+                f"label has {len(self.label)} values, but there are {inputs} inputs: "
+                "pass one for each input, or a single one for all of them"
+            )

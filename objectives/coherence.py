@@ -1,0 +1,71 @@
+"""Coherence: how well a text goes on from what was said before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import final
+
+from torch import Tensor
+
+from textsearch.batch import Batch
+from textsearch.models.protocols import CausalLM
+from textsearch.objective import Cost, Objective
+
+
+@final
+@dataclass(frozen=True)
+class Coherence(Objective):
+    """What the context says of the text: log p(text) - log p(text | context) in nats, minus the mutual information.
+
+    The pointwise mutual information of context and text, as in diverse dialogue (Li et al., 2016). Bland texts, likely
+    after anything, gain nothing. It can be below 0, and alone rewards texts that are no language as long as the context
+    makes them likelier: add it to a fluency. `Fluency(lm, context)` + w * `Coherence(lm, context)` is
+    -(1 + w) log p(text | context) + w log p(text).
+
+    Attributes:
+        model: scores the texts.
+        context: what comes before, one text for all inputs or one for each.
+        information: without it the energy is -log p(text | context) alone, the chance of the next sentence.
+        between: what stands between context and text. A line break cuts tokens at the same place on both sides.
+
+    >>> from textsearch.testing import TableCausalLM, letters
+    >>> model = TableCausalLM.random(letters("ab"), seed=0)
+    >>> batch = model.vocabulary.encode(["ab", "b"])
+    >>> near = Coherence(model, "a", information=False, between="")
+    >>> bool((near.energy(batch) == -model.score(batch, "a").log_prob).all())
+    True
+    """
+
+    model: CausalLM
+    context: str | Sequence[str]
+    _: KW_ONLY
+    information: bool = True
+    between: str = "\n"
+
+    def __post_init__(self) -> None:
+        contexts = (self.context,) if isinstance(self.context, str) else tuple(self.context)
+        if not all(context.strip() for context in contexts) or not contexts:
+            raise ValueError(f"context={self.context!r} says nothing in places: leave the term out there")
+        object.__setattr__(self, "context", contexts)
+
+    @property
+    def cost(self) -> Cost:
+        """Two model passes."""
+        return Cost.HEAVY if self.information else Cost.MODEL
+
+    def energy(self, batch: Batch) -> Tensor:
+        """(B,) nats a text."""
+        prompts = [context.rstrip() + self.between for context in self.context]
+        numbers = batch.inputs.tolist() if len(prompts) > 1 else [0] * len(batch)
+        energy = -self.model.score(batch, [prompts[number] for number in numbers]).log_prob
+        return energy + self.model.score(batch).log_prob if self.information else energy
+
+    def check(self, batch: Batch) -> None:
+        """Each input has its context."""
+        inputs = int(batch.inputs.max()) + 1 if len(batch) else 0
+        if len(self.context) > 1 and inputs > len(self.context):
+            raise ValueError(
+                f"context has {len(self.context)} texts, but there are {inputs} inputs: "
+                "pass one for each input, or a single one for all of them"
+            )

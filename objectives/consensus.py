@@ -1,0 +1,87 @@
+"""Consensus: how much of a text is what other draws say too.
+
+Minimum Bayes risk (Kumar and Byrne, 2004) as an energy: with draws r of a law, each with a weight, the text of highest
+expected BLEU under that law is the one of lowest energy. What one draw invents costs; what many share is kept.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import final
+
+import torch
+from torch import Tensor
+
+from objectives.diversity import Grams, bleu_of, grams, plain_words
+from textsearch.batch import Batch
+from textsearch.objective import Cost, Objective
+
+_REMEMBERED = 50_000  # values
+
+
+@final
+@dataclass(frozen=True)
+class Consensus(Objective):
+    """1 - sum_r w_r BLEU(x, r): 0 for a text that agrees with all draws, 1 for one that shares no word with any.
+
+    A weight of C makes .1 of expected BLEU worth C / 10 nats.
+
+    Attributes:
+        draws: texts, one list for each input: row r is judged by `draws[batch.inputs[r]]`.
+        weights: of the draws, one list for each input, in any unit; by default all alike.
+
+    Raises:
+        ValueError: an input without draws, or weights that do not suit the draws.
+
+    >>> from textsearch.testing import letters
+    >>> batch = letters("abcd ").encode(["a b c d", "a b d c", "d"])
+    >>> objective = Consensus([["a b c d", "a b d c"]] * 3, [[3.0, 1.0]] * 3)
+    >>> [round(float(energy), 2) for energy in objective.energy(batch)]
+    [0.2, 0.6, 0.99]
+    """
+
+    draws: Sequence[Sequence[str]]
+    weights: Sequence[Sequence[float]] | None = None
+    _counted: tuple[tuple[tuple[float, Grams], ...], ...] = field(init=False, repr=False, compare=False)
+    _known: dict[tuple[int, tuple[str, ...]], float] = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        weights = self.weights or [[1.0] * len(texts) for texts in self.draws]
+        if len(weights) != len(self.draws):
+            raise ValueError(f"{len(weights)} lists of weights for {len(self.draws)} lists of draws: give one each")
+        counted = []
+        for texts, shares in zip(self.draws, weights, strict=True):
+            total = math.fsum(shares)
+            if not texts or len(texts) != len(shares) or not (min(shares) >= 0 and 0 < total < math.inf):
+                raise ValueError(f"weights={list(shares)} do not suit {len(texts)} draws: give each one of at least 0")
+            parts = zip(texts, shares, strict=True)
+            counted.append(tuple((share / total, grams(tuple(plain_words(text)))) for text, share in parts if share))
+        object.__setattr__(self, "_counted", tuple(counted))
+
+    @property
+    def cost(self) -> Cost:
+        """Counts of words."""
+        return Cost.CHEAP
+
+    def energy(self, batch: Batch) -> Tensor:
+        """(B,) between 0 and 1."""
+        keys = [
+            (number, tuple(plain_words(text)))
+            for text, number in zip(batch.texts(), batch.inputs.tolist(), strict=True)
+        ]
+        if len(self._known) > _REMEMBERED:
+            self._known.clear()
+        for key in keys:
+            if key not in self._known:
+                own = grams(key[1])
+                agreed = math.fsum(share * bleu_of(own, other) for share, other in self._counted[key[0]])
+                self._known[key] = min(max(1.0 - agreed, 0.0), 1.0)
+        return torch.tensor([self._known[key] for key in keys], dtype=torch.float64, device=batch.device)
+
+    def check(self, batch: Batch) -> None:
+        """Each input has its draws."""
+        inputs = int(batch.inputs.max()) + 1 if len(batch) else 0
+        if inputs > len(self.draws):
+            raise ValueError(f"{len(self.draws)} lists of draws for {inputs} inputs: pass one for each")

@@ -1,0 +1,79 @@
+"""Only: a term for some of the inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import final
+
+import torch
+from torch import Tensor
+
+from textsearch.batch import Batch
+from textsearch.objective import Cost, Objective
+
+
+@final
+@dataclass(frozen=True)
+class Only(Objective):
+    """`objective` for the rows of some inputs, 0 for all others: one run may mix requests of different kinds.
+
+    Attributes:
+        objective: numbers the inputs anew: input `inputs[k]` of the batch is its input k.
+        inputs: which, in ascending order.
+
+    Raises:
+        ValueError: no inputs, or inputs that are not in ascending order.
+
+    >>> from objectives import Keywords
+    >>> from textsearch.testing import letters
+    >>> batch = letters("acdgot ").encode(["a dog", "a cat", "a dog"])
+    >>> Only(Keywords([["a"], ["cat"]]), inputs=(0, 2)).energy(batch).tolist()
+    [0.0, 0.0, inf]
+    """
+
+    objective: Objective
+    inputs: Sequence[int]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "inputs", tuple(self.inputs))
+        if not self.inputs or list(self.inputs) != sorted(set(self.inputs)) or self.inputs[0] < 0:
+            raise ValueError(f"inputs={self.inputs} must be different numbers from 0 on, in ascending order")
+
+    @property
+    def name(self) -> str:
+        """That of the objective."""
+        return self.objective.name
+
+    @property
+    def cost(self) -> Cost:
+        """That of the objective."""
+        return self.objective.cost
+
+    def energy(self, batch: Batch) -> Tensor:
+        """(B,) the objective's energy of its own rows, 0 elsewhere."""
+        mine = self._mine(batch)
+        energy = torch.zeros(len(batch), dtype=torch.float64, device=batch.device)
+        return energy.index_put((mine,), self.objective.energy(self._part(batch, mine))) if len(mine) else energy
+
+    def check(self, batch: Batch) -> None:
+        """Check the objective for its own inputs."""
+        mine = self._mine(batch)
+        if len(mine):
+            self.objective.check(self._part(batch, mine))
+
+    def freeze(self, batch: Batch) -> Batch:
+        """Freeze what the objective wants frozen in its own rows."""
+        mine = self._mine(batch)
+        if not len(mine):
+            return batch
+        part = self.objective.freeze(self._part(batch, mine))
+        return replace(batch, editable=batch.editable.index_put((mine,), part.editable))
+
+    def _mine(self, batch: Batch) -> Tensor:
+        return torch.isin(batch.inputs, torch.tensor(self.inputs, device=batch.device)).nonzero().squeeze(-1)
+
+    def _part(self, batch: Batch, mine: Tensor) -> Batch:
+        """The rows `mine`, with the objective's own numbers of inputs."""
+        part = batch.rows(mine)
+        return replace(part, inputs=torch.searchsorted(torch.tensor(self.inputs, device=batch.device), part.inputs))

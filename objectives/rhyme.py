@@ -1,0 +1,97 @@
+"""Rhyme: the last word must rhyme with a given one, by the pronouncing dictionary of Carnegie Mellon University."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, final
+
+from torch import Tensor
+
+from objectives.judging import check_inputs, is_mark, of_input, strings, verdicts
+from objectives.keywords import words
+from textsearch.batch import Batch
+from textsearch.objective import Cost, Objective
+
+
+@cache
+def rhymes(word: str) -> frozenset[str]:
+    """The words that sound like `word` from its last stressed vowel on, in lower case, the word itself left out.
+
+    Raises:
+        ImportError: pronouncing is not installed.
+        ValueError: the dictionary does not know the word, or nothing that rhymes with it.
+
+    >>> {"way", "play"} <= rhymes("day"), "day" in rhymes("day"), "dog" in rhymes("day")
+    (True, False, False)
+    """
+    dictionary = _pronouncing()
+    if not dictionary.phones_for_word(word):
+        raise ValueError(
+            f"{word!r} is not in the CMU pronouncing dictionary, so nothing is known to rhyme with it; "
+            "give an English word that sounds the same"
+        )
+    found = frozenset(dictionary.rhymes(word)) - {word}
+    if not found:
+        raise ValueError(f"no word in the CMU pronouncing dictionary rhymes with {word!r}; give another word")
+    return found
+
+
+def last_word(text: str) -> str:
+    """The last word of a text without the marks behind it; of a word joined by hyphens the last part.
+
+    >>> last_word("What a well-known play!")
+    'play'
+    """
+    plain = [word for word in words(text) if not is_mark(word)]
+    return plain[-1].rpartition("-")[2] if plain else ""
+
+
+@final
+@dataclass(frozen=True)
+class Rhyme(Objective):
+    """The last word rhymes with a given one: energy 0, or +inf. A word that the dictionary does not know never does.
+
+    A word does not rhyme with itself.
+
+    Attributes:
+        word: what to rhyme with, one for all inputs or one for each; of a line, its last word counts.
+
+    Raises:
+        ImportError: pronouncing is not installed.
+        ValueError: a word that is not in the dictionary, or that nothing rhymes with.
+
+    >>> from textsearch.testing import letters
+    >>> batch = letters("adglopswy ").encode(["a way", "a day", "a dog", "day so slow"])
+    >>> Rhyme("day").energy(batch).tolist(), Rhyme("know").energy(batch).tolist()
+    ([0.0, inf, inf, inf], [inf, inf, inf, 0.0])
+    """
+
+    word: str | Sequence[str]
+    _rhymes: tuple[frozenset[str], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "word", strings("word", self.word))
+        object.__setattr__(self, "_rhymes", tuple(rhymes(last_word(word)) for word in self.word))
+
+    @property
+    def cost(self) -> Cost:
+        """A look into a table."""
+        return Cost.HARD
+
+    def energy(self, batch: Batch) -> Tensor:
+        """(B,) 0 for the texts that rhyme, +inf for the others."""
+        return verdicts(batch, lambda text, number: last_word(text) in of_input(self._rhymes, number))
+
+    def check(self, batch: Batch) -> None:
+        """Each input has its word."""
+        check_inputs("word", self.word, batch)
+
+
+def _pronouncing() -> Any:
+    try:
+        import pronouncing
+    except ImportError as error:
+        raise ImportError("rhymes need pronouncing: pip install 'textsearch-sampling[tasks]'") from error
+    return pronouncing

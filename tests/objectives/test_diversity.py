@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import math
+import warnings
+
+import pytest
+
+from objectives import Consensus, Diversity
+from objectives.diversity import bleu, plain_words
+from textsearch.objective import Cost, FunctionObjective, Objective
+from textsearch.testing import LawBroken, check_objective
+
+from .laws import ENGLISH, TEXTS, energies
+
+PAIRS = [
+    ("the dog sat on the mat", "the dog sat on the mat"),
+    ("the dog sat", "the dog sat on the mat"),
+    ("the the the the the", "the dog"),
+    ("a dog sat on a big old mat", "the dog sat on the mat"),
+    ("dog", "cat"),
+    ("dog", "dog"),
+    ("a b c d e f", "f e d c b a"),
+    ("on the mat sat the dog on the mat", "the dog sat on the mat and on the mat"),
+]
+
+
+@pytest.mark.parametrize(("text", "reference"), PAIRS)
+def test_bleu_is_that_of_nltk(text: str, reference: str) -> None:
+    score = pytest.importorskip("nltk.translate.bleu_score")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        wanted = score.sentence_bleu(
+            [reference.split()], text.split(), smoothing_function=score.SmoothingFunction().method1
+        )
+    assert bleu(text.split(), reference.split()) == pytest.approx(float(wanted), rel=1e-12)
+
+
+def test_nothing_has_no_bleu() -> None:
+    assert bleu([], ["dog"]) == bleu(["dog"], []) == bleu([], []) == 0.0
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        Diversity("the dog sat on a hot dog"),
+        Diversity(TEXTS[::-1]),
+        Consensus([TEXTS] * len(TEXTS)),
+        Consensus([[text, "the dog"] for text in TEXTS], [[0.0, 2.0], *[[1.0, 3.0]] * (len(TEXTS) - 1)]),
+    ],
+)
+def test_rows_do_not_mix(objective: Objective) -> None:
+    check_objective(objective, ENGLISH.encode(TEXTS))
+    assert objective.cost is Cost.CHEAP
+
+
+def test_bleu_to_the_next_row_is_caught() -> None:
+    """The broken twin: the source of another row."""
+    twin = FunctionObjective(
+        lambda texts: [bleu(a.split(), b.split()) for a, b in zip(texts, texts[::-1], strict=True)]
+    )
+    with pytest.raises(LawBroken):
+        check_objective(twin, ENGLISH.encode(TEXTS))
+
+
+def test_diversity_against_its_definition() -> None:
+    for text, value in zip(TEXTS, energies(Diversity("the dog sat on a hot dog")), strict=True):
+        share = bleu(plain_words(text), plain_words("the dog sat on a hot dog"))
+        assert value == pytest.approx(-math.log(1 - share))
+
+
+def test_a_copy_is_finite_and_the_worst() -> None:
+    found = energies(Diversity(ENGLISH.encode(TEXTS).texts()))
+    assert found[1] == pytest.approx(-math.log(0.01))
+    assert max(energies(Diversity("the cat ran off"))) < found[1]
+
+
+def test_consensus_against_its_definition() -> None:
+    draws, weights = ["the dog sat", "the old dog sat", "a cat"], [1.0, 2.0, 0.5]
+    found = energies(Consensus([draws] * len(TEXTS), [weights] * len(TEXTS)))
+    for text, value in zip(TEXTS, found, strict=True):
+        shares = [w / 3.5 * bleu(plain_words(text), draw.split()) for draw, w in zip(draws, weights, strict=True)]
+        assert value == pytest.approx(1 - sum(shares), abs=1e-12)
+
+
+def test_wrong_input_is_one_error() -> None:
+    with pytest.raises(ValueError, match="sources is empty"):
+        Diversity([])
+    with pytest.raises(ValueError, match="1 sources for 8 inputs"):
+        Diversity(["a"]).check(ENGLISH.encode(TEXTS))
+    with pytest.raises(ValueError, match="do not suit 0 draws"):
+        Consensus([[]])
+    with pytest.raises(ValueError, match="do not suit 2 draws"):
+        Consensus([["a", "b"]], [[0.0, 0.0]])
+    with pytest.raises(ValueError, match="2 lists of weights"):
+        Consensus([["a"]], [[1.0], [1.0]])
+    with pytest.raises(ValueError, match="1 lists of draws for 8 inputs"):
+        Consensus([["a"]]).check(ENGLISH.encode(TEXTS))
