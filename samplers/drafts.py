@@ -24,15 +24,16 @@ def one_sentence(text: str) -> str:
 
     >>> one_sentence("A dog runs. It is fast.")
     'A dog runs.'
-    >>> one_sentence("A dog runs")
-    'A dog runs.'
+    >>> one_sentence("A dog runs"), one_sentence("下雨了。他在家"), one_sentence("他在家")
+    ('A dog runs.', '下雨了。', '他在家。')
     """
     line = next((line.strip() for line in text.splitlines() if line.strip()), "")
-    found = regex.match(r".*?[.!?。！？](?=\s|$|[\"”])", line)
+    # Chinese sentences follow one another without a space
+    found = regex.match(r".*?(?:[.!?](?=\s|$|[\"”])|[。！？]+[”」』]?)", line)
     if found:
         return str(found[0])
-    line = line.rstrip(",;: ")
-    return line + "." if line else ""
+    line = line.rstrip(",;: ，；：、")
+    return line + ("。" if regex.search(r"\p{Han}$", line) else ".") if line else ""
 
 
 def drafts(
@@ -75,18 +76,26 @@ def drafts(
                 rng = Rng.start(seed, pool).fold(number).at(attempt)
                 written = model.continuations(prompt, rng, temperature=temperature, top_p=top_p, most=most_tokens)
                 texts += [text for text in map(finish, written) if text]
-                rows = [row for text in dict.fromkeys(texts) if (row := _encode(vocabulary, text)) is not None]
-                if not rows:
-                    continue
-                batch = concatenate(rows)
-                batch = replace(batch, inputs=torch.full_like(batch.inputs, number))
-                energy = evaluate(objective, batch).energy
-                order = energy.argsort(stable=True)
-                kept = batch.rows(order[energy[order] < math.inf][:chains])
+                kept = best_of(texts, number, objective, vocabulary, chains)
                 if len(kept) == chains:
                     break
             found.append(kept)
     return concatenate(found)
+
+
+def best_of(texts: Sequence[str], number: int, objective: Objective, vocabulary: Vocabulary, most: int) -> Batch:
+    """At most `most` different texts of finite energy for input `number`, the lowest energies first.
+
+    Texts that the vocabulary cannot write are left out.
+    """
+    rows = [row for text in dict.fromkeys(texts) if (row := _encode(vocabulary, text)) is not None]
+    if not rows:
+        return vocabulary.encode([])
+    batch = concatenate(rows)
+    batch = replace(batch, inputs=torch.full_like(batch.inputs, number))
+    energy = evaluate(objective, batch).energy
+    order = energy.argsort(stable=True)
+    return batch.rows(order[energy[order] < math.inf][:most])
 
 
 def _encode(vocabulary: Vocabulary, text: str) -> Batch | None:

@@ -5,6 +5,9 @@
 """
 
 from samplers.proposals.all_sites import AllSites
+from samplers.proposals.clusters import Clusters
+from samplers.proposals.copy import Copy
+from samplers.proposals.corrections import Corrections
 from samplers.proposals.edits import PIECES, BlockInfill, InsertDelete, Replace
 from samplers.proposals.fill import Fill
 from samplers.proposals.from_left import FromLeft
@@ -22,6 +25,9 @@ __all__ = [
     "PIECES",
     "AllSites",
     "BlockInfill",
+    "Clusters",
+    "Copy",
+    "Corrections",
     "Fill",
     "FromLeft",
     "InsertDelete",

@@ -111,8 +111,8 @@ class SpanEdit:
         start, stop = start.where(possible, 0), stop.where(possible, 0)
         counts = counts.masked_fill(~possible[:, None], 0)
 
-        old_log_counts = self._log_old_counts(batch, start, stop, log_pieces)
-        new, log_new, log_old = self._fill(batch, start, stop, counts, rng, old_log_counts > -math.inf)
+        old_log_counts = self.log_old_counts(batch, start, stop, log_pieces)
+        new, log_new, log_old = self.fill(batch, start, stop, counts, rng, old_log_counts > -math.inf)
         back = _span_counts(new)[torch.arange(rows, device=device), new_words.clamp(max=new.width)]
         log_forward = log_table[kind] - ways.clamp(min=1).to(torch.float64).log() + log_counts + log_new
         log_backward = log_table[reverse[kind]] - back.to(torch.float64).log() + old_log_counts + log_old
@@ -139,7 +139,7 @@ class SpanEdit:
         last = (chosen + words).clamp(max=first.shape[1] - 1)
         return first.gather(1, chosen[:, None])[:, 0], first.gather(1, last[:, None])[:, 0], ways
 
-    def _log_old_counts(self, batch: Batch, start: Tensor, stop: Tensor, log_pieces: Tensor) -> Tensor:
+    def log_old_counts(self, batch: Batch, start: Tensor, stop: Tensor, log_pieces: Tensor) -> Tensor:
         """(B,) log-probability that new words would have had as many pieces as those in [start, stop)."""
         first, _ = word_table(batch)
         inside = (first[:, :-1] >= start[:, None]) & (first[:, :-1] < stop[:, None])
@@ -148,7 +148,7 @@ class SpanEdit:
         log_size = torch.where(known, log_pieces[(sizes - 1).clamp(0, len(self.pieces) - 1)], -math.inf)
         return log_size.where(inside, 0.0).sum(1)
 
-    def _fill(
+    def fill(
         self, batch: Batch, start: Tensor, stop: Tensor, counts: Tensor, rng: Rng, worthwhile: Tensor
     ) -> tuple[Batch, Tensor, Tensor]:
         """The new batch, the log-probability of its new pieces, and of the old pieces on the way back.

@@ -25,6 +25,8 @@ from tests.reference import Floats
 from tests.samplers import (
     test_adaptive_temperature,
     test_annealing,
+    test_copy,
+    test_corrections,
     test_cycle,
     test_delayed_acceptance,
     test_gibbs,
@@ -105,9 +107,11 @@ KERNELS: dict[str, Case | Draws] = {
     "swap": metropolis_hastings("swap"),
     "mixture of proposals": metropolis_hastings("mixture"),
     "suffix resampling": test_suffix.CASE,
+    "copy": test_copy.CASE,
     "locally balanced": proposed(test_informed.BALANCED, test_informed.TWINS),
     "path auxiliary": proposed(test_informed.PATH, test_informed.TWINS),
     "all sites": proposed(test_informed.ALL, test_informed.TWINS),
+    "corrections": test_corrections.CASE,
     "gibbs": test_gibbs.CASE,
     "multiple try": test_multiple_try.CASE,
     "delayed acceptance": test_delayed_acceptance.CASE,
@@ -133,6 +137,8 @@ _MORE: dict[str, Mapping[str, Case]] = {
         for name, toy in TOYS.items()
         if not any(isinstance(case, Case) and case.space is toy for case in KERNELS.values())
     },
+    "copy": test_copy.VARIANTS,
+    "corrections": test_corrections.VARIANTS,
     "gibbs": test_gibbs.VARIANTS,
     "multiple try": test_multiple_try.VARIANTS,
     "delayed acceptance": test_delayed_acceptance.VARIANTS,

@@ -1,0 +1,397 @@
+"""Confusions: what a word of English may have been meant to be, and by what kind of mistake it came about.
+
+Spellings come from a frequency dictionary by the symmetric deletes of SymSpell (Garbe, 2012), inflections from
+lemminflect, word families from a shared stem; pairs that learners and spell checkers mix up, and the classes of small
+words that stand for one another, are listed here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from typing import Any, Protocol, final
+
+from textsearch.surface import proper_names
+from textsearch.words import TIGHT
+
+KINDS = ("name", "case", "spelling", "splitting", "inflection", "confusion", "small word", "family", "look-alike")
+"""Kinds of replacements, the more plausible one first where a pair is of several."""
+
+_CLASSES = """
+a an the this that these those some any no every each all both another my your his her its our their one
+is are was were be been being am 's
+has have had having do does did done
+can could will would may might shall should must 'll 'd ca wo
+to for in on at of by with from about into onto as than over under through during since until between among within
+and or but so because if when while although however then thus therefore
+which who whom whose that what where
+i me my mine you your yours he him his she her hers it its we us our ours they them their theirs one
+much many more most lot lots
+few little less fewer least
+not no never
+too very so to also quite
+there their it they here
+other others another
+, ; : . and
+! ? .
+someone anyone everyone nobody something anything everything nothing somebody anybody everybody
+myself yourself himself herself itself ourselves themselves
+"""
+
+_PAIRS = """
+their there they're; then than; to too two; its it's; lose loose lost; affect effect; were where we're was; your
+you're; quiet quite quit; form from; whose who's; accept except; advice advise; choose chose chosen; close closed;
+good well; bad badly; say tell said told; make do; see watch look; economic economical; historic historical; besides
+beside; everyday daily; most almost; every all; rise raise; lie lay; learn teach; bring take; borrow lend; amount
+number; big large great; like as; hard hardly; late lately later; near nearby; alive live life lives; personal
+personnel; principle principal; passed past; piece peace; weather whether; which witch; week weak; buy by bye; know
+now no; new knew; right write; hole whole; hear here; hour our; hours ours; are our or; wear where ware; sea see; son
+sun; meet meat; thought though through thorough taught; think thing things thinks; leave live; feel fell felt fill;
+want won't; person people persons; person's people's; kind kinds; cause because; of off; on one; at it; an and; is
+it's his; as has; he the; this these thus; that than; can cannot; may many; in it; so some; maybe may; sometime
+sometimes; alone lonely; dead died death die; succeed success successful successfully; sell sale; advertise
+advertisement advertising; different difference; important importance; convenient convenience; confident confidence;
+difficult difficulty; knowledge knowledges; information informations; research researches; equipment equipments;
+homework homeworks; furniture furnitures; stuff stuffs; advice advices; child children childs; woman women; man men;
+life lives; foot feet; tooth teeth; mouse mice; leaf leaves; wife wives; half halves; specially especially;
+respectable respectful respective; sensible sensitive; beneficial benefit; concern concerned; interest interested
+interesting; bore bored boring; excite excited exciting; tire tired tiring; surprise surprised surprising; relax
+relaxed relaxing; use used; get become; grow increase; high higher raise; low lower; old older; young younger; long
+longer; other others; one's ones; ever every; even ever; still until; till until; among between; fun funny; farther
+further; latter later; desert dessert; breath breathe; cloth clothes cloths; bath bathe; device devise; practice
+practise; licence license; stationary stationery; compliment complement; role roll; site sight cite; steal steel; tail
+tale; waist waste; wait weight;
+"""
+
+_INSERTED = """
+the a an to of in on for with at by from about as is are was were be been being have has had do does will would can
+could it they we you i he she that which who this these their his its our my your and or but so if not more most all
+some any other one ones also very , . ;
+"""
+INSERTED = tuple(_INSERTED.split())
+"""What may be missing from a text, and what may be too much."""
+
+_RUN_TOGETHER = {
+    "alot": "a lot", "aswell": "as well", "infact": "in fact", "inorder": "in order", "eachother": "each other",
+    "atleast": "at least", "abit": "a bit", "infront": "in front", "upto": "up to", "everytime": "every time",
+    "incase": "in case", "u": "you", "ur": "your", "dont": "do~n't", "doesnt": "does~n't", "didnt": "did~n't",
+    "cant": "ca~n't", "wont": "wo~n't", "isnt": "is~n't", "arent": "are~n't", "wasnt": "was~n't", "havent": "have~n't",
+    "hasnt": "has~n't", "couldnt": "could~n't", "wouldnt": "would~n't", "shouldnt": "should~n't", "im": "I~'m",
+    "ive": "I~'ve", "thats": "that~'s", "donnot": "do not", "doens't": "does~n't", "cannot": "can not",
+}  # fmt: skip
+_PUNCTUATION = frozenset({",", ".", ";", ":", "!", "?"})
+_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+_CONTRACTED = re.compile(r"(?<=[a-zA-Z])(?:n't|'(?:s|re|ve|ll|d|m))$")
+_LEAST_KNOWN = 3.3  # Zipf: words of the frequency list that are no dictionary words are taken as words from here on
+
+
+class Confusions(Protocol):
+    """For a word, what it may be corrected to, and the words that any text may lack or hold needlessly."""
+
+    @property
+    def inserted(self) -> tuple[str, ...]:
+        """Words that may be inserted anywhere; they, and they only, may be deleted."""
+
+    def of(self, word: str) -> Mapping[str, str]:
+        """Candidate -> kind of mistake; the word itself is not among them."""
+
+
+@final
+@dataclass(frozen=True)
+class ListedConfusions:
+    """Given in full.
+
+    Attributes:
+        listed: word -> candidate -> kind of mistake.
+        inserted: words that may be inserted or deleted anywhere.
+
+    >>> ListedConfusions({"then": {"than": "confusion"}}).of("then")
+    {'than': 'confusion'}
+    """
+
+    listed: Mapping[str, Mapping[str, str]]
+    inserted: tuple[str, ...] = ()
+
+    def of(self, word: str) -> Mapping[str, str]:
+        """What is listed."""
+        return self.listed.get(word, {})
+
+
+@final
+@dataclass(frozen=True)
+class EnglishConfusions:
+    """Of English words, as they may be mistaken by those who learn it or type it in haste.
+
+    Attributes:
+        spellings: candidates kept for a word that no list knows, the nearest and most frequent.
+        look_alikes: candidates one letter away kept for a word that is a word.
+        inserted: words that may be inserted or deleted anywhere.
+
+    Raises:
+        ImportError: symspellpy, lemminflect or wordfreq is not installed.
+
+    >>> english = EnglishConfusions()
+    >>> english.of("developped")["developed"], english.of("there")["their"], english.of("has")["have"]
+    ('spelling', 'confusion', 'inflection')
+    """
+
+    spellings: int = 10
+    look_alikes: int = 4
+    inserted: tuple[str, ...] = field(default=INSERTED)
+
+    def of(self, word: str) -> Mapping[str, str]:
+        """Candidates in the word's own case where it has one: those of "Thier" are capitalised too."""
+        return _confusions(word, self.spellings, self.look_alikes)
+
+    @staticmethod
+    def known(word: str) -> bool:
+        """Whether the word is English, or no word at all."""
+        return _known(word)
+
+
+@cache
+def _confusions(word: str, spellings: int, look_alikes: int) -> dict[str, str]:
+    lower = word.lower()
+    found: dict[str, str] = {}
+
+    def add(candidates: Iterable[str], kind: str) -> None:
+        for candidate in candidates:
+            cased = _CONTRACTED.sub(TIGHT + r"\g<0>", _cased_like(word, candidate))
+            if cased != word:
+                found.setdefault(cased, kind)
+
+    if word in _PUNCTUATION:
+        add(_small().get(word, ()), "small word")
+        return found
+    if not _WORD.fullmatch(lower):
+        add(_split(word), "splitting")
+        return found
+    name = proper_names().get(lower, "I" if lower == "i" else word)
+    if name != word:
+        found[name] = "name"
+    for other in (lower, lower[:1].upper() + lower[1:]):
+        if other != word:
+            found.setdefault(other, "case")
+    if lower in _RUN_TOGETHER:
+        add([_RUN_TOGETHER[lower].replace("~", TIGHT)], "splitting")
+        if lower != "cannot":
+            return {candidate: kind for candidate, kind in found.items() if kind == "splitting"}
+    known = _known(word)
+    bases = [lower]
+    if not known:
+        nearest = _near(lower, 2)
+        sounds = [other for other in _skeletons().get(_skeleton(lower), ()) if other not in nearest]
+        nearest = [*nearest[: spellings - 3], *sounds[:3], *nearest[spellings - 3 :]][:spellings]
+        add(nearest, "spelling")
+        add(_split(lower), "splitting")
+        bases = nearest[:4]
+    for base in bases:
+        add(_inflections(base), "inflection")
+    add(_pairs().get(lower, ()), "confusion")
+    add(_small().get(lower, ()), "small word")
+    for base in bases[:2]:
+        add(_family(base), "family")
+    if known and len(lower) > 2:
+        add(_near(lower, 1)[:look_alikes], "look-alike")
+        if len(lower) > 5:
+            add(_split(lower), "splitting")
+    return found
+
+
+def _cased_like(word: str, candidate: str) -> str:
+    if candidate == "i":
+        return "I"
+    if len(word) > 1 and word.isupper():
+        return candidate.upper()
+    return candidate[:1].upper() + candidate[1:] if word[:1].isupper() and word != "I" else candidate
+
+
+@cache
+def _known(word: str) -> bool:
+    lower = word.lower()
+    if lower in _RUN_TOGETHER and lower != "cannot":
+        return False
+    if not _WORD.fullmatch(lower) or _ranked().get(lower) or lower in _small():
+        return True
+    if word[:1].isupper() and _zipf(lower) >= _LEAST_KNOWN - 1:
+        # a name, unless it looks like a slip in a much more frequent word: "Thier"
+        return not any(_zipf(other) > _zipf(lower) + 2.5 for other in _near(lower, 1)[:1])
+    parts = re.split(r"[-'’]", lower)
+    return _zipf(lower) >= _LEAST_KNOWN or (len(parts) > 1 and all(not part or _known(part) for part in parts))
+
+
+@cache
+def _ranked() -> dict[str, int]:
+    """The dictionary's words with their counts, those left out that nobody writes."""
+    name = "frequency_dictionary_en_82_765.txt"
+    try:
+        text = (resources.files("symspellpy") / name).read_text(encoding="utf-8-sig")
+    except ModuleNotFoundError as error:
+        raise ImportError("spelling candidates need symspellpy: pip install 'textsearch-sampling[tasks]'") from error
+    pairs = (line.split() for line in text.splitlines())
+    short = {"a", "i"}
+    return {word: int(count) for word, count in pairs if (len(word) > 1 or word in short) and _zipf(word) >= 1.5}
+
+
+@cache
+def _zipf(word: str) -> float:
+    try:
+        from wordfreq import zipf_frequency
+    except ImportError as error:
+        raise ImportError("word frequencies need wordfreq: pip install 'textsearch-sampling[tasks]'") from error
+    return float(zipf_frequency(word, "en"))
+
+
+@cache
+def _speller() -> Any:
+    from symspellpy import SymSpell
+
+    speller = SymSpell(max_dictionary_edit_distance=2, prefix_length=7)
+    for word in _spelled():
+        speller.create_dictionary_entry(word, max(1, round(10 ** _zipf(word))))
+    return speller
+
+
+@cache
+def _spelled() -> list[str]:
+    """What is worth spelling, the most frequent first."""
+    return sorted((word for word in _ranked() if _zipf(word) >= 2.0), key=lambda word: (-_zipf(word), word))
+
+
+@cache
+def _near(word: str, distance: int) -> list[str]:
+    """Dictionary words at most `distance` letters away, the likeliest first: a letter costs as much as a factor."""
+    from symspellpy import Verbosity
+
+    found = _speller().lookup(word, Verbosity.ALL, max_edit_distance=min(distance, max(1, len(word) - 2)))
+    scored = sorted(
+        (
+            2.0 * item.distance
+            - _zipf(item.term)
+            + (1.0 if item.term[0] != word[0] else 0.0)
+            - (0.7 if sorted(item.term) == sorted(word) or _skeleton(item.term) == _skeleton(word) else 0.0),
+            item.term,
+        )
+        for item in found
+        if item.term != word
+    )
+    return [term for _, term in scored]
+
+
+def _skeleton(word: str) -> str:
+    """The consonants, doubled ones once: vowels and doublings are what most misspellings get wrong."""
+    return re.sub(r"(.)\1+", r"\1", word[:1] + re.sub(r"[aeiouy]", "", word[1:]))
+
+
+@cache
+def _skeletons() -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = {}
+    for word in sorted(_ranked(), key=lambda word: (-_zipf(word), word)):
+        if len(word) >= 5 and _zipf(word) >= 2.5:
+            groups.setdefault(_skeleton(word), []).append(word)
+    return groups
+
+
+def _split(word: str) -> list[str]:
+    """The word as two, the most frequent halves first."""
+    lower = word.lower()
+    halves = []
+    for cut in range(1, len(lower)):
+        left, right = lower[:cut], lower[cut:]
+        if left in _ranked() and right in _ranked() and (min(len(left), len(right)) > 1 or left in {"a", "i"}):
+            least = min(_zipf(left), _zipf(right))
+            if least >= 4.0 and _zipf(left) + _zipf(right) > 9.5:
+                halves.append((-least, f"{left} {right}"))
+    return [pair for _, pair in sorted(halves)[:2]]
+
+
+@cache
+def _inflections(word: str) -> tuple[str, ...]:
+    try:
+        import lemminflect
+    except ImportError as error:
+        raise ImportError("inflections need lemminflect: pip install 'textsearch-sampling[tasks]'") from error
+    lemmas = {lemma for forms in lemminflect.getAllLemmas(word).values() for lemma in forms} | {word}
+    forms = {
+        form.lower()
+        for lemma in lemmas
+        for group in lemminflect.getAllInflections(lemma).values()
+        for form in group
+        if _zipf(form) >= 2.0
+    }
+    return tuple(sorted(forms | ({lemma for lemma in lemmas if _zipf(lemma) >= 2.0}) - {word}))
+
+
+@cache
+def _family(word: str) -> tuple[str, ...]:
+    """Other words of the same stem, at most six, the most frequent first."""
+    if len(word) < 5:
+        return ()
+    return tuple(other for other in _families().get(_stem(word), ()) if other != word)[:6]
+
+
+@cache
+def _families() -> dict[str, list[str]]:
+    families: dict[str, list[str]] = {}
+    for word in sorted(_ranked(), key=lambda word: (-_zipf(word), word)):
+        if len(word) >= 4 and _zipf(word) >= 3.0:
+            families.setdefault(_stem(word), []).append(word)
+    return families
+
+
+_ENDINGS = re.compile(
+    r"(ization|isation|ational|ability|ibility|ically|ations?|ments?|ances?|ences?|ively|fully|ously|ities|iness|ional|"
+    r"able|ible|ally|ancy|ency|ants?|ents?|ions?|ists?|ness|ful|ous|ive|ing|ity|ies|ers?|ors?|ial|ic|al|ly|ed|es|s|e|y)$"
+)
+
+
+def _stem(word: str) -> str:
+    """What is left without the endings, at least four letters."""
+    while True:
+        shorter = _ENDINGS.sub("", word)
+        if shorter == word or len(shorter) < 4:
+            return word
+        word = shorter
+
+
+@cache
+def _small() -> dict[str, tuple[str, ...]]:
+    table: dict[str, dict[str, None]] = {}
+    for line in _CLASSES.strip().splitlines():
+        words = line.split()
+        for word in words:
+            table.setdefault(word, {}).update({other: None for other in words if other != word})
+    return {word: tuple(others) for word, others in table.items()}
+
+
+@cache
+def _pairs() -> dict[str, tuple[str, ...]]:
+    table: dict[str, dict[str, None]] = {}
+    for group in _PAIRS.replace("\n", " ").split(";"):
+        words = group.split()
+        for word in words:
+            table.setdefault(word, {}).update({other: None for other in words if other != word})
+    return {word: tuple(others) for word, others in table.items()}
+
+
+@cache
+def letters_apart(old: str, new: str) -> int:
+    """Letters inserted, deleted, replaced or exchanged with their neighbour (Damerau, 1964), case aside.
+
+    >>> letters_apart("Becouse", "because"), letters_apart("hte", "the")
+    (1, 1)
+    """
+    old, new = old.lower(), new.lower()
+    before, row = [0] * (len(new) + 1), list(range(len(new) + 1))
+    for i, a in enumerate(old):
+        older, before = before, row
+        row = [i + 1]
+        for j, b in enumerate(new):
+            best = min(before[j] + (a != b), before[j + 1] + 1, row[j] + 1)
+            if i and j and a == new[j - 1] and b == old[i - 1]:
+                best = min(best, older[j - 1] + 1)
+            row.append(best)
+    return row[-1]

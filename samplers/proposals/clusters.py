@@ -1,0 +1,170 @@
+"""Clusters: which words may stand for which: those that may have been meant by one and the same word of the source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+from samplers.confusions import Confusions
+from textsearch.words import TIGHT, WordVocabulary, bare, gap
+
+_ENDS = frozenset({".", "!", "?", "..."})
+_PUNCTUATION = frozenset({",", ".", ";", ":", "!", "?"})
+
+LIKELY: Mapping[str, float] = {
+    "name": 0.0,
+    "spelling": 0.0,
+    "splitting": -1.0,
+    "confusion": -1.0,
+    "inflection": -2.0,
+    "case": -2.0,
+    "family": -2.5,
+    "small word": -4.0,
+    "look-alike": -5.0,
+}
+"""Nats by which a kind of mistake is likelier than another before any model has read the text."""
+
+_RANK = 0.2
+"""Nats, the second candidate of a list below the first, the third below the second."""
+_CAPITAL = 5.0
+"""Nats for a capital at the beginning of a sentence, against one elsewhere."""
+_COMMA, _ARTICLE, _OTHER = 0.0, -1.5, -3.5
+"""Nats for a comma, an article or another word that is missing."""
+
+Weighed = dict[str, tuple[float, float]]
+"""Token -> log-weight inside a sentence and at its beginning."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Clusters:
+    """Which words may stand for which, input by input: where v may replace w, w may replace v.
+
+    Attributes:
+        vocabulary: all words.
+        members: (C, K) int64, the words that may stand for one word; -1 beyond the end.
+        log_weights: (2, C, K) float64, nats, inside a sentence and at its beginning; -inf beyond the end.
+        pairs: (P,) int64 sorted, input * V + word for each word of each input that others may stand for.
+        homes: (P,) int64, which of the C.
+        inserted: (I,) int64, the words that may be inserted and deleted.
+        missing: (I,) float64 log-weights, nats.
+        alike: whether all inputs share the clusters of input 0.
+
+    >>> from samplers.confusions import ListedConfusions
+    >>> listed = ListedConfusions({"then": {"than": "confusion"}}, inserted=("a",))
+    >>> clusters = Clusters.of([["more", "then"], ["then"]], listed)
+    >>> clusters.vocabulary.tokens
+    ('[MASK]', 'more', 'then', 'a', 'than', 'Than')
+    """
+
+    vocabulary: WordVocabulary
+    members: Tensor
+    log_weights: Tensor
+    pairs: Tensor
+    homes: Tensor
+    inserted: Tensor
+    missing: Tensor
+    alike: bool = False
+
+    @staticmethod
+    def of(rows: Sequence[Sequence[str]], confusions: Confusions, *, alike: bool = False) -> Clusters:
+        """From the tokens of the source of each input.
+
+        Args:
+            rows: one for each input.
+            confusions: what a word may have been meant to be.
+            alike: whether every input gets the clusters of all.
+        """
+        small = [TIGHT + word if word in _PUNCTUATION else word for word in confusions.inserted]
+        centres = list(dict.fromkeys(token for row in rows for token in row))
+        around = {centre: _around(centre, confusions) for centre in centres}
+        vocabulary = WordVocabulary.of([*centres, *small, *(word for cluster in around.values() for word in cluster)])
+        tables: dict[tuple[str, tuple[str, ...]], int] = {}
+        homes: dict[int, int] = {}
+        for number, own_row in enumerate([[token for row in rows for token in row]] if alike else rows):
+            # around which words of the source each word lies
+            sources: dict[str, list[str]] = {}
+            for centre in dict.fromkeys(own_row):
+                for word in around[centre]:
+                    sources.setdefault(word, []).append(centre)
+            for word, own in sources.items():
+                if len(own) > 1 or len(around[own[0]]) > 1:
+                    home = tables.setdefault((word, tuple(own)), len(tables))
+                    homes[number * vocabulary.size + vocabulary.number[word]] = home
+        others = [_others(word, [around[centre] for centre in own]) for word, own in tables]
+        size = max((len(cluster) for cluster in others), default=1)
+        members = torch.full((max(len(others), 1), size), -1)
+        log_weights = torch.full((2, *members.shape), -torch.inf, dtype=torch.float64)
+        for place, cluster in enumerate(others):
+            members[place, : len(cluster)] = torch.tensor([vocabulary.number[word] for word in cluster])
+            weights = torch.tensor(list(cluster.values()), dtype=torch.float64).reshape(-1, 2)
+            log_weights[:, place, : len(cluster)] = weights.T
+        pairs = sorted(homes)
+        return Clusters(
+            vocabulary,
+            members,
+            log_weights,
+            torch.tensor(pairs, dtype=torch.int64),
+            torch.tensor([homes[pair] for pair in pairs], dtype=torch.int64),
+            torch.tensor([vocabulary.number[word] for word in small], dtype=torch.int64),
+            torch.tensor([_missing(word) for word in small], dtype=torch.float64),
+            alike,
+        )
+
+    def homes_of(self, inputs: Tensor, words: Tensor) -> Tensor:
+        """(...) int64, which of the C belongs to `words` of `inputs` (...); -1 where nothing may stand for a word."""
+        if not len(self.pairs):
+            return torch.full_like(words, -1)
+        wanted = (torch.zeros_like(inputs) if self.alike else inputs) * self.vocabulary.size + words
+        pairs = self.pairs.to(words.device)
+        at = torch.searchsorted(pairs, wanted.contiguous()).clamp(max=len(pairs) - 1)
+        return torch.where(pairs[at] == wanted, self.homes.to(words.device)[at], -1)
+
+    def ends_sentence(self, device: torch.device) -> Tensor:
+        """(V,) bool, the words after which a sentence begins."""
+        return torch.tensor([bare(token) in _ENDS for token in self.vocabulary.tokens], device=device)
+
+
+def _around(centre: str, confusions: Confusions) -> Weighed:
+    """The words that `centre` may have been meant to be, itself the first."""
+    word, before = bare(centre), gap(centre)
+    found: Weighed = {centre: (0.0, 0.0)}
+    for rank, (other, kind) in enumerate(confusions.of(word).items()):
+        weight = LIKELY.get(kind, 0.0) - _RANK * rank
+        turned = other[:1].swapcase() + other[1:]
+        # a candidate may begin a sentence though the word did not, and the other way about
+        both = (
+            (other,)
+            if kind in {"case", "name"} or not (word[:1].isalpha() and other[:1].isalpha())
+            else (other, turned)
+        )
+        for written in both:
+            unlike = written[:1].isupper() != word[:1].isupper() and kind != "name" and written[:1].isalpha()
+            upwards = written[:1].isupper()
+            inside = weight - (_CAPITAL if unlike and upwards else 0.0)
+            begins = weight - (_CAPITAL if unlike and not upwards else 0.0)
+            if kind != "case" and unlike:
+                inside, begins = inside - 1.0, begins - 1.0
+            found.setdefault(before + written, (inside, begins))
+    return found
+
+
+def _others(word: str, clusters: Iterable[Weighed]) -> Weighed:
+    """What may stand for the word, by the cluster that says the most for both: as likely the other way about."""
+    found: Weighed = {}
+    for cluster in clusters:
+        inside, begins = cluster[word]
+        for other, (one, two) in cluster.items():
+            if other != word:
+                old = found.get(other, (-torch.inf, -torch.inf))
+                found[other] = max(old[0], one + inside), max(old[1], two + begins)
+    return found
+
+
+def _missing(token: str) -> float:
+    word = bare(token)
+    return _ARTICLE if word in {"a", "an", "the"} else _COMMA if word == "," else _OTHER

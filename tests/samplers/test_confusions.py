@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import pytest
+
+from samplers.confusions import EnglishConfusions, ListedConfusions, letters_apart
+from textsearch.words import TIGHT
+
+ENGLISH = EnglishConfusions()
+
+
+@pytest.mark.parametrize(
+    ("word", "candidate", "kind"),
+    [
+        ("becouse", "because", "spelling"),
+        ("Thier", "Their", "spelling"),
+        ("cigarrets", "cigarettes", "spelling"),
+        ("inorder", "in order", "splitting"),
+        ("dont", f"do{TIGHT}n't", "splitting"),
+        ("has", "have", "inflection"),
+        ("reason", "reasons", "inflection"),
+        ("There", "Their", "confusion"),
+        ("then", "than", "confusion"),
+        ("in", "on", "small word"),
+        ("i", "I", "name"),
+        ("london", "London", "name"),
+        ("this", "This", "case"),
+        (",", ".", "small word"),
+    ],
+)
+def test_what_a_word_may_have_been_meant_to_be(word: str, candidate: str, kind: str) -> None:
+    assert ENGLISH.of(word)[candidate] == kind
+
+
+@pytest.mark.parametrize("word", ["There", "becouse", "dont", "3.5", ",", "McDonald", "naïve", ""])
+def test_no_word_is_a_candidate_for_itself(word: str) -> None:
+    assert word not in ENGLISH.of(word)
+
+
+def test_known_words_are_known() -> None:
+    known = ["the", "London", "n't", "3.5", "...", "utilisation", "well-known", "He", "math"]
+    assert [word for word in known if not ENGLISH.known(word)] == []
+    assert [word for word in ("becouse", "alot", "hte", "dont") if ENGLISH.known(word)] == []
+
+
+def test_candidates_are_as_many_as_asked_for() -> None:
+    few = EnglishConfusions(spellings=2).of("becouse")
+    assert [candidate for candidate, kind in few.items() if kind == "spelling"] == ["because", "become"]
+
+
+def test_listed() -> None:
+    listed = ListedConfusions({"a": {"b": "spelling"}}, inserted=("c",))
+    assert listed.of("a") == {"b": "spelling"}
+    assert listed.of("b") == {}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "count"), [("", "ab", 2), ("abc", "ABC", 0), ("ab", "ba", 1), ("abcd", "bcx", 2)]
+)
+def test_letters_apart(old: str, new: str, count: int) -> None:
+    assert letters_apart(old, new) == letters_apart(new, old) == count
