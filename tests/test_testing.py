@@ -25,7 +25,7 @@ from samplers import (
 from samplers.proposals import InsertDelete, Mixture, Replace, Swap, Uniform
 from tests.samplers.test_negative_controls import Altered, PlainChain, always, slots_of_the_old_text, turn_round
 from textsearch.batch import Batch, Vocabulary
-from textsearch.objective import Objective, evaluate
+from textsearch.objective import FunctionObjective, Objective, evaluate
 from textsearch.proposal import Move, Proposal
 from textsearch.rng import Rng
 from textsearch.sampler import ChainState, Guarantee, Info, Sampler
