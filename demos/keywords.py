@@ -1,4 +1,4 @@
-"""Sentences from keywords: drafts of a causal model, edited by Metropolis-Hastings under its own energy.
+"""Sentences from keywords: drafts that hold every word, annealed by edits that keep them.
 
 python demos/keywords.py dog frisbee park
 """
@@ -6,12 +6,15 @@ python demos/keywords.py dog frisbee park
 import sys
 
 from objectives import Fluency, Keywords, Pattern
-from samplers import MetropolisHastings
-from samplers.drafts import drafts
+from objectives.conditional import Conditional
+from samplers import MetropolisHastings, SimulatedAnnealing
+from samplers.drafts import best_of
 from samplers.proposals import PIECES, Mixture, SpanEdit, Swap
+from samplers.woven import woven
 from textsearch import generate
 from textsearch.models import causal_lm, masked_lm
 from textsearch.models.guided import GuidedMaskedLM
+from textsearch.schedule import geometric
 
 ASK = "Write one short sentence with the words: "
 EXAMPLES = [
@@ -23,12 +26,21 @@ words = sys.argv[1:] or ["dog", "frisbee", "park"]
 lm, masked = causal_lm(), masked_lm()
 prompt = lm.ask(ASK + ", ".join(words), EXAMPLES)
 
-# E(x) = -log p(x | prompt), +inf where a keyword is missing or x is not one sentence
-objective = Fluency(lm, prompt) + Keywords(words, inflections=True) + Pattern(r"^[^.!?]*[.!?]$")
+# E(x) = -log p(x | prompt) - log p(x), +inf where a keyword is missing or x is not one sentence
+objective = Conditional(lm, prompt) + Fluency(lm) + Keywords(words, inflections=True) + Pattern(r"^[^.!?]*[.!?]$")
 
 proposer = GuidedMaskedLM(masked, lm, prompt)
 edits = {(1, 1): 0.5, (0, 1): 0.1, (1, 0): 0.1, (2, 2): 0.1, (1, 2): 0.1, (2, 1): 0.1}
-sampler = MetropolisHastings(Mixture({SpanEdit(proposer, edits, PIECES): 0.95, Swap(masked.vocabulary): 0.05}))
+moves = Mixture({SpanEdit(proposer, edits, PIECES): 0.95, Swap(masked.vocabulary): 0.05})
+sampler = SimulatedAnnealing(MetropolisHastings(moves), geometric(1.0, 0.2, 60))
 
-start = drafts(lm, [prompt], objective, masked.vocabulary, chains=8, seed=0)
-print(generate(objective, sampler, start, steps=100, seed=0, progress=True))
+
+def missing(text: str, number: int) -> list[str]:
+    """The words that a draft has forgotten, to be woven in."""
+    batch = lm.vocabulary.encode([text])
+    return [word for word in words if Keywords([word], inflections=True).energy(batch) > 0]
+
+
+texts = woven(lm, [prompt], missing, count=16, seed=0, temperature=0.7)[0]
+start = best_of(texts, 0, objective, masked.vocabulary, 8)
+print(generate(objective, sampler, start, steps=60, seed=0, progress=True))

@@ -22,6 +22,7 @@ def infill(
     steps: options.Steps = 100,
     seed: options.Seed = 0,
     temperature: options.Temperature = 1.0,
+    lang: options.Lang = "en",
     top: options.Top = 5,
     causal: options.Causal = None,
     masked: options.Masked = None,
@@ -51,6 +52,7 @@ def infill(
         steps=steps,
         seed=seed,
         temperature=temperature,
+        lang=lang,
         causal=causal,
         masked=masked,
     )

@@ -24,11 +24,12 @@ def keywords(
     ] = None,
     file: options.File = None,
     chains: options.Chains = 8,
-    steps: options.Steps = 200,
+    steps: options.Steps = 100,
     seed: options.Seed = 0,
     temperature: options.Temperature = 1.0,
     exact_forms: Annotated[bool, typer.Option(help="Allow no inflection: dog is not found in dogs.")] = False,
     in_order: Annotated[bool, typer.Option(help="The words must come in the order given.")] = False,
+    lang: options.Lang = "en",
     top: options.Top = 5,
     causal: options.Causal = None,
     masked: options.Masked = None,
@@ -41,16 +42,22 @@ def keywords(
 ) -> None:
     """Write sentences that hold all the given words.
 
-    [bold]textsearch keywords "dog frisbee park" --chains 8 --steps 300 --seed 0[/]
+    [bold]textsearch keywords "dog frisbee park" --chains 8 --steps 100 --seed 0[/]
 
-    Chains start from drafts of the causal model and go on by Metropolis-Hastings: words are replaced, inserted,
-    deleted, swapped and rewritten in blocks, under the energy -log p(sentence | request), every keyword kept.
-    Printed is the best sentence of each chain, the lowest energy first.
+    Chains start from drafts of the causal model, with the words that it forgot woven in, and are annealed: words are
+    replaced, inserted, deleted, swapped and rewritten in blocks, under the energy -log p(sentence | request)
+    - log p(sentence), every keyword kept. Printed is the best sentence of each chain, the lowest energy first.
     """
-    wanted = [words_of(line) for line in lines_of(sets, file)]
-    if not wanted:
+    lines = lines_of(sets, file)
+    if not lines:
         raise typer.BadParameter('name the words, for example: textsearch keywords "dog frisbee park"')
     from textsearch.tasks import keywords as task
+    from textsearch.tasks.languages import language
+
+    try:
+        wanted = [language(lang).split(line) for line in lines]
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--lang") from error
 
     answer(
         task,
@@ -62,16 +69,7 @@ def keywords(
         temperature=temperature,
         inflections=not exact_forms,
         in_order=in_order,
+        lang=lang,
         causal=causal,
         masked=masked,
     )
-
-
-def words_of(line: str) -> list[str]:
-    """The keywords of one set: phrases apart by commas if there is a comma, else words.
-
-    >>> words_of("dog frisbee"), words_of("hot dog, park")
-    (['dog', 'frisbee'], ['hot dog', 'park'])
-    """
-    parts = line.replace("，", ",").split(",") if "," in line or "，" in line else line.split()
-    return [part.strip() for part in parts if part.strip()]

@@ -20,6 +20,9 @@ Masked = Annotated[
 Encoder = Annotated[
     str | None, typer.Option(metavar="MODEL", help="Hub id or folder; by default all-MiniLM-L6-v2, fetched once.")
 ]
+Lang = Annotated[
+    str, typer.Option(metavar="CODE", help="Of the texts: en, or zh (Chinese) with --causal and --masked of your own.")
+]
 File = Annotated[
     Path | None, typer.Option(help="Read more inputs from a file, one a line; - reads them from standard input.")
 ]

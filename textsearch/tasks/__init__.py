@@ -11,13 +11,22 @@ from typing import TYPE_CHECKING
 from textsearch.tasks.streaming import stream
 
 if TYPE_CHECKING:
+    from textsearch.tasks.correction import correct
     from textsearch.tasks.infilling import infill
     from textsearch.tasks.keyword_sentences import keywords
+    from textsearch.tasks.paraphrasing import paraphrase
+    from textsearch.tasks.writing import write
 
-__all__ = ["infill", "keywords", "stream"]
+__all__ = ["correct", "infill", "keywords", "paraphrase", "stream", "write"]
 
 # a module of its function's name would take the function's place once it is imported
-_HOMES = {"infill": "infilling", "keywords": "keyword_sentences"}
+_HOMES = {
+    "correct": "correction",
+    "infill": "infilling",
+    "keywords": "keyword_sentences",
+    "paraphrase": "paraphrasing",
+    "write": "writing",
+}
 
 
 def __getattr__(name: str) -> object:

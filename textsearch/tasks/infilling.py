@@ -8,10 +8,11 @@ from dataclasses import replace
 from objectives import Fluency
 from samplers import MetropolisHastings
 from samplers.fill import fill_masks
-from samplers.proposals import PIECES, BlockInfill, Mixture, Replace
+from samplers.proposals import BlockInfill, Mixture, Replace
 from textsearch import Generations, generate
 from textsearch.models.guided import GuidedMaskedLM
 from textsearch.tasks import given
+from textsearch.tasks.languages import language, pieces_of
 
 
 def infill(
@@ -21,6 +22,7 @@ def infill(
     steps: int = 100,
     seed: int = 0,
     temperature: float = 1.0,
+    lang: str = "en",
     causal: given.Causal = None,
     masked: given.Masked = None,
     progress: bool = False,
@@ -33,6 +35,7 @@ def infill(
         steps: of every chain.
         seed: the same seed gives the same texts.
         temperature: draws come from exp(-energy / temperature).
+        lang: "en", or "zh" with models of your own; a gap is one character then.
         causal: judges the whole text and proposes; by default SmolLM2-135M-Instruct.
         masked: proposes; by default the one that comes with textsearch.
         progress: show what is being done on standard error.
@@ -40,6 +43,7 @@ def infill(
     Raises:
         ValueError: a text without a gap.
     """
+    language(lang).check(causal=causal, masked=masked)
     model = given.masked(masked, progress)
     mask = model.vocabulary.tokenizer.mask_token
     for text in texts:
@@ -48,7 +52,8 @@ def infill(
     gaps = model.vocabulary.encode(texts).repeat(chains)
     lm = given.causal(causal, progress)
     guided = GuidedMaskedLM(model, lm)
-    moves = Mixture({Replace(guided, pieces=PIECES): 0.7, BlockInfill(guided, words=(2,), pieces=PIECES): 0.3})
+    pieces = pieces_of(model.vocabulary)
+    moves = Mixture({Replace(guided, pieces=pieces): 0.7, BlockInfill(guided, words=(2,), pieces=pieces): 0.3})
     result = generate(
         Fluency(lm),
         MetropolisHastings(moves),

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 
 from objectives import Fluency, Keywords, Pattern
-from samplers import MetropolisHastings
-from samplers.drafts import drafts
+from objectives.conditional import Conditional
+from samplers import MetropolisHastings, SimulatedAnnealing
+from samplers.drafts import best_of
 from samplers.proposals import PIECES, Mixture, SpanEdit, Swap
+from samplers.woven import woven
 from textsearch import Batch, Generations, generate
 from textsearch.batch import Vocabulary, concatenate
 from textsearch.display import waiting
 from textsearch.loop import Rule
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.guided import GuidedMaskedLM
+from textsearch.objective import Objective
 from textsearch.proposal import Proposal
 from textsearch.sampler import Sampler
+from textsearch.schedule import geometric
 from textsearch.tasks import given
+from textsearch.tasks.languages import ENGLISH, language
+from textsearch.tasks.unprompted import unprompted
 
 EXAMPLES = (
     ("book, read, tree", "A girl is reading a book under a tree."),
@@ -35,6 +43,15 @@ EDITS = {(1, 1): 0.46, (0, 1): 0.12, (1, 0): 0.12, (2, 2): 0.14, (1, 2): 0.08, (
 SENTENCE = r"^[^.!?]*[.!?]$"
 """One sentence, with an end."""
 
+COLD = 0.2
+"""The temperature that the default sampler ends at, in units of the run's."""
+
+DRAFT_TEMPERATURE = 0.7
+"""Of the tokens of the drafts that chains start from."""
+
+_AGAIN = 3  # drafts that are cut and written on again
+_FORMS = 12  # spellings of one missing keyword that are tried
+
 
 def request(model: TransformersCausalLM, words: Sequence[str]) -> str:
     """The prompt that asks `model` for a sentence with the words."""
@@ -42,18 +59,34 @@ def request(model: TransformersCausalLM, words: Sequence[str]) -> str:
     return model.ask(ask + ", ".join(words), [(ask + given, answer) for given, answer in EXAMPLES])
 
 
+def energy(
+    lm: TransformersCausalLM, sets: Sequence[Sequence[str]], *, inflections: bool = True, in_order: bool = False
+) -> Objective:
+    """-log p(x | request) - log p(x), and +inf where a word is missing or x is not one sentence."""
+    prompts = [request(lm, words) for words in sets]
+    constraint = Keywords(sets, inflections=inflections, in_order=in_order)
+    return Conditional(lm, prompts) + Fluency(lm) + Pattern(SENTENCE) + constraint
+
+
+def annealed(moves: Proposal, steps: int) -> Sampler[Any]:
+    """The default sampler: Metropolis-Hastings, cooled."""
+    return SimulatedAnnealing(MetropolisHastings(moves), geometric(1.0, COLD, max(steps, 1)))
+
+
 def keywords(
     sets: Sequence[Sequence[str]],
     *,
     chains: int = 8,
-    steps: int = 200,
+    steps: int = 100,
     seed: int = 0,
     temperature: float = 1.0,
     inflections: bool = True,
     in_order: bool = False,
+    lang: str = "en",
     causal: given.Causal = None,
     masked: given.Masked = None,
-    sampler: Callable[[Proposal], Sampler[Any]] = MetropolisHastings,
+    sampler: Callable[[Proposal], Sampler[Any]] | None = None,
+    drafts: int = 32,
     until: Rule | None = None,
     progress: bool = False,
 ) -> Generations:
@@ -64,34 +97,63 @@ def keywords(
         chains: chains for each set.
         steps: of every chain.
         seed: the same seed gives the same sentences.
-        temperature: draws come from exp(-energy / temperature).
+        temperature: in whose units the default sampler cools; of the draws of another one.
         inflections: dog is found in dogs too.
         in_order: the words must come in the order given.
+        lang: "en", or "zh" with models of your own, which take no requests: see `textsearch.tasks.unprompted`.
         causal: judges, writes drafts and proposes; by default SmolLM2-135M-Instruct.
         masked: proposes; by default the one that comes with textsearch.
-        sampler: made of the task's moves.
+        sampler: made of the task's moves; by default they are annealed, which is a search. `MetropolisHastings` draws.
+        drafts: written for each set, the second half from beginnings of the best; the best of all start its chains.
         until: stop early; see `textsearch.until`.
         progress: show what is being done on standard error.
 
     Raises:
         ValueError: a set that no sentence can hold, or one with nothing in it.
     """
-    constraint = Keywords(sets, inflections=inflections, in_order=in_order)
+    speech = language(lang)
+    speech.check(causal=causal, masked=masked)
+    constraint = Keywords(sets, inflections=inflections and speech.inflects, in_order=in_order)
     model = given.masked(masked, progress)
     vocabulary = model.vocabulary
-    constraint.check(vocabulary.encode(["."] * len(sets)))
+    constraint.check(vocabulary.encode([speech.stop] * len(sets)))
     lm = given.causal(causal, progress)
+    if speech is not ENGLISH:
+        return unprompted(
+            sets,
+            speech,
+            lm,
+            model,
+            chains=chains,
+            steps=steps,
+            seed=seed,
+            temperature=temperature,
+            in_order=in_order,
+            until=until,
+            progress=progress,
+        )
     prompts = [request(lm, words) for words in sets]
-    fluency = Fluency(lm, prompts) + Pattern(SENTENCE)
-    objective = fluency + constraint
+    objective = energy(lm, sets, inflections=inflections, in_order=in_order)
 
-    starts = []
+    weave = partial(
+        woven,
+        lm,
+        prompts,
+        partial(missing, constraint, lm.vocabulary),
+        temperature=DRAFT_TEMPERATURE,
+        most_tokens=32 + 4 * max(map(len, sets)),
+    )
     with waiting("writing drafts", progress):
-        found = drafts(lm, prompts, objective, vocabulary, chains=chains, seed=seed)
-        for number, words in enumerate(sets):
-            rows = found.rows(found.inputs == number)
+        texts = weave(count=drafts - drafts // 2, seed=seed)
+        if drafts > 1:
+            best = [best_of(own, i, objective, vocabulary, _AGAIN).texts() for i, own in enumerate(texts)]
+            more = weave(count=drafts // 2, seed=seed, again=best)
+            texts = [[*own, *others] for own, others in zip(texts, more, strict=True)]
+        starts = []
+        for number, own in enumerate(texts):
+            rows = best_of(own, number, objective, vocabulary, chains)
             if len(rows) == 0:
-                rows = complete(words, lm, prompts[number], vocabulary, constraint, number, seed)
+                rows = bare(sets[number], number, vocabulary)
             starts.append(rows.rows(torch.arange(chains) % len(rows)))
     start = concatenate(starts)
     # the final full stop stays
@@ -101,7 +163,7 @@ def keywords(
     moves = Mixture({SpanEdit(guided, EDITS, PIECES): 0.95, Swap(vocabulary): 0.05})
     result = generate(
         objective,
-        sampler(moves),
+        sampler(moves) if sampler else annealed(moves, steps),
         start,
         steps=steps,
         seed=seed,
@@ -112,36 +174,28 @@ def keywords(
     return replace(result, sources=[", ".join(words) for words in sets])
 
 
-def complete(
-    words: Sequence[str],
-    model: TransformersCausalLM,
-    prompt: str,
-    vocabulary: Vocabulary,
-    constraint: Keywords,
-    number: int,
-    seed: int,
-) -> Batch:
-    """One start for a set that no draft covered: the fullest draft, each missing word put where it costs the least."""
-    fluency = Fluency(model, prompt)
-    sentence = Pattern(SENTENCE)
-    pool = drafts(model, [prompt], fluency + sentence, vocabulary, chains=32, seed=seed, rounds=1)
-    texts = [*pool.texts(), "."]
-    alone = [Keywords([word], inflections=constraint.inflections) for word in words]
-    holds = torch.stack([one.energy(vocabulary.encode(texts)) == 0 for one in alone], 1)
-    text = texts[int(holds.sum(1).argmax())]
+def missing(constraint: Keywords, vocabulary: Vocabulary, text: str, number: int) -> list[str]:
+    """Spellings of the keywords that a text for input `number` lacks; in order, of the next one only."""
+    batch = vocabulary.encode([text])
+    held: list[str] = []
+    lacking: list[str] = []
+    for keyword in constraint.keywords[number]:
+        wanted = Keywords([*held, keyword], in_order=constraint.in_order, inflections=constraint.inflections)
+        if bool(wanted.energy(batch) == 0):
+            held.append(keyword)
+        elif not (lacking and constraint.in_order):
+            lacking.append(keyword)
+    return list(dict.fromkeys(itertools.chain(*(spellings(constraint, keyword) for keyword in lacking))))
 
-    def allowed(batch: Batch, needed: Keywords) -> Batch:
-        own = replace(batch, inputs=torch.full_like(batch.inputs, number))
-        return batch.rows((needed.energy(own) + sentence.energy(own)) == 0)
 
-    for count in range(1, len(words) + 1):
-        needed = Keywords(words[:count], inflections=constraint.inflections, in_order=constraint.in_order)
-        if len(allowed(vocabulary.encode([text]), needed)):
-            continue
-        pieces = text[:-1].split()
-        slots = [" ".join([*pieces[:i], words[count - 1], *pieces[i:]]) + "." for i in range(len(pieces) + 1)]
-        tries = allowed(vocabulary.encode(slots), needed)
-        bare = " ".join(words[:count]) + "."
-        text = tries.texts()[int(fluency.energy(tries).argmin())] if len(tries) else bare
-    start = vocabulary.encode([text])
+def spellings(constraint: Keywords, keyword: str) -> list[str]:
+    """Ways to write a keyword: as it was given, and its forms, in small letters and with capitals."""
+    forms = itertools.islice(itertools.product(*map(sorted, constraint.forms(keyword))), _FORMS)
+    written = [" ".join(words) for words in forms]
+    return [keyword, *written, *(words.title() for words in written)]
+
+
+def bare(words: Sequence[str], number: int, vocabulary: Vocabulary) -> Batch:
+    """The start of last resort: the keywords in their order."""
+    start = vocabulary.encode([" ".join(words) + "."])
     return replace(start, inputs=torch.full_like(start.inputs, number))

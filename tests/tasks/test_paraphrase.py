@@ -1,0 +1,148 @@
+"""Paraphrases, by tiny random models: what they write is nonsense that keeps every promise."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from objectives import Diversity
+from samplers import MetropolisHastings
+from tests.models.tiny import Tiny, byte_tokenizer, save, seeded, shape, tiny
+from tests.objectives.test_similarity import tiny_encoder
+from textsearch.cli import app
+from textsearch.models import causal_lm, masked_lm, sentence_encoder
+from textsearch.models.causal import TransformersCausalLM
+from textsearch.models.encoder import SentenceEncoder
+from textsearch.objective import evaluate, term_names
+from textsearch.result import Generations
+from textsearch.tasks import paraphrase, stream
+from textsearch.tasks.paraphrasing import Weights, plan
+
+__all__ = ["tiny"]
+
+TEXTS = ["The old dog ran to the mat.", "What did he say to you?", "the cat and the dog"]
+
+
+@pytest.fixture(scope="module")
+def folders(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A causal model with room for a prompt, a masked one and a sentence encoder."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    tokenizer = byte_tokenizer()
+    config = shape(len(tokenizer), num_key_value_heads=2, max_position_embeddings=4096)
+    model = seeded(LlamaForCausalLM, LlamaConfig(**config, bos_token_id=0, eos_token_id=0))
+    causal = save(tmp_path_factory.mktemp("causal"), model, tokenizer)
+    encoder = tiny_encoder(tmp_path_factory.mktemp("encoder"))
+    return {"causal": causal, "masked": tiny.masked_path, "encoder": encoder}
+
+
+@pytest.fixture(scope="module")
+def models(folders: dict[str, Path]) -> dict[str, Any]:
+    """The same, loaded."""
+    return {
+        "causal": causal_lm(folders["causal"], device="cpu"),
+        "masked": masked_lm(folders["masked"], device="cpu"),
+        "encoder": sentence_encoder(folders["encoder"], device="cpu"),
+    }
+
+
+def run(models: dict[str, Any], **settings: Any) -> Generations:
+    return paraphrase(TEXTS, **{"chains": 2, "steps": 4, "pool": 3, "seed": 1} | models | settings)
+
+
+def test_every_text_gets_its_chains(models: dict[str, Any]) -> None:
+    found = run(models)
+    assert found.sources == TEXTS
+    assert found.inputs.tolist() == [0, 0, 1, 1, 2, 2]
+    assert found.terms.keys() == {"similarity", "word preservation", "diversity", "consensus", "fluency"}
+    assert (found.best_energies < math.inf).all()
+    # the mark at the end stays
+    assert [text[-1] for text in found.texts[:4]] == [".", ".", "?", "?"]
+
+
+def test_the_same_seed_gives_the_same_texts(models: dict[str, Any]) -> None:
+    one, again, other = run(models), run(models), run(models, seed=2)
+    assert one.texts == again.texts
+    assert one.texts != other.texts
+
+
+def test_energy_is_the_documented_sum(models: dict[str, Any]) -> None:
+    weights = Weights(fluency=0.5, similarity=3.0, preservation=2.0, diversity=7.0, consensus=11.0)
+    ready = plan(
+        TEXTS, models["causal"], models["masked"], models["encoder"], chains=2, pool=3, seed=1, weights=weights
+    )
+    assert dict(zip(term_names(ready.objective), [w for w, _ in ready.objective.parts], strict=True)) == {
+        "similarity": 3.0,
+        "word preservation": 2.0,
+        "diversity": 7.0,
+        "consensus": 11.0,
+        "fluency": 0.5,
+    }
+    with torch.inference_mode():
+        found = evaluate(ready.objective, ready.start)
+    assert torch.allclose(found.energy, found.terms.sum(1))
+
+
+def test_chains_start_from_the_best_drafts(models: dict[str, Any]) -> None:
+    """The source is among them: with much similarity and no diversity to speak of it is the best."""
+    keep = Weights(similarity=1000.0, diversity=1e-3, consensus=1e-3)
+    found = run(models, steps=0, weights=keep)
+    assert found.texts[::2] == models["masked"].vocabulary.encode(TEXTS).texts()
+
+
+def test_more_diversity_is_farther_from_the_source(models: dict[str, Any]) -> None:
+    def distance(diversity: float) -> float:
+        found = run(models, steps=3, weights=Weights(diversity=diversity))
+        batch = models["masked"].vocabulary.encode(found.best_texts)
+        sources = [TEXTS[number] for number in found.inputs]
+        return float(Diversity(sources).energy(batch).sum())
+
+    assert distance(50.0) < distance(1e-3)
+
+
+def test_another_sampler(models: dict[str, Any]) -> None:
+    found = run(models, steps=1, sampler=MetropolisHastings)
+    assert found.guarantee == "exact"
+    assert run(models, steps=1).guarantee == "biased"
+
+
+def test_many_inputs_stream(models: dict[str, Any]) -> None:
+    found = list(stream(paraphrase, TEXTS, at_once=2, chains=1, steps=2, pool=2, **models))
+    assert [record["number"] for record in found] == [0, 1, 2]
+    assert [record["input"] for record in found] == TEXTS
+
+
+@pytest.mark.parametrize(
+    ("texts", "error", "message"),
+    [
+        ("one text", TypeError, "one string"),
+        ([], ValueError, "texts is empty"),
+        (["fine", "?!"], ValueError, "'\\?!' has no words"),
+    ],
+)
+def test_wrong_input_is_one_error_before_any_model_runs(texts: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        paraphrase(texts, causal="no such model", masked="no such model", encoder="no such model")
+
+
+def test_words_that_cannot_be_written_are_refused_before_a_model_reads(models: dict[str, Any]) -> None:
+    causal: TransformersCausalLM = models["causal"]
+    encoder: SentenceEncoder = models["encoder"]
+    before = causal.usage.rows + encoder.usage.rows
+    with pytest.raises(ValueError, match="no pieces"):
+        paraphrase(["a dog 今"], **models)
+    assert causal.usage.rows + encoder.usage.rows == before
+
+
+def test_command(folders: dict[str, Path]) -> None:
+    options = [part for name, folder in folders.items() for part in (f"--{name}", str(folder))]
+    settings = ["--chains", "1", "--steps", "2", "--quiet", "--jsonl"]
+    result = CliRunner().invoke(app, ["paraphrase", *TEXTS[:2], *settings, *options])
+    assert result.exit_code == 0, result.output
+    assert [json.loads(line)["input"] for line in result.stdout.splitlines()] == TEXTS[:2]

@@ -1,0 +1,67 @@
+"""`textsearch paraphrase`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from textsearch.cli import options
+from textsearch.cli.answer import Shown, answer, lines_of
+from textsearch.cli.app import app
+
+
+@app.command()
+def paraphrase(
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="TEXT...", help="Sentences to say in other words.", show_default=False),
+    ] = None,
+    file: options.File = None,
+    chains: options.Chains = 3,
+    steps: options.Steps = 20,
+    seed: options.Seed = 0,
+    temperature: options.Temperature = 1.0,
+    similarity: Annotated[float, typer.Option(min=0.01, help="Nats for a cosine of 0 to the source.")] = 10.0,
+    diversity: Annotated[
+        float, typer.Option(min=0.01, help="Power of 1 - BLEU to the source: more is farther from it.")
+    ] = 10.0,
+    lang: options.Lang = "en",
+    top: options.Top = 5,
+    causal: options.Causal = None,
+    masked: options.Masked = None,
+    encoder: options.Encoder = None,
+    as_json: options.Json = False,
+    jsonl: options.JsonLines = False,
+    output: options.Output = None,
+    at_once: options.AtOnce = 16,
+    report: options.Report = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Say the same in other words.
+
+    [bold]textsearch paraphrase "How can I improve my English?" --chains 3 --seed 0[/]
+
+    The causal model writes drafts; chains go on from the best of them by annealed Metropolis-Hastings, under an energy
+    of fluency, similarity of meaning, keywords kept, distance from the wording, and agreement with the drafts.
+    """
+    given = lines_of(texts, file)
+    if not given:
+        raise typer.BadParameter('name a sentence, for example: textsearch paraphrase "How can I improve my English?"')
+    from textsearch.tasks import paraphrase as task
+    from textsearch.tasks.paraphrasing import Weights
+
+    answer(
+        task,
+        given,
+        Shown(top, as_json, jsonl, output, at_once, report, quiet),
+        chains=chains,
+        steps=steps,
+        seed=seed,
+        temperature=temperature,
+        weights=Weights(similarity=similarity, diversity=diversity),
+        lang=lang,
+        causal=causal,
+        masked=masked,
+        encoder=encoder,
+    )

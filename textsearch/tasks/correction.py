@@ -1,0 +1,129 @@
+"""Corrected texts: as close to what was written as their fluency allows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+
+from objectives import Closeness, Fluency
+from samplers import MetropolisHastings, SimulatedAnnealing
+from samplers.confusions import Confusions, EnglishConfusions
+from samplers.proposals import Clusters, Corrections
+from textsearch import Batch, Generations, generate
+from textsearch.display import waiting
+from textsearch.loop import Progress
+from textsearch.objective import evaluate
+from textsearch.schedule import geometric
+from textsearch.tasks import given
+from textsearch.tasks.channel import Channel
+from textsearch.words import WordVocabulary, apart, attach, bare, split
+
+
+def correct(
+    texts: Sequence[str],
+    *,
+    chains: int = 1,
+    steps: int = 40,
+    seed: int = 0,
+    temperature: float = 1.0,
+    strictness: float = 1.0,
+    tokenised: bool = False,
+    confusions: Confusions | None = None,
+    causal: given.Causal = None,
+    masked: given.Masked = None,
+    progress: bool = False,
+) -> Generations:
+    """The texts with their mistakes mended, unchanged where no edit is worth its cost: all of them in one run.
+
+    Chains start from the text with its unknown words spelled as the masked model likes best, or from the text itself
+    where that is the likelier one, and are cooled from `temperature` / 2 down to a tenth of that.
+
+    Args:
+        texts: sentences, or a few of them together.
+        chains: chains for each text; one is enough for most.
+        steps: of every chain.
+        seed: the same seed gives the same texts.
+        temperature: times the schedule; above 1 the search goes further afield.
+        strictness: times the cost of every edit; above 1 fewer are made.
+        tokenised: the texts come, and `best_texts` and `texts` go, with one space between any two tokens.
+        confusions: what a word may have been meant to be; by default that of English.
+        causal: judges; by default SmolLM2-135M-Instruct.
+        masked: proposes; by default the one that comes with textsearch.
+        progress: show what is being done on standard error.
+
+    Raises:
+        ValueError: an empty text.
+    """
+    for text in texts:
+        if not text.strip():
+            raise ValueError(f"{text!r} is an empty text: leave it out")
+    channel = Channel(confusions or EnglishConfusions(), strictness=strictness)
+    rows = [attach(text.split()) if tokenised else split(text) for text in texts]
+    with waiting("looking up words", progress):
+        clusters = Clusters.of(rows, channel.confusions)
+    sources = clusters.vocabulary.batch(rows)
+    model = given.masked(masked, progress)
+    lm = given.causal(causal, progress)
+
+    objective = Fluency(lm) + Closeness(sources, channel)
+    moves = Corrections(model, clusters)
+    with waiting("spelling", progress), torch.inference_mode():
+        start = spelled(sources, moves, channel)
+        here, there = evaluate(objective, sources), evaluate(objective, start)
+        start = sources.where(there.energy < here.energy, start)
+    best = start.repeat(chains)
+
+    def look(progress: Progress) -> bool:
+        nonlocal best
+        best = progress.best
+        return False
+
+    sampler = SimulatedAnnealing(MetropolisHastings(moves), geometric(0.5, 0.05, max(steps, 1)))
+    result = generate(
+        objective,
+        sampler,
+        start,
+        steps=steps,
+        seed=seed,
+        chains=chains,
+        temperature=temperature,
+        progress=progress,
+        callbacks=[look],
+    )
+    if tokenised:
+        result = replace(result, texts=_apart(result.batch), best_texts=_apart(best))
+    return replace(result, sources=list(texts))
+
+
+def _apart(batch: Batch) -> list[str]:
+    words = batch.vocabulary
+    assert isinstance(words, WordVocabulary)
+    return [apart(row) for row in words.words(batch)]
+
+
+def spelled(sources: Batch, moves: Corrections, channel: Channel) -> Batch:
+    """The texts with each word that no list knows given way to what the masked model and the channel like best.
+
+    A word with a capital within a sentence may be a name, and stays.
+    """
+    words, clusters = moves.vocabulary.tokens, moves.clusters
+    if not isinstance(channel.confusions, EnglishConfusions):
+        return sources
+    known = torch.tensor([channel.confusions.known(bare(word)) for word in words])
+    capital = torch.tensor([bare(word)[:1].isupper() for word in words])
+    begins = torch.nn.functional.pad(clusters.ends_sentence(sources.device)[sources.tokens], (1, 0), value=True)[:, :-1]
+    homes = clusters.homes_of(sources.inputs[:, None].expand_as(sources.tokens), sources.tokens)
+    doubtful = ~known[sources.tokens] & (begins | ~capital[sources.tokens]) & sources.present & (homes >= 0)
+    rows, places = doubtful.nonzero().unbind(1)
+    if not len(rows):
+        return sources
+    old = sources.tokens[rows, places]
+    candidates = clusters.members[homes[rows, places]]
+    log_p = moves.reader.suits(sources.rows(rows), places, places + 1, candidates)
+    for number, (one, others) in enumerate(zip(old.tolist(), candidates.tolist(), strict=True)):
+        costs = [channel(bare(words[one]), bare(words[other])) for other in others if other >= 0]
+        log_p[number, : len(costs)] -= torch.tensor(costs, dtype=torch.float64)
+    best = candidates.gather(1, log_p.argmax(1, keepdim=True))[:, 0]
+    return replace(sources, tokens=sources.tokens.index_put((rows, places), best))

@@ -1,0 +1,237 @@
+"""Paraphrases: the same meaning in other words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, final
+
+import torch
+
+from objectives import Consensus, Diversity, Fluency, InputEmbeddings, Similarity, WordPreservation
+from objectives.diversity import plain_words
+from samplers import MetropolisHastings, SimulatedAnnealing
+from samplers.proposals import Copy, Mixture, SpanEdit, Swap
+from textsearch.batch import Batch, concatenate
+from textsearch.display import waiting
+from textsearch.generation import generate
+from textsearch.loop import Rule
+from textsearch.models.causal import TransformersCausalLM
+from textsearch.models.encoder import SentenceEncoder
+from textsearch.models.masked import TransformersMaskedLM
+from textsearch.objective import Objective
+from textsearch.proposal import Proposal
+from textsearch.result import Generations
+from textsearch.rng import Rng
+from textsearch.sampler import Sampler
+from textsearch.schedule import geometric
+from textsearch.tasks import given
+from textsearch.tasks.languages import language, pieces_of
+
+QUESTIONS = (
+    ("How can I get rid of a cold quickly?", "How do I cure a cold fast?"),
+    ("What are some good places to visit in Norway?", "What are the best places to see in Norway?"),
+    ("How do I become a better writer?", "How can I improve my writing?"),
+    ("Is it safe to travel alone in Mexico?", "How safe is it to travel alone in Mexico?"),
+    ("What is the best way to learn chess?", "How should I learn chess?"),
+)
+"""Questions and the same asked in other words: much kept, the opening and a few words changed."""
+
+STATEMENTS = (
+    ("The meeting was moved to Friday because of the storm.", "Because of the storm, the meeting is now on Friday."),
+    ("She finished the book in two days.", "It took her two days to read the book."),
+    ("Many people in the town work at the old factory.", "A lot of the town's people have jobs at the old factory."),
+)
+"""Sentences and the same said in other words."""
+
+EDITS = {(1, 1): 0.4, (0, 1): 0.15, (1, 0): 0.15, (2, 2): 0.1, (1, 2): 0.1, (2, 1): 0.1}
+"""How often so many words are replaced by so many."""
+
+HEAT = 0.8
+"""Temperature of the drafts' tokens."""
+
+
+def request(model: TransformersCausalLM, text: str) -> str:
+    """The prompt that asks `model` for a paraphrase; empty for a model that takes no requests."""
+    if not model.vocabulary.tokenizer.chat_template:
+        return ""
+    asks = text.endswith("?")
+    ask = "Ask the same question in other words: " if asks else "Say the same in other words: "
+    return model.ask(ask + text, [(ask + one, other) for one, other in (QUESTIONS if asks else STATEMENTS)])
+
+
+def anneal(steps: int) -> Callable[[Proposal], Sampler[Any]]:
+    """Metropolis-Hastings from temperature .5 down to .05 within `steps`."""
+    return lambda moves: SimulatedAnnealing(MetropolisHastings(moves), geometric(0.5, 0.05, max(steps, 1)))
+
+
+@final
+@dataclass(frozen=True)
+class Weights:
+    """What the terms of a paraphrase's energy weigh.
+
+    Attributes:
+        fluency: of the causal model's nats.
+        similarity: nats for a cosine of 0 to the source.
+        preservation: power of the keywords' smallest cosine.
+        diversity: power of 1 - BLEU to the source: more is farther from it.
+        consensus: nats for an expected BLEU of 0 to the model's own drafts.
+    """
+
+    fluency: float = 0.25
+    similarity: float = 10.0
+    preservation: float = 1.0
+    diversity: float = 10.0
+    consensus: float = 40.0
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """The parts that a run is made of."""
+
+    objective: Objective
+    start: Batch
+    moves: Proposal
+
+
+def paraphrase(
+    texts: Sequence[str],
+    *,
+    chains: int = 3,
+    steps: int = 20,
+    seed: int = 0,
+    temperature: float = 1.0,
+    weights: Weights = Weights(),
+    pool: int = 20,
+    lang: str = "en",
+    causal: given.Causal = None,
+    masked: given.Masked = None,
+    encoder: given.Encoder = None,
+    sampler: Callable[[Proposal], Sampler[Any]] | None = None,
+    until: Rule | None = None,
+    progress: bool = False,
+) -> Generations:
+    """The texts in other words: `chains` chains for each, in one run.
+
+    The energy of a paraphrase x of s, with drafts r that the causal model wrote:
+
+        - fluency * log p(x | request) + similarity * (1 - cos(x, s)) - preservation * log(keywords kept)
+        - diversity * log(1 - BLEU(x, s)) + consensus * (1 - E_r BLEU(x, r)).
+
+    Args:
+        texts: to be paraphrased, one sentence or so each.
+        chains: chains for each text.
+        steps: of every chain.
+        seed: the same seed gives the same paraphrases.
+        temperature: draws come from exp(-energy / temperature), which the default sampler cools down.
+        weights: of the terms.
+        pool: drafts written for each text; the chains start from the best of them.
+        lang: "en", or "zh" with models of your own; a word is one character then.
+        causal: judges and writes drafts, if it takes requests; by default SmolLM2-135M-Instruct.
+        masked: proposes; by default the one that comes with textsearch.
+        encoder: compares meanings; by default all-MiniLM-L6-v2.
+        sampler: made of the task's moves; by default annealed Metropolis-Hastings.
+        until: stop early; see `textsearch.until`.
+        progress: show what is being done on standard error.
+
+    Raises:
+        ValueError: no texts, one without words, or one that the masked model's tokenizer cannot write.
+    """
+    check(texts)
+    language(lang).check(causal=causal, masked=masked, encoder=encoder)
+    model = given.masked(masked, progress)
+    model.vocabulary.encode(list(texts))
+    lm, vectors = given.causal(causal, progress), given.encoder(encoder, progress)
+    with waiting("writing drafts", progress):
+        ready = plan(texts, lm, model, vectors, chains=chains, pool=pool, seed=seed, weights=weights)
+    result = generate(
+        ready.objective,
+        (sampler or anneal(steps))(ready.moves),
+        ready.start,
+        steps=steps,
+        seed=seed,
+        temperature=temperature,
+        until=until,
+        progress=progress,
+    )
+    return replace(result, sources=list(texts))
+
+
+def check(texts: Sequence[str]) -> None:
+    """Refuse what is no list of texts with words; runs no model."""
+    if isinstance(texts, str):
+        raise TypeError(f"texts={texts!r} is one string; pass a list of texts, [{texts!r}]")
+    if not texts:
+        raise ValueError("texts is empty: pass at least one text")
+    for text in texts:
+        if not plain_words(text):
+            raise ValueError(f"{text!r} has no words: give each text at least one")
+
+
+def plan(
+    texts: Sequence[str],
+    lm: TransformersCausalLM,
+    model: TransformersMaskedLM,
+    vectors: SentenceEncoder,
+    *,
+    chains: int,
+    pool: int,
+    seed: int,
+    weights: Weights = Weights(),
+) -> Plan:
+    """Objective, starts and moves; writes the drafts that they rest on."""
+    vocabulary = model.vocabulary
+    source = vocabulary.encode(list(texts))
+    sources = source.texts()
+    prompts = [request(lm, text) for text in sources]
+    meaning = weights.similarity * Similarity(vectors, sources, sharpness=1.0)
+    with torch.inference_mode():
+        drafts = [written(lm, prompt, source.rows([number]), pool, seed) for number, prompt in enumerate(prompts)]
+        # drawn from p(x | request), they stand with these weights for p(x | request) exp(-meaning)
+        shares = [(-meaning.energy(batch)).exp().tolist() for batch in drafts]
+        cheap = (
+            meaning
+            + weights.preservation * WordPreservation(InputEmbeddings(model), sources)
+            + weights.diversity * Diversity(sources)
+            + weights.consensus * Consensus([batch.texts() for batch in drafts], shares)
+        )
+        pools = [concatenate([batch, source.rows([number])]) for number, batch in enumerate(drafts)]
+        start = concatenate([_best(batch, cheap, chains) for batch in pools])
+    # the mark at the end stays
+    last = torch.arange(start.width) >= start.lengths[:, None] - 1
+    start = start.frozen(last & torch.tensor([not text[-1].isalnum() for text in start.texts()])[:, None])
+    pieces = pieces_of(vocabulary)
+    moves: dict[Proposal, float] = {
+        SpanEdit(model, EDITS, pieces): 0.6,
+        Copy(model, [" ".join(batch.texts()) for batch in pools], pieces=pieces): 0.3,
+        Swap(vocabulary): 0.1,
+    }
+    return Plan(cheap + weights.fluency * Fluency(lm, prompts), start, Mixture(moves))
+
+
+def written(model: TransformersCausalLM, prompt: str, source: Batch, pool: int, seed: int) -> Batch:
+    """The drafts for one source that its vocabulary can write, each ending as it does; the source if there are none."""
+    text, number = source.texts()[0], int(source.inputs[0])
+    if not prompt:
+        return source
+    end = "" if text[-1].isalnum() else text[-1]
+    most = 8 + 2 * len(model.vocabulary.encode([text]).token_lists()[0])
+    rows = []
+    rng = Rng.start(seed, pool).fold(number)
+    for draft in model.continuations(prompt, rng, temperature=HEAT, top_p=0.95, most=most):
+        line = draft.strip().split("\n")[0].strip().rstrip(".?! ")
+        try:
+            if plain_words(line):
+                rows.append(source.vocabulary.encode([line + end]))
+        except ValueError:
+            continue
+    batch = concatenate(rows or [source])
+    return replace(batch, inputs=torch.full_like(batch.inputs, number))
+
+
+def _best(batch: Batch, objective: Objective, count: int) -> Batch:
+    """`count` rows, the different ones of lowest energy, from the first again where there are too few."""
+    texts = batch.texts()
+    order = [row for row in objective.energy(batch).argsort(stable=True).tolist() if texts.index(texts[row]) == row]
+    return batch.rows([order[number % len(order)] for number in range(count)])

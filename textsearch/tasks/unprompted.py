@@ -1,0 +1,125 @@
+"""Sentences from keywords by models that take no requests: what `keywords` does without an instruct model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+import torch
+
+from objectives import Fluency, Keywords, Length, Pattern, PseudoLikelihood, Repeats, WholeWords
+from samplers import DelayedAcceptance, MetropolisHastings, SimulatedAnnealing
+from samplers.proposals import SpanEdit
+from textsearch import Generations, generate
+from textsearch.batch import Vocabulary
+from textsearch.display import waiting
+from textsearch.loop import Rule
+from textsearch.models.causal import TransformersCausalLM
+from textsearch.models.guided import GuidedMaskedLM
+from textsearch.models.masked import TransformersMaskedLM
+from textsearch.objective import Objective
+from textsearch.schedule import geometric
+from textsearch.tasks.bridges import bridges
+from textsearch.tasks.languages import Language, pieces_of
+
+COLD = 0.3
+"""The temperature at the end: a weak causal model's own draws are no sentences, its likeliest texts often are."""
+
+BOTH_SIDES = 0.5
+"""The masked model's share of the energy: without it annealed sentences repeat themselves."""
+
+
+def energy(
+    sets: Sequence[Sequence[str]],
+    language: Language,
+    lm: TransformersCausalLM,
+    model: TransformersMaskedLM,
+    *,
+    lengths: Sequence[int],
+    in_order: bool = False,
+    both_sides: float = 0.0,
+) -> Objective:
+    """E(x) = -(1 - b) log p(x) - b log c(x) + (n - length)^2 / 4.5 + 3 r + 5 k.
+
+    p is the causal model, c(x) the product of the masked model's conditionals, b = `both_sides`, n the number of words,
+    r of pairs of neighbouring words that come again, k of keywords cut out of other words. +inf where a keyword is
+    missing or x is not one sentence.
+    """
+    form = Keywords(sets, in_order=in_order, freeze=True) + Pattern(language.sentence) + Length(lengths, sd=1.5)
+    form = form + 3.0 * Repeats()
+    if language.segment:
+        form = form + 5.0 * WholeWords(sets, language.segment)
+    if not both_sides:
+        return Fluency(lm) + form
+    return (1 - both_sides) * Fluency(lm) + both_sides * PseudoLikelihood(model) + form
+
+
+def usual_lengths(sets: Sequence[Sequence[str]], vocabulary: Vocabulary) -> list[int]:
+    """Words of a sentence for each set: those of the keywords, and a dozen to say something about them."""
+    batches = [vocabulary.encode(words) for words in sets]
+    return [12 + int(batch.word_starts.sum()) for batch in batches]
+
+
+def unprompted(
+    sets: Sequence[Sequence[str]],
+    language: Language,
+    lm: TransformersCausalLM,
+    model: TransformersMaskedLM,
+    *,
+    chains: int,
+    steps: int,
+    seed: int,
+    temperature: float = 1.0,
+    in_order: bool = False,
+    length: int | None = None,
+    both_sides: float = BOTH_SIDES,
+    cold: float = COLD,
+    until: Rule | None = None,
+    progress: bool = False,
+) -> Generations:
+    """`chains` chains for each set: bridges from keyword to keyword, annealed by Metropolis-Hastings.
+
+    The keywords stay where the start has them among themselves: other orders come from other chains.
+
+    Args:
+        sets: the words of each sentence.
+        language: what a sentence is, and how it changes.
+        lm: judges, and proposes.
+        model: proposes, and judges too if `both_sides` is not 0.
+        chains: chains for each set.
+        steps: of every chain, cooled from `temperature` to `cold` times that.
+        seed: the same seed gives the same sentences.
+        temperature: at the first step.
+        in_order: the words must come in the order given.
+        length: words of a sentence, about; by default 12 more than the keywords have. Characters, in Chinese.
+        both_sides: share of the masked model in the energy, from 0 to 1; it takes a pass for every word of a text, of
+            the texts that the causal model has let pass.
+        cold: see `steps`.
+        until: stop early; see `textsearch.until`.
+        progress: show what is being done on standard error.
+    """
+    vocabulary = model.vocabulary
+    Keywords(sets).check(vocabulary.encode([language.stop] * len(sets)))
+    lengths = [length or usual for usual in usual_lengths(sets, vocabulary)]
+    judged = partial(energy, sets, language, lm, model, lengths=lengths, in_order=in_order)
+    quick, objective = judged(), judged(both_sides=both_sides)
+    guided = GuidedMaskedLM(model, lm)
+    with waiting("writing bridges between the keywords", progress):
+        start = bridges(guided, sets, lengths, quick, language, chains=chains, seed=seed, in_order=in_order)
+    # the end of the sentence stays
+    start = start.frozen(torch.arange(start.width) >= start.lengths[:, None] - 1)
+    moves = SpanEdit(guided, language.edits, pieces_of(vocabulary))
+    # the causal model alone refuses most moves: the dear energy is asked of the rest
+    sampler = DelayedAcceptance(moves, surrogate=quick) if both_sides else MetropolisHastings(moves)
+    result = generate(
+        objective,
+        SimulatedAnnealing(sampler, geometric(1.0, cold, max(steps, 1))),
+        start,
+        steps=steps,
+        seed=seed,
+        temperature=temperature,
+        until=until,
+        progress=progress,
+    )
+    return replace(result, sources=[", ".join(words) for words in sets])
