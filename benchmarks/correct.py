@@ -1,0 +1,254 @@
+"""Correction of learners' sentences: GLEU on JFLEG, against the source, spelling alone and the published CGMH.
+
+    python -m benchmarks.correct path/to/jfleg_dev --size quick --out results
+
+The path is the beginning of the files' names: `.src`, `.ref0`, `.ref1`, ... hold a tokenised sentence a line. Brackets
+are 95 % intervals by the bootstrap over sentences. The costs of edits were chosen on the first 150 sentences, so the
+others are shown apart. Answers are appended to `correct.jsonl` in the folder as they come: a run that was stopped goes
+on from there. Prints the table and writes `correct.json`.
+
+- source: as it stands.
+- spelling: each word that no list knows given way to the nearest and most frequent word, by no model.
+- spelling, masked model: the same, by the masked model and the costs of letters.
+- textsearch: `textsearch.tasks.correct`.
+
+Of some sentences the references' energies are looked at too. A reference below our output in energy is a failure of
+the search; one above it that the scorer likes better than our output, a failure of the energy.
+
+`quick` is 40 sentences, `full` all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.gleu import Gleu, gleu
+from benchmarks.intervals import Interval, interval, shown
+from objectives import Closeness, Fluency
+from samplers.confusions import EnglishConfusions
+from samplers.proposals import Clusters, Corrections
+from textsearch.models import causal_lm, masked_lm
+from textsearch.models.causal import TransformersCausalLM
+from textsearch.models.masked import TransformersMaskedLM
+from textsearch.tasks.channel import Channel
+from textsearch.tasks.correction import correct, spelled
+from textsearch.words import WordVocabulary, apart, attach
+
+TUNED = 150
+"""Sentences at the beginning on which the costs were chosen."""
+
+CGMH = 45.5
+"""GLEU on JFLEG, as published by Miao et al. (2019); we could not check which split it is of."""
+
+
+@final
+@dataclass(frozen=True)
+class Size:
+    """How many sentences, how long a chain, and of how many the references' energies are looked at."""
+
+    sentences: int
+    steps: int
+    judged: int
+
+
+SIZES = {"quick": Size(40, 12, 10), "full": Size(10_000, 24, 100)}
+
+
+@final
+@dataclass(frozen=True)
+class Answer:
+    """What came out for a sentence, and its share of the texts that the models read."""
+
+    number: int
+    source: str
+    masked: str
+    text: str
+    energy: float
+    causal_rows: float
+    masked_rows: float
+    seconds: float
+
+
+def read(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Sources, and the lines of each annotator."""
+    lines = [
+        [" ".join(line.split()) for line in file.read_text(encoding="utf-8").splitlines()]
+        for file in (Path(f"{path}.src"), *sorted(path.parent.glob(f"{path.name}.ref*")))
+    ]
+    return lines[0], lines[1:]
+
+
+def answers(
+    sources: Sequence[str],
+    lm: TransformersCausalLM,
+    model: TransformersMaskedLM,
+    steps: int,
+    seed: int,
+    at_once: int,
+    done: int,
+    tell: Callable[[Answer], None],
+) -> None:
+    """Correct the sources that are not done yet, some at a time."""
+    for first in range(done, len(sources), at_once):
+        part = sources[first : first + at_once]
+        before, began = (lm.usage.rows, model.usage.rows), time.perf_counter()
+        result = correct(part, steps=steps, seed=seed + first, tokenised=True, causal=lm, masked=model)
+        seconds = (time.perf_counter() - began) / len(part)
+        rows = [(now - then) / len(part) for now, then in zip((lm.usage.rows, model.usage.rows), before, strict=True)]
+        starts = by_masked_model(part, model)
+        found = zip(part, starts, result.best_texts, result.best_energies.tolist(), strict=True)
+        for number, (source, start, text, energy) in enumerate(found, first):
+            tell(Answer(number, source, start, text, energy, rows[0], rows[1], seconds))
+
+
+def by_frequency(sources: Sequence[str]) -> list[str]:
+    """Unknown words given way to the first of their candidates."""
+    english = EnglishConfusions()
+
+    def mended(word: str) -> str:
+        candidates = [] if english.known(word) else [*english.of(word).items()]
+        ordered = [other for wanted in ("spelling", "splitting") for other, kind in candidates if kind == wanted]
+        return ordered[0].replace("\u2060", " ") if ordered else word
+
+    return [" ".join(mended(word) for word in source.split()) for source in sources]
+
+
+def by_masked_model(sources: Sequence[str], model: TransformersMaskedLM) -> list[str]:
+    """Unknown words given way to what the masked model and the channel like best: where the chains start."""
+    rows = [attach(source.split()) for source in sources]
+    english = EnglishConfusions()
+    clusters = Clusters.of(rows, english)
+    with torch.inference_mode():
+        found = spelled(clusters.vocabulary.batch(rows), Corrections(model, clusters), Channel(english))
+    return [apart(row) for row in clusters.vocabulary.words(found)]
+
+
+def failures(found: Sequence[Answer], references: Sequence[Sequence[str]], lm: TransformersCausalLM) -> dict[str, Any]:
+    """Whose energy is lower, ours or a reference's; and, where ours is, which the other references like better."""
+    texts = [(answer, [lines[answer.number] for lines in references]) for answer in found]
+    rows = [[attach(text.split()) for text in (answer.source, answer.text, *own)] for answer, own in texts]
+    vocabulary = WordVocabulary.of(token for group in rows for row in group for token in row)
+    search = model = neither = 0
+    gaps = []
+    for (answer, own), (source, *others) in zip(texts, rows, strict=True):
+        objective = Fluency(lm) + Closeness(vocabulary.batch([source]), Channel(EnglishConfusions()))
+        with torch.inference_mode():
+            ours, *theirs = objective.energy(vocabulary.batch(others)).tolist()
+        gaps.append(min(theirs) - ours)
+        if min(theirs) < ours - 1e-6:
+            search += 1
+        elif answer.text not in own:
+            model += 1
+        else:
+            neither += 1
+    return {
+        "sentences": len(texts),
+        "search failures": search,
+        "model failures": model,
+        "a reference found": neither,
+        "median nats of the best reference above ours": float(np.median(gaps)) if gaps else 0.0,
+    }
+
+
+def main() -> None:
+    """Run it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, help="beginning of the files' names, such as path/to/jfleg_dev")
+    parser.add_argument("--size", choices=SIZES, default="quick")
+    parser.add_argument("--skip", type=int, default=0, help="sentences at the beginning to leave out")
+    parser.add_argument("--sentences", type=int, help="by default the size's")
+    parser.add_argument("--steps", type=int, help="of every chain; by default the size's")
+    parser.add_argument("--at-once", type=int, default=20, help="sentences in a batch")
+    parser.add_argument("--causal", help="model; by default the task's")
+    parser.add_argument("--masked", help="model; by default the task's")
+    parser.add_argument("--out", type=Path, default=Path())
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    if not Path(f"{args.data}.src").is_file():
+        parser.error(f"{args.data}.src: no such file")
+    size = SIZES[args.size]
+    steps = size.steps if args.steps is None else args.steps
+    sources, references = read(args.data)
+    part = slice(args.skip, args.skip + (args.sentences or size.sentences))
+    sources, references = sources[part], [lines[part] for lines in references]
+    if not sources or not references:
+        parser.error(f"{args.data}: no sentences behind the first {args.skip}, or no references")
+    args.out.mkdir(parents=True, exist_ok=True)
+    file = args.out / "correct.jsonl"
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    found = [Answer(**json.loads(line)) for line in lines][: len(sources)]
+    if [answer.source for answer in found] != sources[: len(found)]:
+        parser.error(f"{file} holds answers to other sentences: move it away")
+    lm, model = causal_lm(args.causal), masked_lm(args.masked)
+
+    def tell(answer: Answer) -> None:
+        found.append(answer)
+        with file.open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps(asdict(answer), ensure_ascii=False) + "\n")
+
+    answers(sources, lm, model, steps, args.seed, args.at_once, len(found), tell)
+    rows = {
+        "source": sources,
+        "spelling": by_frequency(sources),
+        "spelling, masked model": [answer.masked for answer in found],
+        "textsearch": [answer.text for answer in found],
+    }
+    written: dict[str, Any] = {
+        "steps": steps,
+        "seed": args.seed,
+        "rows": {name: figures(sources, references, texts, args.skip, args.seed) for name, texts in rows.items()},
+        "causal rows a sentence": float(np.mean([answer.causal_rows for answer in found])),
+        "masked rows a sentence": float(np.mean([answer.masked_rows for answer in found])),
+        "seconds a sentence": float(np.mean([answer.seconds for answer in found])),
+        "changed": float(np.mean([answer.text != answer.source for answer in found])),
+        "failures": failures(found[-size.judged :], references, lm),
+        "one annotator against the others": [
+            gleu(sources, [*references[:one], *references[one + 1 :]], references[one])
+            for one in range(len(references))
+            if len(references) > 1
+        ],
+    }
+    (args.out / "correct.json").write_text(json.dumps(written, ensure_ascii=False, indent=2), encoding="utf-8")
+    console = Console(width=140)
+    console.print(table(written, len(sources)))
+    console.print({name: value for name, value in written.items() if name != "rows"})
+
+
+def figures(
+    sources: Sequence[str], references: Sequence[Sequence[str]], texts: Sequence[str], skip: int, seed: int
+) -> dict[str, Interval]:
+    """GLEU of all sentences, of those the costs were chosen on, and of the others."""
+    scorer, every = Gleu.of(sources, references, texts), np.arange(len(sources))
+    tuned = max(TUNED - skip, 0)
+    parts = {"all": every, f"first {TUNED}": every[:tuned], "the others": every[tuned:]}
+
+    def score(part: NDArray[np.int64]) -> Callable[[NDArray[np.int64]], float]:
+        return lambda chosen: scorer.score(part[chosen])
+
+    return {name: interval(len(part), score(part), seed, draws=200) for name, part in parts.items() if len(part)}
+
+
+def table(written: dict[str, Any], count: int) -> Table:
+    """For people."""
+    parts = list(next(iter(written["rows"].values())))
+    out = Table("GLEU", *parts, title=f"JFLEG dev, {count} sentences")
+    for name, values in written["rows"].items():
+        out.add_row(name, *(shown(values[part]) for part in parts))
+    out.add_row("CGMH, published", f"{CGMH}")
+    return out
+
+
+if __name__ == "__main__":
+    main()
