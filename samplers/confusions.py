@@ -42,7 +42,7 @@ myself yourself himself herself itself ourselves themselves
 """
 
 _PAIRS = """
-their there they're; then than; to too two; its it's; lose loose lost; affect effect; were where we're was; your
+a an; their there they're; then than; to too two; its it's; lose loose lost; affect effect; were where we're was; your
 you're; quiet quite quit; form from; whose who's; accept except; advice advise; choose chose chosen; close closed;
 good well; bad badly; say tell said told; make do; see watch look; economic economical; historic historical; besides
 beside; everyday daily; most almost; every all; rise raise; lie lay; learn teach; bring take; borrow lend; amount

@@ -19,7 +19,7 @@ def correct(
     ] = None,
     file: options.File = None,
     chains: options.Chains = 1,
-    steps: options.Steps = 40,
+    steps: options.Steps = 100,
     seed: options.Seed = 0,
     temperature: options.Temperature = 1.0,
     strictness: Annotated[

@@ -25,7 +25,7 @@ def correct(
     texts: Sequence[str],
     *,
     chains: int = 1,
-    steps: int = 40,
+    steps: int = 100,
     seed: int = 0,
     temperature: float = 1.0,
     strictness: float = 1.0,
