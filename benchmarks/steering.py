@@ -158,11 +158,11 @@ def kept(requests: Sequence[Request], texts: Sequence[str], inputs: Sequence[int
     return np.array(fits, dtype=np.bool_)
 
 
-def steering(path: Path, size: Size, seed: int, tell: Callable[[str], None]) -> dict[str, Any]:
-    """Figures of the rows, and all texts."""
+def steering(path: Path, size: Size, seed: int, tell: Callable[[str], None], skip: int = 0) -> dict[str, Any]:
+    """Figures of the rows, and all texts, of the prompts behind the first `skip`."""
     steers, judge, known = judges(path, seed)
     lm = given.causal(None)
-    prompts = PROMPTS[: size.prompts]
+    prompts = PROMPTS[skip : skip + size.prompts]
     cells = [Request(prefix=prefix, label=label, words=WORDS) for prefix in prompts for label in LABELS]
     start = lm.usage.rows
     result = write(cells, chains=size.chains, steps=size.steps, seed=seed, classifier=steers.model)
@@ -282,6 +282,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--size", choices=list(SIZES), default="quick", help="quick: minutes; full: about an hour")
     parser.add_argument("--part", choices=["steering", "mixes", "both"], default="both")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--skip", type=int, default=0, help="prompts to leave out at the beginning")
     parser.add_argument("--out", type=Path, help="write all figures and texts as JSON")
     options = parser.parse_args(arguments)
 
@@ -289,9 +290,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(line, file=sys.stderr, flush=True)
 
     size = SIZES[options.size]
-    found: dict[str, Any] = {"seed": options.seed, "size": asdict(size)}
+    found: dict[str, Any] = {"seed": options.seed, "size": asdict(size), "skip": options.skip}
     if options.part in {"steering", "both"}:
-        found["steering"] = steering(options.path, size, options.seed, tell)
+        found["steering"] = steering(options.path, size, options.seed, tell, options.skip)
         for name, known in found["steering"]["classifiers"].items():
             print(
                 f"{name} classifier: accuracy {shown(known['accuracy'], 2)} on {known['held-out rows']} rows held out"
