@@ -60,6 +60,11 @@ class Classifier(Objective):
         """One model pass."""
         return Cost.MODEL
 
+    @property
+    def lower_bound(self) -> float:
+        """No probability is above 1."""
+        return 0.0
+
     def energy(self, batch: Batch) -> Tensor:
         """(B,) nats."""
         numbers = torch.tensor([self.model.labels.index(label) for label in self.label], device=batch.device)

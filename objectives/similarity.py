@@ -79,6 +79,11 @@ class Similarity(Objective):
         """One pass of a small model."""
         return Cost.MODEL
 
+    @property
+    def lower_bound(self) -> float:
+        """No cosine is above 1."""
+        return 0.0
+
     def energy(self, batch: Batch) -> Tensor:
         """(B,) nats, +inf where the cosine is below `at_least`."""
         cosine = self.cosines(batch)
