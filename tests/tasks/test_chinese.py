@@ -25,6 +25,7 @@ from objectives import (
     WholeWords,
 )
 from objectives.acrostic import Acrostic
+from samplers import MetropolisHastings
 from samplers.drafts import one_sentence
 from tests.models.tiny import PIECES as ENGLISH_PIECES
 from tests.objectives.test_similarity import tiny_encoder
@@ -37,7 +38,7 @@ from textsearch.models.default import cache_folder
 from textsearch.models.loading import load_tokenizer
 from textsearch.objective import Objective
 from textsearch.surface import join_words
-from textsearch.tasks import infill, paraphrase, write
+from textsearch.tasks import infill, keywords, paraphrase, write
 from textsearch.tasks.bridges import bridges
 from textsearch.tasks.languages import CHINESE, ENGLISH, language, pieces_of
 from textsearch.tasks.request import Request
@@ -256,6 +257,11 @@ def test_the_energy_is_what_the_page_says(chinese: Chinese) -> None:
         3 * Repeats().energy(batch) + 0.75 * causal + 0.25 * torch.tensor(masked, dtype=torch.float64) + 5 * missed
     )
     assert torch.allclose(total, expected, rtol=1e-5)
+
+
+def test_a_sampler_is_not_silently_left_out() -> None:
+    with pytest.raises(ValueError, match="sampler= is not taken with lang='zh'"):
+        keywords([["春天"]], lang="zh", causal="nowhere", masked="nowhere", sampler=MetropolisHastings)
 
 
 def test_unknown_characters_are_refused_before_any_model_runs(chinese: Chinese) -> None:

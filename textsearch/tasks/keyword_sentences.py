@@ -104,14 +104,17 @@ def keywords(
         causal: judges, writes drafts and proposes; by default SmolLM2-135M-Instruct.
         masked: proposes; by default the one that comes with textsearch.
         sampler: made of the task's moves; by default they are annealed, which is a search. `MetropolisHastings` draws.
+            In English only.
         drafts: written for each set, the second half from beginnings of the best; the best of all start its chains.
         until: stop early; see `textsearch.until`.
         progress: show what is being done on standard error.
 
     Raises:
-        ValueError: a set that no sentence can hold, or one with nothing in it.
+        ValueError: a set that no sentence can hold, one with nothing in it, or a sampler with another language.
     """
     speech = language(lang)
+    if sampler is not None and speech is not ENGLISH:
+        raise ValueError(f"sampler= is not taken with lang={lang!r}: its search is its own; leave it out")
     speech.check(causal=causal, masked=masked)
     constraint = Keywords(sets, inflections=inflections and speech.inflects, in_order=in_order)
     model = given.masked(masked, progress)
