@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
+from textsearch.models.memory import recall
 from textsearch.objective import Cost, Objective
 
 _REMEMBERED = 20_000  # vectors
@@ -108,11 +109,6 @@ class Similarity(Objective):
 
     def _vectors(self, texts: Sequence[str]) -> Tensor:
         """(K, D) float64 on the CPU, each of length 1."""
-        fresh = [text for text in dict.fromkeys(texts) if text not in self._known]
-        found = dict(zip(fresh, self.encoder.encode(fresh).double().cpu(), strict=True)) if fresh else {}
-        vectors = [found[text] if text in found else self._known[text] for text in texts]
-        self._known.update(found)
-        while len(self._known) > _REMEMBERED:
-            self._known.popitem(last=False)
+        vectors = recall(self._known, texts, lambda fresh: self.encoder.encode(fresh).double().cpu(), _REMEMBERED)
         # float32 vectors are of length 1 to 7 digits only: the cosine of a text with itself is to be 1
         return torch.nn.functional.normalize(torch.stack(vectors), dim=1) if vectors else torch.zeros(0, 1)

@@ -19,6 +19,7 @@ from torch import Tensor
 from textsearch.batch import Batch
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.masked import TransformersMaskedLM
+from textsearch.models.memory import recall
 from textsearch.models.vocabulary import TokenizerVocabulary
 
 _REMEMBERED = 512  # left contexts
@@ -72,17 +73,11 @@ class GuidedMaskedLM:
 
     def _causal(self, keys: Sequence[tuple[str, str]]) -> Tensor:
         """(K, V') log-probabilities of the causal model's next token."""
-        fresh = [key for key in dict.fromkeys(keys) if key not in self._known]
-        self.causal.usage.remembered(len(keys) - len(fresh))
-        found: dict[tuple[str, str], Tensor] = {}
-        if fresh:
-            answers = self.causal.next_log_probs([text for _, text in fresh], [prompt for prompt, _ in fresh])
-            found = dict(zip(fresh, answers, strict=True))
-        result = torch.stack([found[key] if key in found else self._known[key] for key in keys])
-        self._known.update(found)
-        while len(self._known) > _REMEMBERED:
-            self._known.popitem(last=False)
-        return result
+
+        def answer(fresh: list[tuple[str, str]]) -> Tensor:
+            return self.causal.next_log_probs([text for _, text in fresh], [prompt for prompt, _ in fresh])
+
+        return torch.stack(recall(self._known, keys, answer, _REMEMBERED, self.causal.usage))
 
 
 @lru_cache(maxsize=4)
