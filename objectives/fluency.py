@@ -10,7 +10,7 @@ from torch import Tensor
 
 from textsearch.batch import Batch
 from textsearch.models.protocols import CausalLM, Scores
-from textsearch.objective import Cost, Objective
+from textsearch.objective import Cost, Limit, Objective
 
 
 @final
@@ -41,6 +41,10 @@ class Fluency(Objective):
     def energy(self, batch: Batch) -> Tensor:
         """(B,) nats a text."""
         return -_scores(self.model, self.prompt, batch).log_prob
+
+    def energy_within(self, batch: Batch, limit: Limit) -> Tensor:
+        """(B,) nats a text, +inf for one whose beginning lies above the limit already."""
+        return -_scores(self.model, self.prompt, batch, -limit.energy).log_prob
 
     def check(self, batch: Batch) -> None:
         """Each input has its prompt."""
@@ -85,10 +89,9 @@ class FluencyPerToken(Objective):
         _check_prompts(self.prompt, batch)
 
 
-def _scores(model: CausalLM, prompt: str | Sequence[str], batch: Batch) -> Scores:
-    if isinstance(prompt, str):
-        return model.score(batch, prompt)
-    return model.score(batch, [prompt[number] for number in batch.inputs.tolist()])
+def _scores(model: CausalLM, prompt: str | Sequence[str], batch: Batch, least: Tensor | None = None) -> Scores:
+    prompts = prompt if isinstance(prompt, str) else [prompt[number] for number in batch.inputs.tolist()]
+    return model.score(batch, prompts, least)
 
 
 def _check_prompts(prompt: str | Sequence[str], batch: Batch) -> None:

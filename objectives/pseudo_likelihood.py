@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
-from textsearch.models.protocols import MaskedLM
+from textsearch.models.protocols import MaskedLM, remembers, token_log_probs
 from textsearch.objective import Cost, Limit, Objective
+
+_ROUND, _FEWEST = 256, 2  # tokens that are read, and tokens of each text, before it is asked whether to go on
 
 
 @final
@@ -53,43 +55,52 @@ class PseudoLikelihood(Objective):
 
     def energy(self, batch: Batch) -> Tensor:
         """(B,) nats a text."""
-        everywhere = torch.zeros_like(batch.lengths)
-        return self.energy_within(batch, Limit(torch.full_like(everywhere, math.inf, dtype=torch.float64), everywhere))
+        return _sum(self._terms(batch, batch.present))
 
     def energy_within(self, batch: Batch, limit: Limit) -> Tensor:
         """(B,) nats a text, +inf for one that some of its tokens put above the limit already.
 
-        The tokens nearest to `limit.near` come first, in rounds of 1, 2, 4, ... tokens of all texts that are still
-        within their limits.
+        What is new in a text comes first, then what cost most in the text before it, a few tokens of all texts that
+        are still within their limits at a time.
         """
-        column = torch.arange(batch.width, device=batch.device)
-        distance = (column - limit.near[:, None]).abs().masked_fill(~batch.present, batch.width)
-        nearest = distance.argsort(dim=1, stable=True)
-        log_probs = torch.zeros(batch.tokens.shape, dtype=torch.float64, device=batch.device)
+        order = self._likely_costs(batch, limit.before).argsort(dim=1, descending=True, stable=True)
+        terms = torch.zeros(batch.tokens.shape, dtype=torch.float64, device=batch.device)
         within = torch.ones(len(batch), dtype=torch.bool, device=batch.device)
-        done, size = 0, 1 if bool((limit.energy < math.inf).any()) else max(batch.width, 1)
+        done = 0
         while done < batch.width:
-            wanted = torch.zeros_like(batch.present).scatter(1, nearest[:, done : done + size], True)
-            row, place = (wanted & batch.present & within[:, None]).nonzero(as_tuple=True)
-            if len(row) == 0:
+            size = max(_FEWEST, _ROUND // max(int(batch.lengths[within].sum()), 1))
+            wanted = torch.zeros_like(batch.present).scatter(1, order[:, done : done + size], True)
+            wanted &= batch.present & within[:, None]
+            if not bool(wanted.any()):
                 break
-            log_probs[row, place] = self._conditionals(batch, row, place)
-            within = -log_probs.sum(1) <= limit.energy
-            done, size = done + size, 2 * size
-        energy = torch.zeros(len(batch), dtype=torch.float64, device=batch.device)
-        # one column at a time: the order of the sum does not depend on the padding
-        for value in log_probs.unbind(1):
-            energy = energy - value
-        return energy.masked_fill(~within, math.inf)
+            terms += self._terms(batch, wanted)
+            within &= terms.sum(1) <= limit.energy
+            done += size
+        return _sum(terms).masked_fill(~within, math.inf)
 
-    def _conditionals(self, batch: Batch, row: Tensor, place: Tensor) -> Tensor:
-        """(K,) log c of the token at `place` of `row`, given all other tokens of the row."""
+    def _terms(self, batch: Batch, wanted: Tensor) -> Tensor:
+        """(B, N) float64 -log c of the tokens under `wanted` (B, N), given all other tokens of their rows; else 0."""
+        row, place = wanted.nonzero(as_tuple=True)
         masked = batch.rows(row)
         tokens = masked.tokens.scatter(1, place[:, None], self.model.vocabulary.mask_id)
-        log_probs = self.model.log_probs(
-            replace(masked, tokens=tokens), torch.arange(len(row), device=batch.device), place
-        )
-        return log_probs.gather(1, batch.tokens[row, place][:, None])[:, 0].to(torch.float64)
+        one_each = torch.arange(len(row), device=batch.device)
+        found = token_log_probs(self.model, replace(masked, tokens=tokens), one_each, place, batch.tokens[row, place])
+        return torch.zeros(wanted.shape, dtype=torch.float64, device=batch.device).index_put((row, place), -found)
+
+    def _likely_costs(self, batch: Batch, before: Batch) -> Tensor:
+        """(B, N) what each token cost in the text before, +inf for one that is new; for its order alone."""
+        width = max(batch.width, before.width)
+        mine, theirs = batch.widen(width), before.widen(width)
+        column = torch.arange(width, device=batch.device).expand(len(batch), -1)
+        first, shift = mine.first_change(theirs)[:, None], (before.lengths - batch.lengths)[:, None]
+        source = torch.where(column < first, column, column + shift).clamp(0, max(width - 1, 0))
+        old = mine.tokens == theirs.tokens.gather(1, source)
+        if remembers(self.model):
+            costs = self._terms(theirs, theirs.present).gather(1, source)
+        else:
+            costs = -(column - first).abs().to(torch.float64)
+        costs = costs.masked_fill(~old, math.inf).masked_fill(~mine.present, -math.inf)
+        return costs[:, : batch.width]
 
     def check(self, batch: Batch) -> None:
         """The batch must be in the model's tokens."""
@@ -97,3 +108,11 @@ class PseudoLikelihood(Objective):
             raise ValueError(
                 "pseudo-likelihood needs the batch in its model's own tokens: use the same masked model in the sampler"
             )
+
+
+def _sum(terms: Tensor) -> Tensor:
+    """(B,) of (B, N), one column at a time: the order of the sum does not depend on the padding."""
+    energy = torch.zeros(len(terms), dtype=torch.float64, device=terms.device)
+    for value in terms.unbind(1):
+        energy = energy + value
+    return energy

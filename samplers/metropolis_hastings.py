@@ -69,7 +69,7 @@ class MetropolisHastings:
         log_uniform = rng.fold(1).uniform(0).log()
         highest = state.evaluation.energy + temperature * (move.log_backward - move.log_forward - log_uniform)
         # a little above, so that rounding decides nothing
-        limit = Limit(highest + 1e-6 * (1 + highest.abs()), move.batch.first_change(state.batch))
+        limit = Limit(highest + 1e-6 * (1 + highest.abs()), state.batch)
         # a row that did not change keeps its energy; one that cannot come back is refused whatever its energy
         proposed = evaluate(objective, move.batch, possible & ~same, limit)
         proposed = proposed.where(same, state.evaluation)

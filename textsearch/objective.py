@@ -41,15 +41,15 @@ class Limit:
 
     Attributes:
         energy: (B,) float64 nats.
-        near: (B,) int64, a token of each row; what is wrong with the row is likely to be found near it.
+        before: B texts, of which those in question are edits: what is likely to be wrong lies where they differ.
     """
 
     energy: Tensor
-    near: Tensor
+    before: Batch
 
     def rows(self, index: Tensor) -> Limit:
         """The rows that `index` picks, in its order."""
-        return Limit(self.energy[index], self.near[index])
+        return Limit(self.energy[index], self.before.rows(index))
 
 
 class Objective(ABC):
@@ -271,7 +271,7 @@ def evaluate(
                 own = term.energy(part)
             else:
                 left = (limit.energy[alive] - energy[alive] - to_come) / weight
-                own = term.energy_within(part, Limit(left, limit.near[alive]))
+                own = term.energy_within(part, Limit(left, limit.before.rows(alive)))
             value = weight * own.to(torch.float64)
         if value.shape != (len(part),):
             raise ValueError(

@@ -81,9 +81,7 @@ def fresh(tiny: Tiny, prompt: str, **settings: Any) -> Callable[[Batch], Tensor]
     lm = tiny.causal(**settings)
 
     def score(batch: Batch) -> Tensor:
-        lm._known.clear()
-        lm._prefixes.clear()
-        return lm.score(batch, prompt).log_prob
+        return lm.forgetful().score(batch, prompt).log_prob
 
     return score
 
@@ -149,21 +147,26 @@ def test_a_text_scored_before_costs_nothing(tiny: Tiny) -> None:
     lm = tiny.causal()
     batch = lm.vocabulary.encode(TEXTS)
     lm.score(batch)
-    assert lm.usage.rows == len(set(TEXTS))
+    read = {tuple(row[:size]) for row in batch.token_lists() for size in range(len(row) + 1)}
+    assert lm.usage.tokens - lm.usage.padding == len(read)
     before = lm.usage.passes
     lm.score(batch.repeat(3).widen(50))
     assert lm.usage.passes == before
-    lm.score(lm.vocabulary.encode(["The dog sat", TEXTS[0]]))
-    assert (lm.usage.passes, lm.usage.rows) == (before + 1, len(set(TEXTS)) + 1)
+    lm.score(lm.vocabulary.encode([TEXTS[0] + " No!", TEXTS[0]]))
+    assert lm.usage.tokens - lm.usage.padding == len(read) + int(lm.vocabulary.encode([" No!"]).lengths)
+    assert lm.usage.passes == before + 1
 
 
 def test_a_prompt_is_read_once(tiny: Tiny) -> None:
     lm = tiny.causal()
+    prompt, one, other = lm.vocabulary.encode(["The old dog", "dog", "cat"]).token_lists()
     lm.score(lm.vocabulary.encode(["dog"]), "The old dog")
-    assert lm.usage.passes == 2
+    assert (lm.usage.passes, lm.usage.reused) == (1, 0)
     lm.score(lm.vocabulary.encode(["cat"]), "The old dog")
-    lm.next_log_probs(["no"], "The old dog")
-    assert lm.usage.passes == 4
+    assert lm.usage.tokens - lm.usage.padding == len(prompt) + len(one) + len(other)
+    assert (lm.usage.passes, lm.usage.reused) == (2, len(prompt))
+    lm.next_log_probs([""], "The old dog")
+    assert lm.usage.passes == 2
 
 
 def test_prompts_with_the_same_texts_are_not_confused(tiny: Tiny) -> None:
@@ -180,9 +183,8 @@ def test_reading_a_text_leaves_its_prompt_as_it_was(tiny: Tiny) -> None:
     lm = tiny.causal()
     lm.score(lm.vocabulary.encode(["a long text on cats and dogs"]), "The old dog")
     lm.continuations("The old dog", Rng.start(0, 3), most=5)
-    assert lm._prefix("The old dog").states[0][0].shape[2] == lm._prefix("The old dog").width
     found = lm.score(lm.vocabulary.encode(TEXTS), "The old dog").log_prob
-    assert_same(found, [by_hand(lm, text, "The old dog") for text in TEXTS])
+    assert found.equal(tiny.causal().score(lm.vocabulary.encode(TEXTS), "The old dog").log_prob)
 
 
 def test_what_is_forgotten_is_read_again(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,7 +195,7 @@ def test_what_is_forgotten_is_read_again(tiny: Tiny, monkeypatch: pytest.MonkeyP
     for prompt in PROMPTS * 2:
         assert lm.score(batch, prompt).log_prob.equal(tiny.causal().score(batch, prompt).log_prob)
     assert len(lm._known) == 3
-    assert len(lm._prefixes) == 2
+    assert len(lm._starts) == 2
 
 
 def test_a_prompt_of_no_tokens_is_no_prompt(tiny: Tiny) -> None:
@@ -225,6 +227,31 @@ def test_the_prompts_of_other_rows_change_no_bit(tiny: Tiny, most_tokens: int) -
     for prompt in set(prompts):
         index = torch.tensor([own == prompt for own in prompts])
         assert tiny.causal().score(batch.rows(index), prompt).log_prob.equal(found[index])
+
+
+@every_prompt
+def test_a_least_log_prob_spares_reading_and_changes_nothing_else(tiny: Tiny, prompt: str) -> None:
+    lm = tiny.causal()
+    batch = lm.vocabulary.encode(TEXTS)
+    whole = lm.score(batch, prompt).log_prob
+    for share in (0.3, 0.6, 0.99, 1.0, 1.5):
+        least = share * whole.mean() * torch.ones_like(whole)
+        spared = lm.forgetful()
+        found = spared.score(batch, prompt, least).log_prob
+        inside = whole >= least
+        assert found[inside].equal(whole[inside])
+        assert ((found == whole) | (found == -torch.inf)).all()
+        read = [usage.tokens - usage.padding for usage in (spared.usage, lm.usage)]
+        assert read[0] < read[1] or share >= 0.99
+        # what was given up is not taken for known
+        assert spared.score(batch, prompt).log_prob.equal(whole)
+
+
+def test_texts_met_twice_are_read_to_the_lower_of_their_limits(tiny: Tiny) -> None:
+    lm = tiny.causal()
+    batch = lm.vocabulary.encode([TEXTS[3]] * 2)
+    whole = lm.forgetful().score(batch).log_prob
+    assert lm.score(batch, "", torch.tensor([0.0, float(whole[0]) - 1])).log_prob.equal(whole)
 
 
 def test_each_row_needs_a_prompt(tiny: Tiny) -> None:

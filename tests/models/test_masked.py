@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from tests.models.tiny import PIECES, TEXTS, Tiny, bert, every_position, save, shuffled, wordpiece_tokenizer
+from tests.models.tiny import (
+    PIECES,
+    TEXTS,
+    Tiny,
+    bert,
+    every_position,
+    save,
+    seeded,
+    shape,
+    shuffled,
+    wordpiece_tokenizer,
+)
 from tests.models.tiny import tiny as tiny
 from textsearch.batch import Batch
-from textsearch.models import masked_lm
+from textsearch.models import flat, masked_lm
 from textsearch.models.tiles import padded_width
 
 MASKED_TEXTS = [*TEXTS, "The [MASK] sat on the [MASK].", "[MASK]"]
@@ -108,11 +121,11 @@ def test_the_projection_runs_for_the_asked_positions_alone(tiny: Tiny) -> None:
     shapes: list[torch.Size] = []
     # on the projection's own input, after whatever picks the hidden states
     handle = lm.model.get_output_embeddings().register_forward_hook(lambda _, given, __: shapes.append(given[0].shape))
-    batch = lm.vocabulary.encode(["the old dog sat on a red mat"] * 20)
+    batch = lm.vocabulary.encode(list(dict.fromkeys(TEXTS)))
     for count in (1, 10, 16, 32, 50):
         rows, positions = every_position(batch.lengths)
         order = shuffled(len(rows))[:count]
-        lm.log_probs(batch, rows[order], positions[order])
+        lm.forgetful().log_probs(batch, rows[order], positions[order])
     handle.remove()
     # a few more than asked, up to a whole number of grains
     assert shapes == [(padded_width(count), 32) for count in (1, 10, 16, 32, 50)]
@@ -122,7 +135,12 @@ def test_a_row_is_read_once_however_often_it_is_asked(tiny: Tiny) -> None:
     lm = tiny.masked()
     batch = lm.vocabulary.encode(["the dog sat", "the cat sat", "a dog ran"])
     lm.log_probs(batch, torch.tensor([2, 0, 2, 2]), torch.tensor([0, 1, 2, 1]))
-    assert (lm.usage.passes, lm.usage.rows, lm.usage.tokens) == (1, 2, 2 * padded_width(5))
+    assert (lm.usage.passes, lm.usage.rows, lm.usage.tokens, lm.usage.padding) == (1, 2, padded_width(2 * 5), 6)
+    lm.log_probs(batch, torch.tensor([2, 0]), torch.tensor([1, 1]))
+    assert (lm.usage.passes, lm.usage.hits) == (1, 2)
+    # another place of the same text is another question
+    lm.log_probs(batch, torch.tensor([0]), torch.tensor([0]))
+    assert lm.usage.passes == 2
 
 
 def test_the_model_projects_everything_again_afterwards(tiny: Tiny) -> None:
@@ -162,3 +180,67 @@ def test_weights_in_half_precision(tiny: Tiny) -> None:
     found = half.log_probs(batch, rows, positions)
     assert found.dtype == torch.float32
     assert (found - lm.log_probs(batch, rows, positions)).abs().mean() < 0.1
+
+
+@pytest.mark.parametrize("most_bytes", [1, 1000, 20_000])
+def test_a_small_memory_changes_no_bit(tiny: Tiny, most_bytes: int) -> None:
+    lm, small = tiny.masked(), tiny.masked()
+    small = replace(small, most_bytes=most_bytes)
+    batch = lm.vocabulary.encode(MASKED_TEXTS)
+    rows, positions = repeated_and_unsorted(batch)
+    wanted = torch.arange(len(rows)) % len(PIECES)
+    for part in (slice(0, 30), slice(10, 60), slice(None), slice(5, 6)):
+        asked = batch, rows[part], positions[part]
+        assert small.log_probs(*asked).equal(lm.log_probs(*asked))
+        assert small.token_log_probs(*asked, wanted[part]).equal(lm.token_log_probs(*asked, wanted[part]))
+    capacity = small._contexts.capacity
+    assert len(small._contexts) == min(capacity, len(lm._contexts))
+    assert capacity == max(1, most_bytes // (32 * 4))
+    assert small.usage.rows > lm.usage.rows or most_bytes > 10_000
+
+
+def test_single_tokens_have_the_conditionals_of_all(tiny: Tiny) -> None:
+    lm = tiny.masked()
+    batch = lm.vocabulary.encode(MASKED_TEXTS)
+    rows, positions = repeated_and_unsorted(batch)
+    wanted = torch.arange(len(rows)) % len(PIECES)
+    found = lm.token_log_probs(batch, rows, positions, wanted)
+    assert found.dtype == torch.float64
+    whole = lm.log_probs(batch, rows, positions).double().gather(1, wanted[:, None])[:, 0]
+    torch.testing.assert_close(found, whole, atol=2e-6, rtol=0)
+
+
+def test_what_was_interrupted_is_asked_again(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    lm = tiny.masked(most_tokens=1)
+    batch = lm.vocabulary.encode(MASKED_TEXTS)
+    rows, positions = every_position(batch.lengths)
+    whole, passes = flat.read_flat, []
+
+    def interrupted(*arguments: Any, **settings: Any) -> Tensor:
+        passes.append(1)
+        if len(passes) == 3:
+            raise KeyboardInterrupt
+        return whole(*arguments, **settings)
+
+    monkeypatch.setattr("textsearch.models.masked.read_flat", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        lm.log_probs(batch, rows, positions)
+    assert len(lm._contexts) == 0
+    assert lm.log_probs(batch, rows, positions).equal(tiny.masked().log_probs(batch, rows, positions))
+
+
+def test_models_that_know_no_flat_rows_are_read_padded(tmp_path: Path) -> None:
+    """Its positions are relative: it takes none from outside."""
+    from transformers import DebertaV2Config, DebertaV2ForMaskedLM
+
+    config = DebertaV2Config(**shape(len(PIECES)), relative_attention=True, pos_att_type=["p2c", "c2p"])
+    lm = masked_lm(
+        save(tmp_path / "deberta", seeded(DebertaV2ForMaskedLM, config), wordpiece_tokenizer()), device="cpu"
+    )
+    batch = lm.vocabulary.encode(MASKED_TEXTS)
+    rows, positions = every_position(batch.lengths)
+    found = lm.log_probs(batch, rows, positions)
+    assert not lm._flat
+    torch.testing.assert_close(found, expected(lm.model, batch, rows, positions), atol=2e-5, rtol=0)
+    alone = [lm.forgetful().log_probs(batch, rows[k : k + 1], positions[k : k + 1]) for k in range(0, len(rows), 7)]
+    assert torch.cat(alone).equal(found[::7])

@@ -62,7 +62,7 @@ def test_padding_and_remembered_texts_of_real_adapters_are_counted(tiny: Tiny) -
     usage = spent["fluency"]
     read = {tuple(row) for row in batch.token_lists()}
     assert (usage.rows, usage.hits) == (len(read), 4)
-    assert usage.tokens - usage.padding == sum(len(row) + 1 for row in read)
+    assert usage.tokens - usage.padding + usage.reused == sum(len(row) + 1 for row in read)
     mlm = tiny.masked()
     texts = mlm.vocabulary.encode(["the cat sat", "a dog"])
     mlm.log_probs(texts, torch.tensor([0, 1]), torch.tensor([0, 0]))

@@ -34,7 +34,8 @@ def masked_lm(
     *,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
-    most_tokens: int = 4096,
+    most_tokens: int | None = None,
+    most_bytes: int = 2**28,
     trust_remote_code: bool = False,
 ) -> TransformersMaskedLM:
     """A masked language model; without a name, the English one that comes with this package.
@@ -43,7 +44,9 @@ def masked_lm(
         name_or_path: a hub id or a folder with safetensors weights and a fast tokenizer.
         device: by default an accelerator if there is one, else the CPU.
         dtype: of the weights; by default float32.
-        most_tokens: tokens in one forward pass, padding included: the bound on memory.
+        most_tokens: tokens in one forward pass; by default 512 on a CPU, where larger passes fall out of its caches,
+            and 16,384 on an accelerator.
+        most_bytes: memory for what was read before, and is not read again.
         trust_remote_code: run code that the checkpoint brings; never on by itself.
 
     Raises:
@@ -70,7 +73,8 @@ def masked_lm(
     if tokenizer.mask_token_id is None:
         raise ValueError(f"the tokenizer of {str(name_or_path)!r} has no mask token; use a masked language model")
     special = tokenizer.num_special_tokens_to_add()
-    return TransformersMaskedLM(model, TokenizerVocabulary(tokenizer, _positions(model) - special), most_tokens)
+    vocabulary = TokenizerVocabulary(tokenizer, _positions(model) - special)
+    return TransformersMaskedLM(model, vocabulary, most_tokens or _most_tokens(model), most_bytes)
 
 
 def causal_lm(
@@ -80,7 +84,8 @@ def causal_lm(
     dtype: torch.dtype | None = None,
     bos: int | None = None,
     eos: int | None = None,
-    most_tokens: int = 512,
+    most_tokens: int | None = None,
+    most_bytes: int = 2**30,
     trust_remote_code: bool = False,
 ) -> TransformersCausalLM:
     """A causal language model; without a name, SmolLM2-135M-Instruct, fetched once.
@@ -91,7 +96,9 @@ def causal_lm(
         dtype: of the weights; by default float32.
         bos: token id that texts begin after; by default the tokenizer's or the model's, or else the end token.
         eos: token id that ends texts; by default the tokenizer's or the model's.
-        most_tokens: tokens in one forward pass, padding included: the bound on memory.
+        most_tokens: tokens in one forward pass; by default 512 on a CPU, where larger passes fall out of its caches,
+            and 16,384 on an accelerator.
+        most_bytes: memory for what was read before, and is not read again.
         trust_remote_code: run code that the checkpoint brings; never on by itself.
 
     Raises:
@@ -133,7 +140,8 @@ def causal_lm(
             f"{str(name_or_path)!r} looks ahead: what it says after the first token changes with the second; "
             "use a causal language model"
         )
-    return TransformersCausalLM(model, TokenizerVocabulary(tokenizer, _positions(model) - 1), bos, eos, most_tokens)
+    vocabulary = TokenizerVocabulary(tokenizer, _positions(model) - 1)
+    return TransformersCausalLM(model, vocabulary, bos, eos, most_tokens or _most_tokens(model), most_bytes)
 
 
 def seq2seq_lm(
@@ -271,3 +279,8 @@ def _positions(model: torch.nn.Module) -> int:
 
     most = int(getattr(model.config, "max_position_embeddings", 512)) - first_position(model)
     return most // GRAIN * GRAIN
+
+
+def _most_tokens(model: torch.nn.Module) -> int:
+    """As many as a pass does well with."""
+    return 512 if next(model.parameters()).device.type == "cpu" else 16_384

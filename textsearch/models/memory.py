@@ -18,6 +18,7 @@ def recall(
     answer: Callable[[list[Key]], Iterable[Answer]],
     most: int,
     usage: Usage | None = None,
+    keep: Callable[[Answer], bool] = lambda _: True,
 ) -> list[Answer]:
     """The answer for each of the `keys`; those not in `known` are asked of `answer`, each once.
 
@@ -27,6 +28,7 @@ def recall(
         answer: one answer for each of a list of keys.
         most: answers to keep.
         usage: counts the keys that needed no asking.
+        keep: which answers to remember.
 
     >>> known: OrderedDict[str, int] = OrderedDict(a=1)
     >>> recall(known, ["a", "bb", "bb"], lambda keys: [len(key) for key in keys], most=1), list(known)
@@ -37,7 +39,7 @@ def recall(
         usage.remembered(len(keys) - len(fresh))
     found = dict(zip(fresh, answer(fresh), strict=True)) if fresh else {}
     values = [found[key] if key in found else known[key] for key in keys]
-    known.update(found)
+    known.update((key, value) for key, value in found.items() if keep(value))
     while len(known) > most:
         known.popitem(last=False)
     return values

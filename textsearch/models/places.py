@@ -23,15 +23,19 @@ def next_at_places(
         tokens: what might come next, up to W ids for each row.
         prompts: one for each row.
     """
-    device = model.model.device
     most = max(map(len, tokens), default=0)
-    wanted = torch.tensor([[*row, *[0] * (most - len(row))] for row in tokens], device=device).reshape(len(batch), most)
-    present = torch.tensor([[i < len(row) for i in range(most)] for row in tokens], device=device).reshape(wanted.shape)
-    out = torch.full((len(batch), batch.width + 1, most), -math.inf, dtype=torch.float64, device=device)
-    for tile, prefixes in model._tiles(batch.token_lists(), [model._prefix(prompt) for prompt in prompts]):
-        row, column = tile.attention_mask.nonzero(as_tuple=True)
-        log_probs = model._logits(tile, prefixes, row, column).log_softmax(-1)
-        whole = tile.rows[row]
-        found = log_probs.gather(1, wanted[whole]).double()
-        out[whole, column] = found.masked_fill(~present[whole], -math.inf)
-    return out.to(batch.device)
+    out = torch.full((len(batch), batch.width + 1, most), -math.inf, dtype=torch.float64, device=batch.device)
+    own = batch.token_lists()
+    rows = model.after(own, prompts)
+    for part in model.tree.portions(rows):
+        slots, asked, places = [], [], []
+        for i, found in zip(part, model.tree.read([rows[i] for i in part]), strict=True):
+            for place, slot in enumerate(found[len(found) - len(own[i]) - 1 :]):
+                for column, token in enumerate(tokens[i]):
+                    slots.append(slot)
+                    asked.append(token)
+                    places.append((i, place, column))
+        if slots:
+            index = torch.tensor(places, device=batch.device).unbind(1)
+            out[index] = torch.tensor(model.tree.log_probs(slots, asked), dtype=out.dtype, device=out.device)
+    return out

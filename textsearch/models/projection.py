@@ -12,20 +12,60 @@ _GRAIN = 16
 
 
 def project(model: Any, rows: Tensor, columns: Tensor, **inputs: Any) -> Tensor:
-    """(K, V) float32 logits of `model(**inputs)` at (`rows`, `columns`), each (K,), and nowhere else.
+    """(K, V) float32 logits of `model(**inputs)` at (`rows`, `columns`), each (K,), and nowhere else."""
+    return logits_of(model, hidden_states(model, **inputs)[rows, columns])
 
-    Works for any transformers model with output embeddings: a hook picks the hidden states before they are projected.
+
+def hidden_states(model: Any, **inputs: Any) -> Tensor:
+    """(B, W, d) what `model(**inputs)` would multiply with its vocabulary: the pass ends at that door.
+
+    Works for any transformers model with output embeddings.
     """
-    count = len(rows)
-    # the last place again and again, up to a full grain
-    index = torch.arange(-(-count // _GRAIN) * _GRAIN, device=rows.device).clamp(max=count - 1)
 
-    def pick(module: Any, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        return (arguments[0][rows[index], columns[index]], *arguments[1:])
+    def leave(module: Any, arguments: tuple[Tensor, ...]) -> None:
+        raise _ReachedError(arguments[0])
 
-    handle = model.get_output_embeddings().register_forward_pre_hook(pick)
+    handle = model.get_output_embeddings().register_forward_pre_hook(leave)
     try:
-        logits: Tensor = model(**inputs).logits
+        model(**inputs)
+    except _ReachedError as reached:
+        return reached.hidden
     finally:
         handle.remove()
-    return logits[:count].float()
+    raise ValueError(f"{type(model).__name__} never used its output embeddings: it is no language model")
+
+
+def logits_of(model: Any, hidden: Tensor) -> Tensor:
+    """(K, V) float32 logits of (K, d) hidden states."""
+    count = len(hidden)
+    # the last one again and again, up to a full grain
+    index = torch.arange(-(-count // _GRAIN) * _GRAIN, device=hidden.device).clamp(max=count - 1)
+    return _finished(model, model.get_output_embeddings()(hidden[index] if count else hidden)[:count])
+
+
+def logits_at(model: Any, hidden: Tensor, tokens: Tensor) -> Tensor:
+    """(K,) float32 logit of `tokens[k]` for `hidden[k]`; its bits do not depend on the other rows."""
+    head = model.get_output_embeddings()
+    # a product for each row, not one for all: of few rows the latter rounds differently
+    logits = (hidden * head.weight[tokens]).sum(-1)
+    return _finished(model, logits if head.bias is None else logits + head.bias[tokens])
+
+
+def _finished(model: Any, logits: Tensor) -> Tensor:
+    """What some families do with their logits after the product."""
+    logits, config = logits.float(), model.config
+    if scale := getattr(config, "logit_scale", None):
+        logits = logits * scale
+    if divisor := getattr(config, "logits_scaling", None):
+        logits = logits / divisor
+    if cap := getattr(config, "final_logit_softcapping", None):
+        logits = cap * torch.tanh(logits / cap)
+    return logits
+
+
+class _ReachedError(Exception):
+    """Carries hidden states out of a forward pass."""
+
+    def __init__(self, hidden: Tensor) -> None:
+        super().__init__()
+        self.hidden = hidden

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, final
+from typing import Protocol, final, runtime_checkable
 
+import torch
 from torch import Tensor
 
 from textsearch.batch import Batch, Vocabulary
@@ -24,6 +25,26 @@ class MaskedLM(Protocol):
 
         The caller puts the mask there, or leaves it away; a row is read once however many of its positions are asked.
         """
+
+
+@runtime_checkable
+class RememberingMaskedLM(MaskedLM, Protocol):
+    """One that keeps what it was asked: asking again costs next to nothing."""
+
+    def token_log_probs(self, batch: Batch, rows: Tensor, positions: Tensor, wanted: Tensor) -> Tensor:
+        """(K,) float64 log-probability in nats of the token `wanted[k]` at `positions[k]` of row `rows[k]`."""
+
+
+def remembers(model: MaskedLM) -> bool:
+    """Whether asking again costs next to nothing."""
+    return isinstance(model, RememberingMaskedLM)
+
+
+def token_log_probs(model: MaskedLM, batch: Batch, rows: Tensor, positions: Tensor, wanted: Tensor) -> Tensor:
+    """(K,) float64 log-probability in nats of the token `wanted[k]` at `positions[k]` of row `rows[k]`."""
+    if isinstance(model, RememberingMaskedLM):
+        return model.token_log_probs(batch, rows, positions, wanted)
+    return model.log_probs(batch, rows, positions).gather(1, wanted[:, None])[:, 0].to(torch.float64)
 
 
 @final
@@ -50,8 +71,11 @@ class ConditionalLM(Protocol):
 class CausalLM(Protocol):
     """Left-to-right probabilities of whole texts."""
 
-    def score(self, batch: Batch, prompt: str | Sequence[str] = "") -> Scores:
-        """log p of each row's text up to its end, given the prompt: one for all rows, or one for each."""
+    def score(self, batch: Batch, prompt: str | Sequence[str] = "", least: Tensor | None = None) -> Scores:
+        """log p of each row's text up to its end, given the prompt: one for all rows, or one for each.
+
+        Nobody asks how far below `least` (B,) a text lies: -inf will do there.
+        """
 
 
 class SuffixLM(Protocol):

@@ -24,6 +24,7 @@ class Usage:
         tokens: tokens that it read, padding included.
         padding: how many of these were padding.
         hits: texts whose answer was remembered, and not read again.
+        reused: tokens that lay before those read and were remembered.
     """
 
     passes: int = 0
@@ -31,15 +32,21 @@ class Usage:
     tokens: int = 0
     padding: int = 0
     hits: int = 0
+    reused: int = 0
 
-    def count(self, shape: Sequence[int], read: int) -> None:
-        """Add one pass over (rows, width) tokens, `read` of which are text."""
+    def count(self, shape: Sequence[int], read: int, *, rows: int | None = None, reused: int = 0) -> None:
+        """Add one pass over (rows, width) tokens, `read` of which are text.
+
+        Where several texts lie end to end in a row of the pass, `rows` is how many they are; `reused` of their tokens
+        were not read again.
+        """
         tokens = shape[0] * shape[1]
         for usage in self._with_asker():
             usage.passes += 1
-            usage.rows += shape[0]
+            usage.rows += shape[0] if rows is None else rows
             usage.tokens += tokens
             usage.padding += tokens - read
+            usage.reused += reused
 
     def remembered(self, rows: int) -> None:
         """Add texts that needed no pass."""
@@ -67,7 +74,7 @@ def ledger() -> Iterator[Ledger]:
     >>> with ledger() as spent, asked_by("fluency"):
     ...     Usage().count((2, 16), read=20)
     >>> spent
-    {'fluency': Usage(passes=1, rows=2, tokens=32, padding=12, hits=0)}
+    {'fluency': Usage(passes=1, rows=2, tokens=32, padding=12, hits=0, reused=0)}
     """
     spent: Ledger = {}
     token = _LEDGER.set(spent)

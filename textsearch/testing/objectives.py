@@ -128,8 +128,7 @@ def _limited(objective: Objective, batch: Batch, whole: Tensor) -> Tensor:
         within = (torch.arange(len(batch)) % 2 == first) | (whole == math.inf)
         gap = torch.where(within, 1.0, -1.0) * 1e-3 * (1 + whole.abs().nan_to_num(posinf=0.0))
         limit = (whole + gap).nan_to_num(posinf=1e6)
-        near = (torch.arange(len(batch)) + first) % batch.lengths.clamp(min=1)
-        given = objective.energy_within(batch, Limit(limit, near))
+        given = objective.energy_within(batch, Limit(limit, batch.rows(torch.arange(len(batch)).roll(first))))
         right = (given == whole) | (~(whole <= limit) & (given > limit))
         found = torch.where(right, found, given)
     return found

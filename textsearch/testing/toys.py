@@ -146,7 +146,7 @@ class TableCausalLM:
         by_place = scale * torch.randn(reach + 1, size, generator=rng, dtype=torch.float64)
         return TableCausalLM(vocabulary, table, by_place)
 
-    def score(self, batch: Batch, prompt: str | Sequence[str] = "") -> Scores:
+    def score(self, batch: Batch, prompt: str | Sequence[str] = "", least: Tensor | None = None) -> Scores:
         """log p of each row's text and its end, given the prompt."""
         log_prob = self.suffix_log_probs(batch, torch.zeros_like(batch.lengths), prompt=prompt)
         return Scores(log_prob, batch.lengths + 1)

@@ -1,0 +1,197 @@
+"""The prefix tree: what was read is not read again, and whatever is kept, every number is the one of a plain pass."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.models.tiny import TEXTS, Tiny, byte_tokenizer, llama, save, seeded, shuffled
+from tests.models.tiny import tiny as tiny
+from textsearch.models import causal_lm, flat
+from textsearch.models.prefix_tree import Node, PrefixTree
+from textsearch.models.usage import Usage
+
+ROWS = [[0, *row] for row in ([1, 2, 3, 4, 5], [1, 2, 3, 9, 5], [1, 2], [7, 2, 3, 4, 5], [], [1, 2, 3, 4, 5, 6, 7, 8])]
+
+
+def tree_of(model: Any, most_tokens: int = 512, most_bytes: int = 2**20) -> PrefixTree:
+    return PrefixTree(model, 10_000, most_tokens, most_bytes, Usage())
+
+
+def read(tree: PrefixTree, rows: list[list[int]]) -> list[list[float]]:
+    """log p of every token of each row but its first."""
+    found = []
+    for part in tree.portions(rows):
+        for i, slots in zip(part, tree.read([rows[i] for i in part]), strict=True):
+            found.append(tree.log_probs(slots[:-1], rows[i][1:]))
+    return found
+
+
+def by_hand(model: Any, row: list[int]) -> list[float]:
+    """The same from one plain pass over the row alone."""
+    with torch.inference_mode():
+        log_probs = model(input_ids=torch.tensor([row]), use_cache=False).logits[0].double().log_softmax(-1)
+    return [float(log_probs[place, token]) for place, token in enumerate(row[1:])]
+
+
+def held(tree: PrefixTree) -> set[tuple[int, ...]]:
+    """The beginnings that the tree knows."""
+    found: set[tuple[int, ...]] = set()
+    waiting: list[tuple[tuple[int, ...], Node]] = [((), tree._root)]
+    while waiting:
+        before, node = waiting.pop()
+        for token, child in node.children.items():
+            found.add((*before, token))
+            waiting.append(((*before, token), child))
+    return found
+
+
+def assert_sound(tree: PrefixTree) -> None:
+    """No slot is used twice or lost, and nothing is older than what hangs from it."""
+    slots = [node.slot for node in tree._nodes]
+    assert sorted([*slots, *tree._free]) == list(range(tree._slots))
+    assert len(held(tree)) == len(slots)
+    order = {node: number for number, node in enumerate(tree._nodes)}
+    assert all(order[child] < order[node] for node in order for child in node.children.values())
+
+
+def models() -> dict[str, Any]:
+    """Grouped heads, learned positions, a window that slides, a model whose logits are capped."""
+    from transformers import (
+        Gemma2Config,
+        Gemma2ForCausalLM,
+        GPT2Config,
+        GPT2LMHeadModel,
+        MistralConfig,
+        MistralForCausalLM,
+    )
+
+    shape: dict[str, Any] = {"vocab_size": 40, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
+    shape |= {"num_attention_heads": 4, "num_key_value_heads": 2, "initializer_range": 0.3, "head_dim": 8}
+    gpt2 = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64, "initializer_range": 0.3}
+    return {
+        "llama": llama(40),
+        "gpt2": seeded(GPT2LMHeadModel, GPT2Config(vocab_size=40, **gpt2)),
+        "mistral": seeded(MistralForCausalLM, MistralConfig(**shape, sliding_window=3)),
+        "gemma": seeded(
+            Gemma2ForCausalLM, Gemma2Config(**shape, final_logit_softcapping=3.0, attn_logit_softcapping=2.0)
+        ),
+    }
+
+
+@pytest.mark.parametrize("kind", models())
+def test_numbers_are_those_of_a_plain_pass(kind: str) -> None:
+    model = models()[kind].eval()
+    tree = tree_of(model)
+    for row, found in zip(ROWS, read(tree, ROWS), strict=True):
+        assert found == pytest.approx(by_hand(model, row), abs=1e-4)
+    assert tree.flat == (kind in ("llama", "gpt2"))
+
+
+def test_a_beginning_is_read_once() -> None:
+    tree = tree_of(llama(40).eval())
+    read(tree, ROWS[:3])
+    beginnings = {tuple(row[:size]) for row in ROWS[:3] for size in range(1, len(row) + 1)}
+    assert held(tree) == beginnings
+    assert tree.usage.tokens - tree.usage.padding == len(beginnings)
+    read(tree, ROWS)
+    beginnings = {tuple(row[:size]) for row in ROWS for size in range(1, len(row) + 1)}
+    assert held(tree) == beginnings
+    assert tree.usage.tokens - tree.usage.padding == len(beginnings)
+    before = tree.usage.passes
+    read(tree, [row[:4] for row in ROWS])
+    assert tree.usage.passes == before
+    assert [tree.known(row) for row in ([0, 1, 2, 30], [5], [0, 7, 2, 3, 4, 5, 5])] == [3, 0, 6]
+    assert_sound(tree)
+
+
+@pytest.mark.parametrize("most_tokens", [1, 3, 512])
+@pytest.mark.parametrize("most_bytes", [1, 5000, 2**20])
+def test_neither_passes_nor_memory_nor_order_change_a_bit(most_tokens: int, most_bytes: int) -> None:
+    model = llama(40).eval()
+    wanted = {tuple(row): found for row, found in zip(ROWS, read(tree_of(model), ROWS), strict=True)}
+    tree = tree_of(model, most_tokens, most_bytes)
+    for number in range(6):
+        rows = [ROWS[i] for i in shuffled(len(ROWS)).roll(number).tolist()[: 1 + number]]
+        assert read(tree, rows) == [wanted[tuple(row)] for row in rows]
+        assert_sound(tree)
+    assert len(held(tree)) <= tree.capacity
+    assert most_bytes > 1 or tree.capacity <= max(map(len, ROWS))
+
+
+def test_the_oldest_gives_way() -> None:
+    tree = tree_of(llama(40).eval())
+    tree.capacity = 7
+    read(tree, [[0, 1, 2, 3]])
+    read(tree, [[0, 1, 5, 6]])
+    assert held(tree) == {(0,), (0, 1), (0, 1, 2), (0, 1, 2, 3), (0, 1, 5), (0, 1, 5, 6)}
+    read(tree, [[0, 1, 2, 4, 9]])
+    assert held(tree) == {(0,), (0, 1), (0, 1, 2), (0, 1, 5), (0, 1, 5, 6), (0, 1, 2, 4), (0, 1, 2, 4, 9)}
+    assert_sound(tree)
+
+
+def test_a_pass_that_fails_leaves_nothing_half_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = llama(40).eval()
+    tree = tree_of(model, most_tokens=3)
+    read(tree, ROWS[2:3])
+    whole, passes = flat.read_flat, []
+
+    def interrupted(*arguments: Any, **settings: Any) -> Tensor:
+        passes.append(1)
+        if len(passes) == 2:
+            raise KeyboardInterrupt
+        return whole(*arguments, **settings)
+
+    monkeypatch.setattr("textsearch.models.prefix_tree.read_flat", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        read(tree, ROWS)
+    assert held(tree) == {tuple(ROWS[2][:size]) for size in (1, 2, 3)}
+    assert_sound(tree)
+    assert read(tree, ROWS) == read(tree_of(model), ROWS)
+
+
+def test_a_model_is_left_as_it_was(tiny: Tiny) -> None:
+    lm = tiny.causal()
+    before = lm.model.config._attn_implementation
+    ids = torch.tensor([[1, 2, 3, 4]])
+    with torch.inference_mode():
+        wanted = lm.model(ids).logits
+        lm.score(lm.vocabulary.encode(TEXTS))
+        assert lm.model.config._attn_implementation == before
+        assert lm.model(ids).logits.equal(wanted)
+
+
+def test_inference_mode_comes_and_goes(tiny: Tiny) -> None:
+    lm = tiny.causal()
+    batch = lm.vocabulary.encode(TEXTS)
+    with torch.inference_mode():
+        inside = lm.score(batch.rows([0, 1])).log_prob.tolist()
+    outside = lm.score(batch).log_prob
+    assert outside[:2].tolist() == inside
+    with torch.inference_mode():
+        assert lm.forgetful().score(batch).log_prob.equal(outside)
+
+
+def test_models_that_cannot_go_on_are_read_whole(tmp_path: Path) -> None:
+    from transformers import MistralConfig, MistralForCausalLM
+
+    tokenizer = byte_tokenizer()
+    shape: dict[str, Any] = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "sliding_window": 3}
+    shape |= {"num_attention_heads": 4, "num_key_value_heads": 2, "initializer_range": 0.3}
+    model = seeded(
+        MistralForCausalLM, MistralConfig(vocab_size=len(tokenizer), bos_token_id=0, eos_token_id=0, **shape)
+    )
+    lm = causal_lm(save(tmp_path / "mistral", model, tokenizer), device="cpu")
+    batch = lm.vocabulary.encode(TEXTS)
+    found = lm.score(batch, "The old dog").log_prob
+    assert not lm.tree.flat
+    rows = [[*lm.vocabulary.encode(["The old dog"]).token_lists()[0], *row, lm.eos] for row in batch.token_lists()]
+    start = len(rows[1]) - 2
+    wanted = torch.tensor([sum(by_hand(lm.model, row)[start:]) for row in rows], dtype=torch.float64)
+    torch.testing.assert_close(found, wanted, atol=1e-4, rtol=0)
+    one_by_one = [lm.forgetful().score(batch.rows([i]), "The old dog").log_prob for i in range(len(batch))]
+    assert torch.cat(one_by_one).equal(found)

@@ -1,0 +1,218 @@
+"""Rows laid end to end: a model reads the tokens of many rows as one line, and attention is told what each may see.
+
+No matrix product sees padding, whatever the rows' lengths, and a row may go on from keys and values that were kept
+(block-diagonal attention as in FlashAttention, Dao et al., 2022; pages as in vLLM, Kwon et al., 2023). It works for any
+transformers model whose attention goes through the library's attention interface, and asks nothing else of it.
+
+On the CPU a token's numbers do not depend on what else is in the pass, bit for bit: products have a multiple of
+`GRAIN` rows (of one to three rows they round differently), keys are laid out from the beginning of their row, in
+widths of multiples of `GRAIN`, and queries in multiples of 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+from textsearch.models.loading import first_position
+from textsearch.models.projection import hidden_states
+from textsearch.models.tiles import GRAIN
+
+_NAME = "textsearch"
+_QUERIES = 4
+_PROBE = 11  # tokens that a model is tried on
+
+Source = Callable[[Any, Tensor, Tensor], tuple[Tensor, Tensor]]
+"""(layer, keys, values) -> what there is to attend to: the (T, heads, size) of this pass, or more that was kept."""
+
+
+@final
+@dataclass(frozen=True)
+class Span:
+    """Some tokens of a row that lie side by side in a pass.
+
+    Attributes:
+        first: where they begin in the pass.
+        count: how many they are.
+        sees: what they attend to: numbers of keys and values of the row from its beginning, these tokens the last.
+    """
+
+    first: int
+    count: int
+    sees: Sequence[int]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """Spans of like size: (R, Q) places of queries in the pass, (R, K) numbers of keys, (R, 1, Q, K) who sees what.
+
+    `kept` are the queries that are no padding, as numbers into the R x Q, and `places` where they lie in the pass.
+    """
+
+    queries: Tensor
+    keys: Tensor
+    visible: Tensor
+    kept: Tensor
+    places: Tensor
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _Attention:
+    """Attention of one pass."""
+
+    groups: Sequence[_Group]
+    source: Source
+
+    def __call__(self, layer: Any, query: Tensor, key: Tensor, value: Tensor, scaling: float | None) -> Tensor:
+        """(1, T, heads, size) from (1, heads, T, size) queries, keys and values."""
+        queries = query[0].transpose(0, 1)
+        keys, values = self.source(layer, key[0].transpose(0, 1), value[0].transpose(0, 1))
+        heads, size = queries.shape[1:]
+        shared = keys.shape[1]
+        out = queries.new_zeros(queries.shape)
+        for group in self.groups:
+            rows, wide = group.queries.shape
+            # heads that share keys stand side by side as more queries
+            asked = queries[group.queries].view(rows, wide, shared, heads // shared, size)
+            asked = asked.permute(0, 2, 3, 1, 4).reshape(rows, shared, heads // shared * wide, size)
+            found = torch.nn.functional.scaled_dot_product_attention(
+                asked,
+                keys[group.keys].transpose(1, 2),
+                values[group.keys].transpose(1, 2),
+                attn_mask=group.visible.repeat(1, 1, heads // shared, 1),
+                scale=scaling,
+            )
+            found = found.view(rows, shared, heads // shared, wide, size).permute(0, 3, 1, 2, 4)
+            out[group.places] = found.reshape(rows * wide, heads, size)[group.kept]
+        return out[None]
+
+
+_ATTENTION: ContextVar[_Attention] = ContextVar("attention")
+
+
+def _attention(
+    module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Any, scaling: float | None = None, **settings: Any
+) -> tuple[Tensor, None]:
+    """What transformers calls in every layer."""
+    return _ATTENTION.get()(module, query, key, value, scaling), None
+
+
+def read_flat(
+    model: Any, tokens: Sequence[int], positions: Sequence[int], spans: Sequence[Span], source: Source, causal: bool
+) -> Tensor:
+    """(T', d) what `model` hands to its vocabulary for each of the T tokens; rows beyond T are padding.
+
+    Args:
+        model: a transformers model with output embeddings.
+        tokens: T ids, span after span.
+        positions: of each within its row.
+        spans: which tokens belong together.
+        source: keys and values to attend to.
+        causal: a token sees what comes before it and itself; else the whole row.
+    """
+    device = model.device
+    padding = [0] * (-len(tokens) % GRAIN)
+    inputs = {
+        "input_ids": torch.tensor([[*tokens, *padding]], device=device),
+        "position_ids": torch.tensor([[*positions, *padding]], device=device),
+    }
+    if getattr(model.config, "type_vocab_size", 0):
+        # a model's own zeros are as many as its positions: fewer than tokens here
+        inputs["token_type_ids"] = torch.zeros_like(inputs["input_ids"])
+    with _attending(model, _Attention(_groups(spans, causal, device), source)):
+        return hidden_states(model, use_cache=False, **inputs)[0]
+
+
+def own_keys(layer: Any, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    """A source of spans that attend to tokens of the same pass."""
+    return keys, values
+
+
+def bytes_a_token(model: Any, causal: bool) -> int | None:
+    """Memory for the keys, values and hidden state of a token; None for a model that cannot be read flat.
+
+    Tried on two short rows, each of which has to come out as it does alone.
+    """
+    long = [place % int(model.get_input_embeddings().num_embeddings) for place in range(_PROBE)]
+    rows = [long[: _PROBE // 2], long]
+    seen: dict[Any, int] = {}
+
+    def source(layer: Any, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        seen[layer] = keys[0].numel() * keys.element_size() + values[0].numel() * values.element_size()
+        return keys, values
+
+    first = first_position(model)
+    begins = [0, len(rows[0])]
+    spans = [Span(at, len(row), range(at, at + len(row))) for at, row in zip(begins, rows, strict=True)]
+    positions = [first + place for row in rows for place in range(len(row))]
+    with torch.no_grad():
+        wanted = torch.cat(
+            [hidden_states(model, input_ids=torch.tensor([row], device=model.device))[0] for row in rows]
+        )
+        try:
+            found = read_flat(model, [token for row in rows for token in row], positions, spans, source, causal)
+        except (TypeError, ValueError, RuntimeError, LookupError):
+            return None
+    found = found[: len(wanted)]
+    if not seen or not torch.allclose(found, wanted, rtol=1e-2, atol=1e-3 * float(wanted.abs().max())):
+        return None
+    return sum(seen.values()) + found[0].numel() * found.element_size()
+
+
+@contextmanager
+def _attending(model: Any, attention: _Attention) -> Iterator[None]:
+    """`model` uses `attention` while the block runs."""
+    from transformers import AttentionInterface
+
+    AttentionInterface.register(_NAME, _attention)
+    config = model.config
+    before, token = config._attn_implementation, _ATTENTION.set(attention)
+    config._attn_implementation = _NAME
+    try:
+        yield
+    finally:
+        config._attn_implementation = before
+        _ATTENTION.reset(token)
+
+
+def _groups(spans: Sequence[Span], causal: bool, device: torch.device) -> list[_Group]:
+    """Spans that differ little in size are padded to one: of attention only, which is a small part of the work."""
+    alike: dict[tuple[int, int], list[Span]] = {}
+    for span in spans:
+        alike.setdefault((_width(span.count, _QUERIES), _width(len(span.sees), GRAIN)), []).append(span)
+    return [_group(own, *widths, causal, device) for widths, own in alike.items()]
+
+
+def _width(count: int, grain: int) -> int:
+    """The next of grain, 2 grain, 4 grain, ...
+
+    >>> [_width(count, 16) for count in (1, 16, 17, 33)]
+    [16, 16, 32, 64]
+    """
+    width = grain
+    while width < count:
+        width *= 2
+    return width
+
+
+def _group(spans: Sequence[Span], wide: int, deep: int, causal: bool, device: torch.device) -> _Group:
+    first = torch.tensor([span.first for span in spans])[:, None]
+    count = torch.tensor([span.count for span in spans])[:, None]
+    sees = torch.tensor([len(span.sees) for span in spans])[:, None]
+    keys = torch.tensor([[*span.sees, *[0] * (deep - len(span.sees))] for span in spans])
+    query, key = torch.arange(wide), torch.arange(deep)
+    present = query < count
+    # padded queries see what the last one does: something, so that nothing is undefined
+    queries = first + torch.minimum(query, count - 1)
+    last = sees - count + torch.minimum(query, count - 1) if causal else (sees - 1).expand(-1, wide)
+    kept = present.flatten().nonzero()[:, 0]
+    group = (queries, keys, (key <= last[:, :, None])[:, None], kept, queries.flatten()[kept])
+    return _Group(*(part.to(device) for part in group))
