@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Generic, TypeVar, final
 
+import torch
 from torch import Tensor
 
 from textsearch.batch import Batch, Vocabulary
@@ -60,5 +61,14 @@ class SimulatedAnnealing(Generic[S]):
         return self.sampler.init(objective, batch)
 
     def step(self, objective: Objective, state: S, rng: Rng, temperature: float | Tensor = 1.0) -> tuple[S, Info]:
-        """One step at `temperature` times what the schedule says."""
-        return self.sampler.step(objective, state, rng, temperature * self.schedule(rng.step))
+        """One step at `temperature` times what the schedule says, of each chain's own step where they differ."""
+        apart = isinstance(rng.moment, Tensor)
+        scheduled = _at(self.schedule, rng.steps) if apart else self.schedule(rng.step)
+        return self.sampler.step(objective, state, rng, temperature * scheduled)
+
+
+def _at(schedule: Schedule, steps: Tensor) -> Tensor:
+    """(B,) float64, the temperature at each of `steps` (B,)."""
+    different, place = torch.unique(steps, return_inverse=True)
+    temperatures = [schedule(step) for step in different.tolist()]
+    return torch.tensor(temperatures, dtype=torch.float64, device=steps.device)[place]

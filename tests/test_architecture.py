@@ -27,6 +27,7 @@ LAYERS: list[set[str]] = [
     {
         "textsearch.result",
         "textsearch.loop",
+        "textsearch.continuous",
         "textsearch.display",
         "textsearch.generation",
         "textsearch.diagnostics",

@@ -8,7 +8,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from textsearch.generation import generate
+from textsearch.generation import generate, generate_each
 
 if TYPE_CHECKING:
     from textsearch.batch import Batch
@@ -33,6 +33,7 @@ __all__ = [
     "Rng",
     "Sampler",
     "generate",
+    "generate_each",
 ]
 
 _HOMES = {

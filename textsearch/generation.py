@@ -1,12 +1,13 @@
-"""`generate`: the one entry. Light to import; torch and the models load when it runs."""
+"""`generate`, and `generate_each` for many inputs. Light to import; torch and the models load when they run."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from textsearch.batch import Batch
+    from textsearch.continuous.each import Answer
     from textsearch.loop import Callback, Rule
     from textsearch.objective import Objective
     from textsearch.result import Generations
@@ -64,16 +65,7 @@ def generate(
     >>> result.best_texts
     ['aa', 'aa', 'aaa', 'aaa']
     """
-    least_values = (("steps", steps, 0), ("chains", chains, 1), ("warm_up", warm_up, 0), ("keep_every", keep_every, 1))
-    for name, value, least in least_values:
-        if (value is not None or name != "keep_every") and (
-            isinstance(value, bool) or not isinstance(value, int) or value < least
-        ):
-            raise ValueError(f"{name}={value!r} must be a whole number of at least {least}")
-    if not temperature > 0:
-        raise ValueError(f"temperature={temperature} must be above 0; for a pure search anneal to a small value")
-    if isinstance(seed, bool) or not isinstance(seed, int):
-        raise ValueError(f"seed={seed!r} must be a whole number")
+    _check(steps=steps, seed=seed, chains=chains, temperature=temperature, warm_up=warm_up, keep_every=keep_every)
     from textsearch.loop import run
 
     def start(callbacks: Sequence[Callback]) -> Generations:
@@ -97,3 +89,89 @@ def generate(
 
     with live() as show:
         return start([*callbacks, show])
+
+
+def generate_each(
+    objective: Objective,
+    sampler: Sampler[Any],
+    inputs: Batch | Sequence[str],
+    *,
+    steps: int,
+    seed: int,
+    chains: int = 1,
+    at_once: int = 16,
+    temperature: float = 1.0,
+    warm_up: int = 0,
+    keep_every: int | None = None,
+    until: Rule | None = None,
+    in_order: bool = False,
+) -> Iterator[Answer]:
+    """Run each input to its own end, the chains of `at_once` of them in one batch that stays full.
+
+    An input that is done, after `steps` steps of its own or once `until` says so of its chains alone, is answered and
+    makes room for the next (continuous batching). Its chains are, bit for bit, those of `generate(..., inputs)` with
+    the same seed: neither `at_once` nor the other inputs change them.
+
+    The chains of the sampler must be able to come and go: its state is texts and energies, or has `rows` and `joined`.
+    A sampler that goes by the step of the run, such as a `Cycle`, gets chains at one step at a time: as right, but
+    with emptier batches the more the inputs have come apart. `SimulatedAnnealing` takes all together.
+
+    An input that cannot be run, because a term forbids it or is nan, is answered with the error; the others go on.
+    After Ctrl-C the inputs in the batch are answered with what there is, and those that wait are not.
+
+    Args:
+        objective: the energy E.
+        sampler: the kernel.
+        inputs: the texts to start from, or a `Batch` of them.
+        steps: T, steps of every chain at most.
+        seed: the same seed gives the same texts.
+        chains: chains started from each input.
+        at_once: inputs whose chains share the batch.
+        temperature: draws come from exp(-E / temperature).
+        warm_up: steps at the start of each input that do not count.
+        keep_every: keep the texts after every so many steps of an input.
+        until: sees each input alone, after each of its steps: `Settled` and `Reached` of `textsearch.continuous`, the
+            rules of `textsearch.until`, or any of your own. What a `Budget` counts is the input's share of the cost,
+            which is all that depends on its company.
+        in_order: answer in the order of the inputs; else as they get done.
+
+    Raises:
+        ValueError: an argument that cannot be meant.
+        TypeError: a sampler whose chains cannot come and go.
+
+    >>> from samplers import MetropolisHastings
+    >>> from samplers.proposals import Replace
+    >>> from textsearch import FunctionObjective
+    >>> from textsearch.until import Reached
+    >>> from textsearch.testing import TableMaskedLM, letters
+    >>> sampler = MetropolisHastings(Replace(TableMaskedLM.random(letters("ab"), seed=0)))
+    >>> vowels = FunctionObjective(lambda texts: [5.0 * text.count("b") for text in texts], name="vowels")
+    >>> texts = ["bbbbbb", "b", "ba", "bab"]
+    >>> for answer in generate_each(vowels, sampler, texts, steps=200, seed=1, at_once=2, until=Reached(0.0)):
+    ...     print(answer.number, answer.result.texts, answer.result.steps)
+    1 ['a'] 1
+    2 ['aa'] 1
+    3 ['aaa'] 4
+    0 ['aaaaaa'] 16
+    """
+    _check(steps=steps, seed=seed, chains=chains, temperature=temperature, warm_up=warm_up, keep_every=keep_every)
+    if isinstance(at_once, bool) or not isinstance(at_once, int) or at_once < 1:
+        raise ValueError(f"at_once={at_once!r} must be a whole number of at least 1")
+    from textsearch.continuous.each import Plan, run_each
+
+    plan = Plan(objective, sampler, steps, seed, chains, temperature, warm_up, keep_every, until)
+    return run_each(plan, inputs, at_once, in_order)
+
+
+def _check(*, steps: int, seed: int, chains: int, temperature: float, warm_up: int, keep_every: int | None) -> None:
+    """Refuse arguments that cannot be meant, before anything heavy is loaded."""
+    least_values = (("steps", steps, 0), ("chains", chains, 1), ("warm_up", warm_up, 0), ("keep_every", keep_every, 1))
+    for name, value, least in least_values:
+        if (value is not None or name != "keep_every") and (
+            isinstance(value, bool) or not isinstance(value, int) or value < least
+        ):
+            raise ValueError(f"{name}={value!r} must be a whole number of at least {least}")
+    if not temperature > 0:
+        raise ValueError(f"temperature={temperature} must be above 0; for a pure search anneal to a small value")
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise ValueError(f"seed={seed!r} must be a whole number")

@@ -33,6 +33,7 @@ class Progress:
         info: what the step did.
         best: the best texts so far.
         best_energies: (B,) float64, theirs.
+        best_steps: (B,) int64, the step after which each was met first, 0 for the start.
         trace: step times (B,) energies so far.
         acceptance: share of all proposals taken so far.
         usage: what models have been asked so far, by who asked.
@@ -46,6 +47,7 @@ class Progress:
     info: Info
     best: Batch
     best_energies: Tensor
+    best_steps: Tensor
     trace: Sequence[Tensor]
     acceptance: float
     usage: Mapping[str, Usage]
@@ -87,20 +89,23 @@ class Done:
         state: of the sampler.
         best: the best texts.
         best_evaluation: their energies.
-        moves: (4, kinds) float64: moves proposed and accepted, tokens changed, squared changes of the energy.
+        best_steps: (B,) int64, how many had been taken when each was met first.
+        moves: (B, 4, kinds) float64: moves proposed and accepted, tokens changed, squared changes of the energy.
     """
 
     steps: int
     state: State
     best: Batch
     best_evaluation: Evaluation
+    best_steps: Tensor
     moves: Tensor
 
     @staticmethod
-    def start(state: State, kinds: int) -> Done:
-        """Before the first step."""
-        moves = torch.zeros(4, kinds, dtype=torch.float64, device=state.batch.device)
-        return Done(0, state, state.batch, state.evaluation, moves)
+    def start(state: State, kinds: int, steps: int = 0) -> Done:
+        """Before the first step of these chains, after `steps` of others."""
+        batch = state.batch
+        moves = torch.zeros(len(batch), 4, kinds, dtype=torch.float64, device=batch.device)
+        return Done(steps, state, batch, state.evaluation, torch.full_like(batch.lengths, steps), moves)
 
     def then(self, state: State, info: Info) -> Done:
         """One step more."""
@@ -114,15 +119,23 @@ class Done:
                 state.batch.changed(self.state.batch).to(torch.float64),
                 # to or from a forbidden text, which only search methods visit, there is no distance
                 jump.where(jump.isfinite(), 0.0),
-            ]
+            ],
+            1,
         )
         return Done(
             self.steps + 1,
             state,
             self.best.where(better, state.batch),
             self.best_evaluation.where(better, state.evaluation),
-            self.moves.index_add(1, info.kind, each),
+            self.best_steps.masked_fill(better, self.steps + 1),
+            self.moves.scatter_add(2, info.kind[:, None, None].expand(-1, 4, 1), each[..., None]),
         )
+
+    @property
+    def acceptance(self) -> float:
+        """Share of all proposals taken."""
+        proposed, accepted = self.moves[:, :2].sum((0, 2))
+        return float(accepted / proposed)
 
 
 @final
@@ -135,6 +148,11 @@ class Recorded:
     lengths: Tensor
     more: Mapping[str, Tensor]
     sample: list[str] | None
+
+
+def kept_after(step: int, warm_up: int, keep_every: int | None) -> bool:
+    """Whether the texts are kept after the step of this number, counted from 0."""
+    return keep_every is not None and step >= warm_up and (step + 1 - warm_up) % keep_every == 0
 
 
 Callback = Callable[[Progress], bool | None]
@@ -183,8 +201,7 @@ def run(
         raise TypeError(f"objective={objective!r} is no Objective; wrap a function of texts in FunctionObjective")
     batch = starting_batch(sampler, inputs)
     objective.check(batch)
-    texts, numbers = batch.texts(), batch.inputs.tolist()
-    sources = [texts[numbers.index(number)] if number in numbers else "" for number in range(max(numbers) + 1)]
+    sources = sources_of(batch)
     batch = objective.freeze(batch.repeat(chains))
     rng = Rng.start(seed, len(batch), batch.device)
     with torch.inference_mode(), ledger() as usage, asked_by("/".join(dict.fromkeys(sampler.kinds))):
@@ -197,7 +214,7 @@ def run(
         try:
             for step in range(steps):
                 after, info = sampler.step(objective, done.state, rng.at(step), temperature)
-                kept = keep_every is not None and step >= warm_up and (step + 1 - warm_up) % keep_every == 0
+                kept = kept_after(step, warm_up, keep_every)
                 records.append(
                     Recorded(
                         after.evaluation.energy,
@@ -218,8 +235,9 @@ def run(
                         info=info,
                         best=done.best,
                         best_energies=done.best_evaluation.energy,
+                        best_steps=done.best_steps,
                         trace=trace,
-                        acceptance=float(done.moves[1].sum() / done.moves[0].sum()),
+                        acceptance=done.acceptance,
                         usage=usage,
                         seconds=time.perf_counter() - began,
                     )
@@ -231,33 +249,64 @@ def run(
                         break
         except KeyboardInterrupt:
             interrupted = True
-        seconds = time.perf_counter() - began
-        records = records[: done.steps]
-        names = term_names(objective)
-        best_evaluation = done.best_evaluation
-        return Generations(
-            texts=done.state.batch.texts(),
-            energies=done.state.evaluation.energy.cpu().numpy(),
-            best_texts=done.best.texts(),
-            best_energies=best_evaluation.energy.cpu().numpy(),
-            terms=_columns(names, done.state.evaluation.terms.cpu().numpy()),
-            best_terms=_columns(names, best_evaluation.terms.cpu().numpy()),
-            inputs=batch.inputs.cpu().numpy(),
+        return generations(
+            objective,
+            sampler,
+            done,
+            records[: done.steps],
             sources=sources,
-            acceptance=_acceptance(sampler.kinds, done.moves),
-            trace=_stack([record.energy for record in records], len(batch)),
-            term_traces=_columns(names, _stack([record.terms for record in records], len(batch), len(names))),
-            length_trace=_stack([record.lengths for record in records], len(batch)),
-            recorded=_recorded(records),
-            samples=[record.sample for record in records if record.sample is not None],
-            sample_steps=[number + 1 for number, record in enumerate(records) if record.sample is not None],
-            warm_up=min(warm_up, done.steps),
-            batch=done.state.batch,
-            guarantee=sampler.guarantee,
+            warm_up=warm_up,
             usage=usage,
-            seconds=seconds,
+            seconds=time.perf_counter() - began,
             interrupted=interrupted,
         )
+
+
+def sources_of(batch: Batch) -> list[str]:
+    """The inputs as text: of each number the first row that belongs to it, empty where none does."""
+    sources = [""] * (int(batch.inputs.max()) + 1)
+    for number, text in reversed(list(zip(batch.inputs.tolist(), batch.texts(), strict=True))):
+        sources[number] = text
+    return sources
+
+
+def generations(
+    objective: Objective,
+    sampler: Sampler[Any],
+    done: Done,
+    records: Sequence[Recorded],
+    *,
+    sources: list[str],
+    warm_up: int,
+    usage: Mapping[str, Usage],
+    seconds: float,
+    interrupted: bool,
+) -> Generations:
+    """What is given back of chains that went through the steps `records`."""
+    names, batch, best_evaluation = term_names(objective), done.state.batch, done.best_evaluation
+    return Generations(
+        texts=batch.texts(),
+        energies=done.state.evaluation.energy.cpu().numpy(),
+        best_texts=done.best.texts(),
+        best_energies=best_evaluation.energy.cpu().numpy(),
+        terms=_columns(names, done.state.evaluation.terms.cpu().numpy()),
+        best_terms=_columns(names, best_evaluation.terms.cpu().numpy()),
+        inputs=batch.inputs.cpu().numpy(),
+        sources=sources,
+        acceptance=_acceptance(sampler.kinds, done.moves.sum(0)),
+        trace=_stack([record.energy for record in records], len(batch)),
+        term_traces=_columns(names, _stack([record.terms for record in records], len(batch), len(names))),
+        length_trace=_stack([record.lengths for record in records], len(batch)),
+        recorded=_recorded(records),
+        samples=[record.sample for record in records if record.sample is not None],
+        sample_steps=[number + 1 for number, record in enumerate(records) if record.sample is not None],
+        warm_up=min(warm_up, len(records)),
+        batch=batch,
+        guarantee=sampler.guarantee,
+        usage=usage,
+        seconds=seconds,
+        interrupted=interrupted,
+    )
 
 
 def _stack(steps: Sequence[Tensor], *shape: int) -> NDArray[Any]:

@@ -2,7 +2,7 @@
 
 Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011) on tensors. A number is a
 function of (seed, chain, step, draw) alone, so neither the batch a chain sits in, nor its row there, nor how the
-work is cut up can change what the chain draws.
+work is cut up can change what the chain draws. The chains of a batch may be at one step or each at its own.
 """
 
 from __future__ import annotations
@@ -42,6 +42,10 @@ def philox(counter: Tensor, key: tuple[int, int]) -> Tensor:
     return torch.stack([c0, c1, c2, c3], -1)
 
 
+class StepsApartError(RuntimeError):
+    """One step was asked for, or one number of rows for another, where each chain is at a step of its own."""
+
+
 @final
 @dataclass(frozen=True, eq=False)
 class Rng:
@@ -52,16 +56,42 @@ class Rng:
     Attributes:
         seed: any integer of at most 64 bits.
         chain: (B,) int64, the chain of each row.
-        step: the step that the chains are at.
+        moment: the step that all chains are at, or (B,) int64, that of each; read `step` or `steps`.
 
     >>> rng = Rng.start(seed=7, chains=3)
     >>> bool((rng.uniform(0) == rng.rows([0, 1, 2]).uniform(0)).all())
+    True
+    >>> apart = rng.at(torch.tensor([4, 0, 9]))
+    >>> bool(apart.uniform(0)[2] == rng.at(9).uniform(0)[2])
     True
     """
 
     seed: int
     chain: Tensor
-    step: int = 0
+    moment: int | Tensor = 0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.moment, Tensor) and self.moment.shape != self.chain.shape:
+            raise StepsApartError(
+                f"{len(self.chain)} chains cannot be at the steps of {len(self.moment)}: pick the rows first, then "
+                "number the chains, replace(rng.rows(index), chain=...)"
+            )
+
+    @property
+    def step(self) -> int:
+        """The one step that all chains are at, for samplers that do the same to all of them.
+
+        Raises:
+            StepsApartError: each chain is at a step of its own.
+        """
+        if isinstance(self.moment, Tensor):
+            raise StepsApartError(f"the {len(self.chain)} chains have steps of their own: read rng.steps, not rng.step")
+        return self.moment
+
+    @property
+    def steps(self) -> Tensor:
+        """(B,) int64, the step that each chain is at."""
+        return self.moment if isinstance(self.moment, Tensor) else torch.full_like(self.chain, self.moment)
 
     @staticmethod
     def start(seed: int, chains: int, device: torch.device | str = "cpu") -> Rng:
@@ -70,14 +100,15 @@ class Rng:
             raise ValueError(f"seed={seed} does not fit in 64 bits")
         return Rng(seed % 2**64, torch.arange(chains, device=device))
 
-    def at(self, step: int) -> Rng:
-        """The numbers of another step."""
-        return replace(self, step=step)
+    def at(self, step: int | Tensor) -> Rng:
+        """The numbers of another step, of all chains or (B,) int64 of each."""
+        return replace(self, moment=step)
 
     def rows(self, index: Tensor | Sequence[int]) -> Rng:
         """The streams of some of the rows."""
         index = index if isinstance(index, Tensor) else torch.tensor(index, dtype=torch.int64)
-        return replace(self, chain=self.chain[index])
+        moment = self.moment[index] if isinstance(self.moment, Tensor) else self.moment
+        return replace(self, chain=self.chain[index], moment=moment)
 
     def fold(self, tag: int) -> Rng:
         """Streams independent of these, one family for each `tag` below 2^32: hand one to each part of a step."""
@@ -99,7 +130,7 @@ class Rng:
         counter = torch.stack(
             [
                 word.expand(shape),
-                torch.full(shape, self.step & _LOW, device=self.chain.device),
+                (self.steps & _LOW)[:, None].expand(shape),
                 (self.chain & _LOW)[:, None].expand(shape),
                 (self.chain >> 32)[:, None].expand(shape),
             ],

@@ -1,4 +1,4 @@
-"""When to stop: rules for `generate(..., until=...)`.
+"""When to stop: rules for `generate(..., until=...)`, asked of all inputs, and `generate_each`, asked of each alone.
 
 A rule that looks at the draws makes the time of stopping depend on them, so what a run says of itself at that moment
 is a little too good (Glynn and Whitt, 1992): ask for more effective draws than are needed.
@@ -7,10 +7,12 @@ is a little too good (Glynn and Whitt, 1992): ask for more effective draws than 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import final
 
 import torch
+from torch import Tensor
 
 from textsearch.diagnostics import FEWEST_DRAWS, statistics
 from textsearch.loop import Progress
@@ -108,3 +110,64 @@ class Budget:
             or sum(usage.tokens for usage in spent) >= self.tokens
             or progress.seconds >= self.seconds
         )
+
+
+@final
+@dataclass(frozen=True)
+class Settled:
+    """Stop once the lowest energy of every input has stayed the same for `patience` steps: nothing better turns up.
+
+    >>> from samplers import MetropolisHastings
+    >>> from samplers.proposals import Replace
+    >>> from textsearch import FunctionObjective, generate
+    >>> from textsearch.testing import TableMaskedLM, letters
+    >>> sampler = MetropolisHastings(Replace(TableMaskedLM.random(letters("ab"), seed=0)))
+    >>> few_a = FunctionObjective(lambda texts: [5.0 * text.count("a") for text in texts], name="few a")
+    >>> result = generate(few_a, sampler, ["aaa"], steps=5000, seed=0, until=Settled(patience=20))
+    >>> result.best_texts, result.steps < 100, bool((result.trace[-21:] == 0).all())
+    (['bbb'], True, True)
+    """
+
+    patience: int
+
+    def __post_init__(self) -> None:
+        if isinstance(self.patience, bool) or not isinstance(self.patience, int) or self.patience < 1:
+            raise ValueError(f"patience={self.patience!r} must be a whole number of at least 1 step")
+
+    def __call__(self, progress: Progress) -> bool:
+        """Whether to stop."""
+        if progress.step < self.patience:
+            return False
+        return all(
+            progress.step - int(steps[energies == energies.min()].min()) >= self.patience
+            for energies, steps in _by_input(progress.batch.inputs, progress.best_energies, progress.best_steps)
+        )
+
+
+@final
+@dataclass(frozen=True)
+class Reached:
+    """Stop once every input has a text whose energy is at most `energy` nats.
+
+    >>> from samplers import MetropolisHastings
+    >>> from samplers.proposals import Replace
+    >>> from textsearch import FunctionObjective, generate
+    >>> from textsearch.testing import TableMaskedLM, letters
+    >>> sampler = MetropolisHastings(Replace(TableMaskedLM.random(letters("ab"), seed=0)))
+    >>> few_a = FunctionObjective(lambda texts: [5.0 * text.count("a") for text in texts], name="few a")
+    >>> generate(few_a, sampler, ["aaa"], steps=5000, seed=0, until=Reached(5.0)).texts[0].count("a")
+    1
+    """
+
+    energy: float
+
+    def __call__(self, progress: Progress) -> bool:
+        """Whether to stop."""
+        inputs = _by_input(progress.batch.inputs, progress.best_energies)
+        return all(bool(energies.min() <= self.energy) for (energies,) in inputs)
+
+
+def _by_input(inputs: Tensor, *values: Tensor) -> Iterator[list[Tensor]]:
+    """Of each input its own rows of the values (B,)."""
+    for number in torch.unique(inputs):
+        yield [value[inputs == number] for value in values]

@@ -22,7 +22,7 @@ from textsearch.models.vocabulary import TokenizerVocabulary
 from textsearch.rng import Rng, categorical
 
 _TEXTS, _PROMPTS = 200_000, 10_000  # remembered
-_ROUND = 64  # tokens that all rows together read before it is asked whether to go on
+_ROUND = 256  # tokens that all rows together read before it is asked whether to go on
 
 
 @final

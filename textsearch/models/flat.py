@@ -11,6 +11,7 @@ widths of multiples of `GRAIN`, and queries in multiples of 4.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -192,15 +193,13 @@ def _groups(spans: Sequence[Span], causal: bool, device: torch.device) -> list[_
 
 
 def _width(count: int, grain: int) -> int:
-    """The next of grain, 2 grain, 4 grain, ...
+    """At least `count`: a multiple of `grain`, and of a quarter of the power of two below.
 
-    >>> [_width(count, 16) for count in (1, 16, 17, 33)]
-    [16, 16, 32, 64]
+    >>> [_width(count, 16) for count in (1, 16, 17, 33, 65, 129, 200)]
+    [16, 16, 32, 48, 80, 160, 224]
     """
-    width = grain
-    while width < count:
-        width *= 2
-    return width
+    step: int = max(grain, 2 ** (max(count - 1, 1).bit_length() - 3))
+    return step * math.ceil(count / step)
 
 
 def _group(spans: Sequence[Span], wide: int, deep: int, causal: bool, device: torch.device) -> _Group:
