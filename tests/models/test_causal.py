@@ -377,6 +377,19 @@ def test_continuations_depend_on_seed_chain_and_step_alone(tiny: Tiny) -> None:
     assert write(Rng.start(4, 40).at(5)) != texts
 
 
+def test_each_continuation_has_a_prompt_and_a_length_of_its_own(tiny: Tiny) -> None:
+    lm = tiny.causal()
+    prompts, most = one_each(20), [number % 7 for number in range(20)]
+    texts = lm.continuations(prompts, Rng.start(3, 20), most=most)
+    alone = [
+        tiny.causal().continuations(prompts[row], Rng.start(3, 20).rows([row]), most=most[row])[0] for row in range(20)
+    ]
+    assert texts == alone
+    assert texts[0] == ""
+    with pytest.raises(ValueError, match="2 prompts and 3 lengths for 3 texts: give one for each"):
+        lm.continuations(["a", "b"], Rng.start(3, 3), most=4)
+
+
 def test_continuations_are_cut(tiny: Tiny) -> None:
     lm = tiny.words()
     longer, shorter = (lm.continuations("", Rng.start(0, 200), most=most) for most in (10, 4))

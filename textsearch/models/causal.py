@@ -101,39 +101,51 @@ class TransformersCausalLM:
         return out
 
     def continuations(
-        self, prompt: str, rng: Rng, *, temperature: float = 1.0, top_p: float = 1.0, most: int = 40
+        self,
+        prompt: str | Sequence[str],
+        rng: Rng,
+        *,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        most: int | Sequence[int] = 40,
     ) -> list[str]:
-        """One text after `prompt` for each row of `rng`, drawn token by token until the end token.
+        """One text for each row of `rng`, drawn token by token until the end token.
 
         Args:
-            prompt: what the texts go on from; an empty one stands for the start token.
+            prompt: what the texts go on from, one for all rows or one for each; an empty one stands for the start
+                token.
             rng: a stream for each text.
             temperature: of the token distribution.
             top_p: draw from the likeliest tokens that hold this much probability (Holtzman et al., 2020).
-            most: tokens; longer texts are cut.
+            most: tokens, of all texts or of each; longer texts are cut.
         """
         if not temperature > 0:
             raise ValueError(f"temperature={temperature} must be above 0; for the likeliest tokens take a small one")
         if not 0 < top_p <= 1:
             raise ValueError(f"top_p={top_p} must be in (0, 1]")
-        if not len(rng.chain):
+        count = len(rng.chain)
+        prompts = [prompt] * count if isinstance(prompt, str) else prompt
+        room = [most] * count if isinstance(most, int) else most
+        if not len(prompts) == len(room) == count:
+            raise ValueError(f"{len(prompts)} prompts and {len(room)} lengths for {count} texts: give one for each")
+        if not count:
             return []
-        start = self._start(prompt)
-        texts: list[list[int]] = [[] for _ in rng.chain]
-        for part in self.tree.portions([start] * len(texts), more=most):
-            going = list(part)
-            for place in range(most):
-                found = self.tree.read([[*start, *texts[i]] for i in going])
+        starts = self.after([[]] * count, prompts)
+        texts: list[list[int]] = [[] for _ in range(count)]
+        for part in self.tree.portions(starts, more=max(room)):
+            going = [i for i in part if room[i]]
+            place = 0
+            while going:
+                found = self.tree.read([[*starts[i], *texts[i]] for i in going])
                 logits = self.tree.logits([slots[-1] for slots in found])
                 log_probs = _nucleus((logits.double() / temperature).log_softmax(-1), top_p)
                 drawn = categorical(log_probs, rng.rows(going).uniform(place).to(log_probs.device)).tolist()
                 # a text that has ended is no longer read
-                ended = {i for i, token in zip(going, drawn, strict=True) if token == self.eos}
-                for i, token in zip(going, drawn, strict=True):
-                    texts[i] += [] if i in ended else [token]
-                going = [i for i in going if i not in ended]
-                if not going:
-                    break
+                on = [(i, token) for i, token in zip(going, drawn, strict=True) if token != self.eos]
+                for i, token in on:
+                    texts[i].append(token)
+                going = [i for i, _ in on if len(texts[i]) < room[i]]
+                place += 1
         return [str(text) for text in self.vocabulary.tokenizer.batch_decode(texts, skip_special_tokens=True)]
 
     def draw_suffixes(

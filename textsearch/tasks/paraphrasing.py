@@ -81,7 +81,7 @@ class Weights:
     fluency: float = 0.25
     similarity: float = 10.0
     preservation: float = 1.0
-    diversity: float = 10.0
+    diversity: float = 12.0
     consensus: float = 40.0
 
 
@@ -187,7 +187,7 @@ def plan(
     prompts = [request(lm, text) for text in sources]
     meaning = weights.similarity * Similarity(vectors, sources, sharpness=1.0)
     with torch.inference_mode():
-        drafts = [written(lm, prompt, source.rows([number]), pool, seed) for number, prompt in enumerate(prompts)]
+        drafts = written(lm, prompts, source, pool, seed)
         # drawn from p(x | request), they stand with these weights for p(x | request) exp(-meaning)
         shares = [(-meaning.energy(batch)).exp().tolist() for batch in drafts]
         cheap = (
@@ -210,24 +210,30 @@ def plan(
     return Plan(cheap + weights.fluency * Fluency(lm, prompts), start, Mixture(moves))
 
 
-def written(model: TransformersCausalLM, prompt: str, source: Batch, pool: int, seed: int) -> Batch:
-    """The drafts for one source that its vocabulary can write, each ending as it does; the source if there are none."""
-    text, number = source.texts()[0], int(source.inputs[0])
-    if not prompt:
-        return source
-    end = "" if text[-1].isalnum() else text[-1]
-    most = 8 + 2 * len(model.vocabulary.encode([text]).token_lists()[0])
-    rows = []
-    rng = Rng.start(seed, pool).fold(number)
-    for draft in model.continuations(prompt, rng, temperature=HEAT, top_p=0.95, most=most):
+def written(model: TransformersCausalLM, prompts: Sequence[str], source: Batch, pool: int, seed: int) -> list[Batch]:
+    """For each source its drafts that the vocabulary can write, each ending as it does; itself if there are none."""
+    texts = source.texts()
+    room = [8 + 2 * length for length in model.vocabulary.encode(texts).lengths.tolist()]
+    asked = [number for number, prompt in enumerate(prompts) if prompt for _ in range(pool)]
+    found = model.continuations(
+        [prompts[number] for number in asked],
+        # draft i of source n is number n * pool + i, whatever the others are
+        Rng.start(seed, len(texts) * pool).rows([n * pool + i for n in dict.fromkeys(asked) for i in range(pool)]),
+        temperature=HEAT,
+        top_p=0.95,
+        most=[room[number] for number in asked],
+    )
+    drafts: list[list[Batch]] = [[] for _ in texts]
+    for number, draft in zip(asked, found, strict=True):
+        end = "" if texts[number][-1].isalnum() else texts[number][-1]
         line = draft.strip().split("\n")[0].strip().rstrip(".?! ")
         try:
             if plain_words(line):
-                rows.append(source.vocabulary.encode([line + end]))
+                drafts[number].append(source.vocabulary.encode([line + end]))
         except ValueError:
             continue
-    batch = concatenate(rows or [source])
-    return replace(batch, inputs=torch.full_like(batch.inputs, number))
+    batches = [concatenate(rows or [source.rows([number])]) for number, rows in enumerate(drafts)]
+    return [replace(batch, inputs=torch.full_like(batch.inputs, number)) for number, batch in enumerate(batches)]
 
 
 def _best(batch: Batch, objective: Objective, count: int) -> Batch:
