@@ -15,7 +15,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from textsearch.models.projection import logits_at, logits_of
+from textsearch.models.projection import log_sums, logits_at, logits_of
 
 _PLACES = 256  # projected onto the vocabulary at once
 
@@ -86,7 +86,7 @@ class Contexts:
         for window, slots in self._found(keys):
             new = torch.unique(slots[self._log_sum[slots].isnan()])
             for part in new.split(_PLACES):
-                self._log_sum[part] = self._logits(self._hidden[part]).logsumexp(-1)
+                self._log_sum[part] = log_sums(self.model, self._hidden[part], self.outputs)
             logits = logits_at(self.model, self._hidden[slots], wanted[window])
             out[window] = logits.double() - self._log_sum[slots].double()
         return out

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from textsearch.models.flat import Span, bytes_a_token, read_flat
-from textsearch.models.projection import hidden_states, logits_at, logits_of
+from textsearch.models.projection import hidden_states, log_sums, logits_at, logits_of
 from textsearch.models.tiles import tiles
 from textsearch.models.usage import Usage
 
@@ -138,7 +138,7 @@ class PrefixTree:
         slot, token = (torch.tensor(ids, dtype=torch.int64, device=self.model.device) for ids in (slots, tokens))
         new = torch.unique(slot[self._log_sum[slot].isnan()])
         for part in new.split(_PLACES):
-            self._log_sum[part] = self._logits(self._hidden[part]).logsumexp(-1)
+            self._log_sum[part] = log_sums(self.model, self._hidden[part], self.outputs)
         logit = logits_at(self.model, self._hidden[slot], token)
         found: list[float] = (logit.double() - self._log_sum[slot].double()).tolist()
         return found

@@ -10,6 +10,8 @@ from torch import Tensor
 _GRAIN = 16
 """Hidden states are projected in multiples of this: products of fewer rows round differently with their number."""
 
+_COLUMNS = 2048
+
 
 def project(model: Any, rows: Tensor, columns: Tensor, **inputs: Any) -> Tensor:
     """(K, V) float32 logits of `model(**inputs)` at (`rows`, `columns`), each (K,), and nowhere else."""
@@ -38,9 +40,7 @@ def hidden_states(model: Any, **inputs: Any) -> Tensor:
 def logits_of(model: Any, hidden: Tensor) -> Tensor:
     """(K, V) float32 logits of (K, d) hidden states."""
     count = len(hidden)
-    # the last one again and again, up to a full grain
-    index = torch.arange(-(-count // _GRAIN) * _GRAIN, device=hidden.device).clamp(max=count - 1)
-    return _finished(model, model.get_output_embeddings()(hidden[index] if count else hidden)[:count])
+    return _finished(model, model.get_output_embeddings()(hidden[_whole_grains(count, hidden.device)])[:count])
 
 
 def logits_at(model: Any, hidden: Tensor, tokens: Tensor) -> Tensor:
@@ -49,6 +49,28 @@ def logits_at(model: Any, hidden: Tensor, tokens: Tensor) -> Tensor:
     # a product for each row, not one for all: of few rows the latter rounds differently
     logits = (hidden * head.weight[tokens]).sum(-1)
     return _finished(model, logits if head.bias is None else logits + head.bias[tokens])
+
+
+def log_sums(model: Any, hidden: Tensor, outputs: int) -> Tensor:
+    """(K,) float32 log of the sum over the first `outputs` logits' exponentials, for (K, d) hidden states.
+
+    Some columns at a time: the products are used up before they leave the processor's caches.
+    """
+    head = model.get_output_embeddings()
+    count = len(hidden)
+    hidden = hidden[_whole_grains(count, hidden.device)]
+    parts = []
+    for start in range(0, outputs, _COLUMNS):
+        window = slice(start, min(start + _COLUMNS, outputs))
+        bias = None if head.bias is None else head.bias[window]
+        logits = torch.nn.functional.linear(hidden, head.weight[window], bias)
+        parts.append(_finished(model, logits).logsumexp(-1))
+    return torch.stack(parts, -1).logsumexp(-1)[:count]
+
+
+def _whole_grains(count: int, device: torch.device) -> Tensor:
+    """0 .. count - 1, and the last one again and again up to a full grain."""
+    return torch.arange(-(-count // _GRAIN) * _GRAIN, device=device).clamp(max=max(count - 1, 0))
 
 
 def _finished(model: Any, logits: Tensor) -> Tensor:
