@@ -19,6 +19,7 @@ from objectives.repeats import Repeats
 from objectives.rhyme import Rhyme
 from objectives.similarity import Similarity
 from objectives.template import Template
+from objectives.unmasked import UnmaskedLikelihood
 from objectives.whole_words import WholeWords
 from objectives.word_preservation import InputEmbeddings, WordPreservation
 
@@ -46,6 +47,7 @@ __all__ = [
     "Similarity",
     "Suffix",
     "Template",
+    "UnmaskedLikelihood",
     "WholeWords",
     "WordPreservation",
 ]

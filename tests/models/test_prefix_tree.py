@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.models.tiny import TEXTS, Tiny, byte_tokenizer, llama, save, seeded, shuffled
+from tests.models.tiny import TEXTS, Tiny, byte_tokenizer, every_position, llama, save, seeded, shuffled
 from tests.models.tiny import tiny as tiny
 from textsearch.models import causal_lm, flat
 from textsearch.models.prefix_tree import Node, PrefixTree
@@ -195,3 +196,42 @@ def test_models_that_cannot_go_on_are_read_whole(tmp_path: Path) -> None:
     torch.testing.assert_close(found, wanted, atol=1e-4, rtol=0)
     one_by_one = [lm.forgetful().score(batch.rows([i]), "The old dog").log_prob for i in range(len(batch))]
     assert torch.cat(one_by_one).equal(found)
+
+
+def too_long(most: int) -> Callable[..., Tensor]:
+    """Passes on a device that has room for so many tokens."""
+    whole = flat.read_flat
+
+    def read_flat(model: Any, tokens: list[int], *arguments: Any, **settings: Any) -> Tensor:
+        if len(tokens) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return whole(model, tokens, *arguments, **settings)
+
+    return read_flat
+
+
+@pytest.mark.parametrize("most", [16, 20, 60])
+def test_out_of_memory_halves_the_passes_and_goes_on(tiny: Tiny, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    causal, masked = tiny.causal(), tiny.masked(most_tokens=512)
+    batch, other = causal.vocabulary.encode(TEXTS), masked.vocabulary.encode(TEXTS)
+    rows, positions = every_position(other.lengths)
+    wanted = causal.forgetful().score(batch).log_prob, masked.forgetful().log_probs(other, rows, positions)
+    monkeypatch.setattr("textsearch.models.prefix_tree.read_flat", too_long(most))
+    monkeypatch.setattr("textsearch.models.masked.read_flat", too_long(max(most, 32)))
+    with pytest.warns(RuntimeWarning, match="did not fit into memory; from now on passes have at most"):
+        assert causal.score(batch).log_prob.equal(wanted[0])
+        assert masked.log_probs(other, rows, positions).equal(wanted[1])
+    assert causal.tree.budget.most <= most
+    assert masked.budget.most <= max(most, 32)
+    assert_sound(causal.tree)
+
+
+def test_too_little_memory_for_anything_is_an_error(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    causal = tiny.causal()
+    batch = causal.vocabulary.encode(TEXTS)
+    assert causal.tree.flat
+    monkeypatch.setattr("textsearch.models.prefix_tree.read_flat", too_long(3))
+    with pytest.warns(RuntimeWarning, match="did not fit"), pytest.raises(torch.OutOfMemoryError):
+        causal.score(batch)
+    assert held(causal.tree) == set()
+    assert_sound(causal.tree)

@@ -112,6 +112,7 @@ OBJECTIVES: dict[str, Entry] = {
     "Similarity": Entry(lambda _, values: o.Similarity(LetterCounts(), values), SENTENCES),
     "Suffix": Entry(lambda _, values: o.Suffix(values), ["mat", "London", "said", "Monday"]),
     "Template": Entry(lambda _, values: o.Template(values), ["The * mat.", "A *", "I *", "We *"]),
+    "UnmaskedLikelihood": Entry(lambda models, _: o.UnmaskedLikelihood(models.masked)),
     "WholeWords": Entry(
         lambda _, values: o.WholeWords(values, pieces), [["dog", "mat"], ["red", "c"], ["no"], ["ran"]]
     ),

@@ -17,9 +17,12 @@ from samplers.metropolis_hastings import MetropolisHastings
 from samplers.proposals import Replace
 from tests.reference import Floats, orders
 from tests.samplers.laws import Case, p_value
+from tests.samplers.test_early_rejection import LETTERS, MOVES, OBJECTIVES, PSEUDO, WORDS, Hasty, Unlimited
 from tests.samplers.toys import TOYS, Toy, mixture_toy, span_toy, swap_toy
+from textsearch import Generations, generate, generate_each
 from textsearch.batch import Batch, Vocabulary
-from textsearch.objective import FunctionObjective, Objective, evaluate
+from textsearch.continuous import Settled
+from textsearch.objective import FunctionObjective, Limit, Objective, evaluate
 from textsearch.proposal import Proposal
 from textsearch.rng import Rng
 from textsearch.sampler import ChainState, Guarantee, Info, Sampler
@@ -202,3 +205,98 @@ def test_the_surrogate_s_energies_are_those_of_the_texts() -> None:
 def test_honest_twin_passes() -> None:
     honest = PlainStages(EDIT.proposal, surrogate_of(EDIT), lambda rough, target, q: (rough + q, target - rough))
     assert p_value(EDIT, honest, steps=3) > 1e-4
+
+
+ROUGH = 0.8 * PSEUDO + FunctionObjective(lambda texts: [0.3 * text.count("c") for text in texts], name="c")
+
+
+def run(objective: Objective, surrogate: Objective, temperature: float = 1.0, steps: int = 20) -> Generations:
+    sampler = DelayedAcceptance(MOVES, surrogate)
+    return generate(objective, sampler, WORDS, seed=3, chains=8, temperature=temperature, steps=steps, keep_every=1)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 2.0])
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_the_chain_is_that_of_full_energies(name: str, temperature: float) -> None:
+    """Either stage gives up what is too high already, and decides as it would have."""
+    objective = OBJECTIVES[name]
+    early = run(objective, ROUGH, temperature)
+    full = run(Unlimited(objective), Unlimited(ROUGH), temperature)
+    assert early.samples == full.samples
+    assert early.trace.tolist() == full.trace.tolist()
+    assert early.best_texts == full.best_texts
+
+
+def test_giving_up_too_early_is_caught_in_both_stages() -> None:
+    full = run(Unlimited(PSEUDO), Unlimited(ROUGH), steps=60)
+    assert run(Hasty(PSEUDO), ROUGH, steps=60).samples != full.samples
+    assert run(PSEUDO, 0.8 * Hasty(PSEUDO) + ROUGH.parts[1][1], steps=60).samples != full.samples
+
+
+@dataclass(frozen=True, eq=False)
+class Overheard(Objective):
+    """Listens to the limits."""
+
+    whole: Objective
+    limits: list[Tensor]
+
+    def energy(self, batch: Batch) -> Tensor:
+        return self.whole.energy(batch)
+
+    def energy_within(self, batch: Batch, limit: Limit) -> Tensor:
+        self.limits.append(limit.energy)
+        return self.whole.energy_within(batch, limit)
+
+
+def test_survivors_come_with_the_highest_energy_that_would_be_taken() -> None:
+    """By the two ratios of the paper, worked out in plain Python from the texts."""
+    toy, rough = MATRIX_TOYS["replace"], rough_energies(MATRIX_TOYS["replace"])
+    limits: list[Tensor] = []
+    sampler = DelayedAcceptance(toy.proposal, surrogate_of(toy))
+    state = sampler.init(toy.objective, toy.batch(range(9)).repeat(20))
+    rng = Rng.start(0, 180)
+    move = toy.proposal.propose(state.batch, rng.fold(0))
+    sampler.step(Overheard(toy.objective, limits), state, rng, 0.7)
+    old, new = toy.number(state.batch).tolist(), toy.number(move.batch).tolist()
+    ratios = (move.log_backward - move.log_forward).tolist()
+    first, second = (rng.fold(1).uniform(draw).tolist() for draw in (0, 1))
+    wanted = [
+        toy.energies[i] - rough[i] + rough[j] - 0.7 * math.log(second[row])
+        for row, (i, j) in enumerate(zip(old, new, strict=True))
+        if i != j and first[row] < math.exp((rough[i] - rough[j]) / 0.7 + ratios[row])
+    ]
+    assert len(limits) == 1 and 10 < len(wanted) < 150
+    assert limits[0].tolist() == pytest.approx(wanted, rel=1e-5, abs=1e-5)
+
+
+def test_chains_come_and_go() -> None:
+    """In any company they are those of a run of all inputs; under other numbers they would not be."""
+    texts = [*WORDS, "abc", "dd"]
+    sampler = DelayedAcceptance(MOVES, ROUGH)
+    whole = generate(PSEUDO, sampler, texts, steps=12, seed=1, chains=2, keep_every=1)
+    assert whole.samples is not None
+    found = {
+        answer.number: answer.result
+        for answer in generate_each(
+            PSEUDO, sampler, texts, steps=12, seed=1, chains=2, at_once=2, keep_every=1, until=Settled(4)
+        )
+    }
+    ends = set()
+    for number, result in found.items():
+        assert result is not None
+        ends.add(result.steps)
+        rows = slice(2 * number, 2 * number + 2)
+        assert result.samples == [step[rows] for step in whole.samples[: result.steps]]
+        assert result.trace.tolist() == whole.trace[: result.steps, rows].tolist()
+    assert sorted(found) == list(range(len(texts))) and len(ends) > 1
+
+
+def test_parts_of_a_state_join_to_the_whole() -> None:
+    sampler = DelayedAcceptance(MOVES, ROUGH)
+    whole = sampler.init(PSEUDO, LETTERS.encode([*WORDS, "abc"]))
+    one, other = whole.rows(torch.tensor([2, 0])), whole.rows(torch.tensor([3, 1]))
+    again = one.joined(other).rows(torch.tensor([1, 3, 0, 2]))
+    assert again.batch.token_lists() == whole.batch.token_lists()
+    for mine, theirs in ((again.evaluation, whole.evaluation), (again.surrogate, whole.surrogate)):
+        assert mine.energy.equal(theirs.energy) and mine.terms.equal(theirs.terms)
+    assert not one.joined(other).surrogate.energy.equal(whole.surrogate.energy)

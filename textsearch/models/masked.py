@@ -16,6 +16,7 @@ from textsearch.models.flat import Span, bytes_a_token, own_keys, read_flat
 from textsearch.models.loading import first_position
 from textsearch.models.projection import hidden_states
 from textsearch.models.tiles import tiles
+from textsearch.models.token_budget import TokenBudget
 from textsearch.models.usage import Usage
 from textsearch.models.vocabulary import TokenizerVocabulary
 
@@ -57,6 +58,11 @@ class TransformersMaskedLM:
     @cached_property
     def _contexts(self) -> Contexts:
         return Contexts(self.model, self.vocabulary.size, self._read, self.most_bytes)
+
+    @cached_property
+    def budget(self) -> TokenBudget:
+        """Of tokens in one pass: `most_tokens`, or fewer once these did not fit into memory."""
+        return TokenBudget(self.most_tokens)
 
     @cached_property
     def _flat(self) -> bool:
@@ -117,7 +123,7 @@ class TransformersMaskedLM:
             line: list[int] = []
             while start + len(begins) < len(rows):
                 row = rows[start + len(begins)]
-                if line and len(line) + len(row) > self.most_tokens:
+                if line and len(line) + len(row) > self.budget.most:
                     break
                 begins.append(len(line))
                 line += row
@@ -125,7 +131,11 @@ class TransformersMaskedLM:
             ends = [*begins[1:], len(line)]
             spans = [Span(begin, end - begin, range(begin, end)) for begin, end in zip(begins, ends, strict=True)]
             positions = [first + place for row in rows[start:stop] for place in range(len(row))]
-            hidden = read_flat(self.model, line, positions, spans, own_keys, causal=False)
+            try:
+                hidden = read_flat(self.model, line, positions, spans, own_keys, causal=False)
+            except RuntimeError as error:
+                self.budget.halve(error)
+                continue
             self.usage.count((1, len(hidden)), len(line), rows=len(begins))
             yield range(start, stop), begins, hidden
             start = stop

@@ -19,6 +19,7 @@ from torch import Tensor
 from textsearch.models.flat import Span, bytes_a_token, read_flat
 from textsearch.models.projection import hidden_states, log_sums, logits_at, logits_of
 from textsearch.models.tiles import tiles
+from textsearch.models.token_budget import TokenBudget
 from textsearch.models.usage import Usage
 
 _PLACES = 64  # projected onto the vocabulary at once
@@ -62,7 +63,7 @@ class PrefixTree:
     Attributes:
         model: a transformers causal language model, on its device.
         outputs: V, how many of its logits count; some models have more outputs than their tokenizer has tokens.
-        most_tokens: tokens in one pass.
+        budget: of tokens in one pass.
         capacity: tokens to keep, as many as `most_bytes` hold; more where a single text needs them.
         usage: what has been asked of the model so far.
         flat: whether the model can go on from keys and values that were kept; else whole texts are read.
@@ -71,7 +72,7 @@ class PrefixTree:
     def __init__(self, model: Any, outputs: int, most_tokens: int, most_bytes: int, usage: Usage) -> None:
         self.model = model
         self.outputs = outputs
-        self.most_tokens = most_tokens
+        self.budget = TokenBudget(most_tokens)
         self.usage = usage
         flat_bytes = bytes_a_token(model, causal=True)
         self.flat = flat_bytes is not None
@@ -188,23 +189,25 @@ class PrefixTree:
         self._free.append(node.slot)
 
     def _compute(self, waiting: Sequence[_Part]) -> None:
-        """Read rows from their places `begins` on, in passes of at most `most_tokens`."""
+        """Read rows from their places `begins` on, in passes of as many tokens as the budget allows."""
         if not self.flat:
             self._read_whole(waiting)
             return
-        parts: list[_Part] = []
-        size = 0
-        for whole in waiting:
-            rest: _Part | None = whole
-            while rest is not None:
-                now, rest = rest.cut(self.most_tokens - size)
+        left = list(reversed(waiting))
+        while left:
+            parts: list[_Part] = []
+            size = 0
+            while left and size < self.budget.most:
+                now, rest = left.pop().cut(self.budget.most - size)
                 parts.append(now)
                 size += now.ends - now.begins
-                if size == self.most_tokens:
-                    self._read_on(parts)
-                    parts, size = [], 0
-        if parts:
-            self._read_on(parts)
+                if rest is not None:
+                    left.append(rest)
+            try:
+                self._read_on(parts)
+            except RuntimeError as error:
+                self.budget.halve(error)
+                left += reversed(parts)
 
     def _read_on(self, parts: Sequence[_Part]) -> None:
         """One pass over new tokens, which see what is kept of those before them."""
@@ -235,7 +238,7 @@ class PrefixTree:
         """Passes over whole rows, for models that cannot go on from what was kept."""
         device = self.model.device
         rows = [part.row for part in waiting]
-        for tile in tiles(rows, pad=0, most_tokens=self.most_tokens, device=device):
+        for tile in tiles(rows, pad=0, most_tokens=self.budget.most, device=device):
             mask = tile.attention_mask
             hidden = hidden_states(self.model, input_ids=tile.tokens, attention_mask=mask, use_cache=False)
             self.usage.count(tile.tokens.shape, tile.read)

@@ -1,0 +1,72 @@
+"""Unmasked likelihood: a masked language model's view of a text in one pass, with every token in sight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+from textsearch.batch import Batch
+from textsearch.models.protocols import MaskedLM, token_log_probs
+from textsearch.objective import Cost, Objective
+
+
+@final
+@dataclass(frozen=True)
+class UnmaskedLikelihood(Objective):
+    """-sum_i log c(x_i | the whole text, x_i itself included) in nats (Kaneko and Bollegala, 2022, "AUL").
+
+    The cheap relation of the pseudo-likelihood (Salazar et al., 2020): one row a text, not one a token. It is no
+    likelihood, as every token is told to the model that is asked for it, and a model that copies what it sees has 0
+    for all texts. It is there to guess at a dearer energy, as the surrogate of `samplers.DelayedAcceptance`, with a
+    weight: its differences are smaller than those of what it stands for.
+
+    Attributes:
+        model: reads the texts; the batch must be in its vocabulary.
+
+    >>> from textsearch.testing import TableMaskedLM, letters
+    >>> model = TableMaskedLM.random(letters("ab"), seed=0)
+    >>> objective = UnmaskedLikelihood(model)
+    >>> energy = objective.energy(model.vocabulary.encode(["ab", ""]))
+    >>> bool(energy[0] > 0), float(energy[1])
+    (True, 0.0)
+    """
+
+    model: MaskedLM
+
+    @property
+    def name(self) -> str:
+        """Of two words."""
+        return "unmasked likelihood"
+
+    @property
+    def cost(self) -> Cost:
+        """One row."""
+        return Cost.MODEL
+
+    @property
+    def lower_bound(self) -> float:
+        """No conditional probability is above 1."""
+        return 0.0
+
+    def energy(self, batch: Batch) -> Tensor:
+        """(B,) nats a text."""
+        row, place = batch.present.nonzero(as_tuple=True)
+        found = token_log_probs(self.model, batch, row, place, batch.tokens[row, place])
+        terms = torch.zeros(batch.tokens.shape, dtype=torch.float64, device=batch.device)
+        terms = terms.index_put((row, place), -found)
+        energy = torch.zeros(len(batch), dtype=torch.float64, device=batch.device)
+        # one column at a time: the order of the sum does not depend on the padding
+        for column in terms.unbind(1):
+            energy = energy + column
+        return energy
+
+    def check(self, batch: Batch) -> None:
+        """The batch must be in the model's tokens."""
+        if batch.vocabulary is not self.model.vocabulary:
+            raise ValueError(
+                "the unmasked likelihood needs the batch in its model's own tokens: use the same masked model in the "
+                "sampler"
+            )

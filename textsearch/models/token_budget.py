@@ -1,0 +1,45 @@
+"""How many tokens a pass may hold: fewer once the device has run out of memory."""
+
+from __future__ import annotations
+
+import gc
+import warnings
+from typing import final
+
+import torch
+
+from textsearch.models.tiles import GRAIN
+
+
+@final
+class TokenBudget:
+    """A bound that gives way.
+
+    Attributes:
+        most: tokens in one pass.
+
+    >>> budget = TokenBudget(512)
+    >>> with warnings.catch_warnings(action="ignore"):
+    ...     budget.halve(torch.OutOfMemoryError("CUDA out of memory"))
+    >>> budget.most
+    256
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+
+    def halve(self, error: RuntimeError) -> None:
+        """After an `error` of a pass; raises it again if it is another one, or if nothing smaller is left to try."""
+        ran_out = isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+        if not ran_out or self.most <= GRAIN:
+            raise error
+        warnings.warn(
+            f"a pass of {self.most} tokens did not fit into memory; from now on passes have at most {self.most // 2}. "
+            f"most_tokens={self.most // 2} in masked_lm() or causal_lm() starts there",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        self.most //= 2
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
