@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import accumulate, pairwise, takewhile
 from typing import Any, final
 
 import torch
@@ -14,8 +16,9 @@ from textsearch.batch import Batch
 from textsearch.models.contexts import Context, Contexts, context, tokens
 from textsearch.models.flat import Span, bytes_a_token, own_keys, read_flat
 from textsearch.models.loading import first_position
+from textsearch.models.narrow import last_output, narrowed
 from textsearch.models.projection import hidden_states
-from textsearch.models.tiles import tiles
+from textsearch.models.tiles import GRAIN, tiles
 from textsearch.models.token_budget import TokenBudget
 from textsearch.models.usage import Usage
 from textsearch.models.vocabulary import TokenizerVocabulary
@@ -93,58 +96,80 @@ class TransformersMaskedLM:
             self.usage.remembered(known)
         return keys
 
+    @cached_property
+    def _door(self) -> Any | None:
+        """Where places that nobody asked for can be left behind; tried on a short text."""
+        door = last_output(self.model)
+        if door is None or not self._flat:
+            return None
+        row = [place % self.vocabulary.size for place in range(GRAIN)]
+        with torch.no_grad():
+            whole = self._pass([row])[3:9]
+            try:
+                with narrowed(door, torch.arange(3, 9, device=whole.device)):
+                    found = self._pass([row])[:6]
+            except (RuntimeError, TypeError, ValueError):
+                return None
+        return door if torch.allclose(found, whole, rtol=1e-4, atol=1e-5) else None
+
     def _read(self, keys: list[Context]) -> Tensor:
         """(K, d) what the model hands to its vocabulary."""
         numbers = {key: number for number, key in enumerate(dict.fromkeys(row for row, _ in keys))}
         rows = [tokens((row, 0)).tolist() for row in numbers]
-        out: Tensor | None = None
-        asked: dict[int, list[tuple[int, int]]] = {}
+        asked: list[list[tuple[int, int]]] = [[] for _ in rows]
         for index, (row, place) in enumerate(keys):
-            asked.setdefault(numbers[row], []).append((index, place))
-        for chosen, begins, hidden in self._passes(rows):
-            wanted = [
-                (index, begin + place) for row, begin in zip(chosen, begins, strict=True) for index, place in asked[row]
-            ]
-            to, of = torch.tensor(wanted, device=hidden.device).unbind(1)
-            if out is None:
-                out = hidden.new_empty(len(keys), hidden.shape[-1])
-            out[to] = hidden[of]
-        assert out is not None
-        return out
-
-    def _passes(self, rows: Sequence[Sequence[int]]) -> Iterator[tuple[Sequence[int], Sequence[int], Tensor]]:
-        """Numbers of rows, where each begins, and the (T, d) of all their tokens."""
-        if not self._flat:
-            yield from self._padded_passes(rows)
-            return
-        first, start = first_position(self.model), 0
+            asked[numbers[row]].append((index, place))
+        order: list[int] = []
+        parts: list[Tensor] = []
+        start = 0
         while start < len(rows):
-            begins: list[int] = []
-            line: list[int] = []
-            while start + len(begins) < len(rows):
-                row = rows[start + len(begins)]
-                if line and len(line) + len(row) > self.budget.most:
-                    break
-                begins.append(len(line))
-                line += row
-            stop = start + len(begins)
-            ends = [*begins[1:], len(line)]
-            spans = [Span(begin, end - begin, range(begin, end)) for begin, end in zip(begins, ends, strict=True)]
-            positions = [first + place for row in rows[start:stop] for place in range(len(row))]
+            stop = start + self._fitting(rows[start:]) if self._flat else len(rows)
+            begins = [0, *accumulate(len(row) for row in rows[start:stop])]
+            wanted = [
+                (index, begin + place)
+                for begin, own in zip(begins, asked[start:stop], strict=False)
+                for index, place in own
+            ]
+            places = torch.tensor([place for _, place in wanted], device=self.model.device)
             try:
-                hidden = read_flat(self.model, line, positions, spans, own_keys, causal=False)
+                parts.append(self._hidden(rows[start:stop], places))
             except RuntimeError as error:
                 self.budget.halve(error)
                 continue
-            self.usage.count((1, len(hidden)), len(line), rows=len(begins))
-            yield range(start, stop), begins, hidden
+            order += [index for index, _ in wanted]
             start = stop
+        return torch.cat(parts)[torch.tensor(order, device=self.model.device).argsort()]
 
-    def _padded_passes(self, rows: Sequence[Sequence[int]]) -> Iterator[tuple[Sequence[int], Sequence[int], Tensor]]:
-        """The same for models that need every row in a line of its own."""
+    def _fitting(self, rows: Sequence[Sequence[int]]) -> int:
+        """How many of the rows fit into a pass; at least one."""
+        ends = accumulate(len(row) for row in rows)
+        return max(1, sum(1 for _ in takewhile(lambda end: end <= self.budget.most, ends)))
+
+    def _hidden(self, rows: Sequence[Sequence[int]], places: Tensor) -> Tensor:
+        """(K, d) at `places` (K,) of the rows laid end to end, in one pass if that can be."""
+        if not self._flat:
+            return torch.cat(self._padded(rows))[places]
+        with narrowed(self._door, places) if self._door is not None else nullcontext():
+            hidden = self._pass(rows)
+        read = sum(map(len, rows))
+        self.usage.count((1, -(-read // GRAIN) * GRAIN), read, rows=len(rows))
+        return hidden[: len(places)] if self._door is not None else hidden[places]
+
+    def _pass(self, rows: Sequence[Sequence[int]]) -> Tensor:
+        """(T', d) of rows laid end to end."""
+        begins = [0, *accumulate(map(len, rows))]
+        spans = [Span(begin, end - begin, range(begin, end)) for begin, end in pairwise(begins)]
+        first = first_position(self.model)
+        positions = [first + place for row in rows for place in range(len(row))]
+        return read_flat(self.model, [token for row in rows for token in row], positions, spans, own_keys, causal=False)
+
+    def _padded(self, rows: Sequence[Sequence[int]]) -> list[Tensor]:
+        """(length, d) of each row, for models that need every row in a line of its own."""
         pad = self.vocabulary.tokenizer.pad_token_id or 0
-        for tile in tiles(rows, pad=pad, most_tokens=self.most_tokens, device=self.model.device):
+        found: list[Tensor] = [torch.empty(0)] * len(rows)
+        for tile in tiles(rows, pad=pad, most_tokens=self.budget.most, device=self.model.device):
             hidden = hidden_states(self.model, input_ids=tile.tokens, attention_mask=tile.attention_mask)
             self.usage.count(tile.tokens.shape, tile.read)
-            width = tile.tokens.shape[1]
-            yield tile.rows.tolist(), range(0, width * len(tile.rows), width), hidden.flatten(0, 1)
+            for number, own in zip(tile.rows.tolist(), hidden, strict=True):
+                found[number] = own[: len(rows[number])]
+        return found

@@ -1,0 +1,40 @@
+"""The last layer of an encoder for the places that are asked for, and no others.
+
+Behind its attention every place goes its own way, and what the other places become is looked at by nobody: of the
+last layer only keys, values and queries are left to work out everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import regex
+import torch
+from torch import Tensor
+
+from textsearch.models.tiles import GRAIN
+
+_DOOR = regex.compile(r".*\.layer\.\d+\.attention\.output")
+
+
+def last_output(model: Any) -> Any | None:
+    """The module behind a BERT's last attention, with what it attended to and what it read as inputs; else None."""
+    found = [module for name, module in model.named_modules() if _DOOR.fullmatch(name)]
+    return found[-1] if found else None
+
+
+@contextmanager
+def narrowed(door: Any, places: Tensor) -> Iterator[None]:
+    """While the block runs, what passes the `door` as (1, T, d) goes on as (1, K', d): the K `places`, and padding."""
+    whole = places[torch.arange(-(-len(places) // GRAIN) * GRAIN, device=places.device).clamp(max=len(places) - 1)]
+
+    def pick(module: Any, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return tuple(argument[:, whole] for argument in arguments)
+
+    handle = door.register_forward_pre_hook(pick)
+    try:
+        yield
+    finally:
+        handle.remove()
