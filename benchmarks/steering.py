@@ -21,6 +21,7 @@ from typing import Any, final
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from benchmarks.intervals import Interval, interval, mean_of, shown
 from benchmarks.requests import MIXES, in_words
@@ -118,10 +119,10 @@ def _tuned(model: LinearClassifier, texts: Sequence[str], truth: NDArray[np.bool
     return Judge(model, best[1] if best[0] > plain[0] + error else plain[1])
 
 
-def sample(lm: TransformersCausalLM, prompt: str, request: Request, seed: int, rows: float, least: int) -> list[str]:
-    """The fit ones of the sentences that the model writes after the prompt, until it has read `rows` texts."""
-    start, found, tried = lm.usage.rows, list[str](), 0
-    while lm.usage.rows - start < rows or len(found) < least:
+def sample(lm: TransformersCausalLM, prompt: str, request: Request, seed: int, tokens: float, least: int) -> list[str]:
+    """The fit ones of the sentences that the model writes after the prompt, until it has read `tokens`."""
+    start, found, tried = lm.usage.tokens, list[str](), 0
+    while lm.usage.tokens - start < tokens or len(found) < least:
         if tried == 1600:
             raise RuntimeError(f"of {tried} drafts {len(found)} fit {request}: too few to compare with")
         with torch.inference_mode():
@@ -133,10 +134,10 @@ def sample(lm: TransformersCausalLM, prompt: str, request: Request, seed: int, r
     return found
 
 
-def answers(lm: TransformersCausalLM, request: str, seed: int, rows: float) -> list[str]:
-    """Sentences that the model answers a request with, until the model has read `rows` texts."""
-    start, found = lm.usage.rows, list[str]()
-    while lm.usage.rows - start < rows:
+def answers(lm: TransformersCausalLM, request: str, seed: int, tokens: float) -> list[str]:
+    """Sentences that the model answers a request with, until it has read `tokens`."""
+    start, found = lm.usage.tokens, list[str]()
+    while lm.usage.tokens - start < tokens:
         with torch.inference_mode():
             rng = Rng.start(seed, 16).at(len(found))
             found += [one_sentence(text) or "." for text in lm.continuations(lm.ask(request), rng, top_p=0.95, most=32)]
@@ -164,15 +165,16 @@ def steering(path: Path, size: Size, seed: int, tell: Callable[[str], None], ski
     lm = given.causal(None)
     prompts = PROMPTS[skip : skip + size.prompts]
     cells = [Request(prefix=prefix, label=label, words=WORDS) for prefix in prompts for label in LABELS]
-    start = lm.usage.rows
+    start = lm.usage.tokens
     result = write(cells, chains=size.chains, steps=size.steps, seed=seed, classifier=steers.model)
-    spent = (lm.usage.rows - start) / len(cells)
-    tell(f"ours: {spent:.0f} texts read by the causal model for each prompt and label, {result.seconds:.0f} s")
+    spent = (lm.usage.tokens - start) / len(cells)
+    tell(f"ours: {spent:.0f} tokens read by the causal model for each prompt and label, {result.seconds:.0f} s")
     texts: dict[str, list[list[str]]] = {name: [] for name in ("drafts", "drafts asked for", *BEST)}
     texts["ours"] = [
         [result.best_texts[row] for row in np.flatnonzero(result.inputs == number)] for number in range(len(cells))
     ]
-    counts = []
+    counts: list[float] = []
+    lower: list[bool] = []
     for number, cell in enumerate(cells):
         # half of them go on from the prefix alone, half from the prefix after the label was asked for
         pools = [
@@ -183,21 +185,48 @@ def steering(path: Path, size: Size, seed: int, tell: Callable[[str], None], ski
         counts.append(len(pool) / size.chains)
         for name, own in zip(("drafts", "drafts asked for"), pools, strict=True):
             texts[name].append(own[: size.chains])
-        label = steers.model.log_probs(pool)[:, LABELS.index(cell.label)]
-        energy = lm.score(lm.vocabulary.encode(pool)).log_prob + LABEL_WEIGHT * label
-        for name, score in zip(BEST, (label, energy), strict=True):
+        scores = scored(lm, steers, cell, pool)
+        for name, score in zip(BEST, scores, strict=True):
             groups = [int(score[i :: size.chains].argmax()) * size.chains + i for i in range(size.chains)]
             texts[name].append([pool[i] for i in groups])
+        ours = scored(lm, steers, cell, texts["ours"][number])[1]
+        lower += (ours < scored(lm, steers, cell, texts[BEST[1]][number])[1]).tolist()
     tell(f"drafts that keep prefix and length for each output: {np.mean(counts):.1f}")
     return {
         "classifiers": known,
-        "rows a cell": spent,
+        "tokens a cell": spent,
         "drafts an output": float(np.mean(counts)),
         "rows": {name: _figures(lm, cells, own, steers, judge, seed) for name, own in texts.items()},
+        "failures": failures(cells, texts["ours"], judge, lower),
         "texts": [
             {"prefix": cell.prefix, "label": cell.label, **{name: own[i] for name, own in texts.items()}}
             for i, cell in enumerate(cells)
         ],
+    }
+
+
+def scored(lm: TransformersCausalLM, steers: Judge, cell: Request, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+    """(B,) the classifier's log-probability of the label that is wanted, and minus the energy of each text."""
+    label = steers.model.log_probs(texts)[:, LABELS.index(cell.label)].double()
+    return label, lm.score(lm.vocabulary.encode(texts)).log_prob + LABEL_WEIGHT * label
+
+
+def failures(
+    cells: Sequence[Request], texts: Sequence[Sequence[str]], judge: Judge, lower: Sequence[bool]
+) -> dict[str, int]:
+    """Search failures: the best of n by the energy has a lower one than ours. Model failures: ours has the lower one,
+    and the judge reads the other label in it.
+    """
+    right = [
+        bool(hit)
+        for cell, own in zip(cells, texts, strict=True)
+        for hit in judge.positive(own) == (cell.label == "positive")
+    ]
+    pairs = list(zip(lower, right, strict=True))
+    return {
+        "outputs": len(pairs),
+        "search failures": sum(lost for lost, _ in pairs),
+        "model failures": sum(not lost and not fits for lost, fits in pairs),
     }
 
 
@@ -235,11 +264,11 @@ def mixes(size: Size, seed: int, tell: Callable[[str], None]) -> dict[str, Any]:
     lm = given.causal(None)
     asks = MIXES[: size.mixes]
     requests = [Request.of(one) for one in asks]
-    start = lm.usage.rows
+    start = lm.usage.tokens
     steps = size.steps // 2
     result = write(requests, chains=size.chains, steps=steps, seed=seed)
-    spent = (lm.usage.rows - start) / len(requests)
-    tell(f"ours: {spent:.0f} texts read by the causal model for each request, {result.seconds:.0f} s")
+    spent = (lm.usage.tokens - start) / len(requests)
+    tell(f"ours: {spent:.0f} tokens read by the causal model for each request, {result.seconds:.0f} s")
     rows: dict[str, dict[str, list[float]]] = {
         name: {"texts kept": [], "requests met": [], "nats/token": []} for name in ("asked in words", "ours")
     }
@@ -257,7 +286,7 @@ def mixes(size: Size, seed: int, tell: Callable[[str], None]) -> dict[str, Any]:
             {"request": str(request), "asked in words": drafts[: size.chains], "drafts": len(drafts), "ours": ours}
         )
     return {
-        "rows a request": spent,
+        "tokens a request": spent,
         "rows": {
             name: {column: interval(len(requests), mean_of(values), seed) for column, values in own.items()}
             for name, own in rows.items()
@@ -298,6 +327,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 f"{name} classifier: accuracy {shown(known['accuracy'], 2)} on {known['held-out rows']} rows held out"
             )
         print(table(found["steering"]["rows"]))
+        print(found["steering"]["failures"])
     if options.part in {"mixes", "both"}:
         found["mixes"] = mixes(size, options.seed, tell)
         print(table(found["mixes"]["rows"]))
