@@ -15,7 +15,7 @@ on from there. Prints the table and writes `correct.json`.
 Of some sentences the references' energies are looked at too. A reference below our output in energy is a failure of
 the search; one above it that the scorer likes better than our output, a failure of the energy.
 
-`quick` is 40 sentences, `full` all.
+`quick` is 20 sentences, `full` all.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Size:
     judged: int
 
 
-SIZES = {"quick": Size(40, 12, 10), "full": Size(10_000, 24, 100)}
+SIZES = {"quick": Size(20, 100, 10), "full": Size(10_000, 100, 100)}
 
 
 @final

@@ -198,6 +198,18 @@ def test_models_that_cannot_go_on_are_read_whole(tmp_path: Path) -> None:
     assert torch.cat(one_by_one).equal(found)
 
 
+def test_texts_longer_than_a_window_are_refused() -> None:
+    from transformers import MistralConfig, MistralForCausalLM
+
+    shape: dict[str, Any] = {"vocab_size": 40, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
+    config = MistralConfig(**shape, num_attention_heads=4, num_key_value_heads=2, sliding_window=20)
+    tree = tree_of(seeded(MistralForCausalLM, config).eval())
+    assert tree.flat
+    tree.read([[0] * 20])
+    with pytest.raises(ValueError, match="a text of 21 tokens, its prompt included, is longer than the window of 20"):
+        tree.read([[0] * 21])
+
+
 def too_long(most: int) -> Callable[..., Tensor]:
     """Passes on a device that has room for so many tokens."""
     whole = flat.read_flat
