@@ -195,8 +195,8 @@ def test_a_small_memory_changes_no_bit(tiny: Tiny, most_bytes: int) -> None:
         assert small.token_log_probs(*asked, wanted[part]).equal(lm.token_log_probs(*asked, wanted[part]))
     capacity = small._contexts.capacity
     assert len(small._contexts) == min(capacity, len(lm._contexts))
-    assert capacity == max(1, most_bytes // (32 * 4))
-    assert small.usage.rows > lm.usage.rows or most_bytes > 10_000
+    assert 32 * 4 * capacity <= max(most_bytes, 32 * 4)
+    assert small.usage.rows > lm.usage.rows
 
 
 def test_single_tokens_have_the_conditionals_of_all(tiny: Tiny) -> None:

@@ -18,6 +18,7 @@ from torch import Tensor
 from textsearch.models.projection import log_sums, logits_at, logits_of
 
 _PLACES = 256  # projected onto the vocabulary at once
+_KEY_BYTES = 400  # of what finds a vector, roughly
 
 Context = tuple[bytes, int]
 """A row's tokens, and a place among them."""
@@ -55,7 +56,7 @@ class Contexts:
         self.outputs = outputs
         self.read = read
         head = model.get_output_embeddings().weight
-        self.capacity = max(1, most_bytes // (head.shape[1] * head.element_size()))
+        self.capacity = max(1, most_bytes // (head.shape[1] * head.element_size() + _KEY_BYTES))
         # the oldest first
         self._slots: OrderedDict[Context, int] = OrderedDict()
         self._used = 0

@@ -23,6 +23,7 @@ from textsearch.models.token_budget import TokenBudget
 from textsearch.models.usage import Usage
 
 _PLACES = 64  # projected onto the vocabulary at once
+_NODE_BYTES = 700  # of a node and what finds it, roughly
 _PLAIN_BYTES = 4096  # of a token, roughly, where no keys and values are kept
 
 
@@ -76,7 +77,7 @@ class PrefixTree:
         self.usage = usage
         flat_bytes = bytes_a_token(model, causal=True)
         self.flat = flat_bytes is not None
-        self.capacity = max(1, most_bytes // (flat_bytes or _PLAIN_BYTES))
+        self.capacity = max(1, most_bytes // ((flat_bytes or _PLAIN_BYTES) + _NODE_BYTES))
         self._root = Node(-1, None, -1)
         # the oldest first; a token is always older than those above it
         self._nodes: OrderedDict[Node, None] = OrderedDict()
