@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -164,6 +165,18 @@ def test_a_model_is_left_as_it_was(tiny: Tiny) -> None:
         lm.score(lm.vocabulary.encode(TEXTS))
         assert lm.model.config._attn_implementation == before
         assert lm.model(ids).logits.equal(wanted)
+
+
+def test_a_pickled_model_has_read_nothing_and_says_the_same(tiny: Tiny) -> None:
+    lm = tiny.causal()
+    batch = lm.vocabulary.encode(TEXTS)
+    found = lm.score(batch, "!" * 40).log_prob
+    deep = [[place % 40 for place in range(60)]]
+    lm.tree.read(deep)
+    copy = pickle.loads(pickle.dumps(lm))
+    assert held(copy.tree) == set()
+    copy._known.clear()
+    assert copy.score(batch, "!" * 40).log_prob.equal(found)
 
 
 def test_inference_mode_comes_and_goes(tiny: Tiny) -> None:

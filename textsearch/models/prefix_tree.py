@@ -75,6 +75,7 @@ class PrefixTree:
         self.outputs = outputs
         self.budget = TokenBudget(most_tokens)
         self.usage = usage
+        self._most_bytes = most_bytes
         flat_bytes = bytes_a_token(model, causal=True)
         self.flat = flat_bytes is not None
         self.capacity = max(1, most_bytes // ((flat_bytes or _PLAIN_BYTES) + _NODE_BYTES))
@@ -86,6 +87,10 @@ class PrefixTree:
         self._keys: dict[Any, tuple[Tensor, Tensor]] = {}
         self._hidden = torch.empty(0, device=model.device)
         self._log_sum = torch.empty(0, device=model.device)
+
+    def __reduce__(self) -> tuple[type[PrefixTree], tuple[Any, ...]]:
+        """A copy has read nothing: nodes hang from one another deeper than pickle goes."""
+        return PrefixTree, (self.model, self.outputs, self.budget.most, self._most_bytes, self.usage)
 
     def portions(self, rows: Sequence[Sequence[int]], more: int = 0) -> Iterator[range]:
         """Rows side by side that can be kept at the same time, and grow by `more` tokens each."""
