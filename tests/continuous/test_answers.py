@@ -12,7 +12,6 @@ from torch import Tensor
 from samplers import (
     AdaptiveTemperature,
     AnnealedSMC,
-    DelayedAcceptance,
     ParallelTempering,
     Restarts,
     RestartsWhenStuck,
@@ -21,7 +20,6 @@ from samplers import (
 from samplers import proposals as moves
 from tests.continuous.toys import (
     INPUTS,
-    LENGTH,
     MODEL,
     QUICK,
     REPLACE,
@@ -116,7 +114,6 @@ WHOLE: list[Sampler[Any]] = [
     AdaptiveTemperature(REPLACE),
     Restarts(REPLACE, every=5),
     RestartsWhenStuck(REPLACE, patience=5),
-    DelayedAcceptance(moves.Replace(MODEL), LENGTH),
     SimulatedAnnealing(ParallelTempering(REPLACE, (1.0, 2.0)), geometric(2.0, 1.0, 5)),
 ]
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from samplers import (
     Cycle,
+    DelayedAcceptance,
     Gibbs,
     ImportanceSampling,
     IteratedResampling,
@@ -158,6 +159,7 @@ SAMPLERS: dict[str, Sampler[Any]] = {
     "annealing": SimulatedAnnealing(QUICK, geometric(5.0, 0.1, 8)),
     "importance": ImportanceSampling(moves.Uniform(VOCABULARY)),
     "state of its own": Counting(),
+    "delayed": DelayedAcceptance(WALK.proposal, LENGTH),
     # these go by the step of the run, or number their streams anew
     "cycle": Cycle([SimulatedAnnealing(QUICK, geometric(5.0, 0.1, 8)), REPLACE]),
     "systematic": Gibbs(MODEL, candidates=3, scan=systematic_scan),
