@@ -61,7 +61,7 @@ class Size:
     steps: int
 
 
-SIZES = {"quick": Size(4, 16, 2, 6), "full": Size(40, 48, 4, 50)}
+SIZES = {"quick": Size(4, 32, 4, 30), "full": Size(40, 32, 4, 60)}
 
 
 @final
