@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import torch
 
+from textsearch.models import contexts, prefix_tree
 from textsearch.models.usage import Usage
 
 
@@ -63,8 +64,13 @@ class Stopwatch:
 
     @contextmanager
     def forwards(self, models: Sequence[Any], name: str = "forward", projection: str = "forward") -> Iterator[None]:
-        """Whatever part of the models is called, the outermost call is a section, the vocabulary's matrix another."""
+        """Whatever part of the models is called, the outermost call is a section, the vocabulary's matrix another.
+
+        Of the latter textsearch multiplies some columns at a time and sums them, in `log_sums`.
+        """
         with ExitStack() as stack:
+            for reader in (contexts, prefix_tree):
+                stack.enter_context(self.on(reader, "log_sums", projection))
             for model in models:
                 last = model.get_output_embeddings()
                 for module in model.modules():

@@ -22,7 +22,7 @@ from textsearch.models.tiles import tiles
 from textsearch.models.token_budget import TokenBudget
 from textsearch.models.usage import Usage
 
-_PLACES = 64  # projected onto the vocabulary at once
+_PLACES = 256  # projected onto the vocabulary at once
 _NODE_BYTES = 700  # of a node and what finds it, roughly
 _PLAIN_BYTES = 4096  # of a token, roughly, where no keys and values are kept
 
