@@ -11,10 +11,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import regex
-import torch
 from torch import Tensor
 
-from textsearch.models.tiles import GRAIN
+from textsearch.models.tiles import whole_grains
 
 _DOOR = regex.compile(r".*\.layer\.\d+\.attention\.output")
 
@@ -28,7 +27,7 @@ def last_output(model: Any) -> Any | None:
 @contextmanager
 def narrowed(door: Any, places: Tensor) -> Iterator[None]:
     """While the block runs, what passes the `door` as (1, T, d) goes on as (1, K', d): the K `places`, and padding."""
-    whole = places[torch.arange(-(-len(places) // GRAIN) * GRAIN, device=places.device).clamp(max=len(places) - 1)]
+    whole = places[whole_grains(len(places), places.device)]
 
     def pick(module: Any, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         return tuple(argument[:, whole] for argument in arguments)

@@ -7,8 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_GRAIN = 16
-"""Hidden states are projected in multiples of this: products of fewer rows round differently with their number."""
+from textsearch.models.tiles import whole_grains
 
 _COLUMNS = 2048
 
@@ -40,7 +39,7 @@ def hidden_states(model: Any, **inputs: Any) -> Tensor:
 def logits_of(model: Any, hidden: Tensor) -> Tensor:
     """(K, V) float32 logits of (K, d) hidden states."""
     count = len(hidden)
-    return _finished(model, model.get_output_embeddings()(hidden[_whole_grains(count, hidden.device)])[:count])
+    return _finished(model, model.get_output_embeddings()(hidden[whole_grains(count, hidden.device)])[:count])
 
 
 def logits_at(model: Any, hidden: Tensor, tokens: Tensor) -> Tensor:
@@ -58,7 +57,7 @@ def log_sums(model: Any, hidden: Tensor, outputs: int) -> Tensor:
     """
     head = model.get_output_embeddings()
     count = len(hidden)
-    hidden = hidden[_whole_grains(count, hidden.device)]
+    hidden = hidden[whole_grains(count, hidden.device)]
     parts = []
     for start in range(0, outputs, _COLUMNS):
         window = slice(start, min(start + _COLUMNS, outputs))
@@ -66,11 +65,6 @@ def log_sums(model: Any, hidden: Tensor, outputs: int) -> Tensor:
         logits = torch.nn.functional.linear(hidden, head.weight[window], bias)
         parts.append(_finished(model, logits).logsumexp(-1))
     return torch.stack(parts, -1).logsumexp(-1)[:count]
-
-
-def _whole_grains(count: int, device: torch.device) -> Tensor:
-    """0 .. count - 1, and the last one again and again up to a full grain."""
-    return torch.arange(-(-count // _GRAIN) * _GRAIN, device=device).clamp(max=max(count - 1, 0))
 
 
 def _finished(model: Any, logits: Tensor) -> Tensor:

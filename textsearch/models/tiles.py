@@ -50,6 +50,17 @@ def padded_width(length: int) -> int:
     return -(-max(length, 1) // GRAIN) * GRAIN
 
 
+def whole_grains(count: int, device: torch.device) -> Tensor:
+    """0 .. count - 1, and the last one again and again up to a multiple of `GRAIN`: an index that pads.
+
+    Products of fewer rows round differently with their number.
+
+    >>> whole_grains(14, torch.device("cpu"))[12:].tolist()
+    [12, 13, 13, 13]
+    """
+    return torch.arange(-(-count // GRAIN) * GRAIN, device=device).clamp(max=max(count - 1, 0))
+
+
 def tiles(
     rows: Sequence[Sequence[int]],
     *,
