@@ -114,7 +114,10 @@ class Contexts:
         if len(self._hidden) < self._used:
             room = min(self.capacity, max(self._used, 2 * len(self._hidden), 1024))
             with torch.inference_mode(False):
-                grown = [torch.zeros(room, *old.shape[1:]).to(old) for old in (self._hidden, self._log_sum)]
+                grown = [
+                    torch.empty(room, *old.shape[1:], dtype=old.dtype, device=old.device)
+                    for old in (self._hidden, self._log_sum)
+                ]
             for new, old in zip(grown, (self._hidden, self._log_sum), strict=True):
                 new[: len(old)] = old
             self._hidden, self._log_sum = grown

@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, final
 
 import torch
@@ -53,26 +53,31 @@ class Span:
 @final
 @dataclass(frozen=True, eq=False)
 class _Group:
-    """Spans of like size: (R, Q) places of queries in the pass, (R, K) numbers of keys, (R, 1, Q, K) who sees what.
+    """Spans of like size, padded to R of Q queries and K keys.
 
-    `kept` are the queries that are no padding, as numbers into the R x Q, and `places` where they lie in the pass.
+    `queries` (R Q,) are places in the pass, `keys` (R K,) numbers of keys, and `unseen` (R, 1, Q, K) is 0 where a query
+    may look and -inf elsewhere.
     """
 
+    rows: int
     queries: Tensor
     keys: Tensor
-    visible: Tensor
-    kept: Tensor
-    places: Tensor
+    unseen: Tensor
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Attention:
-    """Attention of one pass; no token of it sees more than `deepest`."""
+    """Attention of one pass; no token of it sees more than `deepest`.
+
+    Token t is query `answers[t]` of all groups' queries.
+    """
 
     groups: Sequence[_Group]
+    answers: Tensor
     source: Source
     deepest: int
+    _masks: dict[tuple[int, torch.dtype], list[Tensor]] = field(default_factory=dict)
 
     def __call__(self, layer: Any, query: Tensor, key: Tensor, value: Tensor, scaling: float | None) -> Tensor:
         """(1, T, heads, size) from (1, heads, T, size) queries, keys and values."""
@@ -80,22 +85,27 @@ class _Attention:
         keys, values = self.source(layer, key[0].transpose(0, 1), value[0].transpose(0, 1))
         heads, size = queries.shape[1:]
         shared = keys.shape[1]
-        out = queries.new_zeros(queries.shape)
-        for group in self.groups:
-            rows, wide = group.queries.shape
+        found = []
+        for group, mask in zip(self.groups, self._repeated(heads // shared, queries.dtype), strict=True):
             # heads that share keys stand side by side as more queries
-            asked = queries[group.queries].view(rows, wide, shared, heads // shared, size)
-            asked = asked.permute(0, 2, 3, 1, 4).reshape(rows, shared, heads // shared * wide, size)
-            found = torch.nn.functional.scaled_dot_product_attention(
+            asked = queries.index_select(0, group.queries).view(group.rows, -1, shared, heads // shared, size)
+            asked = asked.permute(0, 2, 3, 1, 4).reshape(group.rows, shared, -1, size)
+            own = torch.nn.functional.scaled_dot_product_attention(
                 asked,
-                keys[group.keys].transpose(1, 2),
-                values[group.keys].transpose(1, 2),
-                attn_mask=group.visible.repeat(1, 1, heads // shared, 1),
+                keys.index_select(0, group.keys).view(group.rows, -1, shared, size).transpose(1, 2),
+                values.index_select(0, group.keys).view(group.rows, -1, shared, size).transpose(1, 2),
+                attn_mask=mask,
                 scale=scaling,
             )
-            found = found.view(rows, shared, heads // shared, wide, size).permute(0, 3, 1, 2, 4)
-            out[group.places] = found.reshape(rows * wide, heads, size)[group.kept]
-        return out[None]
+            own = own.view(group.rows, shared, heads // shared, -1, size).permute(0, 3, 1, 2, 4)
+            found.append(own.reshape(-1, heads, size))
+        return torch.cat(found).index_select(0, self.answers)[None]
+
+    def _repeated(self, times: int, dtype: torch.dtype) -> list[Tensor]:
+        """Masks for so many heads that share keys, the same in every layer of most models."""
+        if (times, dtype) not in self._masks:
+            self._masks[times, dtype] = [group.unseen.to(dtype).repeat(1, 1, times, 1) for group in self.groups]
+        return self._masks[times, dtype]
 
 
 _ATTENTION: ContextVar[_Attention] = ContextVar("attention")
@@ -138,7 +148,7 @@ def read_flat(
     if getattr(model.config, "type_vocab_size", 0):
         # a model's own zeros are as many as its positions: fewer than tokens here
         inputs["token_type_ids"] = torch.zeros_like(inputs["input_ids"])
-    with _attending(model, _Attention(_groups(spans, causal, device), source, max(len(span.sees) for span in spans))):
+    with _attending(model, _attended(spans, len(tokens) + len(padding), source, causal, device)):
         return hidden_states(model, use_cache=False, **inputs)[0]
 
 
@@ -195,12 +205,19 @@ def _attending(model: Any, attention: _Attention) -> Iterator[None]:
         _ATTENTION.reset(token)
 
 
-def _groups(spans: Sequence[Span], causal: bool, device: torch.device) -> list[_Group]:
+def _attended(spans: Sequence[Span], size: int, source: Source, causal: bool, device: torch.device) -> _Attention:
     """Spans that differ little in size are padded to one: of attention only, which is a small part of the work."""
     alike: dict[tuple[int, int], list[Span]] = {}
     for span in spans:
         alike.setdefault((_width(span.count, _QUERIES), _width(len(span.sees), GRAIN)), []).append(span)
-    return [_group(own, *widths, causal, device) for widths, own in alike.items()]
+    groups, answers, start = [], [0] * size, 0
+    for (wide, deep), own in alike.items():
+        groups.append(_group(own, wide, deep, causal, device))
+        for span in own:
+            answers[span.first : span.first + span.count] = range(start, start + span.count)
+            start += wide
+    deepest = max(len(span.sees) for span in spans)
+    return _Attention(groups, torch.tensor(answers, device=device), source, deepest)
 
 
 def _width(count: int, grain: int) -> int:
@@ -217,12 +234,12 @@ def _group(spans: Sequence[Span], wide: int, deep: int, causal: bool, device: to
     first = torch.tensor([span.first for span in spans])[:, None]
     count = torch.tensor([span.count for span in spans])[:, None]
     sees = torch.tensor([len(span.sees) for span in spans])[:, None]
-    keys = torch.tensor([[*span.sees, *[0] * (deep - len(span.sees))] for span in spans])
-    query, key = torch.arange(wide), torch.arange(deep)
-    present = query < count
+    # padded keys are numbers of the row's own, which nobody looks at
+    keys = torch.tensor([[*span.sees, *[span.sees[-1]] * (deep - len(span.sees))] for span in spans])
     # padded queries see what the last one does: something, so that nothing is undefined
-    queries = first + torch.minimum(query, count - 1)
-    last = sees - count + torch.minimum(query, count - 1) if causal else (sees - 1).expand(-1, wide)
-    kept = present.flatten().nonzero()[:, 0]
-    group = (queries, keys, (key <= last[:, :, None])[:, None], kept, queries.flatten()[kept])
-    return _Group(*(part.to(device) for part in group))
+    query = torch.minimum(torch.arange(wide), count - 1)
+    last = sees - count + query if causal else (sees - 1).expand(-1, wide)
+    hidden = torch.arange(deep) > last[:, :, None]
+    unseen = torch.zeros(hidden.shape).masked_fill(hidden, -torch.inf)[:, None]
+    places = (first + query).flatten()
+    return _Group(len(spans), places.to(device), keys.flatten().to(device), unseen.to(device))

@@ -281,6 +281,6 @@ def _room(pool: Tensor, slots: int) -> Tensor:
         return pool
     # not of inference mode: it will be written to within and without
     with torch.inference_mode(False):
-        wide = torch.zeros(slots, *pool.shape[1:], dtype=pool.dtype, device=pool.device)
+        wide = torch.empty(slots, *pool.shape[1:], dtype=pool.dtype, device=pool.device)
     wide[: len(pool)] = pool
     return wide
