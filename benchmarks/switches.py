@@ -23,15 +23,16 @@ from __future__ import annotations
 import argparse
 import copy
 import functools
+import importlib.util
 import json
 import shutil
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
-from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -41,7 +42,7 @@ from torch import Tensor
 
 from benchmarks.speed import KEYWORDS, PASSAGE, SENTENCE
 from textsearch import Batch
-from textsearch.models import causal_lm, flat, masked_lm
+from textsearch.models import causal_lm, masked_lm
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.masked import TransformersMaskedLM
 from textsearch.models.narrow import last_output
@@ -124,42 +125,6 @@ def by_causal(lm: TransformersCausalLM, *, prompt: Sequence[int], by_columns: bo
     return read
 
 
-def unmasked(read: Read) -> Read:
-    """The same, but attention is not told by a mask who sees whom: groups are of exactly one size each."""
-
-    def bare(run: Callable[[], Tensor]) -> Tensor:
-        with patch.object(flat, "_Attention", _Bare), patch.object(flat, "_width", lambda count, grain: count):
-            return run()
-
-    return lambda rows: functools.partial(bare, read(rows))
-
-
-class _Bare:
-    """Attention of rows laid end to end, where all see all or each what comes before it."""
-
-    def __init__(self, groups: Sequence[Any], source: flat.Source, deepest: int) -> None:
-        self.groups = [(group, not bool(group.visible.all())) for group in groups]
-        self.source = source
-
-    def __call__(self, layer: Any, query: Tensor, key: Tensor, value: Tensor, scaling: float | None) -> Tensor:
-        keys, values = self.source(layer, key[0].transpose(0, 1), value[0].transpose(0, 1))
-        out = query.new_zeros(query.shape[2], query.shape[1], query.shape[3])
-        for group, partial in self.groups:
-            # of a row that a pass cuts, the second part needs its mask
-            cut = partial and group.visible.shape[2] != group.visible.shape[3]
-            found = torch.nn.functional.scaled_dot_product_attention(
-                query[0].transpose(0, 1)[group.queries].transpose(1, 2),
-                keys[group.keys].transpose(1, 2),
-                values[group.keys].transpose(1, 2),
-                attn_mask=group.visible if cut else None,
-                is_causal=partial and not cut,
-                scale=scaling,
-                enable_gqa=keys.shape[1] != query.shape[1],
-            )
-            out[group.queries.flatten()] = found.transpose(1, 2).flatten(0, 1)
-        return out[None]
-
-
 def by_library(model: Any, outputs: int, hidden: Callable[[Tensor], Tensor] | None, *, full: bool = False) -> Read:
     """Rows of one length, asked places alone projected behind `hidden`; without it all, and put through log-softmax.
 
@@ -198,6 +163,31 @@ def compiled(model: Any, mode: str | None) -> Callable[[Tensor], Tensor]:
     return torch.compile(lambda ids: between(body(input_ids=ids, use_cache=False)[0]), dynamic=False, mode=mode)
 
 
+def by_onnx(model: Any, ids: Tensor) -> Callable[[Tensor], Tensor]:
+    """The same by ONNX Runtime, for texts in the shape of `ids`."""
+    import onnxruntime
+
+    between = model.cls.predictions.transform
+
+    class Body(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.between = model.base_model, between
+
+        def forward(self, ids: Tensor) -> Tensor:
+            hidden: Tensor = self.between(self.body(input_ids=ids)[0])
+            return hidden
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(action="ignore"):
+        path = Path(folder) / "model.onnx"
+        torch.onnx.export(Body(), (ids,), path, dynamo=True, verbose=False)
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda ids: torch.from_numpy(session.run(None, {name: ids.numpy()})[0])
+
+
 def _indices(rows: Sequence[Row], device: torch.device) -> tuple[Tensor, ...]:
     triples = [(i, *pair) for i, row in enumerate(rows) for pair in zip(row.places, row.wanted, strict=True)]
     return torch.tensor(triples, device=device).unbind(1)
@@ -218,8 +208,8 @@ def int8(model: Any) -> Any:
         return quantize(copy.deepcopy(model), names, dtype=torch.qint8)
 
 
-def switches(part: str, lm: Any, prompt: Sequence[int], without: Sequence[str]) -> Iterator[Switch]:
-    """All that can be had in a setting, the default first."""
+def switches(part: str, lm: Any, prompt: Sequence[int], width: int, without: Sequence[str]) -> Iterator[Switch]:
+    """All that can be had in a setting, the default first; rows have `width` tokens."""
     masked, on, outputs = part == "masked", lm.model.device.type, lm.vocabulary.size
 
     engine: Any = by_masked if masked else functools.partial(by_causal, prompt=prompt)
@@ -242,7 +232,6 @@ def switches(part: str, lm: Any, prompt: Sequence[int], without: Sequence[str]) 
     if part != "prompt":
         for most in sorted({128, 256, 512, 1024, 4096 if masked else 1024} - {lm.most_tokens}):
             yield Switch(f"most_tokens={most}", engine(replace(lm.forgetful(), most_tokens=most)))
-        yield Switch("attention without a mask", unmasked(engine(lm)))
     if "bfloat16" not in without:
         half, few = copy.deepcopy(lm.model).bfloat16(), 64 if masked else SLOW
         yield other("bfloat16 weights", half, few if on == "cpu" else None)
@@ -254,6 +243,11 @@ def switches(part: str, lm: Any, prompt: Sequence[int], without: Sequence[str]) 
         hidden = compiled(lm.model, "reduce-overhead" if on == "cuda" else None)
         read = by_library(lm.model, outputs, hidden, full=True) if had else None
         yield Switch("library, compiled", read, "" if had else "no compiler here")
+    if "onnx" not in without and masked and on == "cpu":
+        had = all(map(importlib.util.find_spec, ("onnxruntime", "onnxscript")))
+        run = by_onnx(lm.model, torch.zeros(TOGETHER, width, dtype=torch.int64)) if had else None
+        read = by_library(lm.model, outputs, run, full=True) if run else None
+        yield Switch("library, ONNX Runtime", read, "" if had else "pip install onnxruntime onnxscript")
 
 
 def clock(device: str) -> float:
@@ -327,7 +321,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=REPEATS, default="quick")
     parser.add_argument("--part", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--without", nargs="+", choices=("bfloat16", "int8", "compiled"), default=[])
+    parser.add_argument("--without", nargs="+", choices=("bfloat16", "int8", "compiled", "onnx"), default=[])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--out", type=Path, default=Path())
@@ -339,7 +333,12 @@ def main() -> None:
     for part in args.part:
         lm, prompt, rows = load(part, args.device)
         with torch.no_grad():
-            found = measure(list(switches(part, lm, prompt, args.without)), rows, REPEATS[args.size], args.device)
+            found = measure(
+                list(switches(part, lm, prompt, len(rows[0].tokens), args.without)),
+                rows,
+                REPEATS[args.size],
+                args.device,
+            )
         Console(width=160).print(table(part, found))
         everything[part] = {"switches": found, "threads": args.threads, "device": args.device}
         written.write_text(json.dumps(everything, indent=1), encoding="utf-8")
