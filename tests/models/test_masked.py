@@ -214,7 +214,7 @@ def test_what_was_interrupted_is_asked_again(tiny: Tiny, monkeypatch: pytest.Mon
     lm = tiny.masked(most_tokens=1)
     batch = lm.vocabulary.encode(MASKED_TEXTS)
     rows, positions = every_position(batch.lengths)
-    whole, passes = flat.read_flat, []
+    whole, passes = flat.read_rows, []
 
     def interrupted(*arguments: Any, **settings: Any) -> Tensor:
         passes.append(1)
@@ -222,7 +222,7 @@ def test_what_was_interrupted_is_asked_again(tiny: Tiny, monkeypatch: pytest.Mon
             raise KeyboardInterrupt
         return whole(*arguments, **settings)
 
-    monkeypatch.setattr("textsearch.models.masked.read_flat", interrupted)
+    monkeypatch.setattr("textsearch.models.masked.read_rows", interrupted)
     with pytest.raises(KeyboardInterrupt):
         lm.log_probs(batch, rows, positions)
     assert len(lm._contexts) == 0

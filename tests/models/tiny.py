@@ -182,3 +182,11 @@ def every_position(lengths: Tensor) -> tuple[Tensor, Tensor]:
     pairs = [(row, place) for row, length in enumerate(lengths.tolist()) for place in range(length)]
     rows, places = torch.tensor(pairs).unbind(1)
     return rows, places
+
+
+def tiny_encoder(folder: Path) -> Path:
+    """A random sentence encoder."""
+    from transformers import BertConfig, BertModel
+
+    config = BertConfig(**shape(len(PIECES), max_position_embeddings=64))
+    return save(folder, seeded(BertModel, config), wordpiece_tokenizer())

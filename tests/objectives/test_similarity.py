@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 import torch
@@ -9,8 +8,7 @@ from torch import Tensor
 
 from objectives import Similarity
 from objectives.similarity import Encoder
-from tests.models.tiny import PIECES as TINY_PIECES
-from tests.models.tiny import save, seeded, shape, wordpiece_tokenizer
+from tests.models.tiny import tiny_encoder
 from textsearch.models import sentence_encoder
 from textsearch.models.encoder import SentenceEncoder
 from textsearch.objective import Cost, FunctionObjective
@@ -29,14 +27,6 @@ class Bag:
         self.asked += texts
         counts = [[text.lower().count(letter) for letter in "abcdefghijklmnopqrstuvwxyz"] for text in texts]
         return torch.nn.functional.normalize(torch.tensor(counts).float().reshape(-1, 26) + 1e-3, dim=1)
-
-
-def tiny_encoder(folder: Path) -> Path:
-    """A random sentence encoder."""
-    from transformers import BertConfig, BertModel
-
-    config = BertConfig(**shape(len(TINY_PIECES), max_position_embeddings=64))
-    return save(folder, seeded(BertModel, config), wordpiece_tokenizer())
 
 
 @pytest.fixture(scope="module")

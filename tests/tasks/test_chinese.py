@@ -28,7 +28,7 @@ from objectives.acrostic import Acrostic
 from samplers import MetropolisHastings
 from samplers.drafts import one_sentence
 from tests.models.tiny import PIECES as ENGLISH_PIECES
-from tests.objectives.test_similarity import tiny_encoder
+from tests.models.tiny import tiny_encoder
 from tests.tasks.chinese import SETS, Chinese, write_vocabulary
 from tests.tasks.chinese import chinese as chinese
 from textsearch import Generations, segment

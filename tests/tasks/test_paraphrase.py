@@ -13,8 +13,7 @@ from typer.testing import CliRunner
 
 from objectives import Diversity
 from samplers import MetropolisHastings
-from tests.models.tiny import Tiny, byte_tokenizer, save, seeded, shape, tiny
-from tests.objectives.test_similarity import tiny_encoder
+from tests.models.tiny import Tiny, byte_tokenizer, save, seeded, shape, tiny, tiny_encoder
 from textsearch.cli import app
 from textsearch.models import causal_lm, masked_lm, sentence_encoder
 from textsearch.models.causal import TransformersCausalLM

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, final
 
 import torch
 from torch import Tensor
 
+from textsearch.models.flat import bytes_a_token, read_rows
 from textsearch.models.tiles import tiles
+from textsearch.models.token_budget import TokenBudget
 from textsearch.models.usage import Usage
 
 
@@ -22,7 +25,7 @@ class SentenceEncoder:
         model: a transformers encoder, on its device.
         tokenizer: its fast tokenizer.
         longest: tokens read of a text, special tokens included; what goes beyond is an error.
-        most_tokens: tokens in one forward pass, padding included; more are cut into several passes.
+        most_tokens: tokens in one forward pass; more are cut into several passes.
         usage: what has been asked of the model so far.
     """
 
@@ -45,14 +48,44 @@ class SentenceEncoder:
                     f"a text of {len(row)} tokens is over the encoder's limit of {self.longest}: {text[:60]!r}...; "
                     "shorten or split it"
                 )
+        with torch.inference_mode():
+            sizes = [len(row) if self._flat else 0 for row in rows]
+            found = self.budget.passes(sizes, lambda part: (self._means if self._flat else self._padded)(rows[part]))
+            means = torch.cat([torch.empty(0, self.model.config.hidden_size, device=self.model.device), *found])
+            return torch.nn.functional.normalize(means, dim=1)
+
+    @cached_property
+    def budget(self) -> TokenBudget:
+        """Of tokens in one pass: `most_tokens`, or fewer once these did not fit into memory."""
+        return TokenBudget(self.most_tokens)
+
+    @cached_property
+    def _flat(self) -> bool:
+        """Whether rows can be laid end to end."""
+        return bytes_a_token(self.model, causal=False, reader=_last_hidden) is not None
+
+    def _means(self, rows: Sequence[Sequence[int]]) -> Tensor:
+        """(R, D) means of rows laid end to end."""
+        hidden = read_rows(self.model, rows, _last_hidden).float()
+        lengths = list(map(len, rows))
+        self.usage.count((1, len(hidden)), sum(lengths), rows=len(rows))
+        # of one row at a time: a sum over many rounds as its neighbours would have it
+        return torch.stack([own.mean(0) for own in torch.split(hidden[: sum(lengths)], lengths)])
+
+    def _padded(self, rows: Sequence[Sequence[int]]) -> Tensor:
+        """(R, D) means of rows that each take a line of their own."""
         device = self.model.device
         out = torch.zeros(len(rows), self.model.config.hidden_size, device=device)
         pad = self.tokenizer.pad_token_id or 0
-        with torch.inference_mode():
-            for tile in tiles(rows, pad=pad, most_tokens=self.most_tokens, device=device):
-                mask = tile.attention_mask
-                hidden = self.model(input_ids=tile.tokens, attention_mask=mask).last_hidden_state.float()
-                mean = (hidden * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True)
-                out[tile.rows] = torch.nn.functional.normalize(mean, dim=1)
-                self.usage.count(tile.tokens.shape, tile.read)
+        for tile in tiles(rows, pad=pad, most_tokens=self.budget.most, device=device):
+            mask = tile.attention_mask
+            hidden = _last_hidden(self.model, input_ids=tile.tokens, attention_mask=mask).float()
+            out[tile.rows] = (hidden * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True)
+            self.usage.count(tile.tokens.shape, tile.read)
         return out
+
+
+def _last_hidden(model: Any, **inputs: Any) -> Tensor:
+    """(B, W, D) what an encoder makes of its tokens."""
+    hidden: Tensor = model(**inputs).last_hidden_state
+    return hidden

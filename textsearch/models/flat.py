@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 from typing import Any, final
 
 import torch
@@ -32,6 +33,9 @@ _PROBE = 11  # tokens that a model is tried on
 
 Source = Callable[[Any, Tensor, Tensor], tuple[Tensor, Tensor]]
 """(layer, keys, values) -> what there is to attend to: the (T, heads, size) of this pass, or more that was kept."""
+
+Reader = Callable[..., Tensor]
+"""(model, inputs of the model) -> (1, T, d) what it makes of its tokens."""
 
 
 @final
@@ -126,18 +130,35 @@ def _attention(
     return attention(module, query, key, value, scaling), None
 
 
+def read_rows(model: Any, rows: Sequence[Sequence[int]], reader: Reader = hidden_states) -> Tensor:
+    """(T', d) what `model` makes of rows of T tokens in all, each of which sees all of its own row."""
+    begins = [0, *accumulate(map(len, rows))]
+    spans = [Span(begin, end - begin, range(begin, end)) for begin, end in pairwise(begins)]
+    first = first_position(model)
+    tokens = [token for row in rows for token in row]
+    positions = [first + place for row in rows for place in range(len(row))]
+    return read_flat(model, tokens, positions, spans, own_keys, causal=False, reader=reader)
+
+
 def read_flat(
-    model: Any, tokens: Sequence[int], positions: Sequence[int], spans: Sequence[Span], source: Source, causal: bool
+    model: Any,
+    tokens: Sequence[int],
+    positions: Sequence[int],
+    spans: Sequence[Span],
+    source: Source,
+    causal: bool,
+    reader: Reader = hidden_states,
 ) -> Tensor:
-    """(T', d) what `model` hands to its vocabulary for each of the T tokens; rows beyond T are padding.
+    """(T', d) what `model` makes of each of the T tokens; rows beyond T are padding.
 
     Args:
-        model: a transformers model with output embeddings.
+        model: a transformers model.
         tokens: T ids, span after span.
         positions: of each within its row.
         spans: which tokens belong together.
         source: keys and values to attend to.
         causal: a token sees what comes before it and itself; else the whole row.
+        reader: by default what goes to the vocabulary is read.
     """
     device = model.device
     padding = [0] * (-len(tokens) % GRAIN)
@@ -149,7 +170,7 @@ def read_flat(
         # a model's own zeros are as many as its positions: fewer than tokens here
         inputs["token_type_ids"] = torch.zeros_like(inputs["input_ids"])
     with _attending(model, _attended(spans, len(tokens) + len(padding), source, causal, device)):
-        return hidden_states(model, use_cache=False, **inputs)[0]
+        return reader(model, use_cache=False, **inputs)[0]
 
 
 def own_keys(layer: Any, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
@@ -157,7 +178,7 @@ def own_keys(layer: Any, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
     return keys, values
 
 
-def bytes_a_token(model: Any, causal: bool) -> int | None:
+def bytes_a_token(model: Any, causal: bool, reader: Reader = hidden_states) -> int | None:
     """Memory for the keys, values and hidden state of a token; None for a model that cannot be read flat.
 
     Tried on two short rows, each of which has to come out as it does alone.
@@ -175,11 +196,9 @@ def bytes_a_token(model: Any, causal: bool) -> int | None:
     spans = [Span(at, len(row), range(at, at + len(row))) for at, row in zip(begins, rows, strict=True)]
     positions = [first + place for row in rows for place in range(len(row))]
     with torch.no_grad():
-        wanted = torch.cat(
-            [hidden_states(model, input_ids=torch.tensor([row], device=model.device))[0] for row in rows]
-        )
+        wanted = torch.cat([reader(model, input_ids=torch.tensor([row], device=model.device))[0] for row in rows])
         try:
-            found = read_flat(model, [token for row in rows for token in row], positions, spans, source, causal)
+            found = read_flat(model, [*rows[0], *rows[1]], positions, spans, source, causal, reader)
         except (TypeError, ValueError, RuntimeError, LookupError):
             return None
     found = found[: len(wanted)]

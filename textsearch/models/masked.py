@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import accumulate, pairwise, takewhile
+from itertools import accumulate
 from typing import Any, final
 
 import torch
@@ -14,8 +14,7 @@ from torch import Tensor
 
 from textsearch.batch import Batch
 from textsearch.models.contexts import Context, Contexts, context, tokens
-from textsearch.models.flat import Span, bytes_a_token, own_keys, read_flat
-from textsearch.models.loading import first_position
+from textsearch.models.flat import bytes_a_token, read_rows
 from textsearch.models.narrow import last_output, narrowed
 from textsearch.models.projection import hidden_states
 from textsearch.models.tiles import GRAIN, tiles
@@ -104,10 +103,10 @@ class TransformersMaskedLM:
             return None
         row = [place % self.vocabulary.size for place in range(GRAIN)]
         with torch.no_grad():
-            whole = self._pass([row])[3:9]
+            whole = read_rows(self.model, [row])[3:9]
             try:
                 with narrowed(door, torch.arange(3, 9, device=whole.device)):
-                    found = self._pass([row])[:6]
+                    found = read_rows(self.model, [row])[:6]
             except (RuntimeError, TypeError, ValueError):
                 return None
         return door if torch.allclose(found, whole, rtol=1e-4, atol=1e-5) else None
@@ -119,49 +118,24 @@ class TransformersMaskedLM:
         asked: list[list[tuple[int, int]]] = [[] for _ in rows]
         for index, (row, place) in enumerate(keys):
             asked[numbers[row]].append((index, place))
-        order: list[int] = []
-        parts: list[Tensor] = []
-        start = 0
-        while start < len(rows):
-            stop = start + self._fitting(rows[start:]) if self._flat else len(rows)
-            begins = [0, *accumulate(len(row) for row in rows[start:stop])]
-            wanted = [
-                (index, begin + place)
-                for begin, own in zip(begins, asked[start:stop], strict=False)
-                for index, place in own
-            ]
-            places = torch.tensor([place for _, place in wanted], device=self.model.device)
-            try:
-                parts.append(self._hidden(rows[start:stop], places))
-            except RuntimeError as error:
-                self.budget.halve(error)
-                continue
-            order += [index for index, _ in wanted]
-            start = stop
-        return torch.cat(parts)[torch.tensor(order, device=self.model.device).argsort()]
+        # a row a line is padded, and cut by the same budget, further down
+        sizes = [len(row) if self._flat else 0 for row in rows]
+        parts = self.budget.passes(sizes, lambda part: self._hidden(rows[part], asked[part]))
+        order = torch.tensor([index for own in asked for index, _ in own], device=self.model.device)
+        return torch.cat(parts)[order.argsort()]
 
-    def _fitting(self, rows: Sequence[Sequence[int]]) -> int:
-        """How many of the rows fit into a pass; at least one."""
-        ends = accumulate(len(row) for row in rows)
-        return max(1, sum(1 for _ in takewhile(lambda end: end <= self.budget.most, ends)))
-
-    def _hidden(self, rows: Sequence[Sequence[int]], places: Tensor) -> Tensor:
-        """(K, d) at `places` (K,) of the rows laid end to end, in one pass if that can be."""
+    def _hidden(self, rows: Sequence[Sequence[int]], asked: Sequence[Sequence[tuple[int, int]]]) -> Tensor:
+        """(K, d) at the K places `asked` of each of the rows, row after row."""
+        begins = accumulate(map(len, rows), initial=0)
+        wanted = [begin + place for begin, own in zip(begins, asked, strict=False) for _, place in own]
+        places = torch.tensor(wanted, device=self.model.device)
         if not self._flat:
             return torch.cat(self._padded(rows))[places]
         with narrowed(self._door, places) if self._door is not None else nullcontext():
-            hidden = self._pass(rows)
+            hidden = read_rows(self.model, rows)
         read = sum(map(len, rows))
         self.usage.count((1, -(-read // GRAIN) * GRAIN), read, rows=len(rows))
         return hidden[: len(places)] if self._door is not None else hidden[places]
-
-    def _pass(self, rows: Sequence[Sequence[int]]) -> Tensor:
-        """(T', d) of rows laid end to end."""
-        begins = [0, *accumulate(map(len, rows))]
-        spans = [Span(begin, end - begin, range(begin, end)) for begin, end in pairwise(begins)]
-        first = first_position(self.model)
-        positions = [first + place for row in rows for place in range(len(row))]
-        return read_flat(self.model, [token for row in rows for token in row], positions, spans, own_keys, causal=False)
 
     def _padded(self, rows: Sequence[Sequence[int]]) -> list[Tensor]:
         """(length, d) of each row, for models that need every row in a line of its own."""

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import gc
 import warnings
-from typing import final
+from collections.abc import Callable, Sequence
+from itertools import accumulate, islice, takewhile
+from typing import TypeVar, final
 
 import torch
 
 from textsearch.models.tiles import GRAIN
+
+Found = TypeVar("Found")
 
 
 @final
@@ -27,6 +31,25 @@ class TokenBudget:
 
     def __init__(self, most: int) -> None:
         self.most = most
+
+    def passes(self, sizes: Sequence[int], run: Callable[[slice], Found]) -> list[Found]:
+        """What `run` makes of rows side by side, as many at a time as fit, but one at least; `sizes` are their tokens.
+
+        >>> TokenBudget(512).passes([200, 200, 200, 600, 10], lambda rows: rows.stop - rows.start)
+        [2, 1, 1, 1]
+        """
+        found: list[Found] = []
+        start = 0
+        while start < len(sizes):
+            ends = accumulate(islice(sizes, start, None))
+            stop = start + max(1, sum(1 for _ in takewhile(lambda end: end <= self.most, ends)))
+            try:
+                found.append(run(slice(start, stop)))
+            except RuntimeError as error:
+                self.halve(error)
+                continue
+            start = stop
+        return found
 
     def halve(self, error: RuntimeError) -> None:
         """After an `error` of a pass; raises it again if it is another one, or if nothing smaller is left to try."""
