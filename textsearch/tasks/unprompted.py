@@ -9,7 +9,7 @@ from functools import partial
 import torch
 
 from objectives import Fluency, Keywords, Length, Pattern, PseudoLikelihood, Repeats, WholeWords
-from samplers import DelayedAcceptance, MetropolisHastings, SimulatedAnnealing
+from samplers import MetropolisHastings, SimulatedAnnealing
 from samplers.proposals import SpanEdit
 from textsearch import Generations, generate
 from textsearch.batch import Vocabulary
@@ -93,8 +93,8 @@ def unprompted(
         temperature: at the first step.
         in_order: the words must come in the order given.
         length: words of a sentence, about; by default 12 more than the keywords have. Characters, in Chinese.
-        both_sides: share of the masked model in the energy, from 0 to 1; it takes a pass for every word of a text, of
-            the texts that the causal model has let pass.
+        both_sides: share of the masked model in the energy, from 0 to 1; it takes a pass for every word of a text that
+            the causal model alone does not rule out.
         cold: see `steps`.
         until: stop early; see `textsearch.until`.
         progress: show what is being done on standard error.
@@ -110,11 +110,9 @@ def unprompted(
     # the end of the sentence stays
     start = start.frozen(torch.arange(start.width) >= start.lengths[:, None] - 1)
     moves = SpanEdit(guided, language.edits, pieces_of(vocabulary))
-    # the causal model alone refuses most moves: the dear energy is asked of the rest
-    sampler = DelayedAcceptance(moves, surrogate=quick) if both_sides else MetropolisHastings(moves)
     result = generate(
         objective,
-        SimulatedAnnealing(sampler, geometric(1.0, cold, max(steps, 1))),
+        SimulatedAnnealing(MetropolisHastings(moves), geometric(1.0, cold, max(steps, 1))),
         start,
         steps=steps,
         seed=seed,
