@@ -39,7 +39,7 @@ def random_scan(count: Tensor, rng: Rng) -> Tensor:
 
 def systematic_scan(count: Tensor, rng: Rng) -> Tensor:
     """Site after site from left to right, one a step, and again from the left."""
-    return torch.remainder(torch.full_like(count, rng.step), count)
+    return torch.remainder(rng.steps, count)
 
 
 @final

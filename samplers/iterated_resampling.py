@@ -93,7 +93,7 @@ class IteratedResampling:
         heat = torch.as_tensor(temperature, dtype=torch.float64, device=batch.device).expand(len(batch))
         # a stream of its own for each draw of each chain
         streams = rng.chain[source] * count + torch.arange(len(source), device=batch.device) % count
-        each = replace(rng.fold(_PROPOSE), chain=streams)
+        each = replace(rng.fold(_PROPOSE).rows(source), chain=streams)
         drawn, log_fresh = fresh.draw(self.proposal, objective, batch.repeat(count), each, heat[source])
 
         log_fresh = log_fresh.reshape(-1, count)

@@ -120,7 +120,7 @@ class MultipleTry:
         current = state.evaluation.rows(source)
         # a stream of its own for each try of each chain
         streams = rng.chain[source] * count + torch.arange(len(source), device=many.device) % count
-        move = self.proposal.propose(many, replace(rng, chain=streams))
+        move = self.proposal.propose(many, replace(rng.rows(source), chain=streams))
         same = move.batch.same_text(many)
         possible = move.log_backward > -math.inf
         evaluation = evaluate(objective, move.batch, wanted=possible & ~same).where(same, current)

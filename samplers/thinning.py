@@ -72,7 +72,7 @@ class Thinned(Generic[S]):
 
     def step(self, objective: Objective, state: S, rng: Rng, temperature: float | Tensor = 1.0) -> tuple[S, Info]:
         """`every` steps at one temperature."""
-        first = rng.step * self.every
+        first = rng.moment * self.every
         state, told = self.sampler.step(objective, state, rng.at(first), temperature)
         for ahead in range(1, self.every):
             state, info = self.sampler.step(objective, state, rng.at(first + ahead), temperature)

@@ -23,6 +23,7 @@ from tests.continuous.toys import (
     MODEL,
     QUICK,
     REPLACE,
+    SAMPLERS,
     STEPS,
     TOTAL,
     VOCABULARY,
@@ -42,7 +43,8 @@ from textsearch.schedule import geometric
 from textsearch.testing import letters
 
 
-def test_the_batch_stays_full() -> None:
+@pytest.mark.parametrize("name", ["gibbs", "systematic", "thinned", "multiple try", "iterated", "annealing", "delayed"])
+def test_the_batch_stays_full(name: str) -> None:
     sizes: list[int] = []
 
     @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def test_the_batch_stays_full() -> None:
             sizes.append(len(state.batch))
             return self.sampler.step(objective, state, rng, temperature)
 
-    answers = flow(Watched(QUICK, lambda rng: rng), at_once=3)
+    answers = flow(Watched(SAMPLERS[name], lambda rng: rng), at_once=3)
     lasted = [answer.result.steps for _, answer in sorted(answers.items()) if answer.result]
     ends = [0, 0, 0]  # of each place in the batch
     for steps in lasted:

@@ -160,7 +160,7 @@ SAMPLERS: dict[str, Sampler[Any]] = {
     "importance": ImportanceSampling(moves.Uniform(VOCABULARY)),
     "state of its own": Counting(),
     "delayed": DelayedAcceptance(WALK.proposal, LENGTH),
-    # these go by the step of the run, or number their streams anew
+    # this one goes by the step of the run
     "cycle": Cycle([SimulatedAnnealing(QUICK, geometric(5.0, 0.1, 8)), REPLACE]),
     "systematic": Gibbs(MODEL, candidates=3, scan=systematic_scan),
     "thinned": Thinned(QUICK, every=2),
