@@ -42,7 +42,7 @@ LAYERS: list[set[str]] = [
     {"samplers", "objectives"},
     # tasks and the command line are applications of the library that happen to be installed with it
     {"textsearch.tasks"},
-    {"textsearch.cli", "demos", "benchmarks", "training", "tests"},
+    {"textsearch.cli", "textsearch.__main__", "demos", "benchmarks", "training", "tests"},
 ]
 """From the bottom up. A name stands for a module and all that lies in it, unless that has an entry of its own."""
 

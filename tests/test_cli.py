@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,11 @@ def test_help_teaches() -> None:
     assert "keywords" in call("--help").output
     assert '"dog frisbee park"' in call("keywords", "--help").output
     assert "[MASK]" in call("infill", "--help").output
+
+
+def test_python_m_runs_it() -> None:
+    run = subprocess.run([sys.executable, "-m", "textsearch", "--help"], capture_output=True, text=True, check=True)
+    assert "keywords" in run.stdout
 
 
 def test_every_sentence_holds_its_keywords(models: list[str]) -> None:
