@@ -26,7 +26,7 @@ from tests.models.tiny import (
 from tests.models.tiny import tiny as tiny
 from textsearch.batch import Batch
 from textsearch.models import flat, masked_lm
-from textsearch.models.tiles import padded_width
+from textsearch.models.tiles import BLOCK
 
 MASKED_TEXTS = [*TEXTS, "The [MASK] sat on the [MASK].", "[MASK]"]
 
@@ -127,15 +127,15 @@ def test_the_projection_runs_for_the_asked_positions_alone(tiny: Tiny) -> None:
         order = shuffled(len(rows))[:count]
         lm.forgetful().log_probs(batch, rows[order], positions[order])
     handle.remove()
-    # a few more than asked, up to a whole number of grains
-    assert shapes == [(padded_width(count), 32) for count in (1, 10, 16, 32, 50)]
+    # a few more than asked, up to whole blocks
+    assert shapes == [(count + -count % BLOCK, 32) for count in (1, 10, 16, 32, 50)]
 
 
 def test_a_row_is_read_once_however_often_it_is_asked(tiny: Tiny) -> None:
     lm = tiny.masked()
     batch = lm.vocabulary.encode(["the dog sat", "the cat sat", "a dog ran"])
     lm.log_probs(batch, torch.tensor([2, 0, 2, 2]), torch.tensor([0, 1, 2, 1]))
-    assert (lm.usage.passes, lm.usage.rows, lm.usage.tokens, lm.usage.padding) == (1, 2, padded_width(2 * 5), 6)
+    assert (lm.usage.passes, lm.usage.rows, lm.usage.tokens, lm.usage.padding) == (1, 2, 12, 2)
     lm.log_probs(batch, torch.tensor([2, 0]), torch.tensor([1, 1]))
     assert (lm.usage.passes, lm.usage.hits) == (1, 2)
     # another place of the same text is another question

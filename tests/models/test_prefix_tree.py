@@ -242,7 +242,7 @@ def test_out_of_memory_halves_the_passes_and_goes_on(tiny: Tiny, monkeypatch: py
     rows, positions = every_position(other.lengths)
     wanted = causal.forgetful().score(batch).log_prob, masked.forgetful().log_probs(other, rows, positions)
     monkeypatch.setattr("textsearch.models.prefix_tree.read_flat", too_long(most))
-    monkeypatch.setattr("textsearch.models.masked.read_flat", too_long(max(most, 32)))
+    monkeypatch.setattr("textsearch.models.flat.read_flat", too_long(max(most, 32)))
     with pytest.warns(RuntimeWarning, match="did not fit into memory; from now on passes have at most"):
         assert causal.score(batch).log_prob.equal(wanted[0])
         assert masked.log_probs(other, rows, positions).equal(wanted[1])

@@ -13,14 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from textsearch.models.tiles import tiles
+from textsearch.models.tiles import tiles, whole_blocks
 from textsearch.models.usage import Usage
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-_GRAIN = 16
-"""Rows are classified in multiples of this: products of fewer rows round differently with their number."""
 
 _PENALTIES = (1e-3, 3e-3, 1e-2, 3e-2)
 
@@ -83,8 +80,7 @@ class TransformersClassifier:
         with torch.inference_mode():
             for tile in tiles(rows, pad=pad, most_tokens=self.most_tokens, device=device):
                 count = len(tile.rows)
-                # the last row again and again, up to a full grain
-                index = torch.arange(-(-count // _GRAIN) * _GRAIN, device=device).clamp(max=count - 1)
+                index = whole_blocks(count, device)
                 logits = self.model(input_ids=tile.tokens[index], attention_mask=tile.attention_mask[index]).logits
                 out[tile.rows] = logits[:count].double().log_softmax(1)
                 self.usage.count(tile.tokens.shape, tile.read)

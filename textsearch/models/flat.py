@@ -5,8 +5,8 @@ No matrix product sees padding, whatever the rows' lengths, and a row may go on 
 transformers model whose attention goes through the library's attention interface, and asks nothing else of it.
 
 On the CPU a token's numbers do not depend on what else is in the pass, bit for bit: products have a multiple of
-`GRAIN` rows (of one to three rows they round differently), keys are laid out from the beginning of their row, in
-widths of multiples of `GRAIN`, and queries in multiples of 4.
+`BLOCK` rows, keys are laid out from the beginning of their row, in widths of multiples of `GRAIN`, and queries in
+multiples of `BLOCK`.
 """
 
 from __future__ import annotations
@@ -24,10 +24,9 @@ from torch import Tensor
 
 from textsearch.models.loading import first_position
 from textsearch.models.projection import hidden_states
-from textsearch.models.tiles import GRAIN
+from textsearch.models.tiles import BLOCK, GRAIN
 
 _NAME = "textsearch"
-_QUERIES = 4
 _UNKNOWN = ("softcap", "s_aux", "position_bias")  # what some families do to their attention
 _PROBE = 11  # tokens that a model is tried on
 
@@ -161,7 +160,7 @@ def read_flat(
         reader: by default what goes to the vocabulary is read.
     """
     device = model.device
-    padding = [0] * (-len(tokens) % GRAIN)
+    padding = [0] * (-len(tokens) % BLOCK)
     inputs = {
         "input_ids": torch.tensor([[*tokens, *padding]], device=device),
         "position_ids": torch.tensor([[*positions, *padding]], device=device),
@@ -228,7 +227,7 @@ def _attended(spans: Sequence[Span], size: int, source: Source, causal: bool, de
     """Spans that differ little in size are padded to one: of attention only, which is a small part of the work."""
     alike: dict[tuple[int, int], list[Span]] = {}
     for span in spans:
-        alike.setdefault((_width(span.count, _QUERIES), _width(len(span.sees), GRAIN)), []).append(span)
+        alike.setdefault((_width(span.count, BLOCK), _width(len(span.sees), GRAIN)), []).append(span)
     groups, answers, start = [], [0] * size, 0
     for (wide, deep), own in alike.items():
         groups.append(_group(own, wide, deep, causal, device))

@@ -17,7 +17,7 @@ from textsearch.models.contexts import Context, Contexts, context, tokens
 from textsearch.models.flat import bytes_a_token, read_rows
 from textsearch.models.narrow import last_output, narrowed
 from textsearch.models.projection import hidden_states
-from textsearch.models.tiles import GRAIN, tiles
+from textsearch.models.tiles import BLOCK, GRAIN, tiles
 from textsearch.models.token_budget import TokenBudget
 from textsearch.models.usage import Usage
 from textsearch.models.vocabulary import TokenizerVocabulary
@@ -134,7 +134,7 @@ class TransformersMaskedLM:
         with narrowed(self._door, places) if self._door is not None else nullcontext():
             hidden = read_rows(self.model, rows)
         read = sum(map(len, rows))
-        self.usage.count((1, -(-read // GRAIN) * GRAIN), read, rows=len(rows))
+        self.usage.count((1, read + -read % BLOCK), read, rows=len(rows))
         return hidden[: len(places)] if self._door is not None else hidden[places]
 
     def _padded(self, rows: Sequence[Sequence[int]]) -> list[Tensor]:

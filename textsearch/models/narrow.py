@@ -13,7 +13,7 @@ from typing import Any
 import regex
 from torch import Tensor
 
-from textsearch.models.tiles import whole_grains
+from textsearch.models.tiles import whole_blocks
 
 _DOOR = regex.compile(r".*\.layer\.\d+\.attention\.output")
 
@@ -27,7 +27,7 @@ def last_output(model: Any) -> Any | None:
 @contextmanager
 def narrowed(door: Any, places: Tensor) -> Iterator[None]:
     """While the block runs, what passes the `door` as (1, T, d) goes on as (1, K', d): the K `places`, and padding."""
-    whole = places[whole_grains(len(places), places.device)]
+    whole = places[whole_blocks(len(places), places.device)]
 
     def pick(module: Any, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         return tuple(argument[:, whole] for argument in arguments)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from textsearch.models.tiles import whole_grains
+from textsearch.models.tiles import whole_blocks
 
 _COLUMNS = 2048
 
@@ -39,7 +39,7 @@ def hidden_states(model: Any, **inputs: Any) -> Tensor:
 def logits_of(model: Any, hidden: Tensor) -> Tensor:
     """(K, V) float32 logits of (K, d) hidden states."""
     count = len(hidden)
-    return _finished(model, model.get_output_embeddings()(hidden[whole_grains(count, hidden.device)])[:count])
+    return _finished(model, model.get_output_embeddings()(hidden[whole_blocks(count, hidden.device)])[:count])
 
 
 def logits_at(model: Any, hidden: Tensor, tokens: Tensor) -> Tensor:
@@ -57,7 +57,7 @@ def log_sums(model: Any, hidden: Tensor, outputs: int) -> Tensor:
     """
     head = model.get_output_embeddings()
     count = len(hidden)
-    hidden = hidden[whole_grains(count, hidden.device)]
+    hidden = hidden[whole_blocks(count, hidden.device)]
     parts = []
     for start in range(0, outputs, _COLUMNS):
         window = slice(start, min(start + _COLUMNS, outputs))

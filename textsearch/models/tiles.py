@@ -16,6 +16,9 @@ from torch import Tensor
 GRAIN = 16
 """Widths are multiples of this: short texts share one width, and so one pass."""
 
+BLOCK = 4
+"""Matrix products have a multiple of this many rows: one to three rows round differently, whatever lies around them."""
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -50,15 +53,13 @@ def padded_width(length: int) -> int:
     return -(-max(length, 1) // GRAIN) * GRAIN
 
 
-def whole_grains(count: int, device: torch.device) -> Tensor:
-    """0 .. count - 1, and the last one again and again up to a multiple of `GRAIN`: an index that pads.
+def whole_blocks(count: int, device: torch.device) -> Tensor:
+    """0 .. count - 1, and the last one again up to a multiple of `BLOCK`: an index that pads.
 
-    Products of fewer rows round differently with their number.
-
-    >>> whole_grains(14, torch.device("cpu"))[12:].tolist()
-    [12, 13, 13, 13]
+    >>> whole_blocks(6, torch.device("cpu")).tolist()
+    [0, 1, 2, 3, 4, 5, 5, 5]
     """
-    return torch.arange(-(-count // GRAIN) * GRAIN, device=device).clamp(max=max(count - 1, 0))
+    return torch.arange(count + -count % BLOCK, device=device).clamp(max=max(count - 1, 0))
 
 
 def tiles(
