@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from objectives.keywords import words
-from tests.models.tiny import Tiny, byte_tokenizer, save, seeded, shape, tiny
+from tests.models.tiny import Tiny, roomy_causal, tiny
 from textsearch.cli import app
 
 __all__ = ["tiny"]
@@ -21,12 +21,7 @@ __all__ = ["tiny"]
 @pytest.fixture(scope="module")
 def models(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Options that name a masked model and a causal one with room for a prompt."""
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    tokenizer = byte_tokenizer()
-    config = shape(len(tokenizer), num_key_value_heads=2, max_position_embeddings=4096)
-    model = seeded(LlamaForCausalLM, LlamaConfig(**config, bos_token_id=0, eos_token_id=0))
-    folder = save(tmp_path_factory.mktemp("causal"), model, tokenizer)
+    folder = roomy_causal(tmp_path_factory.mktemp("causal"))
     return ["--causal", str(folder), "--masked", str(tiny.masked_path), "--quiet"]
 
 

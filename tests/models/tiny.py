@@ -190,3 +190,13 @@ def tiny_encoder(folder: Path) -> Path:
 
     config = BertConfig(**shape(len(PIECES), max_position_embeddings=64))
     return save(folder, seeded(BertModel, config), wordpiece_tokenizer())
+
+
+def roomy_causal(folder: Path) -> Path:
+    """A random causal model with room for a request."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    tokenizer = byte_tokenizer()
+    config = shape(len(tokenizer), num_key_value_heads=2, max_position_embeddings=4096)
+    model = seeded(LlamaForCausalLM, LlamaConfig(**config, bos_token_id=0, eos_token_id=0))
+    return save(folder, model, tokenizer)

@@ -43,7 +43,7 @@ class SeeingMaskedLM:
 
     def log_probs(self, batch: Batch, rows: Tensor, positions: Tensor) -> Tensor:
         """(K, V)."""
-        seen = self.own[batch.tokens[rows, positions]]
+        seen = self.own.to(batch.device)[batch.tokens[rows, positions]]
         return (self.blind.log_probs(batch, rows, positions) + seen).log_softmax(-1)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from objectives import Keywords
 from samplers import MetropolisHastings
-from tests.models.tiny import Tiny, byte_tokenizer, save, seeded, shape
+from tests.models.tiny import Tiny, roomy_causal
 from tests.models.tiny import tiny as tiny
 from textsearch import Generations
 from textsearch.models import causal_lm
@@ -24,12 +24,7 @@ SETS = [["dog", "mat"], ["old house", "cat"], ["cat", "cat", "ran"]]
 @pytest.fixture(scope="module")
 def causal(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random model with room for a request."""
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    tokenizer = byte_tokenizer()
-    config = shape(len(tokenizer), num_key_value_heads=2, max_position_embeddings=4096)
-    model = seeded(LlamaForCausalLM, LlamaConfig(**config, bos_token_id=0, eos_token_id=0))
-    return save(tmp_path_factory.mktemp("causal"), model, tokenizer)
+    return roomy_causal(tmp_path_factory.mktemp("causal"))
 
 
 def write(tiny: Tiny, causal: Path, sets: list[list[str]] = SETS, **settings: Any) -> Generations:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from objectives import Diversity
 from samplers import MetropolisHastings
-from tests.models.tiny import Tiny, byte_tokenizer, save, seeded, shape, tiny, tiny_encoder
+from tests.models.tiny import Tiny, roomy_causal, tiny, tiny_encoder
 from textsearch.cli import app
 from textsearch.models import causal_lm, masked_lm, sentence_encoder
 from textsearch.models.causal import TransformersCausalLM
@@ -31,12 +31,7 @@ TEXTS = ["The old dog ran to the mat.", "What did he say to you?", "the cat and 
 @pytest.fixture(scope="module")
 def folders(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A causal model with room for a prompt, a masked one and a sentence encoder."""
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    tokenizer = byte_tokenizer()
-    config = shape(len(tokenizer), num_key_value_heads=2, max_position_embeddings=4096)
-    model = seeded(LlamaForCausalLM, LlamaConfig(**config, bos_token_id=0, eos_token_id=0))
-    causal = save(tmp_path_factory.mktemp("causal"), model, tokenizer)
+    causal = roomy_causal(tmp_path_factory.mktemp("causal"))
     encoder = tiny_encoder(tmp_path_factory.mktemp("encoder"))
     return {"causal": causal, "masked": tiny.masked_path, "encoder": encoder}
 

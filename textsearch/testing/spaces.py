@@ -83,7 +83,7 @@ class Space:
 
     def _find(self, batch: Batch, *, marks: bool) -> Tensor:
         """(B,) the number of each row, -1 where it is not listed."""
-        codes, order = self._marked if marks else self._unmarked
+        codes, order = (table.to(batch.device) for table in (self._marked if marks else self._unmarked))
         wanted = self._codes(batch, marks=marks)
         at = torch.searchsorted(codes, wanted).clamp(max=len(codes) - 1)
         return order[at].where(codes[at] == wanted, -1)
@@ -97,7 +97,7 @@ class Space:
         generator = torch.Generator().manual_seed(0)
         # one random odd factor a column; sums run over at 2^64
         factors = [int(torch.randint(2**62, (), generator=generator)) | 1 for _ in range(batch.width)]
-        return (digits.where(batch.present, 0) * torch.tensor(factors, dtype=torch.int64)).sum(1)
+        return (digits.where(batch.present, 0) * torch.tensor(factors, dtype=torch.int64, device=batch.device)).sum(1)
 
 
 @final
@@ -131,7 +131,7 @@ class TableObjective(Objective):
     def energy(self, batch: Batch) -> Tensor:
         """(B,) the energies of the rows."""
         found = self.space._find(batch, marks=False)
-        return self.energies[found].where(found >= 0, self.others)
+        return self.energies.to(batch.device)[found].where(found >= 0, self.others)
 
     def law(self, temperature: float) -> Tensor:
         """(S,) exp(-E / temperature), normalised."""

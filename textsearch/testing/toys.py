@@ -100,11 +100,11 @@ class TableMaskedLM:
         asked = torch.unique(rows)
         self.usage.count((len(asked), batch.width), int(batch.lengths[asked].sum()))
         reach = self.by_length.shape[0] - 1
-        column = torch.arange(batch.width)
+        column = torch.arange(batch.width, device=batch.device)
         distance = column - positions[:, None]
         near = batch.present[rows] & (distance != 0) & (distance.abs() <= reach)
-        entries = self.table[distance.clamp(-reach, reach) + reach, batch.tokens[rows]]
-        logits = self.by_length[batch.lengths[rows].clamp(max=reach)]
+        entries = self.table.to(batch.device)[distance.clamp(-reach, reach) + reach, batch.tokens[rows]]
+        logits = self.by_length.to(batch.device)[batch.lengths[rows].clamp(max=reach)]
         # one column at a time: the order of the sum, and so its last bit, does not depend on the padding
         for j in range(batch.width):
             logits = logits + torch.where(near[:, j, None], entries[:, j], 0.0)
@@ -155,10 +155,10 @@ class TableCausalLM:
         self, batch: Batch, cuts: Tensor, *, prompt: str | Sequence[str] = "", temperature: float = 1.0
     ) -> Tensor:
         """(B,) log-probability of what stands behind the first `cuts[b]` tokens, and of the end."""
-        left = self._left(prompt, len(batch))
+        left = self._left(prompt, len(batch)).to(batch.device)
         self.usage.count((len(batch), batch.width + 1), int(batch.lengths.sum()))
         ended = torch.nn.functional.pad(batch.tokens, (0, 1))
-        log_prob = torch.zeros(len(batch), dtype=torch.float64)
+        log_prob = torch.zeros(len(batch), dtype=torch.float64, device=batch.device)
         # place by place: the order of the sum, and so its last bit, does not depend on the padding
         for place in range(batch.width + 1):
             law = self._following(left, batch.tokens, torch.full_like(batch.lengths, place), temperature)
@@ -177,12 +177,12 @@ class TableCausalLM:
         most: int,
     ) -> tuple[Batch, Tensor, Tensor]:
         """Row b with what is behind its first `cuts[b]` tokens drawn anew, its log-probability, whether it ended."""
-        left = self._left(prompt, len(batch))
-        tokens, row = batch.widen(most + 1).tokens.clone(), torch.arange(len(batch))
-        written = torch.zeros(len(batch), most + 1, dtype=torch.int64)
+        left = self._left(prompt, len(batch)).to(batch.device)
+        tokens, row = batch.widen(most + 1).tokens.clone(), torch.arange(len(batch), device=batch.device)
+        written = torch.zeros(len(batch), most + 1, dtype=torch.int64, device=batch.device)
         counts = torch.zeros_like(batch.lengths)
-        log_prob = torch.zeros(len(batch), dtype=torch.float64)
-        ended = torch.zeros(len(batch), dtype=torch.bool)
+        log_prob = torch.zeros(len(batch), dtype=torch.float64, device=batch.device)
+        ended = torch.zeros(len(batch), dtype=torch.bool, device=batch.device)
         going = cuts <= most
         for place in range(most + 1):
             self.usage.count((len(batch), 1), int(going.sum()))
@@ -206,12 +206,12 @@ class TableCausalLM:
 
     def _following(self, left: Batch, tokens: Tensor, places: Tensor, temperature: float) -> Tensor:
         """(B, V) log-probabilities at `places` (B,) of `tokens` (B, N), after those before it and `left` of them."""
-        reach = self.by_place.shape[0] - 1
-        logits = self.by_place[places.clamp(max=reach)]
+        reach, table = self.by_place.shape[0] - 1, self.table.to(tokens.device)
+        logits = self.by_place.to(tokens.device)[places.clamp(max=reach)]
         for j in range(left.width):
             distance = (places + left.lengths - j).clamp(0, reach)
-            logits = logits + self.table[distance, left.tokens[:, j]].where(left.present[:, j, None], 0.0)
+            logits = logits + table[distance, left.tokens[:, j]].where(left.present[:, j, None], 0.0)
         for j in range(tokens.shape[1]):
             distance = (places - j).clamp(0, reach)
-            logits = logits + self.table[distance, tokens[:, j]].where((j < places)[:, None], 0.0)
+            logits = logits + table[distance, tokens[:, j]].where((j < places)[:, None], 0.0)
         return (logits / temperature).log_softmax(-1)
