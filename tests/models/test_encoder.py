@@ -85,3 +85,17 @@ def test_out_of_memory_halves_the_passes(encoder: SentenceEncoder, monkeypatch: 
 
 def test_no_texts(encoder: SentenceEncoder) -> None:
     assert encoder.encode([]).shape == (0, 32)
+
+
+@pytest.mark.parametrize("flat", [True, False])
+def test_a_text_of_no_tokens_has_a_vector(encoder: SentenceEncoder, flat: bool) -> None:
+    class Bare:
+        pad_token_id = 0
+
+        def __call__(self, texts: list[str], **settings: Any) -> dict[str, list[list[int]]]:
+            return {"input_ids": [[5] * len(text) for text in texts]}
+
+    other = replace(encoder, tokenizer=Bare())
+    other.__dict__["_flat"] = flat
+    found = other.encode(["ab", "", "c"])
+    assert found.isfinite().all() and len(found) == 3

@@ -48,6 +48,8 @@ class SentenceEncoder:
                     f"a text of {len(row)} tokens is over the encoder's limit of {self.longest}: {text[:60]!r}...; "
                     "shorten or split it"
                 )
+        # of no tokens there is no mean: where a tokenizer adds none of its own, an empty text is one of padding
+        rows = [row or [self._pad] for row in rows]
         with torch.inference_mode():
             sizes = [len(row) if self._flat else 0 for row in rows]
             found = self.budget.passes(sizes, lambda part: (self._means if self._flat else self._padded)(rows[part]))
@@ -64,6 +66,10 @@ class SentenceEncoder:
         """Whether rows can be laid end to end."""
         return bytes_a_token(self.model, causal=False, reader=_last_hidden) is not None
 
+    @property
+    def _pad(self) -> int:
+        return self.tokenizer.pad_token_id or 0
+
     def _means(self, rows: Sequence[Sequence[int]]) -> Tensor:
         """(R, D) means of rows laid end to end."""
         hidden = read_rows(self.model, rows, _last_hidden).float()
@@ -76,8 +82,7 @@ class SentenceEncoder:
         """(R, D) means of rows that each take a line of their own."""
         device = self.model.device
         out = torch.zeros(len(rows), self.model.config.hidden_size, device=device)
-        pad = self.tokenizer.pad_token_id or 0
-        for tile in tiles(rows, pad=pad, most_tokens=self.budget.most, device=device):
+        for tile in tiles(rows, pad=self._pad, most_tokens=self.budget.most, device=device):
             mask = tile.attention_mask
             hidden = _last_hidden(self.model, input_ids=tile.tokens, attention_mask=mask).float()
             out[tile.rows] = (hidden * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True)
