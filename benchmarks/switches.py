@@ -156,33 +156,36 @@ def by_library_cache(model: Any, outputs: int, prompt: Sequence[int]) -> Read:
     return read
 
 
+class Body(torch.nn.Module):
+    """What `hidden_states` gives, without its door."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        head = getattr(model, "cls", None)
+        self.base = model.base_model
+        self.between = head.predictions.transform if head is not None else torch.nn.Identity()
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """(B, W, d) of (B, W) ids."""
+        hidden: Tensor = self.between(self.base(input_ids=ids, use_cache=False)[0])
+        return hidden
+
+
 def compiled(model: Any, mode: str | None) -> Callable[[Tensor], Tensor]:
-    """What `hidden_states` gives, compiled for one shape."""
-    body, head = model.base_model, getattr(model, "cls", None)
-    between = head.predictions.transform if head is not None else torch.nn.Identity()
-    return torch.compile(lambda ids: between(body(input_ids=ids, use_cache=False)[0]), dynamic=False, mode=mode)
+    """The body, compiled for one shape."""
+    run: Callable[[Tensor], Tensor] = torch.compile(Body(model), dynamic=False, mode=mode)
+    return run
 
 
 def by_onnx(model: Any, ids: Tensor) -> Callable[[Tensor], Tensor]:
-    """The same by ONNX Runtime, for texts in the shape of `ids`."""
+    """The body by ONNX Runtime, for texts in the shape of `ids`."""
     import onnxruntime
-
-    between = model.cls.predictions.transform
-
-    class Body(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.body, self.between = model.base_model, between
-
-        def forward(self, ids: Tensor) -> Tensor:
-            hidden: Tensor = self.between(self.body(input_ids=ids)[0])
-            return hidden
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(action="ignore"):
         path = Path(folder) / "model.onnx"
-        torch.onnx.export(Body(), (ids,), path, dynamo=True, verbose=False)
+        torch.onnx.export(Body(model).eval(), (ids,), path, dynamo=True, verbose=False)
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     return lambda ids: torch.from_numpy(session.run(None, {name: ids.numpy()})[0])

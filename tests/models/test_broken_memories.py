@@ -13,9 +13,10 @@ from tests.models.test_masked import MASKED_TEXTS, expected
 from tests.models.test_prefix_tree import ROWS, by_hand, read, tree_of
 from tests.models.tiny import PIECES, Tiny, every_position, llama
 from tests.models.tiny import tiny as tiny
-from textsearch.models import contexts, flat, prefix_tree
+from textsearch.models import contexts, flat, prefix_tree, tiles
 from textsearch.models.contexts import Contexts
 from textsearch.models.prefix_tree import Node, PrefixTree
+from textsearch.models.tiles import BLOCK
 
 SOUND, BROKEN = 1e-4, 1e-2
 """Nats that rounding makes at most, and a wrong memory at least."""
@@ -147,3 +148,13 @@ def test_a_model_whose_rows_see_the_wrong_places_is_not_read_flat(
     monkeypatch.setattr(flat, "_group", shifted)
     model = llama(40).eval() if causal else tiny.masked().model
     assert (flat.bytes_a_token(model, causal) is not None) == (by == 0)
+
+
+@pytest.mark.parametrize("block", [BLOCK, 1])
+def test_single_rows_of_a_product_round_differently(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    """The twin reads a token alone without filling up the products: other bits than among others."""
+    monkeypatch.setattr(flat, "BLOCK", block)
+    monkeypatch.setattr(tiles, "BLOCK", block)
+    model = llama(40).eval()
+    together, alone = (read(tree_of(model, most_tokens=most), ROWS) for most in (512, 1))
+    assert (together == alone) == (block == BLOCK)
