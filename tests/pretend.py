@@ -64,6 +64,8 @@ class Pretended(Tensor):
         theirs = [
             one for one in given if not isinstance(one, Pretended) and one.ndim and not (there and id(one) in places)
         ]
+        if any(one.device == DEVICE for one in given if not isinstance(one, Pretended)):
+            raise RuntimeError(f"{func}: a tensor was made on {DEVICE} unseen, and holds no numbers")
         if ours and theirs and func not in _COPIES:
             raise RuntimeError(f"{func}: expected all tensors to be on the same device, found {DEVICE} and cpu")
         stays = bool(ours)
@@ -98,6 +100,11 @@ class _Lists(TorchFunctionMode):
             return made.to(device) if made.device != device else made
         if func in (Tensor.tolist, Tensor.__iter__) and isinstance(args[0], Pretended):
             return args[0].held.tolist() if func is Tensor.tolist else iter(args[0].unbind())
+        if func in (Tensor.__getitem__, Tensor.__setitem__) and isinstance(args[0], Pretended):
+            # a list of places would become a tensor of the device
+            parts = args[1] if isinstance(args[1], tuple) else (args[1],)
+            parts = tuple(torch.tensor(part) if isinstance(part, list) else part for part in parts)
+            args = (args[0], parts if isinstance(args[1], tuple) else parts[0], *args[2:])
         return func(*args, **kwargs)
 
 

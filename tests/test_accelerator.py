@@ -31,7 +31,7 @@ def test_the_pretended_device_does_not_mix() -> None:
         here, there = torch.arange(3.0), torch.arange(3.0, device=DEVICE)
         assert isinstance(there, Pretended) and there.device == DEVICE
         assert (there * 2.0 + torch.tensor(1.0)).tolist() == [1.0, 3.0, 5.0]
-        assert there[torch.tensor([2, 0])].tolist() == [2.0, 0.0]
+        assert there[torch.tensor([2, 0])].tolist() == there[[2, 0]].tolist() == [2.0, 0.0]
         assert (there.cpu() + here).tolist() == (there + here.to(DEVICE)).tolist() == [0.0, 2.0, 4.0]
         with pytest.raises(RuntimeError, match="same device"):
             there + here
@@ -39,6 +39,9 @@ def test_the_pretended_device_does_not_mix() -> None:
             here[there.long()]
         with pytest.raises(RuntimeError, match="same device"):
             torch.cat([here, there])
+    unseen = torch.empty(3, device=DEVICE)
+    with pretended(), pytest.raises(RuntimeError, match="holds no numbers"):
+        there + unseen
 
 
 def test_a_term_that_leaves_the_device_is_caught(tiny: Tiny) -> None:
