@@ -24,6 +24,7 @@ import argparse
 import copy
 import functools
 import importlib.util
+import inspect
 import json
 import shutil
 import tempfile
@@ -144,6 +145,8 @@ def by_library(model: Any, outputs: int, hidden: Callable[[Tensor], Tensor] | No
 
 def by_library_cache(model: Any, outputs: int, prompt: Sequence[int]) -> Read:
     """The library's own keys and values of the prompt, one copy a row, which are there already."""
+    # renamed in transformers 5.24
+    name = "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
     first = model(input_ids=torch.tensor([prompt], device=model.device), use_cache=True).past_key_values
 
     def read(rows: Sequence[Row]) -> Callable[[], Tensor]:
@@ -151,7 +154,7 @@ def by_library_cache(model: Any, outputs: int, prompt: Sequence[int]) -> Read:
         cache.batch_repeat_interleave(len(rows))
         ids = torch.tensor([row.tokens[len(prompt) :] for row in rows], device=model.device)
         own = [replace(row, places=[place - len(prompt) for place in row.places]) for row in rows]
-        return lambda: _asked(model, outputs, hidden_states(model, input_ids=ids, past_key_values=cache), own)
+        return lambda: _asked(model, outputs, hidden_states(model, input_ids=ids, **{name: cache}), own)
 
     return read
 
