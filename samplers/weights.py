@@ -14,16 +14,15 @@ about 10^(1 / (1 - k)) draws are needed, two thousand at k = 0.7 and ten thousan
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from operator import itemgetter
 from typing import NamedTuple, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from textsearch.arviz_versions import pareto_k
 from textsearch.result import Generations
 from textsearch.rng import Rng
 
@@ -173,14 +172,10 @@ def pareto_shape(log_weights: ArrayLike) -> float:
     if len(known) < _FEWEST:
         return math.nan
     try:
-        with warnings.catch_warnings():
-            # a notice about its next version, shown on every import
-            warnings.filterwarnings("ignore", message=r"\s*ArviZ is undergoing", category=FutureWarning)
-            smooth = import_module("arviz").psislw
+        with np.errstate(all="ignore"):
+            shape = pareto_k(known)
     except ImportError:
         return math.nan
-    with np.errstate(all="ignore"):
-        shape = float(smooth(known)[1])
     return shape if math.isfinite(shape) else math.nan
 
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("textsearch", "samplers", "objectives", "demos", "benchmarks", "training", "tests")
 
 LAYERS: list[set[str]] = [
-    {"textsearch.batch", "textsearch.rng", "textsearch.surface"},
+    {"textsearch.arviz_versions", "textsearch.batch", "textsearch.rng", "textsearch.surface"},
     {
         "textsearch.objective",
         "textsearch.proposal",
@@ -23,7 +23,7 @@ LAYERS: list[set[str]] = [
         "textsearch.segment",
         "textsearch.words",
     },
-    {"textsearch.sampler", "textsearch.constraint"},
+    {"textsearch.sampler"},
     {
         "textsearch.result",
         "textsearch.loop",
@@ -34,7 +34,6 @@ LAYERS: list[set[str]] = [
         "textsearch.plots",
         "textsearch.tables",
         "textsearch.coupling",
-        "textsearch.parallel",
         "textsearch.until",
         "textsearch.testing",
     },

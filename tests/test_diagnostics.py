@@ -296,7 +296,9 @@ def test_arviz_gets_what_the_sampler_recorded_of_each_chain() -> None:
 
 def test_arviz_without_warm_up_and_of_few_steps() -> None:
     data = generations(steps=2).to_arviz()
-    assert data.groups() == ["posterior", "sample_stats"]
+    # a method of ArviZ 0.23's InferenceData, of 1.x's DataTree the paths
+    groups = data.groups() if callable(data.groups) else [path[1:] for path in data.groups[1:]]
+    assert groups == ["posterior", "sample_stats"]
     assert list(data["sample_stats"].data_vars) == ["accepted"]
     assert data["posterior"]["energy"].shape == (4, 2, 2)
 

@@ -12,14 +12,14 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from textsearch.arviz_versions import arviz, groups_of_draws
+
 if TYPE_CHECKING:
-    import arviz
     import pandas as pd
 
 FEWEST_DRAWS = 4
@@ -74,7 +74,7 @@ def statistics(draws: ArrayLike) -> Statistics:
         raise ValueError(
             f"draw {draw} of chain {chain} is {array[chain, draw]}: drop the draws up to the last that is not finite"
         )
-    az = _arviz()
+    az = arviz()
     changed = bool(np.ptp(array) > 0)
     each_stuck = not np.ptp(array, axis=1).any()
     # ArviZ divides by variances that are 0 where chains stand still; its effective size of a constant is all its draws
@@ -85,7 +85,7 @@ def statistics(draws: ArrayLike) -> Statistics:
             sd=float(array.std(ddof=1)),
             mcse=float(az.mcse(array, method="mean")),
             ess_bulk=float(az.ess(array, method="bulk")) if changed else math.nan,
-            ess_tail=float(az.ess(array, method="tail")) if changed else math.nan,
+            ess_tail=float(az.ess(array, method="tail", prob=(0.05, 0.95))) if changed else math.nan,
             r_hat=r_hat if changed else math.nan,
             jump=float(np.square(np.diff(array, axis=1)).mean()),
         )
@@ -115,7 +115,7 @@ def summary(
     >>> table.loc[(0, "energy"), ["chains", "draws"]].astype(int).tolist()
     [4, 500]
     """
-    _arviz()
+    arviz()
     import pandas as pd
 
     found: list[dict[str, object]] = []
@@ -145,10 +145,10 @@ def to_arviz(
     warm_up: int = 0,
     sample_stats: Mapping[str, NDArray[Any]] | None = None,
     attributes: Mapping[str, Any] | None = None,
-) -> arviz.InferenceData:
-    """Series (T, B) as ArviZ's `InferenceData`, for its plots: each becomes a variable (chain, draw, input).
+) -> Any:
+    """Series (T, B) for ArviZ's plots: `InferenceData`, or `xarray.DataTree` from ArviZ 1 on.
 
-    The steps of the warm-up lie in groups of their own.
+    Each becomes a variable (chain, draw, input). The steps of the warm-up lie in groups of their own.
 
     Args:
         posterior: name of a quantity -> (T, B).
@@ -163,14 +163,13 @@ def to_arviz(
 
     >>> import numpy as np
     >>> data = to_arviz({"energy": np.zeros((30, 8))}, np.repeat([0, 1], 4), warm_up=10)
-    >>> dict(data.posterior.sizes)
+    >>> dict(data["posterior"].sizes)
     {'chain': 4, 'draw': 20, 'input': 2}
     """
     groups = dict(rows_by_input(inputs))
     if len({len(rows) for rows in groups.values()}) > 1:
         counts = ", ".join(f"{len(rows)} of input {number}" for number, rows in groups.items())
         raise ValueError(f"inputs must have as many chains each, not {counts}")
-    az = _arviz()
     parts: dict[str, dict[str, NDArray[Any]]] = {}
     for group, series in (("posterior", posterior), ("sample_stats", sample_stats or {})):
         # (T, B) -> (chain, draw, input)
@@ -179,17 +178,8 @@ def to_arviz(
             parts[group] = {name: each[:, warm_up:] for name, each in values.items()}
         if values and warm_up:
             parts[f"warmup_{group}"] = {name: each[:, :warm_up] for name, each in values.items()}
-    with warnings.catch_warnings():
-        # the axes are right by construction, however few the steps
-        warnings.filterwarnings("ignore", message="More chains", category=UserWarning)
-        data: arviz.InferenceData = az.from_dict(
-            **parts,
-            coords={"input": list(groups)},
-            dims={name: ["input"] for part in parts.values() for name in part},
-            attrs=dict(attributes or {}),
-            save_warmup=bool(warm_up),
-        )
-    return data
+    dimensions = {name: ["input"] for part in parts.values() for name in part}
+    return groups_of_draws(parts, {"input": list(groups)}, dimensions, attributes or {})
 
 
 def autocorrelation(draws: NDArray[Any], most: int) -> NDArray[np.float64]:
@@ -337,13 +327,3 @@ def _enough(draws: ArrayLike) -> NDArray[np.float64]:
             "take more steps or a smaller warm_up"
         )
     return array
-
-
-def _arviz() -> Any:
-    try:
-        with warnings.catch_warnings():
-            # a notice about its next version, shown on every import
-            warnings.filterwarnings("ignore", message=r"\s*ArviZ is undergoing", category=FutureWarning)
-            return import_module("arviz")
-    except ImportError as error:
-        raise ImportError("statistics of a run need ArviZ: pip install 'textsearch-sampling[diagnostics]'") from error

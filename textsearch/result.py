@@ -17,7 +17,6 @@ from textsearch.sampler import Guarantee
 from textsearch.tables import Sheet, plain
 
 if TYPE_CHECKING:
-    import arviz
     import pandas as pd
     from matplotlib.figure import Figure
     from rich.console import Console, ConsoleOptions
@@ -218,11 +217,12 @@ class Generations:
         rows = sum(usage.rows for usage in self.usage.values())
         return diagnostics.summary(series, self.inputs, seconds=self.seconds, rows=rows)
 
-    def to_arviz(self, warm_up: int | None = None) -> arviz.InferenceData:
-        """The run as ArviZ's `InferenceData`, for its plots: variables (chain, draw, input).
+    def to_arviz(self, warm_up: int | None = None) -> Any:
+        """The run for ArviZ's plots: `InferenceData`, or `xarray.DataTree` from ArviZ 1 on.
 
-        `posterior` has the energy, its terms and the length in tokens; `sample_stats` what the sampler recorded of
-        each chain; the attributes, acceptance rates. The steps of the warm-up lie in groups of their own.
+        Variables are (chain, draw, input). `posterior` has the energy, its terms and the length in tokens;
+        `sample_stats` what the sampler recorded of each chain; the attributes, acceptance rates. The steps of the
+        warm-up lie in groups of their own.
 
         Args:
             warm_up: steps at the start that do not count; by default the run's own.
