@@ -1,43 +1,74 @@
 # make demo: environment, default models, sentences from keywords.  make test: environment, all checks.
+#
+# On a machine without a GPU, where the package index has only builds of torch for one (5 GB):
+#     make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
+# A torch that is there already, or another release: make demo TORCH="torch==2.14.1"
 PYTHON ?= python3
-BIN := .venv/bin
-# the small CPU build where the index has it; on an accelerator: make demo TORCH=torch
 TORCH ?= torch==2.13.0
+TORCH_INDEX ?=
+ENV ?= .venv
+# what else is installed, to the digit; empty for the newest releases
+LOCK ?= --constraint constraints.txt
 
-.PHONY: demo test lint laws models clean
+SHELL := /bin/bash -o pipefail
+BIN := $(ENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-demo: .venv/demo
+.PHONY: demo test test-newest lint laws models reliability lock clean
+
+demo: $(ENV)/demo
 	$(BIN)/textsearch keywords "dog frisbee park" --chains 8 --steps 100 --seed 0
 
 test: lint
 	$(BIN)/python -m pytest -n auto
 
-lint: .venv/test
+# the suite on the newest releases of everything but torch, in an environment of its own, made anew
+test-newest:
+	rm -rf .venv-newest
+	$(MAKE) .venv-newest/test ENV=.venv-newest LOCK=
+	.venv-newest/bin/python -m pip list
+	.venv-newest/bin/python -m pytest -n auto -W default
+
+lint: $(ENV)/test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
 # kernel x law x figure, for every kernel
-laws: .venv/test
+laws: $(ENV)/test
 	$(BIN)/python -m tests.samplers.table
 
 # heavier checks on the default models, fetched on first use
-models: .venv/test
+models: $(ENV)/test
 	$(BIN)/python -m pytest -m models
 
-.venv/torch:
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet $(TORCH)
+# runs that are killed and resumed, thousands of random calls and command lines
+reliability: $(ENV)/test
+	$(BIN)/python -m pytest -m reliability
+
+# the newest releases that fit together, for every Python from 3.11 on; torch and what it brings are left to TORCH
+lock:
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet uv
+	(echo "# What make demo and make test install beside torch; made by make lock."; \
+	echo "$(TORCH)" | build/lock/bin/uv pip compile pyproject.toml --constraint - --extra dev --universal \
+	  --python-version 3.11 --no-header --no-annotate --quiet --upgrade \
+	  | grep -vE '^(torch|triton|nvidia-|cuda-)') > build/constraints.txt
+	mv build/constraints.txt constraints.txt
+
+$(ENV)/torch:
+	$(PYTHON) -m venv $(ENV)
+	$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) $(TORCH)
+	$(PIP) $(LOCK) hatchling editables
 	touch $@
 
-.venv/demo: .venv/torch pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[default-models,tasks]'
+$(ENV)/demo: $(ENV)/torch pyproject.toml constraints.txt
+	$(PIP) $(LOCK) --no-build-isolation --editable '.[default-models,tasks]'
 	touch $@
 
-.venv/test: .venv/torch pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[default-models,tasks,dev]'
+$(ENV)/test: $(ENV)/torch pyproject.toml constraints.txt
+	$(PIP) $(LOCK) --no-build-isolation --editable '.[default-models,tasks,dev]'
 	touch $@
 
 clean:
-	rm -rf .venv build dist
+	rm -rf .venv .venv-newest build dist
