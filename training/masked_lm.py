@@ -1,7 +1,7 @@
-"""Train the default masked language model: a MiniLM encoder with a new, tied head.
+"""Train a masked language model of BERT's shape on single sentences, in the vocabulary of its folder.
 
-The encoder is a sentence encoder (6 layers x 384, BERT vocabulary); its own head is lost, so a
-new one is trained together with all weights on single sentences. Choices, and why:
+Either an encoder under a new, tied head (`--encoder`: the head is trained together with all weights), or a masked
+model that is trained further (`--model`). Choices, and why:
 
 - every selected token becomes [MASK] (Wettig et al., 2023: keeping or swapping some gains
   nothing), which is also all that the samplers ever ask of the model;
@@ -11,7 +11,7 @@ new one is trained together with all weights on single sentences. Choices, and w
 - rows are packed by length, so a batch holds hardly any padding.
 
     python training/masked_lm.py --corpus sentences.txt.gz --heldout heldout.txt \
-        --encoder folder/of/all-MiniLM-L6-v2 --out folder --tokens 8e6
+        --model folder/of/a/masked/model --out folder --tokens 8e6
 
 One sentence a line. Writes `folder/checkpoint.pt` (to resume), `folder/log.jsonl` (the loss curve)
 and the model itself in float32, to be packed by `training/pack.py`.
@@ -28,15 +28,17 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
-from transformers import BertConfig, BertForMaskedLM, BertTokenizerFast
+from transformers import AutoTokenizer, BertConfig, BertForMaskedLM, PreTrainedTokenizerFast
 
 IntArray = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
 class Corpus:
-    """Sentences as one flat array of token ids, [CLS] and [SEP] included."""
+    """Sentences as one flat array of token ids, with what the tokenizer sets before and behind a text."""
 
-    def __init__(self, path: Path, tokenizer: BertTokenizerFast, longest: int = 80) -> None:
+    def __init__(self, path: Path, tokenizer: PreTrainedTokenizerFast, longest: int = 80) -> None:
+        self.pad_id, self.mask_id = int(tokenizer.pad_token_id), int(tokenizer.mask_token_id)
+        self.special = torch.tensor(sorted(tokenizer.all_special_ids))
         opener = gzip.open if path.suffix == ".gz" else open
         with opener(path, "rt", encoding="utf-8") as lines:
             texts = [line.strip() for line in lines if line.strip()]
@@ -61,29 +63,30 @@ class Corpus:
                 yield self._rows(groups[index])
 
     def _rows(self, rows: IntArray) -> Tensor:
-        out = np.zeros((len(rows), int(self.lengths[rows].max())), dtype=np.int64)
+        out = np.full((len(rows), int(self.lengths[rows].max())), self.pad_id, dtype=np.int64)
         for i, row in enumerate(rows):
             out[i, : self.lengths[row]] = self.ids[self.starts[row] :][: self.lengths[row]]
         return torch.from_numpy(out)
 
-
-def masked(tokens: Tensor, rate: float, mask_id: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    """`tokens` (B, N) with a share `rate` of the inner tokens masked, and the (B, N) bool mask of those."""
-    inner = (tokens != 0) & (tokens != 101) & (tokens != 102)
-    chosen = (torch.rand(tokens.shape, generator=rng) < rate) & inner
-    return tokens.masked_fill(chosen, mask_id), chosen
+    def masked(self, tokens: Tensor, rate: float, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """`tokens` (B, N) with a share `rate` of the text's own masked, and the (B, N) bool mask of those."""
+        chosen = (torch.rand(tokens.shape, generator=rng) < rate) & ~torch.isin(tokens, self.special)
+        return tokens.masked_fill(chosen, self.mask_id), chosen
 
 
-def loss_and_hits(model: BertForMaskedLM, inputs: Tensor, targets: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+def loss_and_hits(
+    model: BertForMaskedLM, corpus: Corpus, inputs: Tensor, targets: Tensor, chosen: Tensor
+) -> tuple[Tensor, Tensor]:
     """Mean cross-entropy in nats over the `chosen` positions, and the share predicted exactly."""
-    hidden = model.bert(input_ids=inputs, attention_mask=(targets != 0).long()).last_hidden_state
+    mask = (targets != corpus.pad_id).long()
+    hidden = model.bert(input_ids=inputs, attention_mask=mask).last_hidden_state
     logits = model.cls(hidden[chosen])
     wanted = targets[chosen]
     return cross_entropy(logits, wanted), (logits.argmax(-1) == wanted).float().mean()
 
 
 @torch.no_grad()
-def evaluate(model: BertForMaskedLM, corpus: Corpus, mask_id: int, sentences: int | None = None) -> dict[str, float]:
+def evaluate(model: BertForMaskedLM, corpus: Corpus, sentences: int | None = None) -> dict[str, float]:
     """Held-out loss (nats per masked token) and accuracy at 15 % masked, with a fixed mask."""
     model.eval()
     rng = torch.Generator().manual_seed(15)
@@ -91,9 +94,9 @@ def evaluate(model: BertForMaskedLM, corpus: Corpus, mask_id: int, sentences: in
     total = hits = count = 0.0
     for start in range(0, len(rows), 32):
         targets = corpus._rows(rows[start : start + 32])
-        inputs, chosen = masked(targets, 0.15, mask_id, rng)
+        inputs, chosen = corpus.masked(targets, 0.15, rng)
         n = int(chosen.sum())
-        loss, hit = loss_and_hits(model, inputs, targets, chosen)
+        loss, hit = loss_and_hits(model, corpus, inputs, targets, chosen)
         total, hits, count = total + n * float(loss), hits + n * float(hit), count + n
     model.train()
     return {"heldout_nats": total / count, "heldout_accuracy": hits / count}
@@ -123,7 +126,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", type=Path, required=True)
     parser.add_argument("--heldout", type=Path, required=True)
-    parser.add_argument("--encoder", type=Path, required=True)
+    start = parser.add_mutually_exclusive_group(required=True)
+    start.add_argument("--encoder", type=Path, help="gets a new head")
+    start.add_argument("--model", type=Path, help="a masked model, trained further")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--tokens", type=float, default=8e6, help="tokens to train on, in all")
     parser.add_argument("--batch-tokens", type=int, default=2048)
@@ -136,12 +141,12 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     args.out.mkdir(parents=True, exist_ok=True)
-    tokenizer = BertTokenizerFast.from_pretrained(args.encoder)
+    tokenizer = AutoTokenizer.from_pretrained(args.encoder or args.model)
     heldout = Corpus(args.heldout, tokenizer)
     corpus = Corpus(args.corpus, tokenizer)
     print(f"{len(corpus.lengths):,} sentences, {len(corpus.ids):,} tokens", flush=True)
 
-    model = new_model(args.encoder, corpus)
+    model = new_model(args.encoder, corpus) if args.encoder else BertForMaskedLM.from_pretrained(args.model).float()
     model.train()
     decayed = [p for p in model.parameters() if p.ndim > 1]
     plain = [p for p in model.parameters() if p.ndim == 1]
@@ -171,8 +176,8 @@ def main() -> None:
         while seen < args.tokens:
             for targets in corpus.batches(args.batch_tokens, np.random.default_rng((args.seed, epoch))):
                 rate = 0.30 - 0.15 * min(1.0, seen / args.tokens)
-                inputs, chosen = masked(targets, rate, tokenizer.mask_token_id, masks)
-                loss, _ = loss_and_hits(model, inputs, targets, chosen)
+                inputs, chosen = corpus.masked(targets, rate, masks)
+                loss, _ = loss_and_hits(model, corpus, inputs, targets, chosen)
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate(seen, args.tokens, args.peak)
                 torch.autograd.backward(loss)
@@ -187,7 +192,7 @@ def main() -> None:
                     row = {"step": step, "tokens": seen, "minutes": round(minutes, 2), "loss": float(np.mean(losses))}
                     losses.clear()
                     if step % 200 == 0 or done:
-                        row |= evaluate(model, heldout, tokenizer.mask_token_id, None if done else 500)
+                        row |= evaluate(model, heldout, None if done else 500)
                         save()
                     print(json.dumps(row), file=log, flush=True)
                 if done:

@@ -24,7 +24,7 @@ def main() -> None:
     tokenizer = AutoTokenizer.from_pretrained(args.model)
     model = BertForMaskedLM.from_pretrained(args.model)
     corpus = Corpus(args.heldout, tokenizer)
-    print("before", evaluate(model, corpus, tokenizer.mask_token_id))
+    print("before", evaluate(model, corpus))
 
     args.out.mkdir(parents=True, exist_ok=True)
     state = {name: value.contiguous() for name, value in model.state_dict().items()}
@@ -35,7 +35,7 @@ def main() -> None:
     tokenizer.save_pretrained(args.out)
 
     packed, _ = load_packed(args.out, torch.float32)
-    print("after", evaluate(packed, corpus, tokenizer.mask_token_id))
+    print("after", evaluate(packed, corpus))
     print("bytes", sum(path.stat().st_size for path in args.out.iterdir()))
 
 
