@@ -54,6 +54,15 @@ class MetropolisHastings:
         """Exact."""
         return Guarantee.EXACT
 
+    @property
+    def starts_anywhere(self) -> bool:
+        """A chain starts from a text of finite energy."""
+        return False
+
+    def check(self, batch: Batch) -> None:
+        """What the proposal refuses."""
+        self.proposal.check(batch)
+
     def init(self, objective: Objective, batch: Batch) -> ChainState:
         """The batch with its energies."""
         self.proposal.check(batch)
@@ -74,6 +83,8 @@ class MetropolisHastings:
         proposed = evaluate(objective, move.batch, possible & ~same, limit)
         proposed = proposed.where(same, state.evaluation)
         log_ratio = (state.evaluation.energy - proposed.energy) / temperature + move.log_backward - move.log_forward
+        # from one forbidden text, where a search may stand, to another: inf - inf
+        log_ratio = log_ratio.masked_fill(proposed.energy == math.inf, -math.inf)
         accepted = possible & (log_uniform < log_ratio)
         after = state.where(accepted, ChainState(move.batch, proposed))
         return after, Info(accepted, move.kind, log_ratio)

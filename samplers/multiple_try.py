@@ -79,6 +79,15 @@ class MultipleTry:
         """Exact."""
         return Guarantee.EXACT
 
+    @property
+    def starts_anywhere(self) -> bool:
+        """A chain starts from a text of finite energy."""
+        return False
+
+    def check(self, batch: Batch) -> None:
+        """What the proposal refuses."""
+        self.proposal.check(batch)
+
     def init(self, objective: Objective, batch: Batch) -> ChainState:
         """The batch with its energies."""
         self.proposal.check(batch)
