@@ -10,7 +10,7 @@ from torch import Tensor
 
 from textsearch.batch import Batch, Vocabulary
 from textsearch.objective import Limit, Objective, evaluate
-from textsearch.proposal import Proposal
+from textsearch.proposal import Proposal, propose
 from textsearch.rng import Rng
 from textsearch.sampler import ChainState, Guarantee, Info
 
@@ -72,7 +72,7 @@ class MetropolisHastings:
         self, objective: Objective, state: ChainState, rng: Rng, temperature: float | Tensor = 1.0
     ) -> tuple[ChainState, Info]:
         """One proposal a row, taken or not."""
-        move = self.proposal.propose(state.batch, rng.fold(0))
+        move = propose(self.proposal, state.batch, rng.fold(0))
         same = move.batch.same_text(state.batch)
         possible = move.log_backward > -math.inf
         log_uniform = rng.fold(1).uniform(0).log()

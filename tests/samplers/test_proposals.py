@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 import torch
 
-from samplers import MetropolisHastings
+from samplers import DelayedAcceptance, MetropolisHastings, MultipleTry
 from samplers.proposals import PIECES, BlockInfill, InsertDelete, Mixture, Replace, SpanEdit, Swap
 from samplers.proposals.sites import word_table
 from tests.samplers.toys import TOYS, Toy
-from textsearch.batch import Batch
+from textsearch import generate
+from textsearch.batch import Batch, Vocabulary
 from textsearch.objective import FunctionObjective
 from textsearch.proposal import Move, Proposal
 from textsearch.rng import Rng
@@ -278,3 +280,49 @@ def test_word_table() -> None:
     assert editable.tolist()[0] == [True, True, False, False, False]
     assert editable.tolist()[1] == [False] * 5
     assert editable.tolist()[2] == [False, True, False, False, False]
+
+
+@dataclass(frozen=True, eq=False)
+class Astray:
+    """Swaps that say of themselves what no log-probability can be."""
+
+    log_forward: float
+    log_backward: float
+    kinds: tuple[str, ...] = ("swap",)
+    vocabulary: Vocabulary = MODEL.vocabulary
+
+    def check(self, batch: Batch) -> None:
+        pass
+
+    def propose(self, batch: Batch, rng: Rng) -> Move:
+        move, last = Swap(self.vocabulary).propose(batch, rng), torch.arange(len(batch)) == len(batch) - 1
+        forward, backward = move.log_forward, move.log_backward
+        return replace(
+            move,
+            log_forward=forward.masked_fill(last, self.log_forward),
+            log_backward=backward.masked_fill(last, self.log_backward),
+        )
+
+
+@pytest.mark.parametrize(
+    "build",
+    [MetropolisHastings, lambda proposal: MultipleTry(proposal, 2), lambda proposal: DelayedAcceptance(proposal, FLAT)],
+)
+@pytest.mark.parametrize(
+    ("forward", "backward", "told"),
+    [
+        (math.nan, 0.0, "log_forward=nan"),
+        (-math.inf, 0.0, "log_forward=-inf"),
+        (math.inf, -math.inf, "log_forward=inf"),
+        (0.0, math.nan, "log_backward=nan"),
+        (0.0, math.inf, "log_backward=inf"),
+    ],
+)
+def test_a_move_without_a_probability_is_an_error(
+    build: Callable[[Any], Any], forward: float, backward: float, told: str
+) -> None:
+    sampler = build(Astray(forward, backward))
+    with pytest.raises(ValueError, match=rf"Astray gave {told} for the move of row \d, 'ba', called 'swap'"):
+        generate(FLAT, sampler, ["ab", "ba"], steps=1, seed=0)
+    # there may be no way back
+    generate(FLAT, build(Astray(-math.inf, -math.inf)), ["ab", "ba"], steps=1, seed=0)
