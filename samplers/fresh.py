@@ -69,20 +69,29 @@ def draw(
     Raises:
         ValueError: log q of a draw is nan or -inf, or a weight is more than a number can hold.
     """
-    drawn, log_draw = proposal.draw(batch, rng)
-    _refuse(
-        proposal, drawn, log_draw, log_draw.isnan() | (log_draw == -math.inf), "finite, or +inf for a draw that failed"
-    )
-    evaluation = evaluate(objective, drawn, wanted=log_draw < math.inf)
+    texts, log_draw = drawn(proposal, batch, rng)
+    evaluation = evaluate(objective, texts, wanted=log_draw < math.inf)
     log_weights = -evaluation.energy / temperature - log_draw
     over = log_weights.isnan() | (log_weights == math.inf)
     if bool(over.any()):
         row = int(over.nonzero()[0])
         raise ValueError(
-            f"the draw {drawn.rows([row]).texts()[0]!r} has log-weight {float(log_weights[row])} at energy "
+            f"the draw {texts.rows([row]).texts()[0]!r} has log-weight {float(log_weights[row])} at energy "
             f"{float(evaluation.energy[row])}: raise the temperature {_of(temperature, row)}, or scale the energy down"
         )
-    return ChainState(drawn, evaluation), log_weights
+    return ChainState(texts, evaluation), log_weights
+
+
+def drawn(proposal: IndependentProposal, batch: Batch, rng: Rng) -> tuple[Batch, Tensor]:
+    """A fresh text for each row, and (B,) float64 log q, nats; +inf for one that failed.
+
+    Raises:
+        ValueError: log q of a draw is nan or -inf.
+    """
+    texts, log_draw = proposal.draw(batch, rng)
+    wrong = log_draw.isnan() | (log_draw == -math.inf)
+    _refuse(proposal, texts, log_draw, wrong, "finite, or +inf for a draw that failed")
+    return texts, log_draw
 
 
 def _refuse(proposal: IndependentProposal, batch: Batch, found: Tensor, wrong: Tensor, wanted: str) -> None:
