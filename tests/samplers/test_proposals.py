@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,9 +10,11 @@ from typing import Any
 
 import pytest
 import torch
+from scipy.sparse.csgraph import connected_components
 
 from samplers import DelayedAcceptance, MetropolisHastings, MultipleTry
-from samplers.proposals import PIECES, BlockInfill, InsertDelete, Mixture, Replace, SpanEdit, Swap
+from samplers.proposals import PIECES, BlockInfill, Copy, InsertDelete, Mixture, Replace, SpanEdit, Swap
+from samplers.proposals.pieces import every_size
 from samplers.proposals.sites import word_table
 from tests.samplers.toys import TOYS, Toy
 from textsearch import generate
@@ -251,6 +254,66 @@ def test_pieces_that_are_no_probabilities(pieces: Sequence[float]) -> None:
 def test_constructors_name_what_is_wrong(build: Callable[[], Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build()
+
+
+def written(longest: int) -> set[str]:
+    """All texts of up to so many letters, none of which begins with a piece that goes on a word."""
+    texts = ["".join(letters) for size in range(1, longest + 1) for letters in itertools.product("abC", repeat=size)]
+    return {text for text in texts if not text.startswith("C")}
+
+
+def met(proposal: Proposal, start: str, wanted: set[str], steps: int = 100, chains: int = 1000) -> set[str]:
+    """What chains under even energies come to, up to where they have met all that is wanted."""
+    sampler = MetropolisHastings(proposal)
+    state, rng = sampler.init(FLAT, encode(start).repeat(chains)), Rng.start(8, chains)
+    found: set[str] = {start}
+    with torch.inference_mode():
+        for step in range(steps):
+            state, _ = sampler.step(FLAT, state, rng.at(step))
+            found.update(state.batch.texts())
+            if found >= wanted:
+                break
+    return found
+
+
+WORDS_OF_TWO = {text for text in written(4) if sum(letter != "C" for letter in text) == 2}
+"""Two words of up to four pieces in all."""
+
+
+@pytest.mark.parametrize(
+    ("build", "long", "space"),
+    [
+        (lambda **more: Replace(MODEL, max_length=4, **more), "aCCb", WORDS_OF_TWO),
+        (lambda **more: BlockInfill(MODEL, words=(2,), max_length=4, **more), "aCCb", WORDS_OF_TWO),
+        (lambda **more: InsertDelete(MODEL, max_length=3, **more), "aCC", written(3) | {""}),
+        (lambda **more: Copy(MODEL, "b", max_length=3, **more), "aCC", written(3) | {""}),
+    ],
+    ids=["replace", "infill", "insert and delete", "copy"],
+)
+def test_every_text_can_be_left_and_come_back_to(build: Callable[..., Proposal], long: str, space: set[str]) -> None:
+    """From a word of three pieces to all texts, and from short words to that one."""
+    assert met(build(), long, space) == space
+    assert long in met(build(), "ab", {long})
+    # the twin: words of a size that it never writes stay where they are, and none come about
+    assert all("aCC" in text for text in met(build(pieces=(1.0,)), long, space, steps=5))
+    assert not any("C" in text for text in met(build(pieces=(1.0,)), "ab", space, steps=5))
+
+
+def test_chains_on_words_of_any_size_are_irreducible() -> None:
+    for name, connected in (("replace, any number of pieces", True), ("replace, words that cannot be written", False)):
+        groups, _ = connected_components(TOYS[name].chain.matrix > 0, connection="strong")
+        assert (groups == 1) == connected
+
+
+def test_a_size_for_every_word() -> None:
+    for longest in (1, 2, 3, 7, 64, 200):
+        shares = every_size(longest)
+        assert len(shares) == longest
+        assert min(shares) > 0
+        assert math.fsum(shares) == pytest.approx(1, abs=1e-12)
+    assert SpanEdit(MODEL, {(1, 1): 1.0}).sizes == PIECES == every_size(64)
+    assert Replace(MODEL, max_length=100).sizes == every_size(100)
+    assert Replace(TableMaskedLM.random(letters("ab"), seed=0)).sizes == (1.0,)
 
 
 def test_kinds_are_named() -> None:
