@@ -32,8 +32,9 @@ from samplers import (
     SimulatedAnnealing,
     Thinned,
 )
-from samplers.proposals import Fill, FromLeft, Replace, SuffixResampling, Uniform, template
+from samplers.proposals import Corrections, Fill, FromLeft, Replace, SuffixResampling, Uniform, template
 from tests.reference import Floats, Kernel, State
+from tests.samplers import test_corrections
 from tests.samplers.fresh_toys import SCALE, FillLaw, LeftLaw
 from tests.samplers.laws import Case, p_value
 from tests.samplers.test_iterated_resampling import PlainResampling
@@ -221,6 +222,31 @@ def suffixes() -> dict[str, Case]:
     return {name: replace(case, sampler=Underway(case.sampler, case.sampler)) for name, case in found.items()}  # type: ignore[arg-type]
 
 
+class PutsAgain(Corrections):  # type: ignore[misc]
+    """The broken twin: a word taken out of a text that is too long is said to be put again, which it never is."""
+
+    def _deletions(self, batch: Batch) -> Any:
+        return Corrections._deletions(replace(self, max_length=99), batch)
+
+
+def corrections() -> Case:
+    """Of one word, and of two."""
+    toy = test_corrections.TOY
+    law, whole = toy.law, toy.proposal
+    assert isinstance(law, test_corrections.CorrectionsLaw)
+    assert isinstance(whole, Corrections)
+    shorter = replace(whole, max_length=1)
+    within = Within(shorter, replace(law, max_length=1), toy.vocabulary, "", toy.temperature, whole=toy)
+    every = MetropolisHastings(whole)
+    broken = PutsAgain(**{name: getattr(shorter, name) for name in Corrections.__dataclass_fields__})
+    case = in_turn(toy, (MetropolisHastings(shorter), within.chain.matrix), (every, toy.chain.matrix))
+    return replace(
+        case,
+        sampler=Underway(case.sampler, every),  # type: ignore[arg-type]
+        twins={"a text that is full is added to": Underway(Cycle([MetropolisHastings(broken), every]), every)},
+    )
+
+
 def quasi_rejection() -> Case:
     bound = log_bound(TOY, LEFT_LAW) + 0.1
     matrix = rejection_matrix(TOY, LEFT_LAW)
@@ -251,6 +277,7 @@ VARIANTS: dict[str, Case] = {
     ),
     "in turn: quasi-rejection, edits": quasi_rejection(),
     **suffixes(),
+    "in turn: corrections of one word, of two": corrections(),
 }
 
 EDITS, BOUND = edits(TOY), log_bound(TOY, LEFT_LAW)
