@@ -110,7 +110,7 @@ KERNELS: dict[str, Callable[[MaskedLM], Any]] = {
 
 def start(sampler: Any, chains: int = 12) -> Batch:
     """Some chains of either input, in turns."""
-    vocabulary = sampler.vocabulary
+    vocabulary: Vocabulary = sampler.vocabulary
     batch = vocabulary.encode(["abb"] if vocabulary is VOCABULARY else ["a b ab"]).repeat(2 * chains)
     return replace(batch, inputs=torch.tensor(INPUTS).repeat(chains))
 

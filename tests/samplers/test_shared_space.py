@@ -305,7 +305,7 @@ def test_each_start_is_evaluated_once() -> None:
         asked.extend(texts)
         return [float(len(text)) for text in texts]
 
-    parts = [Rejection(LEFT, 0.0), EDITS, RESAMPLING, Gibbs(MASKED, 2), Thinned(EDITS, 3)]
+    parts: list[Sampler[ChainState]] = [Rejection(LEFT, 0.0), EDITS, RESAMPLING, Gibbs(MASKED, 2), Thinned(EDITS, 3)]
     for composite in (Cycle(parts), Mixture(dict.fromkeys(parts, 1.0)), Cycle(parts[::-1])):
         asked.clear()
         state = composite.init(FunctionObjective(listen), TOY.vocabulary.encode(["ab", "a"]))
@@ -329,7 +329,8 @@ def test_a_template_is_a_start_only_where_all_can_leave_it() -> None:
     # the two record log-weights of unlike shapes
     result = generate(likes_masks, Cycle([IteratedResampling(FILL, 4), Rejection(FILL, 9.0)]), start, steps=4, seed=0)
     assert "_" not in result.texts[0] + result.best_texts[0]
-    for parts in ([IteratedResampling(FILL, 4), EDITS], [EDITS, IteratedResampling(FILL, 4)]):
+    filling: Sampler[ChainState] = IteratedResampling(FILL, 4)
+    for parts in ([filling, EDITS], [EDITS, filling]):
         with pytest.raises(ValueError, match=r"row 0, 'a_', has masks .* MetropolisHastings cannot start from a temp"):
             generate(likes_masks, Cycle(parts), start, steps=1, seed=0)
     never = FunctionObjective(lambda texts: [math.inf] * len(texts), name="never")
