@@ -2,6 +2,7 @@
 
 from objectives.acrostic import Acrostic
 from objectives.affixes import Prefix, Suffix
+from objectives.canonical import Canonical
 from objectives.classifier import Classifier
 from objectives.closeness import Closeness
 from objectives.coherence import Coherence
@@ -25,6 +26,7 @@ from objectives.word_preservation import InputEmbeddings, WordPreservation
 
 __all__ = [
     "Acrostic",
+    "Canonical",
     "Classifier",
     "Closeness",
     "Coherence",

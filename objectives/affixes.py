@@ -19,10 +19,14 @@ from textsearch.objective import Cost, Objective
 class Prefix(Objective):
     """The text begins with these words: energy 0, or +inf. Case does not count.
 
+    With `freeze_tokens` no proposal is wasted on the words of the prefix. The chain then samples texts in which those
+    very words are marked, and an insertion before one may move the mark behind another that is like it: "the the cat"
+    begins with "the" whichever of the two is the marked one, and is there twice. Where that matters, freeze nothing, or
+    insert nothing.
+
     Attributes:
         prefix: whole words, one text for all inputs or one for each: row r is judged by `prefix[batch.inputs[r]]`.
-        freeze_tokens: whether to make its tokens in the starting texts uneditable, so that no proposal is wasted on
-            them. The prefix stands at one place only, so this changes no target.
+        freeze_tokens: whether to make its tokens in the starting texts uneditable, as above.
 
     Raises:
         ValueError: a prefix without a word.

@@ -17,11 +17,16 @@ exp(-b_t E / T). At each t, for any f,
 
 so with f = 1 the mean weight is an unbiased estimate of Z_t = sum of exp(-b_t E / T): exactly so for temperatures
 that were given, in the limit of many particles for those that the particles choose themselves.
+
+The mean is over all that may happen, and among that are populations whose draws are all forbidden: their weights are 0,
+and so is their estimate of Z. Were they left out, those that remain would give Z too high, on average by one over the
+share of populations that live.
 """
 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -30,6 +35,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from samplers import fresh
 from samplers.nested import plain_start
 from samplers.populations import Populations, effective_share, log_sum, systematic
 from textsearch.batch import Batch, Vocabulary
@@ -84,6 +90,9 @@ class AnnealedSMC:
     case, so its final texts all weigh the same: draws, though not independent ones, some being copies that parted late,
     and with N particles off the target by some 1 / N. Several populations for one target are put together with weights
     Z, which mends that.
+
+    A population whose draws are all forbidden is dead: its log Z is -inf, its weights are 0, and its texts stay as they
+    were drawn, of energy +inf. Without it the estimate of Z would have a bias; a warning tells of it.
 
     Recorded at each step, (B,): "log weights", which belong to the step's texts, "inverse temperature" b,
     "log partition", the estimate of log Z at b, and "effective sample size" before resampling, in particles.
@@ -188,28 +197,30 @@ class AnnealedSMC:
         offset = populations.table(-log_draw.where(alive, 0.0), 0.0)
         height = populations.table(chains.evaluation.energy.where(alive, 0.0) / heat, 0.0)
         old = populations.table(state.inverse_temperature, 0.0)[:, 0]
+        dead = ~populations.table(alive, False).any(1)
 
         def change(inverse: Tensor) -> Tensor:
             """(P, N) what going on to `inverse` (P,) adds to the log-weights."""
             return offset - (inverse - old)[:, None] * height
 
-        new = self._next(before, change, old, state.stage)
+        # weights of 0 have nothing to choose a temperature by: as though they were even
+        new = self._next(before.where(~dead[:, None], populations.even), change, old, state.stage)
         log_weights = before + change(new)
-        log_partition = log_sum(log_weights) - populations.size.log()
-        effective = populations.size * effective_share(populations.even, log_weights)
+        log_partition = (log_sum(log_weights) - populations.size.log()).masked_fill(dead, -math.inf)
+        effective = (populations.size * effective_share(populations.even, log_weights)).masked_fill(dead, 0.0)
 
         # no kernel shall have to move a text of weight 0
         hopeless = ~populations.table(alive, True).all(1)
         arrived = (new == 1) & (old < 1)
-        resampled = (effective < self.ess * populations.size) | hopeless | arrived
+        resampled = ((effective < self.ess * populations.size) | hopeless | arrived) & ~dead
         uniform = rng.fold(_RESAMPLE).rows(populations.rows[:, 0]).uniform(0)
-        ancestor = systematic(log_weights, uniform, populations.size)
+        ancestor = systematic(log_weights.where(~dead[:, None], populations.even), uniform, populations.size)
         source = populations.rows.where(~resampled[:, None], populations.rows.gather(1, ancestor))
         log_weights = log_weights.where(~resampled[:, None], log_partition[:, None])
 
         inverse = new[populations.number]
         chains = chains.rows(populations.each(source))
-        chains, info = self.sampler.step(objective, chains, rng.fold(_MOVE), heat / inverse)
+        chains, info = self._moved(objective, chains, rng.fold(_MOVE), heat / inverse, dead[populations.number])
         after = AnnealedState(
             chains.batch,
             chains.evaluation,
@@ -230,18 +241,35 @@ class AnnealedSMC:
         self, objective: Objective, batch: Batch, populations: Populations, rng: Rng
     ) -> tuple[ChainState, Tensor]:
         """The first texts, and (B,) log q of each."""
-        drawn, log_draw = self.proposal.draw(batch, rng)
+        drawn, log_draw = fresh.drawn(self.proposal, batch, rng)
         evaluation = evaluate(objective, drawn, wanted=log_draw < math.inf)
         possible = populations.table(evaluation.energy < math.inf, False).any(1)
         if not bool(possible.all()):
             row = int(populations.rows[~possible][0, 0])
-            raise ValueError(
+            warnings.warn(
                 f"input {int(batch.inputs[row])}, {batch.rows([row]).texts()[0]!r}: all "
                 f"{int(populations.size[~possible][0])} draws from {type(self.proposal).__name__} are forbidden, the "
-                f"first is {drawn.rows([row]).texts()[0]!r}. Give it more chains, a proposal that meets the "
-                "constraints, or freeze what they ask for"
+                f"first is {drawn.rows([row]).texts()[0]!r}; its log Z is -inf, as is that of "
+                f"{int((~possible).sum())} of {len(possible)} populations in all. Give them more chains, a proposal "
+                "that meets the constraints, or freeze what they ask for",
+                RuntimeWarning,
+                stacklevel=3,
             )
         return ChainState(drawn, evaluation), log_draw
+
+    def _moved(
+        self, objective: Objective, chains: ChainState, rng: Rng, heat: Tensor, dead: Tensor
+    ) -> tuple[ChainState, Info]:
+        """One step of the kernel; the rows of `dead` (B,) populations stay."""
+        if bool(dead.all()):
+            nothing = torch.full_like(chains.evaluation.energy, -math.inf)
+            return chains, Info(torch.zeros_like(dead), torch.zeros_like(chains.batch.lengths), nothing)
+        # no kernel has to start from a forbidden text: it gets a living one, and what becomes of that is not used
+        living = int((~dead).to(torch.int64).argmax())
+        source = torch.arange(len(dead), device=dead.device).masked_fill(dead, living)
+        moved, info = self.sampler.step(objective, chains.rows(source), rng, heat)
+        log_ratio = info.log_ratio.masked_fill(dead, -math.inf)
+        return moved.where(dead, chains), Info(info.accepted & ~dead, info.kind, log_ratio, info.recorded)
 
     def _next(self, before: Tensor, change: Callable[[Tensor], Tensor], old: Tensor, stage: int) -> Tensor:
         """(P,) the inverse temperatures to go on to, from `old` (P,)."""

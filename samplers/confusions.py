@@ -106,7 +106,7 @@ class ListedConfusions:
 
     Attributes:
         listed: word -> candidate -> kind of mistake.
-        inserted: words that may be inserted or deleted anywhere.
+        inserted: words that may be inserted or deleted anywhere; one that is given twice counts once.
 
     >>> ListedConfusions({"then": {"than": "confusion"}}).of("then")
     {'than': 'confusion'}

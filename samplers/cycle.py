@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import final
 
 from torch import Tensor
 
-from samplers.nested import check_vocabulary, kind_numbers, merged_kinds, plain_start, weakest
+from samplers.nested import (
+    check_start,
+    check_vocabulary,
+    kind_numbers,
+    merged_kinds,
+    promised,
+    shared_start,
+    starts_anywhere,
+)
 from textsearch.batch import Batch, Vocabulary
 from textsearch.models.usage import asked_by
 from textsearch.objective import Objective
@@ -25,8 +33,11 @@ class Cycle:
     alone and never on the text, and the step costs what that sampler's does. For turns drawn by chance see
     `samplers.Mixture`.
 
-    Each sampler counts its own steps, so that a schedule or a cycle within goes on as it would alone. Kinds of move
-    that have one name are counted together.
+    Each sampler counts its own steps, so that a schedule or a cycle within goes on as it would alone. What the samplers
+    record is left out: it is another thing at each turn. Kinds of move that have one name are counted together.
+
+    All move on one space: a text that one of them cannot write, be it too long or one that its proposal does not draw,
+    is kept at its turn, and left to the others.
 
     Attributes:
         samplers: kernels whose state is texts and energies and nothing else, such as `MetropolisHastings`.
@@ -64,13 +75,22 @@ class Cycle:
 
     @property
     def guarantee(self) -> Guarantee:
-        """The weakest of the samplers'."""
-        return weakest(self.samplers)
+        """Exact if all samplers are, else biased."""
+        return promised(self.samplers)
+
+    @property
+    def starts_anywhere(self) -> bool:
+        """Whether all samplers do."""
+        return all(starts_anywhere(sampler) for sampler in self.samplers)
+
+    def check(self, batch: Batch) -> None:
+        """Refuse what any sampler refuses."""
+        for sampler in self.samplers:
+            check_start(sampler, batch)
 
     def init(self, objective: Objective, batch: Batch) -> ChainState:
-        """The batch with its energies; refused if any of the samplers refuses it."""
-        states = [plain_start(sampler, objective, batch, "Cycle") for sampler in self.samplers]
-        return states[0]
+        """The batch with its energies, worked out once; refused if any of the samplers refuses it."""
+        return shared_start(self.samplers, objective, batch, "Cycle")
 
     def step(
         self, objective: Objective, state: ChainState, rng: Rng, temperature: float | Tensor = 1.0
@@ -81,4 +101,4 @@ class Cycle:
         # samplers at the same step of their own must not draw the same numbers
         with asked_by("/".join(dict.fromkeys(sampler.kinds))):
             state, info = sampler.step(objective, state, rng.fold(number).at(turn), temperature)
-        return state, replace(info, kind=kind_numbers(sampler, self.kinds, info.kind))
+        return state, Info(info.accepted, kind_numbers(sampler, self.kinds, info.kind), info.log_ratio)

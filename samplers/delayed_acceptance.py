@@ -20,7 +20,7 @@ from torch import Tensor
 
 from textsearch.batch import Batch, Vocabulary, concatenate
 from textsearch.objective import Evaluation, Limit, Objective, evaluate
-from textsearch.proposal import Proposal
+from textsearch.proposal import Proposal, propose
 from textsearch.rng import Rng
 from textsearch.sampler import ChainState, Guarantee, Info
 
@@ -122,7 +122,7 @@ class DelayedAcceptance:
         self, objective: Objective, state: DelayedState, rng: Rng, temperature: float | Tensor = 1.0
     ) -> tuple[DelayedState, Info]:
         """One proposal a row, taken or not."""
-        move = self.proposal.propose(state.batch, rng.fold(0))
+        move = propose(self.proposal, state.batch, rng.fold(0))
         same = move.batch.same_text(state.batch)
         possible = move.log_backward > -math.inf
         log_proposal = move.log_backward - move.log_forward

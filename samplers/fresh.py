@@ -1,9 +1,17 @@
-"""Fresh draws and their log-weights: what all samplers on independent proposals share."""
+"""Fresh draws and their log-weights: what all samplers on independent proposals share.
+
+q need not draw every text. In a `Cycle` or a `Mixture` other samplers lead to texts x with q(x) = 0, which draws never
+come back to: were such a text given up for a draw, its share of the target would flow away for good. It is kept. With S
+the texts that q draws and p = exp(-E / T), a kernel that leaves p restricted to S as it is, and keeps what is not in S,
+leaves p as it is: on S by itself, elsewhere because nothing moves. What has p = 0, a forbidden text or a template, has
+no share to lose, and is left at the first chance.
+"""
 
 from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
 from samplers.proposals.sites import masks
@@ -14,23 +22,87 @@ from textsearch.rng import Rng
 from textsearch.sampler import ChainState
 
 
-def start(
-    proposal: IndependentProposal, objective: Objective, batch: Batch, wanted: Tensor | None = None
-) -> ChainState:
-    """The batch with its energies, forbidden or not; rows that are not `wanted` (B,) bool are +inf.
+def start(proposal: IndependentProposal, objective: Objective, batch: Batch) -> ChainState:
+    """The batch with its energies, forbidden or not; a template is no text, and is +inf.
 
-    By default these are the rows with a mask in them: a template is no text, and must not pass for a good one.
+    For a sampler that no other helps on.
+
+    Raises:
+        ValueError: a text is possible, but not one that q draws: it would be kept for ever.
     """
     proposal.check(batch)
-    if wanted is None:
-        wanted = ~masks(batch).any(1)
-    return ChainState(batch, evaluate(objective, batch, wanted=wanted))
+    state = ChainState(batch, evaluate(objective, batch, wanted=~masks(batch).any(1)))
+    strange = ~drawable(proposal, state)
+    if bool(strange.any()):
+        row = int(strange.nonzero()[0])
+        raise ValueError(
+            f"row {row}, {batch.rows([row]).texts()[0]!r}, is no text that {type(proposal).__name__} could draw, and "
+            "would be kept for ever: start from one that it draws, from a template or a forbidden text, or let another "
+            "sampler of a Cycle or Mixture lead away from it"
+        )
+    return state
+
+
+def drawable(proposal: IndependentProposal, state: ChainState) -> Tensor:
+    """(B,) bool, whether a text may give way to a draw: q draws it, or it has no share of the target."""
+    free = state.evaluation.energy == math.inf
+    asked = (~free).nonzero().squeeze(-1)
+    return free.index_put((asked,), log_prob(proposal, state.batch.rows(asked)) > -math.inf) if len(asked) else free
+
+
+def log_prob(proposal: IndependentProposal, batch: Batch) -> Tensor:
+    """(B,) float64 log q of the texts that stand there, -inf for what q does not draw.
+
+    Raises:
+        ValueError: it is nan or +inf.
+    """
+    found = proposal.log_prob(batch)
+    _refuse(proposal, batch, found, found.isnan() | (found == math.inf), "finite, or -inf for one that it cannot draw")
+    return found
 
 
 def draw(
     proposal: IndependentProposal, objective: Objective, batch: Batch, rng: Rng, temperature: float | Tensor
 ) -> tuple[ChainState, Tensor]:
-    """A fresh text for each row, and (B,) float64 -E / T - log q, nats; -inf for one forbidden, or that failed."""
-    drawn, log_prob = proposal.draw(batch, rng)
-    evaluation = evaluate(objective, drawn, wanted=log_prob < math.inf)
-    return ChainState(drawn, evaluation), -evaluation.energy / temperature - log_prob
+    """A fresh text for each row, and (B,) float64 -E / T - log q, nats; -inf for one forbidden, or that failed.
+
+    Raises:
+        ValueError: log q of a draw is nan or -inf, or a weight is more than a number can hold.
+    """
+    texts, log_draw = drawn(proposal, batch, rng)
+    evaluation = evaluate(objective, texts, wanted=log_draw < math.inf)
+    log_weights = -evaluation.energy / temperature - log_draw
+    over = log_weights.isnan() | (log_weights == math.inf)
+    if bool(over.any()):
+        row = int(over.nonzero()[0])
+        raise ValueError(
+            f"the draw {texts.rows([row]).texts()[0]!r} has log-weight {float(log_weights[row])} at energy "
+            f"{float(evaluation.energy[row])}: raise the temperature {_of(temperature, row)}, or scale the energy down"
+        )
+    return ChainState(texts, evaluation), log_weights
+
+
+def drawn(proposal: IndependentProposal, batch: Batch, rng: Rng) -> tuple[Batch, Tensor]:
+    """A fresh text for each row, and (B,) float64 log q, nats; +inf for one that failed.
+
+    Raises:
+        ValueError: log q of a draw is nan or -inf.
+    """
+    texts, log_draw = proposal.draw(batch, rng)
+    wrong = log_draw.isnan() | (log_draw == -math.inf)
+    _refuse(proposal, texts, log_draw, wrong, "finite, or +inf for a draw that failed")
+    return texts, log_draw
+
+
+def _refuse(proposal: IndependentProposal, batch: Batch, found: Tensor, wrong: Tensor, wanted: str) -> None:
+    if bool(wrong.any()):
+        row = int(wrong.nonzero()[0])
+        raise ValueError(
+            f"{type(proposal).__name__} gave log q = {float(found[row])} for row {row}, "
+            f"{batch.rows([row]).texts()[0]!r}; it must be {wanted}"
+        )
+
+
+def _of(temperature: float | Tensor, row: int) -> float:
+    heat = torch.as_tensor(temperature, dtype=torch.float64)
+    return float(heat.expand(row + 1)[row] if heat.ndim == 0 else heat[row])

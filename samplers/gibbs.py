@@ -98,6 +98,14 @@ class Gibbs:
         """Exact."""
         return Guarantee.EXACT
 
+    @property
+    def starts_anywhere(self) -> bool:
+        """A chain starts from a text of finite energy."""
+        return False
+
+    def check(self, batch: Batch) -> None:
+        """Any text will do."""
+
     def init(self, objective: Objective, batch: Batch) -> ChainState:
         """The batch with its energies."""
         return ChainState.start(objective, batch)

@@ -12,7 +12,7 @@ from torch import Tensor
 from samplers import fresh
 from samplers.weights import KIND, LOG_WEIGHTS
 from textsearch.batch import Batch, Vocabulary
-from textsearch.objective import Objective
+from textsearch.objective import Objective, evaluate
 from textsearch.proposal import IndependentProposal
 from textsearch.rng import Rng
 from textsearch.sampler import ChainState, Guarantee, Info
@@ -28,7 +28,8 @@ class ImportanceSampling:
     far the weights can be trusted, `weighted_mean` what they say of a quantity. A step costs a draw and its energy.
 
     The start is a template at most: it is not evaluated, and may be forbidden. An accepted step is a draw of weight
-    above 0.
+    above 0. Every step gives its text up for a draw, whatever stood there: in turn with other samplers, which move the
+    draws on and leave the weights behind, nothing is promised.
 
     Attributes:
         proposal: draws the texts and knows log q; it must be able to draw every text of energy below +inf.
@@ -65,9 +66,19 @@ class ImportanceSampling:
         """Consistent."""
         return Guarantee.CONSISTENT
 
+    @property
+    def starts_anywhere(self) -> bool:
+        """A forbidden text and a template are left at the first chance."""
+        return True
+
+    def check(self, batch: Batch) -> None:
+        """What the proposal refuses."""
+        self.proposal.check(batch)
+
     def init(self, objective: Objective, batch: Batch) -> ChainState:
         """The batch, its energies +inf: it is no draw."""
-        return fresh.start(self.proposal, objective, batch, wanted=torch.zeros_like(batch.lengths, dtype=torch.bool))
+        self.check(batch)
+        return ChainState(batch, evaluate(objective, batch, wanted=torch.zeros_like(batch.lengths, dtype=torch.bool)))
 
     def step(
         self, objective: Objective, state: ChainState, rng: Rng, temperature: float | Tensor = 1.0

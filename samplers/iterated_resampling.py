@@ -38,8 +38,8 @@ class IteratedResampling:
     current text is worked out again, 1 part in N of the work: the state is a text and its energy and nothing more, so
     this sampler takes turns with others in a `Cycle` and climbs the ladder of `ParallelTempering`.
 
-    A start that is forbidden, or that q could not draw, such as a template, is left at the first chance. A text with
-    q = 0 that another sampler wrote is kept: no draw weighs as much.
+    A start that is forbidden, such as a template, is left at the first chance. A text with q = 0 that another sampler
+    of a `Cycle` or `Mixture` wrote is kept: no draw weighs as much.
 
     An accepted step is one that picked a fresh draw; `log_ratio` is the log of the probability of that.
 
@@ -78,10 +78,18 @@ class IteratedResampling:
         """Exact."""
         return Guarantee.EXACT
 
-    def init(self, objective: Objective, batch: Batch) -> ChainState:
-        """The batch with its energies; +inf for what the proposal could not draw."""
+    @property
+    def starts_anywhere(self) -> bool:
+        """A forbidden text and a template are left at the first chance."""
+        return True
+
+    def check(self, batch: Batch) -> None:
+        """What the proposal refuses."""
         self.proposal.check(batch)
-        return fresh.start(self.proposal, objective, batch, wanted=self.proposal.log_prob(batch) > -math.inf)
+
+    def init(self, objective: Objective, batch: Batch) -> ChainState:
+        """The batch with its energies, forbidden or not; a possible text that q could not draw is refused."""
+        return fresh.start(self.proposal, objective, batch)
 
     def step(
         self, objective: Objective, state: ChainState, rng: Rng, temperature: float | Tensor = 1.0
@@ -98,7 +106,12 @@ class IteratedResampling:
 
         log_fresh = log_fresh.reshape(-1, count)
         energy = state.evaluation.energy
-        log_current = (-energy / heat - self.proposal.log_prob(batch)).masked_fill(energy == math.inf, -math.inf)
+        # what has no share of the target, a template perhaps, has no log q that anybody needs
+        log_current = torch.full_like(energy, -math.inf)
+        possible = (energy < math.inf).nonzero().squeeze(-1)
+        if len(possible):
+            log_prob = fresh.log_prob(self.proposal, batch.rows(possible))
+            log_current[possible] = -energy[possible] / heat[possible] - log_prob
         log_weights = torch.cat([log_current[:, None], log_fresh], 1)
         # nothing weighs as much as a text that q never draws; where nothing weighs anything the text stays
         stuck = (log_current == math.inf) | (log_weights == -math.inf).all(1)

@@ -92,6 +92,14 @@ class MaskedResampling:
         """Biased."""
         return Guarantee.BIASED
 
+    @property
+    def starts_anywhere(self) -> bool:
+        """Forbidden texts and templates are steps on its way."""
+        return True
+
+    def check(self, batch: Batch) -> None:
+        """Any text will do."""
+
     def init(self, objective: Objective, batch: Batch) -> ChainState:
         """The batch with its energies; those of texts with masks are +inf."""
         return ChainState(batch, evaluate(objective, batch, wanted=_written(batch)))

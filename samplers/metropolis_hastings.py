@@ -10,7 +10,7 @@ from torch import Tensor
 
 from textsearch.batch import Batch, Vocabulary
 from textsearch.objective import Limit, Objective, evaluate
-from textsearch.proposal import Proposal
+from textsearch.proposal import Proposal, propose
 from textsearch.rng import Rng
 from textsearch.sampler import ChainState, Guarantee, Info
 
@@ -54,6 +54,15 @@ class MetropolisHastings:
         """Exact."""
         return Guarantee.EXACT
 
+    @property
+    def starts_anywhere(self) -> bool:
+        """A chain starts from a text of finite energy."""
+        return False
+
+    def check(self, batch: Batch) -> None:
+        """What the proposal refuses."""
+        self.proposal.check(batch)
+
     def init(self, objective: Objective, batch: Batch) -> ChainState:
         """The batch with its energies."""
         self.proposal.check(batch)
@@ -63,7 +72,7 @@ class MetropolisHastings:
         self, objective: Objective, state: ChainState, rng: Rng, temperature: float | Tensor = 1.0
     ) -> tuple[ChainState, Info]:
         """One proposal a row, taken or not."""
-        move = self.proposal.propose(state.batch, rng.fold(0))
+        move = propose(self.proposal, state.batch, rng.fold(0))
         same = move.batch.same_text(state.batch)
         possible = move.log_backward > -math.inf
         log_uniform = rng.fold(1).uniform(0).log()
@@ -74,6 +83,8 @@ class MetropolisHastings:
         proposed = evaluate(objective, move.batch, possible & ~same, limit)
         proposed = proposed.where(same, state.evaluation)
         log_ratio = (state.evaluation.energy - proposed.energy) / temperature + move.log_backward - move.log_forward
+        # from one forbidden text, where a search may stand, to another: inf - inf
+        log_ratio = log_ratio.masked_fill(proposed.energy == math.inf, -math.inf)
         accepted = possible & (log_uniform < log_ratio)
         after = state.where(accepted, ChainState(move.batch, proposed))
         return after, Info(accepted, move.kind, log_ratio)

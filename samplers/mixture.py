@@ -13,7 +13,15 @@ from typing import final
 import torch
 from torch import Tensor
 
-from samplers.nested import check_vocabulary, kind_numbers, merged_kinds, plain_start, weakest
+from samplers.nested import (
+    check_start,
+    check_vocabulary,
+    kind_numbers,
+    merged_kinds,
+    promised,
+    shared_start,
+    starts_anywhere,
+)
 from samplers.proposals.mixture import shares
 from textsearch.batch import Batch, Vocabulary, concatenate
 from textsearch.models.usage import asked_by
@@ -30,6 +38,9 @@ class Mixture:
     Exact if all are. A row's step costs what that of its sampler does; the rows of one go through it together. For
     turns in a fixed order see `Cycle`; to mix the moves of one Metropolis-Hastings, `samplers.proposals.Mixture` does
     with one batch of energies.
+
+    All move on one space: a text that one of them cannot write, be it too long or one that its proposal does not draw,
+    is kept by it, and left to the others.
 
     Schedules and systematic scans within go by the steps of the run. What the samplers record is left out: at each
     step only some of the rows have it. Kinds of move that have one name are counted together.
@@ -73,13 +84,22 @@ class Mixture:
 
     @property
     def guarantee(self) -> Guarantee:
-        """The weakest of the samplers'."""
-        return weakest(self.samplers)
+        """Exact if all samplers are, else biased."""
+        return promised(self.samplers)
+
+    @property
+    def starts_anywhere(self) -> bool:
+        """Whether all samplers do."""
+        return all(starts_anywhere(sampler) for sampler in self.samplers)
+
+    def check(self, batch: Batch) -> None:
+        """Refuse what any sampler refuses."""
+        for sampler in self.samplers:
+            check_start(sampler, batch)
 
     def init(self, objective: Objective, batch: Batch) -> ChainState:
-        """The batch with its energies; refused if any of the samplers refuses it."""
-        states = [plain_start(sampler, objective, batch, "Mixture") for sampler in self.samplers]
-        return states[0]
+        """The batch with its energies, worked out once; refused if any of the samplers refuses it."""
+        return shared_start(self.samplers, objective, batch, "Mixture")
 
     def step(
         self, objective: Objective, state: ChainState, rng: Rng, temperature: float | Tensor = 1.0

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from textsearch.batch import Batch, Vocabulary
 from textsearch.objective import Evaluation, Objective, evaluate
-from textsearch.proposal import Move, Proposal
+from textsearch.proposal import Move, Proposal, propose
 from textsearch.rng import Rng, categorical
 from textsearch.sampler import ChainState, Guarantee, Info
 
@@ -79,6 +79,15 @@ class MultipleTry:
         """Exact."""
         return Guarantee.EXACT
 
+    @property
+    def starts_anywhere(self) -> bool:
+        """A chain starts from a text of finite energy."""
+        return False
+
+    def check(self, batch: Batch) -> None:
+        """What the proposal refuses."""
+        self.proposal.check(batch)
+
     def init(self, objective: Objective, batch: Batch) -> ChainState:
         """The batch with its energies."""
         self.proposal.check(batch)
@@ -120,7 +129,7 @@ class MultipleTry:
         current = state.evaluation.rows(source)
         # a stream of its own for each try of each chain
         streams = rng.chain[source] * count + torch.arange(len(source), device=many.device) % count
-        move = self.proposal.propose(many, replace(rng.rows(source), chain=streams))
+        move = propose(self.proposal, many, replace(rng.rows(source), chain=streams))
         same = move.batch.same_text(many)
         possible = move.log_backward > -math.inf
         evaluation = evaluate(objective, move.batch, wanted=possible & ~same).where(same, current)

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from samplers.proposals.sites import masks
 from textsearch.batch import Batch
-from textsearch.objective import Objective
+from textsearch.objective import Objective, evaluate
 from textsearch.sampler import ChainState, Guarantee, Sampler
 
 
@@ -34,10 +35,57 @@ def kind_numbers(sampler: Sampler[Any], kinds: Sequence[str], kind: Tensor) -> T
     return index[kind]
 
 
-def weakest(samplers: Sequence[Sampler[Any]]) -> Guarantee:
-    """What all samplers promise."""
-    order = list(Guarantee)  # from the strongest to the weakest
-    return max((sampler.guarantee for sampler in samplers), key=order.index)
+def promised(samplers: Sequence[Sampler[Any]]) -> Guarantee:
+    """What the turns of samplers promise: exact if all are, else nothing.
+
+    Weighted draws are none of theirs any more: the weights say nothing of texts that another sampler moved on.
+    """
+    exact = all(sampler.guarantee is Guarantee.EXACT for sampler in samplers)
+    return Guarantee.EXACT if exact else Guarantee.BIASED
+
+
+def starts_anywhere(sampler: Sampler[Any]) -> bool:
+    """Whether chains of the sampler may start from a forbidden text, or from a template.
+
+    Raises:
+        AttributeError: the sampler does not say.
+    """
+    return bool(sampler.starts_anywhere)  # type: ignore[attr-defined]
+
+
+def check_start(sampler: Sampler[Any], batch: Batch) -> None:
+    """Refuse texts that the sampler could do nothing with; runs no model."""
+    sampler.check(batch)  # type: ignore[attr-defined]
+
+
+def shared_start(samplers: Sequence[Sampler[Any]], objective: Objective, batch: Batch, whole: str) -> ChainState:
+    """The start of samplers that take turns on one space: the texts with their energies, each asked for once.
+
+    The energies are those of the objective, whichever sampler comes first; what a sampler needs of its start it says
+    in `check(batch)` and `starts_anywhere`. One that has neither, such as a plug-in, is asked by its `init`, whose
+    state is not used.
+    """
+    told = [sampler for sampler in samplers if hasattr(sampler, "starts_anywhere")]
+    for sampler in told:
+        check_start(sampler, batch)
+    anywhere = [starts_anywhere(sampler) for sampler in told]
+    written = ~masks(batch).any(1)
+    if len(told) == len(samplers) and all(anywhere):
+        start = ChainState(batch, evaluate(objective, batch, wanted=written))
+    elif any(anywhere) and not bool(written.all()):
+        # a template is no text, and must not pass for a good one
+        row = int((~written).nonzero()[0])
+        names = [type(sampler).__name__ for sampler in samplers if not getattr(sampler, "starts_anywhere", False)]
+        raise ValueError(
+            f"row {row}, {batch.rows([row]).texts()[0]!r}, has masks to be filled in, and {names[0]} cannot start from "
+            f"a template: fill it beforehand, or leave {names[0]} out of the {whole}"
+        )
+    else:
+        start = ChainState.start(objective, batch)
+    for sampler in samplers:
+        if not hasattr(sampler, "starts_anywhere"):
+            plain_start(sampler, objective, batch, whole)
+    return start
 
 
 def plain_start(sampler: Sampler[Any], objective: Objective, batch: Batch, whole: str) -> ChainState:

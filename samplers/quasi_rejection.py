@@ -79,6 +79,15 @@ class QuasiRejection:
         """Biased: exp(-E / T) is not invariant, and more draws come no nearer to it, unless a bound happens to hold."""
         return Guarantee.BIASED
 
+    @property
+    def starts_anywhere(self) -> bool:
+        """A forbidden text and a template are left at the first chance."""
+        return True
+
+    def check(self, batch: Batch) -> None:
+        """What the proposal refuses."""
+        self.proposal.check(batch)
+
     def init(self, objective: Objective, batch: Batch) -> ChainState:
         """The batch with its energies, forbidden or not."""
         return fresh.start(self.proposal, objective, batch)
@@ -88,7 +97,7 @@ class QuasiRejection:
     ) -> tuple[ChainState, Info]:
         """A fresh text in every row, taken or not."""
         drawn, log_weights = fresh.draw(self.proposal, objective, state.batch, rng.fold(0), temperature)
-        return take(state, drawn, log_weights, log_weights - self.log_beta, rng)
+        return take(self.proposal, state, drawn, log_weights, log_weights - self.log_beta, rng)
 
 
 @final

@@ -32,8 +32,14 @@ class Rejection:
 
     Exact: each step leaves rho invariant, and every accepted text is a draw from it, independent of all others,
     whatever the chain started from (see `accepted_texts`). What is refused leaves the text as it was. One draw in
-    lambda / Z is taken, on average; a step costs a draw and its energy. Texts that q cannot draw, such as those over
-    its `max_length`, are no part of rho.
+    lambda / Z is taken, on average; a step costs a draw and its energy, and one that takes its draw log q of the text
+    that it gives up.
+
+    Texts that q cannot draw, such as those over its `max_length`, are no part of what it samples: no chain of its own
+    may start from one that is not forbidden. In a `Cycle` or `Mixture` whose other samplers lead to such texts they
+    are, and are kept. Why this is exact: between texts x and y that q draws, rho(x) q(y) rho(y) / (lambda q(y)) flows
+    either way. A text with q(x) = 0 would send rho(x) rho(y) / lambda to each y, and no draw would come back to it:
+    only if it sends nothing does it keep its share.
 
     The bound must hold for every text: log_bound >= -E / T - log q. A draw above it stops the run with an error that
     names the bound needed. It can be proved where q is the language model of the energy: with q = FromLeft(lm, prompt)
@@ -83,6 +89,15 @@ class Rejection:
         """Exact: a bound that does not hold is an error."""
         return Guarantee.EXACT
 
+    @property
+    def starts_anywhere(self) -> bool:
+        """A forbidden text and a template are left at the first chance."""
+        return True
+
+    def check(self, batch: Batch) -> None:
+        """What the proposal refuses."""
+        self.proposal.check(batch)
+
     def init(self, objective: Objective, batch: Batch) -> ChainState:
         """The batch with its energies, forbidden or not."""
         return fresh.start(self.proposal, objective, batch)
@@ -100,14 +115,24 @@ class Rejection:
                 f"{float(log_weights[row]):.6g}. Texts taken so far are no longer draws from the target; "
                 "run again with a bound that holds"
             )
-        return take(state, drawn, log_weights, log_ratio, rng)
+        return take(self.proposal, state, drawn, log_weights, log_ratio, rng)
 
 
 def take(
-    state: ChainState, drawn: ChainState, log_weights: Tensor, log_ratio: Tensor, rng: Rng
+    proposal: IndependentProposal,
+    state: ChainState,
+    drawn: ChainState,
+    log_weights: Tensor,
+    log_ratio: Tensor,
+    rng: Rng,
 ) -> tuple[ChainState, Info]:
-    """Each draw with probability min(1, exp(`log_ratio`)), else the state as it was."""
+    """Each draw with probability min(1, exp(`log_ratio`)), else the state as it was; so, too, what q does not draw."""
     accepted = rng.fold(_ACCEPT).uniform(0).log() < log_ratio
+    # only a text that would be given up has to be one that the draws come back to
+    rows = accepted.nonzero().squeeze(-1)
+    if len(rows):
+        kept = rows[~fresh.drawable(proposal, state.rows(rows))]
+        accepted, log_ratio = accepted.index_fill(0, kept, False), log_ratio.index_fill(0, kept, -math.inf)
     kind = torch.zeros_like(state.batch.lengths)
     return state.where(accepted, drawn), Info(accepted, kind, log_ratio, {DRAW_LOG_WEIGHTS: log_weights})
 

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar, final
 import torch
 from torch import Tensor
 
+from samplers.nested import check_start, starts_anywhere
 from textsearch.batch import Batch, Vocabulary
 from textsearch.objective import Objective
 from textsearch.rng import Rng
@@ -65,6 +66,15 @@ class Thinned(Generic[S]):
     def guarantee(self) -> Guarantee:
         """That of the sampler."""
         return self.sampler.guarantee
+
+    @property
+    def starts_anywhere(self) -> bool:
+        """As the sampler says; one that does not has no such attribute."""
+        return starts_anywhere(self.sampler)
+
+    def check(self, batch: Batch) -> None:
+        """What the sampler refuses."""
+        check_start(self.sampler, batch)
 
     def init(self, objective: Objective, batch: Batch) -> S:
         """The sampler's own start."""

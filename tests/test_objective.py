@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
-from textsearch.objective import Cost, FunctionObjective, Objective, Sum, evaluate, term_names
+from textsearch.objective import Cost, FunctionObjective, Limit, Objective, Sum, evaluate, term_names
 from textsearch.testing import letters
 
 VOCABULARY = letters("abc")
@@ -166,6 +166,26 @@ def test_nan_names_term_text_and_row() -> None:
     # the row is that of the whole batch, even where the term saw part of it
     with pytest.raises(ValueError, match=r"'strange' gave nan for row 2, 'aab'"):
         evaluate(Counting("hard", Cost.HARD, forbid("bc")) + strange, batch)
+
+
+def test_minus_infinity_is_no_energy() -> None:
+    """A text of energy -inf would be the whole of the law, and no chain would ever leave it."""
+    strange = FunctionObjective(lambda texts: [-math.inf if text == "aab" else 0.0 for text in texts], name="strange")
+    batch = VOCABULARY.encode(TEXTS)
+    told = r"'strange' gave -inf for row 2, 'aab'; an energy is a finite number of nats.*return \+inf to forbid a text"
+    for total in (strange, LENGTH + 2.0 * strange, Counting("hard", Cost.HARD, forbid("bc")) + strange):
+        with pytest.raises(ValueError, match=told):
+            evaluate(total, batch)
+        with pytest.raises(ValueError, match=told):
+            evaluate(total, batch, limit=Limit(torch.full((len(TEXTS),), 50.0, dtype=torch.float64), batch))
+    # nor is what a weight, or a sum, makes of a number
+    low = FunctionObjective(lambda texts: [-1e308] * len(texts), name="low")
+    for total in (10.0 * low, low + low):
+        with pytest.raises(ValueError, match=r"'low' gave -1e\+308, which times its weight .* for row 0, 'abc'"):
+            evaluate(total, batch)
+    # what is forbidden already is not asked
+    hard = Counting("hard", Cost.HARD, forbid("aa"))
+    assert evaluate(hard + strange, batch).energy.tolist() == [0.0, 0.0, math.inf, 0.0, 0.0]
 
 
 @pytest.mark.parametrize(

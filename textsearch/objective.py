@@ -248,7 +248,7 @@ def evaluate(
     A row within its limit has the same energy as without limits; one above may be given as +inf.
 
     Raises:
-        ValueError: an energy is nan; the message names the term, the text and the row.
+        ValueError: an energy is nan or -inf, of a term or of the sum; the message names the term, the text and the row.
     """
     parts, names = objective.parts, term_names(objective)
     energy = torch.zeros(len(batch), dtype=torch.float64, device=batch.device)
@@ -278,15 +278,26 @@ def evaluate(
                 f"objective {term.name!r} gave values of shape {tuple(value.shape)} for {len(part)} texts; "
                 "return one number for each text"
             )
-        if bool(value.isnan().any()):
-            bad = int(value.isnan().nonzero()[0])
-            raise ValueError(
-                f"objective {term.name!r} gave nan for row {int(alive[bad])}, {part.rows([bad]).texts()[0]!r}; "
-                "return +inf to forbid a text"
-            )
+        summed = energy[alive] + value
+        # a single text of energy -inf would have all of the probability; nan has none
+        wrong = summed.isnan() | (summed == -math.inf)
+        if bool(wrong.any()):
+            bad = int(wrong.nonzero()[0])
+            raise ValueError(_no_energy(term.name, own, weight, energy[alive], bad, int(alive[bad]), part))
         terms[alive, column] = value
-        energy = energy.index_add(0, alive, value)
+        energy = energy.index_copy(0, alive, summed)
     return Evaluation(energy, terms)
+
+
+def _no_energy(name: str, own: Tensor, weight: float, before: Tensor, bad: int, row: int, part: Batch) -> str:
+    """What is wrong with `own[bad]`, the energy of row `row` of a batch, and what to do about it."""
+    found = f"{float(own[bad]):g}"
+    if math.isfinite(float(own[bad])):
+        found += f", which times its weight {weight:g} and added to {float(before[bad]):g} is beyond all numbers,"
+    return (
+        f"objective {name!r} gave {found} for row {row}, {part.rows([bad]).texts()[0]!r}; "
+        "an energy is a finite number of nats, the lower the better; return +inf to forbid a text"
+    )
 
 
 def _by_cost(parts: Sequence[tuple[float, Objective]]) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol, final
 
@@ -49,6 +50,28 @@ class Proposal(Protocol):
 
     def propose(self, batch: Batch, rng: Rng) -> Move:
         """One move a row, from the row's own stream of `rng`."""
+
+
+def propose(proposal: Proposal, batch: Batch, rng: Rng) -> Move:
+    """One move a row, whose probabilities are some.
+
+    Raises:
+        ValueError: log q is nan or +inf, or that of a move that was drawn and could be undone is -inf. A sampler would
+            refuse such a move in silence, or take it for good.
+    """
+    move = proposal.propose(batch, rng)
+    forward, backward = move.log_forward, move.log_backward
+    wrong_forward = forward.isnan() | (forward == math.inf) | ((forward == -math.inf) & (backward > -math.inf))
+    wrong = wrong_forward | backward.isnan() | (backward == math.inf)
+    if bool(wrong.any()):
+        row = int(wrong.nonzero()[0])
+        name, value = ("log_forward", forward) if bool(wrong_forward[row]) else ("log_backward", backward)
+        raise ValueError(
+            f"{type(proposal).__name__} gave {name}={float(value[row])} for the move of row {row}, "
+            f"{batch.rows([row]).texts()[0]!r}, called {proposal.kinds[int(move.kind[row])]!r}: log q must be finite, "
+            "and -inf only where there is no way back; look for nan in the log-probabilities of its model"
+        )
+    return move
 
 
 class IndependentProposal(Protocol):

@@ -8,13 +8,14 @@ from samplers.proposals.all_sites import AllSites
 from samplers.proposals.clusters import Clusters
 from samplers.proposals.copy import Copy
 from samplers.proposals.corrections import Corrections
-from samplers.proposals.edits import PIECES, BlockInfill, InsertDelete, Replace
+from samplers.proposals.edits import BlockInfill, InsertDelete, Replace
 from samplers.proposals.fill import Fill
 from samplers.proposals.from_left import FromLeft
 from samplers.proposals.informed import barker, square_root
 from samplers.proposals.locally_balanced import LocallyBalanced
 from samplers.proposals.mixture import Mixture
 from samplers.proposals.path_auxiliary import PathAuxiliary
+from samplers.proposals.pieces import PIECES
 from samplers.proposals.sites import template
 from samplers.proposals.spans import SpanEdit
 from samplers.proposals.suffix import SuffixResampling

@@ -70,6 +70,17 @@ class Clusters:
     missing: Tensor
     alike: bool = False
 
+    def __post_init__(self) -> None:
+        # an edit that is listed twice is drawn twice as often as the way back is told to be
+        rows = [("inserted", self.inserted.tolist()), *(("members", row) for row in self.members.tolist())]
+        for name, numbers in rows:
+            words = [number for number in numbers if number >= 0]
+            if len(set(words)) < len(words):
+                word = next(number for number in words if words.count(number) > 1)
+                raise ValueError(
+                    f"{name} has {self.vocabulary.tokens[word]!r} {words.count(word)} times; list each word once"
+                )
+
     @staticmethod
     def of(rows: Sequence[Sequence[str]], confusions: Confusions, *, alike: bool = False) -> Clusters:
         """From the tokens of the source of each input.
@@ -79,7 +90,8 @@ class Clusters:
             confusions: what a word may have been meant to be.
             alike: whether every input gets the clusters of all.
         """
-        small = [TIGHT + word if word in _PUNCTUATION else word for word in confusions.inserted]
+        # each once, however often they are given: an insertion must have one way back
+        small = list(dict.fromkeys(TIGHT + word if word in _PUNCTUATION else word for word in confusions.inserted))
         centres = list(dict.fromkeys(token for row in rows for token in row))
         around = {centre: _around(centre, confusions) for centre in centres}
         vocabulary = WordVocabulary.of([*centres, *small, *(word for cluster in around.values() for word in cluster)])

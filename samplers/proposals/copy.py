@@ -45,7 +45,7 @@ class Copy:
         model: writes new words over copied ones, and prices the words that copies replace.
         sources: one text for all inputs, or one for each.
         weights: probabilities of insert, delete, copy and write.
-        pieces: probability that a new word has 1, 2, ... pieces.
+        pieces: probability that a new word has 1, 2, ... pieces; by default any number, see `PIECES`.
         max_length: tokens; a move that would go beyond it is a null move.
 
     Raises:
@@ -64,7 +64,7 @@ class Copy:
     model: MaskedLM
     sources: str | Sequence[str]
     weights: tuple[float, float, float, float] = (0.2, 0.2, 0.3, 0.3)
-    pieces: tuple[float, ...] = (1.0,)
+    pieces: Sequence[float] | None = None
     max_length: int = 64
     _writer: SpanEdit = field(init=False, repr=False)
     _words: Tensor = field(init=False, repr=False)
@@ -110,7 +110,7 @@ class Copy:
         # what is copied, and what is written
         chosen = own[row, (rng.uniform(_WORD) * source_words).floor().to(torch.int64)]
         sizes = (chosen > 0).sum(1)
-        log_pieces = torch.tensor(self.pieces, dtype=torch.float64, device=device).log()
+        log_pieces = torch.tensor(self._writer.sizes, dtype=torch.float64, device=device).log()
         written = categorical(log_pieces.expand(len(batch), -1), rng.uniform(_PIECES)) + 1
         copies, writes = (kind == _INSERT) | (kind == _COPY), kind == _WRITE
         count = torch.where(copies, sizes, torch.where(writes, written, 0))

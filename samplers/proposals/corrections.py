@@ -180,6 +180,8 @@ class Corrections:
         asked = self.reader.suits(batch.rows(rows), places, places + 1, words)
         log_c = self.power * asked.gather(1, which[:, None])
         forward, back = self.balance(self.deletion - log_c), self.balance(log_c + missing[which][:, None])
+        # into a text that is full nothing is put again: one that another sampler made longer stays as long
+        back = back.masked_fill((batch.lengths > self.max_length)[rows][:, None], -math.inf)
         return _Edits.spread(batch, DELETE, rows, places, batch.tokens[rows, places][:, None], forward, back)
 
     def _begins(self, batch: Batch) -> Tensor:

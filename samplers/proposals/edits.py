@@ -7,23 +7,20 @@ from collections.abc import Sequence
 from samplers.proposals.spans import SpanEdit
 from textsearch.models.protocols import MaskedLM
 
-PIECES = (0.94, 0.04, 0.02)
-"""How many pieces a new word has: about the shares of 1, 2 and more in English sentences, in a BERT vocabulary."""
 
-
-def Replace(model: MaskedLM, *, pieces: Sequence[float] = (1.0,), max_length: int = 64) -> SpanEdit:  # noqa: N802
+def Replace(model: MaskedLM, *, pieces: Sequence[float] | None = None, max_length: int = 64) -> SpanEdit:  # noqa: N802
     """One word for another: masked-LM Metropolis-Hastings (Goyal et al., 2022).
 
     Args:
         model: proposes the word from its context; a single pass gives the probability both ways.
-        pieces: probability that the new word has 1, 2, ... pieces; see `PIECES`.
+        pieces: probability that the new word has 1, 2, ... pieces; by default any number, see `PIECES`.
         max_length: tokens that a text may grow to, where pieces differ in number.
     """
-    return SpanEdit(model, {(1, 1): 1.0}, tuple(pieces), max_length)
+    return SpanEdit(model, {(1, 1): 1.0}, pieces, max_length)
 
 
 def InsertDelete(  # noqa: N802
-    model: MaskedLM, *, insert: float = 0.5, pieces: Sequence[float] = (1.0,), max_length: int = 64
+    model: MaskedLM, *, insert: float = 0.5, pieces: Sequence[float] | None = None, max_length: int = 64
 ) -> SpanEdit:
     """Write a word into one of the n + 1 slots, or take one of the n words out (Miao et al., 2019).
 
@@ -35,21 +32,26 @@ def InsertDelete(  # noqa: N802
     """
     if not 0 < insert < 1:
         raise ValueError(f"insert={insert} must lie between 0 and 1: each insertion is undone by a deletion")
-    return SpanEdit(model, {(0, 1): insert, (1, 0): 1.0 - insert}, tuple(pieces), max_length)
+    return SpanEdit(model, {(0, 1): insert, (1, 0): 1.0 - insert}, pieces, max_length)
 
 
 def BlockInfill(  # noqa: N802
-    model: MaskedLM, *, words: Sequence[int] = (2, 3), pieces: Sequence[float] = (1.0,), max_length: int = 64
+    model: MaskedLM, *, words: Sequence[int] = (2, 3), pieces: Sequence[float] | None = None, max_length: int = 64
 ) -> SpanEdit:
     """A block of adjacent words written anew, piece by piece in a random order drawn beforehand.
 
     Args:
         model: fills each piece given those filled before it.
         words: sizes of the blocks, each as likely as the others.
-        pieces: probability that a new word has 1, 2, ... pieces.
+        pieces: probability that a new word has 1, 2, ... pieces; by default any number, see `PIECES`.
         max_length: tokens that a text may grow to.
     """
     sizes = sorted(set(words))
     if not sizes or min(sizes) < 1:
         raise ValueError(f"words={tuple(words)} must name block sizes of at least 1 word")
-    return SpanEdit(model, {(size, size): 1.0 / len(sizes) for size in sizes}, tuple(pieces), max_length)
+    return SpanEdit(
+        model,
+        {(size, size): 1.0 / len(sizes) for size in sizes},
+        pieces,
+        max_length,
+    )

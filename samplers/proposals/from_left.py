@@ -76,16 +76,20 @@ class FromLeft:
         check_prompts(self.prompt, batch)
 
     def draw(self, batch: Batch, rng: Rng) -> tuple[Batch, Tensor]:
-        """Every row written afresh, and (B,) log q; +inf for one without an end."""
+        """Every row written afresh, and (B,) log q; +inf for one without an end, or with too much that is frozen."""
+        cuts = first_cuts(batch)
+        # in turn with other samplers a text may come to begin with more than it may hold
+        room = cuts <= self.max_length
+        fits = bool(room.all())
         drawn, log_prob, ended = self.model.draw_suffixes(
-            batch,
-            first_cuts(batch),
+            batch if fits else batch.splice(cuts * 0, cuts * ~room, cuts * 0, batch.width),
+            cuts * room,
             rng,
             prompt=prompts_of(self.prompt, batch),
             temperature=self.temperature,
             most=self.max_length,
         )
-        return drawn, log_prob.where(ended, math.inf)
+        return drawn if fits else batch.where(room, drawn), log_prob.where(ended & room, math.inf)
 
     def log_prob(self, batch: Batch) -> Tensor:
         """(B,) log q of what stands behind the frozen tokens; -inf over `max_length`."""

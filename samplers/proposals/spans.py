@@ -17,13 +17,14 @@ same both ways too, so for one piece against one piece a single pass of the mode
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
 import torch
 from torch import Tensor
 
+from samplers.proposals.pieces import sizes_of
 from samplers.proposals.sites import place_of, tokens_by_role, word_table
 from textsearch.batch import Batch, Vocabulary, concatenate
 from textsearch.models.protocols import MaskedLM
@@ -44,29 +45,32 @@ class SpanEdit:
     Attributes:
         model: writes the new pieces.
         table: probability of each (old words, new words); a pair without its reverse is refused.
-        pieces: probability that a new word has 1, 2, ... pieces.
+        pieces: probability that a new word has 1, 2, ... pieces; by default any number, as `PIECES` has it. A word of a
+            size with probability 0 stays for ever: no move could write it again.
         max_length: tokens; a move that would go beyond it is a null move.
     """
 
     model: MaskedLM
     table: Mapping[tuple[int, int], float]
-    pieces: tuple[float, ...] = (1.0,)
+    pieces: Sequence[float] | None = None
     max_length: int = 64
 
     def __post_init__(self) -> None:
+        given = sizes_of(self.vocabulary, self.max_length) if self.pieces is None else self.pieces
+        object.__setattr__(self, "pieces", tuple(given))
         for (old, new), probability in self.table.items():
             if not (old >= 0 and new >= 0 and old + new > 0 and probability > 0):
                 raise ValueError(f"table entry {(old, new)}: {probability} needs counts >= 0 and a probability > 0")
             if (new, old) not in self.table:
                 raise ValueError(f"table has {(old, new)} but not {(new, old)}: such a move could never be undone")
-        for name, weights in (("table", list(self.table.values())), ("pieces", list(self.pieces))):
+        for name, weights in (("table", list(self.table.values())), ("pieces", list(self.sizes))):
             if not math.isclose(sum(weights), 1.0, abs_tol=1e-9) or min(weights) < 0:
                 raise ValueError(f"{name}={weights} must be probabilities that add up to 1, not {sum(weights):g}")
         allowed, continues = self.vocabulary.allowed, self.vocabulary.continues
-        if any(self.pieces[1:]) and not bool((allowed & continues).any()):
+        if any(self.sizes[1:]) and not bool((allowed & continues).any()):
             raise ValueError(
-                f"pieces={self.pieces} asks for words of several pieces, but no token of this vocabulary goes on "
-                "a word; leave pieces at (1.0,)"
+                f"pieces={self.sizes} asks for words of several pieces, but no token of this vocabulary goes on "
+                "a word; leave pieces out"
             )
         if self.max_length < 1:
             raise ValueError(f"max_length={self.max_length} must be at least 1 token")
@@ -75,6 +79,11 @@ class SpanEdit:
     def vocabulary(self) -> Vocabulary:
         """That of the model."""
         return self.model.vocabulary
+
+    @property
+    def sizes(self) -> tuple[float, ...]:
+        """`pieces`, whether given or not."""
+        return tuple(self.pieces or ())
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -98,7 +107,7 @@ class SpanEdit:
         start, stop, ways = self._choose_span(batch, old_words, rng.uniform(_PLACE))
 
         most = int(pairs.max())
-        log_pieces = torch.tensor(self.pieces, dtype=torch.float64, device=device).log()
+        log_pieces = torch.tensor(self.sizes, dtype=torch.float64, device=device).log()
         drawn = rng.uniform(_PIECES, most).T.reshape(-1)
         counts = categorical(log_pieces.expand(len(drawn), -1), drawn).reshape(most, rows).T + 1
         used = torch.arange(most, device=device) < new_words[:, None]
@@ -144,8 +153,8 @@ class SpanEdit:
         first, _ = word_table(batch)
         inside = (first[:, :-1] >= start[:, None]) & (first[:, :-1] < stop[:, None])
         sizes = first.diff(dim=1)
-        known = sizes <= len(self.pieces)
-        log_size = torch.where(known, log_pieces[(sizes - 1).clamp(0, len(self.pieces) - 1)], -math.inf)
+        known = sizes <= len(self.sizes)
+        log_size = torch.where(known, log_pieces[(sizes - 1).clamp(0, len(self.sizes) - 1)], -math.inf)
         return log_size.where(inside, 0.0).sum(1)
 
     def fill(

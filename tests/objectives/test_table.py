@@ -91,7 +91,9 @@ def test_its_stage_is_what_it_costs(entry: Entry, models: Models, batch: Batch) 
     with ledger() as spent:
         energy = objective.energy(batch)
     if objective.cost is Cost.HARD:
-        assert set(energy.tolist()) == {0.0, torch.inf}
+        assert set(energy.tolist()) <= {0.0, torch.inf}
+        # what has nothing to judge by but the row itself allows all that the vocabulary has read
+        assert set(energy.tolist()) == {0.0, torch.inf} or entry.values is None
     else:
         assert len(set(energy.tolist())) > 2
     if objective.cost <= Cost.CHEAP:

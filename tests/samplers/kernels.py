@@ -38,6 +38,7 @@ from tests.samplers import (
     test_quasi_rejection,
     test_rejection,
     test_restarts,
+    test_shared_space,
     test_suffix,
     test_tempering,
     test_thinning,
@@ -147,6 +148,7 @@ _MORE: dict[str, Mapping[str, Case]] = {
     "mixture of samplers": test_mixture.VARIANTS,
     "thinned": test_thinning.VARIANTS,
     "masked resampling": test_masked_resampling.VARIANTS,
+    "shared space": test_shared_space.VARIANTS,
 }
 
 VARIANTS: dict[str, Case] = {

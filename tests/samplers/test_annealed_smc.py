@@ -338,13 +338,6 @@ def test_what_is_forbidden_or_failed_never_reaches_the_kernel() -> None:
             assert "seen" in info.recorded
 
 
-def test_a_population_without_a_possible_text_is_an_error() -> None:
-    never = FunctionObjective(lambda texts: [math.inf if len(text) == 2 else 0.0 for text in texts], name="never")
-    sampler = AnnealedSMC(Letters(), Gibbs(MODEL, 3))
-    with pytest.raises(ValueError, match=r"input 1, 'ab': all 8 draws from Letters .* the first is .*more chains"):
-        generate(never, sampler, ["abc", "ab"], steps=3, seed=0, chains=8)
-
-
 def test_what_is_no_population() -> None:
     sampler = AnnealedSMC(Letters(), Gibbs(MODEL, 3))
     with pytest.raises(ValueError, match=r"input 0 has 1 chain: .*chains=64"):

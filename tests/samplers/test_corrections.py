@@ -3,7 +3,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -156,11 +156,20 @@ class Twin:
         return Move(move.batch, move.log_forward, move.log_backward + change.nan_to_num(0.0, 0.0, 0.0), move.kind)
 
 
+def listed_twice(right: Clusters) -> Clusters:
+    """As though nobody looked: every insertion of the word is there twice, with one way back."""
+    found = replace(right)
+    object.__setattr__(found, "inserted", torch.tensor([2, 1, 2]))
+    object.__setattr__(found, "missing", right.missing[[0, 1, 0]])
+    return found
+
+
 PROPOSAL = TOY.proposal
 assert isinstance(PROPOSAL, Corrections)
 TWINS = {
     "the sum over the edits of the old text serves both ways": MetropolisHastings(Twin(PROPOSAL, "sum")),
     "a deletion likelier on the way back than it is": MetropolisHastings(Twin(PROPOSAL, "deletion")),
+    "a word that is listed twice": MetropolisHastings(replace(PROPOSAL, clusters=listed_twice(PROPOSAL.clusters))),
 }
 CASE = Case(TOY, MetropolisHastings(PROPOSAL), lambda: TOY.chain.matrix, TWINS)
 VARIANTS = {
@@ -235,12 +244,30 @@ def test_a_question_asked_before_is_not_asked_again() -> None:
     model = Counting()
     reader = Corrections(model, clusters(np.zeros((2, 5, 2))), window=2).reader
     batch = reader.vocabulary.batch([["a", "ab"], ["a", "ab"], ["c", "ab"]])
+    batch = replace(batch, inputs=torch.tensor([4, 4, 4]))
     one, words = torch.tensor([1, 1, 1]), torch.tensor([[1, 4], [1, 4], [2, -1]])
     first = reader.suits(batch, one, one + 1, words)
     assert model.asked == 2 + 1
     assert first[0].equal(first[1])
     assert reader.suits(batch.rows([2, 0]), one[:2], one[:2] + 1, words[[2, 0]]).equal(first[[2, 0]])
     assert model.asked == 3
+    # another input may have another answer
+    reader.suits(replace(batch, inputs=torch.tensor([4, 5, 4])), one, one + 1, words)
+    assert model.asked == 5
+
+
+def test_a_word_given_twice_is_inserted_as_often_as_one_given_once() -> None:
+    """An insertion has one way back: were it drawn as two, flow in and out would differ by a factor of 2."""
+    given = [ListedConfusions({"a": {"ab": "spelling"}}, inserted=inserted) for inserted in (("b", "b"), ("b",))]
+    twice, once = (Clusters.of([["a", "a"]], one) for one in given)
+    assert twice.inserted.tolist() == once.inserted.tolist()
+    commas = Clusters.of([["a"]], ListedConfusions({}, inserted=(",", TIGHT + ",", ",")))
+    assert [commas.vocabulary.tokens[number] for number in commas.inserted.tolist()] == [TIGHT + ","]
+    right = clusters(np.zeros((2, 5, 2)))
+    with pytest.raises(ValueError, match="inserted has 'b' 2 times; list each word once"):
+        replace(right, inserted=torch.tensor([2, 1, 2]))
+    with pytest.raises(ValueError, match="members has 'c' 2 times; list each word once"):
+        replace(right, members=torch.tensor([[4, 3], [5, -1], [1, 4], [3, 3], [2, -1]]))
 
 
 @pytest.mark.parametrize(

@@ -191,6 +191,19 @@ def test_errors_name_value_and_remedy() -> None:
     FromLeft(model, max_length=2).check(LETTERS.encode(["abc"]))
 
 
+def test_a_text_that_begins_with_too_much_comes_to_nothing() -> None:
+    """Other samplers of a cycle may have written before what is frozen."""
+    proposal = FromLeft(TableCausalLM.random(LETTERS, seed=0), max_length=2)
+    batch = LETTERS.encode(["abc", "ab"]).frozen(torch.tensor([[False, False, True], [True, False, False]]))
+    rng = Rng.start(3, 2)
+    drawn, log_prob = proposal.draw(batch, rng)
+    assert drawn.texts()[0] == "abc"
+    assert log_prob[0] == math.inf
+    assert proposal.log_prob(batch)[0] == -math.inf
+    alone, own = proposal.draw(batch.rows([1]), rng.rows([1]))
+    assert (drawn.texts()[1], float(log_prob[1])) == (alone.texts()[0], float(own[0]))
+
+
 def test_each_input_has_its_prompt() -> None:
     model = TableCausalLM.random(LETTERS, seed=0)
     both = FromLeft(model, prompt=["ab", "c"])

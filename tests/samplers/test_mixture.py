@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from torch import Tensor
 from samplers import Gibbs, MetropolisHastings, SimulatedAnnealing
 from samplers.cycle import Cycle
 from samplers.mixture import Mixture
-from samplers.proposals import InsertDelete, Replace, Swap
+from samplers.proposals import InsertDelete, Replace, SpanEdit, Swap
 from samplers.proposals import Mixture as MixtureOfProposals
 from samplers.tempering import ParallelTempering
 from tests.reference import Floats, MixtureLaw, metropolis_hastings
@@ -79,6 +79,9 @@ class ChoiceByLength:
 
 TOY, FROZEN = TOYS["mixture"], TOYS["mixture, frozen"]
 REPLACES, EDITS, *_ = parts(TOY)
+REPLACING = TOYS["replace"]
+assert isinstance(REPLACING.proposal, SpanEdit)
+TWICE = MixtureOfProposals({REPLACING.proposal: 0.4, replace(REPLACING.proposal): 0.6})
 CASE = Case(
     TOY,
     Mixture(parts(TOY)),
@@ -87,6 +90,12 @@ CASE = Case(
 )
 VARIANTS: dict[str, Case] = {
     "frozen": Case(FROZEN, Mixture(parts(FROZEN)), lambda: mixture_matrix(FROZEN)),
+    # one move in several parts, be they samplers or proposals: each way back is of the part that led there
+    "one move three times": Case(
+        REPLACING,
+        Mixture({MetropolisHastings(REPLACING.proposal): 0.3, MetropolisHastings(TWICE): 0.7}),
+        lambda: REPLACING.chain.matrix,
+    ),
     "within a mixture": Case(
         FROZEN,
         Mixture(

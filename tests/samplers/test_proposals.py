@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 import torch
+from scipy.sparse.csgraph import connected_components
 
-from samplers import MetropolisHastings
-from samplers.proposals import PIECES, BlockInfill, InsertDelete, Mixture, Replace, SpanEdit, Swap
+from samplers import DelayedAcceptance, MetropolisHastings, MultipleTry
+from samplers.proposals import PIECES, BlockInfill, Copy, InsertDelete, Mixture, Replace, SpanEdit, Swap
+from samplers.proposals.pieces import every_size
 from samplers.proposals.sites import word_table
 from tests.samplers.toys import TOYS, Toy
-from textsearch.batch import Batch
+from textsearch import generate
+from textsearch.batch import Batch, Vocabulary
 from textsearch.objective import FunctionObjective
 from textsearch.proposal import Move, Proposal
 from textsearch.rng import Rng
@@ -251,6 +256,66 @@ def test_constructors_name_what_is_wrong(build: Callable[[], Any], message: str)
         build()
 
 
+def written(longest: int) -> set[str]:
+    """All texts of up to so many letters, none of which begins with a piece that goes on a word."""
+    texts = ["".join(letters) for size in range(1, longest + 1) for letters in itertools.product("abC", repeat=size)]
+    return {text for text in texts if not text.startswith("C")}
+
+
+def met(proposal: Proposal, start: str, wanted: set[str], steps: int = 100, chains: int = 1000) -> set[str]:
+    """What chains under even energies come to, up to where they have met all that is wanted."""
+    sampler = MetropolisHastings(proposal)
+    state, rng = sampler.init(FLAT, encode(start).repeat(chains)), Rng.start(8, chains)
+    found: set[str] = {start}
+    with torch.inference_mode():
+        for step in range(steps):
+            state, _ = sampler.step(FLAT, state, rng.at(step))
+            found.update(state.batch.texts())
+            if found >= wanted:
+                break
+    return found
+
+
+WORDS_OF_TWO = {text for text in written(4) if sum(letter != "C" for letter in text) == 2}
+"""Two words of up to four pieces in all."""
+
+
+@pytest.mark.parametrize(
+    ("build", "long", "space"),
+    [
+        (lambda **more: Replace(MODEL, max_length=4, **more), "aCCb", WORDS_OF_TWO),
+        (lambda **more: BlockInfill(MODEL, words=(2,), max_length=4, **more), "aCCb", WORDS_OF_TWO),
+        (lambda **more: InsertDelete(MODEL, max_length=3, **more), "aCC", written(3) | {""}),
+        (lambda **more: Copy(MODEL, "b", max_length=3, **more), "aCC", written(3) | {""}),
+    ],
+    ids=["replace", "infill", "insert and delete", "copy"],
+)
+def test_every_text_can_be_left_and_come_back_to(build: Callable[..., Proposal], long: str, space: set[str]) -> None:
+    """From a word of three pieces to all texts, and from short words to that one."""
+    assert met(build(), long, space) == space
+    assert long in met(build(), "ab", {long})
+    # the twin: words of a size that it never writes stay where they are, and none come about
+    assert all("aCC" in text for text in met(build(pieces=(1.0,)), long, space, steps=5))
+    assert not any("C" in text for text in met(build(pieces=(1.0,)), "ab", space, steps=5))
+
+
+def test_chains_on_words_of_any_size_are_irreducible() -> None:
+    for name, connected in (("replace, any number of pieces", True), ("replace, words that cannot be written", False)):
+        groups, _ = connected_components(TOYS[name].chain.matrix > 0, connection="strong")
+        assert (groups == 1) == connected
+
+
+def test_a_size_for_every_word() -> None:
+    for longest in (1, 2, 3, 7, 64, 200):
+        shares = every_size(longest)
+        assert len(shares) == longest
+        assert min(shares) > 0
+        assert math.fsum(shares) == pytest.approx(1, abs=1e-12)
+    assert SpanEdit(MODEL, {(1, 1): 1.0}).sizes == PIECES == every_size(64)
+    assert Replace(MODEL, max_length=100).sizes == every_size(100)
+    assert Replace(TableMaskedLM.random(letters("ab"), seed=0)).sizes == (1.0,)
+
+
 def test_kinds_are_named() -> None:
     edits = {(1, 1): 0.2, (0, 1): 0.2, (1, 0): 0.2, (0, 2): 0.1, (2, 0): 0.1, (2, 2): 0.1, (1, 2): 0.05, (2, 1): 0.05}
     assert SpanEdit(MODEL, edits).kinds == (
@@ -278,3 +343,49 @@ def test_word_table() -> None:
     assert editable.tolist()[0] == [True, True, False, False, False]
     assert editable.tolist()[1] == [False] * 5
     assert editable.tolist()[2] == [False, True, False, False, False]
+
+
+@dataclass(frozen=True, eq=False)
+class Astray:
+    """Swaps that say of themselves what no log-probability can be."""
+
+    log_forward: float
+    log_backward: float
+    kinds: tuple[str, ...] = ("swap",)
+    vocabulary: Vocabulary = MODEL.vocabulary
+
+    def check(self, batch: Batch) -> None:
+        pass
+
+    def propose(self, batch: Batch, rng: Rng) -> Move:
+        move, last = Swap(self.vocabulary).propose(batch, rng), torch.arange(len(batch)) == len(batch) - 1
+        forward, backward = move.log_forward, move.log_backward
+        return replace(
+            move,
+            log_forward=forward.masked_fill(last, self.log_forward),
+            log_backward=backward.masked_fill(last, self.log_backward),
+        )
+
+
+@pytest.mark.parametrize(
+    "build",
+    [MetropolisHastings, lambda proposal: MultipleTry(proposal, 2), lambda proposal: DelayedAcceptance(proposal, FLAT)],
+)
+@pytest.mark.parametrize(
+    ("forward", "backward", "told"),
+    [
+        (math.nan, 0.0, "log_forward=nan"),
+        (-math.inf, 0.0, "log_forward=-inf"),
+        (math.inf, -math.inf, "log_forward=inf"),
+        (0.0, math.nan, "log_backward=nan"),
+        (0.0, math.inf, "log_backward=inf"),
+    ],
+)
+def test_a_move_without_a_probability_is_an_error(
+    build: Callable[[Any], Any], forward: float, backward: float, told: str
+) -> None:
+    sampler = build(Astray(forward, backward))
+    with pytest.raises(ValueError, match=rf"Astray gave {told} for the move of row \d, 'ba', called 'swap'"):
+        generate(FLAT, sampler, ["ab", "ba"], steps=1, seed=0)
+    # there may be no way back
+    generate(FLAT, build(Astray(-math.inf, -math.inf)), ["ab", "ba"], steps=1, seed=0)

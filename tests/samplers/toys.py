@@ -152,7 +152,7 @@ def span_toy(
     alphabet: str,
     start: str,
     table: dict[tuple[int, int], float],
-    pieces: tuple[float, ...] = (1.0,),
+    pieces: tuple[float, ...] | None = (1.0,),
     max_length: int = 4,
     *,
     temperature: float = 1.0,
@@ -161,9 +161,10 @@ def span_toy(
     """A toy of one span edit with random, inconsistent conditionals."""
     vocabulary = letters(alphabet)
     model = TableMaskedLM.random(vocabulary, seed=len(alphabet) + max_length)
+    proposal = SpanEdit(model, table, pieces, max_length)
     return Toy(
-        SpanEdit(model, table, pieces, max_length),
-        reference.SpanEditLaw(language_of(model), table, pieces, max_length),
+        proposal,
+        reference.SpanEditLaw(language_of(model), table, proposal.sizes, max_length),
         vocabulary,
         start,
         temperature,
@@ -210,6 +211,7 @@ TOYS: dict[str, Toy] = {
     "replace, many pieces": span_toy("abC", "ab", {(1, 1): 1.0}, (0.6, 0.4), 3),
     "replace, old word of too many pieces": span_toy("abC", "aCCb", {(1, 1): 1.0}, (0.6, 0.4), 4),
     "replace, words that cannot be written": span_toy("abC", "aCbC", {(1, 1): 1.0}, (1.0,), 4),
+    "replace, any number of pieces": span_toy("abC", "aCCb", {(1, 1): 1.0}, None, 4),
     "insert and delete": span_toy("ab", "a", {(0, 1): 0.3, (1, 0): 0.7}, max_length=4),
     "insert and delete, many pieces": span_toy("aBC", "a", {(0, 1): 0.6, (1, 0): 0.4}, (0.5, 0.3, 0.2), 3),
     "insert and delete, frozen": span_toy("ab", "a!ba", {(0, 1): 0.4, (1, 0): 0.6}, max_length=3, forbidden=0.2),
