@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch, Vocabulary
+from textsearch.checks import SAMPLER, function, instance
 from textsearch.objective import Objective
 from textsearch.rng import Rng
 from textsearch.sampler import Guarantee, Info, Sampler, State
@@ -40,6 +41,10 @@ class SimulatedAnnealing(Generic[S]):
 
     sampler: Sampler[S]
     schedule: Schedule
+
+    def __post_init__(self) -> None:
+        instance("sampler", self.sampler, SAMPLER)
+        function("schedule", self.schedule, "a schedule", "one, such as textsearch.schedule.geometric(1.0, 0.1, 500)")
 
     @property
     def vocabulary(self) -> Vocabulary:

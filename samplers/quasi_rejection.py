@@ -23,6 +23,7 @@ from samplers import fresh
 from samplers.rejection import take
 from samplers.weights import Estimate
 from textsearch.batch import Batch, Vocabulary
+from textsearch.checks import INDEPENDENT, instance, keep, real
 from textsearch.objective import Objective
 from textsearch.proposal import IndependentProposal
 from textsearch.rng import Rng
@@ -61,8 +62,9 @@ class QuasiRejection:
     log_beta: float
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.log_beta):
-            raise ValueError(f"log_beta={self.log_beta} must be finite; see tvd_and_acceptance for a choice")
+        instance("proposal", self.proposal, INDEPENDENT)
+        must = "be a finite number of nats; see tvd_and_acceptance for a choice"
+        keep(self, log_beta=real("log_beta", self.log_beta, must))
 
     @property
     def vocabulary(self) -> Vocabulary:

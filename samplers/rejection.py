@@ -13,6 +13,7 @@ from torch import Tensor
 
 from samplers import fresh
 from textsearch.batch import Batch, Vocabulary
+from textsearch.checks import INDEPENDENT, instance, keep, real
 from textsearch.objective import Objective
 from textsearch.proposal import IndependentProposal
 from textsearch.result import Generations
@@ -63,10 +64,14 @@ class Rejection:
     tolerance: float = 1e-3
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.log_bound):
-            raise ValueError(f"log_bound={self.log_bound} must be finite: the largest -E / T - log q of any text")
-        if not 0 <= self.tolerance < math.inf:
-            raise ValueError(f"tolerance={self.tolerance} must be at least 0 nats; 1e-3 allows for rounding")
+        instance("proposal", self.proposal, INDEPENDENT)
+        must = "be a finite number of nats: the largest -E / T - log q of any text"
+        least = "be a finite number of at least 0 nats; 1e-3 allows for rounding"
+        keep(
+            self,
+            log_bound=real("log_bound", self.log_bound, must),
+            tolerance=real("tolerance", self.tolerance, least, lambda x: 0 <= x < math.inf),
+        )
 
     @property
     def vocabulary(self) -> Vocabulary:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from samplers.nested import plain_start
 from textsearch.batch import Batch, Vocabulary
+from textsearch.checks import SAMPLER, instance, keep, positive, sequence
 from textsearch.objective import Evaluation, Objective
 from textsearch.rng import Rng
 from textsearch.sampler import ChainState, Guarantee, Info, Sampler
@@ -86,8 +87,12 @@ class ParallelTempering:
     temperatures: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "temperatures", tuple(self.temperatures))
-        ladder = self.temperatures
+        instance("sampler", self.sampler, SAMPLER)
+        ladder = tuple(
+            positive(f"temperatures[{place}]", one)
+            for place, one in enumerate(sequence("temperatures", self.temperatures, "numbers", "[1, 2, 4]"))
+        )
+        keep(self, temperatures=ladder)
         if len(ladder) < 2:
             raise ValueError(f"temperatures={ladder} needs at least 2 rungs, such as (1, 2, 4)")
         if ladder[0] != 1:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch, Vocabulary
+from textsearch.checks import SAMPLER, instance, keep, whole
 from textsearch.objective import Objective
 from textsearch.rng import Rng
 from textsearch.sampler import Guarantee, Info, Sampler, State
@@ -48,8 +49,8 @@ class Thinned(Generic[S]):
     every: int
 
     def __post_init__(self) -> None:
-        if self.every < 1:
-            raise ValueError(f"every={self.every} must be at least 1 step")
+        instance("sampler", self.sampler, SAMPLER)
+        keep(self, every=whole("every", self.every, 1, unit="step"))
 
     @property
     def vocabulary(self) -> Vocabulary:

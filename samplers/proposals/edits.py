@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from samplers.proposals.spans import SpanEdit
+from textsearch.checks import real, sequence, whole
 from textsearch.models.protocols import MaskedLM
 
 PIECES = (0.94, 0.04, 0.02)
@@ -19,7 +20,7 @@ def Replace(model: MaskedLM, *, pieces: Sequence[float] = (1.0,), max_length: in
         pieces: probability that the new word has 1, 2, ... pieces; see `PIECES`.
         max_length: tokens that a text may grow to, where pieces differ in number.
     """
-    return SpanEdit(model, {(1, 1): 1.0}, tuple(pieces), max_length)
+    return SpanEdit(model, {(1, 1): 1.0}, pieces, max_length)
 
 
 def InsertDelete(  # noqa: N802
@@ -33,9 +34,9 @@ def InsertDelete(  # noqa: N802
         pieces: probability that the new word has 1, 2, ... pieces.
         max_length: tokens; an insertion beyond it is a null move.
     """
-    if not 0 < insert < 1:
-        raise ValueError(f"insert={insert} must lie between 0 and 1: each insertion is undone by a deletion")
-    return SpanEdit(model, {(0, 1): insert, (1, 0): 1.0 - insert}, tuple(pieces), max_length)
+    must = "lie between 0 and 1: each insertion is undone by a deletion"
+    insert = real("insert", insert, must, lambda x: 0 < x < 1)
+    return SpanEdit(model, {(0, 1): insert, (1, 0): 1.0 - insert}, pieces, max_length)
 
 
 def BlockInfill(  # noqa: N802
@@ -49,7 +50,8 @@ def BlockInfill(  # noqa: N802
         pieces: probability that a new word has 1, 2, ... pieces.
         max_length: tokens that a text may grow to.
     """
-    sizes = sorted(set(words))
-    if not sizes or min(sizes) < 1:
-        raise ValueError(f"words={tuple(words)} must name block sizes of at least 1 word")
-    return SpanEdit(model, {(size, size): 1.0 / len(sizes) for size in sizes}, tuple(pieces), max_length)
+    given = sequence("words", words, "sizes of blocks", "[2, 3]")
+    sizes = sorted({whole(f"words[{place}]", size, 1, unit="word") for place, size in enumerate(given)})
+    if not sizes:
+        raise ValueError("words is empty: name block sizes of at least 1 word, such as (2, 3)")
+    return SpanEdit(model, {(size, size): 1.0 / len(sizes) for size in sizes}, pieces, max_length)

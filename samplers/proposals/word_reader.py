@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
+from textsearch.checks import MASKED, instance, keep, whole
 from textsearch.models.protocols import MaskedLM
 from textsearch.words import WordVocabulary, join
 
@@ -47,6 +48,10 @@ class WordReader:
     vocabulary: WordVocabulary
     window: int
     _suits: OrderedDict[tuple[tuple[int, ...], ...], Tensor] = field(default_factory=OrderedDict, repr=False)
+
+    def __post_init__(self) -> None:
+        instance("model", self.model, MASKED)
+        keep(self, window=whole("window", self.window, unit="words"))
 
     @cached_property
     def pieces(self) -> list[Pieces]:
