@@ -9,6 +9,7 @@ from typing import final
 from torch import Tensor
 
 from textsearch.batch import Batch
+from textsearch.checks import CAUSAL, instance, keep, one_or_each
 from textsearch.models.protocols import CausalLM, Scores
 from textsearch.objective import Cost, Limit, Objective
 
@@ -27,6 +28,10 @@ class Fluency(Objective):
 
     model: CausalLM
     prompt: str | Sequence[str] = ""
+
+    def __post_init__(self) -> None:
+        instance("model", self.model, CAUSAL)
+        keep(self, prompt=one_or_each("prompt", self.prompt, "prompts"))
 
     @property
     def cost(self) -> Cost:
@@ -63,6 +68,10 @@ class FluencyPerToken(Objective):
 
     model: CausalLM
     prompt: str | Sequence[str] = ""
+
+    def __post_init__(self) -> None:
+        instance("model", self.model, CAUSAL)
+        keep(self, prompt=one_or_each("prompt", self.prompt, "prompts"))
 
     @property
     def name(self) -> str:

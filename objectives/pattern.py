@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, final
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from objectives.judging import check_inputs, of_input, verdicts
 from textsearch.batch import Batch
+from textsearch.checks import flag, keep, positive
 from textsearch.objective import Cost, Objective
 
 
@@ -49,8 +49,8 @@ class Pattern(Objective):
             object.__setattr__(self, "pattern", tuple(self.pattern))
             if not self.pattern:
                 raise ValueError("pattern is empty: pass one expression for all inputs, or one for each")
-        if not (self.timeout > 0 and math.isfinite(self.timeout)):
-            raise ValueError(f"timeout={self.timeout} must be a positive number of seconds")
+        timeout = positive("timeout", self.timeout, "number of seconds")
+        keep(self, timeout=timeout, forbid=flag("forbid", self.forbid))
         object.__setattr__(self, "_compiled", tuple(map(_compile, self._patterns)))
 
     @property

@@ -21,6 +21,9 @@ T = TypeVar("T")
 MOST_CHAINS = 1_000_000
 """Rows of one batch are kept in memory together."""
 
+MOST_DRAFTS = 10_000
+"""Texts that a causal model writes for one input before a run."""
+
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 80
 
@@ -71,7 +74,7 @@ def whole(name: str, value: Any, low: int | None = 0, high: int | None = None, u
     raise ValueError(f"{name}={shown(value if plain is None else plain)} must {must}{remedy}")
 
 
-def real(name: str, value: Any, must: str, holds: Callable[[float], bool] = math.isfinite) -> Any:
+def real(name: str, value: Any, must: str, holds: Callable[[float], bool] = math.isfinite, whose: str = "") -> Any:
     """A real number for which `holds` is true; nan never is in a comparison.
 
     >>> real("keep", 0.5, "be a share between 0 and 1", lambda x: 0 < x < 1)
@@ -88,7 +91,7 @@ def real(name: str, value: Any, must: str, holds: Callable[[float], bool] = math
                 return plain
         except OverflowError:  # a whole number beyond all floats
             pass
-    raise ValueError(f"{name}={shown(value if plain is None else plain)} must {must}")
+    raise ValueError(f"{name}={shown(value if plain is None else plain)}{whose} must {must}")
 
 
 def seed_of(value: Any) -> int:
@@ -125,6 +128,18 @@ def run_of(*, steps: Any, seed: Any, chains: Any, temperature: Any, until: Any =
         chains=whole("chains", chains, 1, MOST_CHAINS),
         temperature=positive("temperature", temperature, remedy="; for a pure search anneal to a small value"),
     )
+
+
+def reals(
+    name: str, value: Any, must: str, holds: Callable[[float], bool] = math.isfinite, example: str | None = None
+) -> tuple[Any, ...]:
+    """Real numbers in order, for each of which `holds` is true.
+
+    >>> reals("weights", [1, 0.5], "be positive", lambda x: x > 0)
+    (1, 0.5)
+    """
+    given = sequence(name, value, "numbers", example)
+    return tuple(real(f"{name}[{place}]", one, must, holds) for place, one in enumerate(given))
 
 
 def positive(name: str, value: Any, what: str = "number", remedy: str = "") -> Any:
@@ -190,6 +205,33 @@ def strings(name: str, value: Any, of: str = "texts", example: str | None = None
     return tuple(map(str, items))
 
 
+def string_lists(name: str, value: Any, of: str, whose: str) -> tuple[tuple[str, ...], ...]:
+    """A sequence of sequences of strings; strings in place of the inner ones are most often one list too few.
+
+    Args:
+        name: of the argument.
+        value: what was given.
+        of: what the inner lists are of.
+        whose: what there is one inner list for.
+
+    >>> string_lists("sets", ["dog", "park"], "words", "sentence")
+    Traceback (most recent call last):
+    ...
+    TypeError: sets=['dog', 'park'] is a list of strings; pass one list of words for each sentence, [['dog', 'park']]
+    """
+    example = "[[...]]" if isinstance(value, str) else None
+    items = sequence(name, value, f"lists of {of}, one for each {whose}", example)
+    if any(isinstance(item, str) for item in items):
+        if all(isinstance(item, str) for item in items):
+            given = list(map(str, items))
+            raise TypeError(
+                f"{name}={shown(given)} is a list of strings; pass one list of {of} for each {whose}, [{shown(given)}]"
+            )
+        place = next(place for place, item in enumerate(items) if isinstance(item, str))
+        raise TypeError(f"{name}[{place}]={shown(items[place])} is one string; pass one list of {of} for each {whose}")
+    return tuple(strings(f"{name}[{place}]", item, of) for place, item in enumerate(items))
+
+
 def one_or_each(name: str, value: Any, of: str = "texts") -> str | tuple[str, ...]:
     """One string for all inputs, or a sequence with one for each.
 
@@ -209,7 +251,7 @@ def mapping(name: str, value: Any, of: str, example: str) -> Mapping[Any, Any]:
     if not isinstance(value, Mapping):
         raise TypeError(f"{name}={shown(value)} is {nature(value)}; pass a dictionary of {of}, {example}")
     if not value:
-        raise ValueError(f"{name} is empty: pass a dictionary of {of}, {example}")
+        raise ValueError(f"{name} is empty: it needs at least one, {example}")
     return value
 
 

@@ -81,9 +81,9 @@ class Mixture:
 
 def shares(weights: Mapping[Any, float]) -> tuple[float, ...]:
     """The probabilities of proposals or samplers whose weights are these."""
-    must = "be a positive number for {}; leave it out instead"
+    must = "be a positive number; leave it out instead"
     values = [
-        float(real("weight", weight, must.format("/".join(one.kinds)), lambda x: 0 < x <= _LARGEST))
+        float(real("weight", weight, must, lambda x: 0 < x <= _LARGEST, f" of {'/'.join(one.kinds)}"))
         for one, weight in weights.items()
     ]
     total = math.fsum(values)
