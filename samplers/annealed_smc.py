@@ -33,7 +33,7 @@ from torch import Tensor
 from samplers.nested import plain_start
 from samplers.populations import Populations, effective_share, log_sum, systematic
 from textsearch.batch import Batch, Vocabulary
-from textsearch.checks import INDEPENDENT, SAMPLER, instance, keep, real, sequence
+from textsearch.checks import INDEPENDENT, SAMPLER, instance, keep, real, reals
 from textsearch.objective import Evaluation, Objective, evaluate
 from textsearch.proposal import IndependentProposal
 from textsearch.rng import Rng
@@ -142,11 +142,8 @@ class AnnealedSMC:
             keep=real("keep", self.keep, f"{share} between 0 and 1, such as 0.9", lambda x: 0 < x < 1),
         )
         if self.inverse_temperatures is not None:
-            name = "inverse_temperatures"
-            ladder = tuple(
-                real(f"{name}[{place}]", one, "be a number above 0 and at most 1", lambda x: 0 < x <= 1)
-                for place, one in enumerate(sequence(name, self.inverse_temperatures, "numbers", "[0.1, 0.3, 1]"))
-            )
+            given = self.inverse_temperatures
+            ladder = reals("inverse_temperatures", given, "be a number", lambda _: True, "[0.1, 0.3, 1]")
             keep(self, inverse_temperatures=ladder)
             if not ladder or ladder[-1] != 1:
                 raise ValueError(

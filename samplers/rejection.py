@@ -13,7 +13,7 @@ from torch import Tensor
 
 from samplers import fresh
 from textsearch.batch import Batch, Vocabulary
-from textsearch.checks import INDEPENDENT, instance, keep, real
+from textsearch.checks import INDEPENDENT, RESULT, floats, instance, keep, real
 from textsearch.objective import Objective
 from textsearch.proposal import IndependentProposal
 from textsearch.result import Generations
@@ -123,7 +123,8 @@ def guess_log_bound(log_weights: ArrayLike, margin: float = 1.0) -> float:
     >>> guess_log_bound([-2.0, 0.5, -float("inf")])
     1.5
     """
-    largest = float(np.asarray(log_weights, dtype=np.float64).max())
+    margin = real("margin", margin, "be a finite number of nats")
+    largest = float(floats("log_weights", log_weights).max(initial=-math.inf))
     if not math.isfinite(largest):
         raise ValueError(f"the largest log-weight is {largest}: take more draws, until some have a weight above 0")
     return largest + margin
@@ -137,6 +138,7 @@ def accepted_texts(result: Generations) -> list[list[str]]:
     Raises:
         ValueError: the run recorded no acceptances, or kept no texts.
     """
+    instance("result", result, RESULT)
     if DRAW_LOG_WEIGHTS not in result.recorded:
         raise ValueError("the run recorded no acceptances: they come from Rejection, QuasiRejection")
     if result.steps and not result.samples:

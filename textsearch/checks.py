@@ -14,7 +14,11 @@ import os
 import reprlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar, final
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, final
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 T = TypeVar("T")
 
@@ -140,6 +144,21 @@ def reals(
     """
     given = sequence(name, value, "numbers", example)
     return tuple(real(f"{name}[{place}]", one, must, holds) for place, one in enumerate(given))
+
+
+def floats(name: str, value: Any) -> NDArray[np.float64]:
+    """Anything that makes an array of real numbers."""
+    import numpy as np
+
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind in "iuf":
+            return array.astype(np.float64, copy=False)
+        if array.size == 0:
+            return np.zeros(array.shape)
+    except (TypeError, ValueError, RuntimeError):  # ragged rows, tensors that numpy cannot read
+        pass
+    raise TypeError(f"{name}={shown(value)} is {nature(value)}, not an array of real numbers")
 
 
 def positive(name: str, value: Any, what: str = "number", remedy: str = "") -> Any:
@@ -433,12 +452,13 @@ CONFUSIONS = Kind(
 BATCH = Kind(
     "a batch", ("tokens", "lengths", "editable", "inputs", "token_lists"), "encode texts, vocabulary.encode([...])"
 )
+RESULT = Kind("a result", ("texts", "trace", "recorded", "samples", "inputs"), "pass what generate(...) gave back")
 _FOREIGN = Kind("a transformers model", ("config", "forward", "state_dict"), "")
 _TOKENIZER = Kind("a tokenizer", ("convert_ids_to_tokens", "batch_decode"), "")
 
 _KNOWN = (
-    OBJECTIVE, SAMPLER, PROPOSAL, INDEPENDENT, BATCH, _FOREIGN, _TOKENIZER, CLASSIFIER, MASKED, CAUSAL, VOCABULARY,
-    ENCODER,
+    OBJECTIVE, SAMPLER, PROPOSAL, INDEPENDENT, BATCH, RESULT, _FOREIGN, _TOKENIZER, CLASSIFIER, MASKED, CAUSAL,
+    VOCABULARY, ENCODER,
 )  # fmt: skip
 """What things can be, the first that suits."""
 

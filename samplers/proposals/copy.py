@@ -27,7 +27,7 @@ from torch import Tensor
 from samplers.proposals.sites import place_of, word_table
 from samplers.proposals.spans import SpanEdit, check_lengths
 from textsearch.batch import Batch, Vocabulary
-from textsearch.checks import MASKED, instance, keep, one_or_each, positive, sequence
+from textsearch.checks import MASKED, instance, keep, one_or_each, reals
 from textsearch.models.protocols import MaskedLM
 from textsearch.proposal import Move
 from textsearch.rng import Rng, categorical
@@ -72,10 +72,8 @@ class Copy:
 
     def __post_init__(self) -> None:
         instance("model", self.model, MASKED)
-        weights = tuple(
-            positive(f"weights[{place}]", weight, "probability")
-            for place, weight in enumerate(sequence("weights", self.weights, "probabilities", "[0.2, 0.2, 0.3, 0.3]"))
-        )
+        must, example = "be a probability above 0", "[0.2, 0.2, 0.3, 0.3]"
+        weights = reals("weights", self.weights, must, lambda x: 0 < x <= 1, example)
         if len(weights) != 4 or not math.isclose(sum(weights), 1.0, abs_tol=1e-9):
             raise ValueError(f"weights={weights} must be four probabilities above 0 that add up to 1")
         writer = SpanEdit(self.model, {(1, 1): 1.0}, self.pieces, self.max_length)

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from samplers.proposals.sites import place_of, tokens_by_role, word_table
 from textsearch.batch import Batch, Vocabulary, concatenate
-from textsearch.checks import MASKED, instance, keep, mapping, real, sequence, whole
+from textsearch.checks import MASKED, instance, keep, mapping, real, reals, sequence, whole
 from textsearch.models.protocols import MaskedLM
 from textsearch.proposal import Move
 from textsearch.rng import Rng, categorical
@@ -62,10 +62,7 @@ class SpanEdit:
             if (new, old) not in table:
                 raise ValueError(f"table has {(old, new)} but not {(new, old)}: such a move could never be undone")
         must = "be a probability, from 0 to 1"
-        pieces = tuple(
-            real(f"pieces[{place}]", share, must, lambda x: 0 <= x <= 1)
-            for place, share in enumerate(sequence("pieces", self.pieces, "probabilities", "[0.9, 0.1]"))
-        )
+        pieces = reals("pieces", self.pieces, must, lambda x: 0 <= x <= 1, "[0.9, 0.1]")
         keep(self, table=table, pieces=pieces, max_length=whole("max_length", self.max_length, 1, unit="token"))
         for name, weights in (("table", list(table.values())), ("pieces", list(pieces))):
             if not math.isclose(sum(weights), 1.0, abs_tol=1e-9) or min(weights) < 0:
