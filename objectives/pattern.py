@@ -11,7 +11,7 @@ from torch import Tensor
 
 from objectives.judging import check_inputs, of_input, verdicts
 from textsearch.batch import Batch
-from textsearch.checks import flag, keep, positive
+from textsearch.checks import flag, keep, positive, shown
 from textsearch.objective import Cost, Objective
 
 
@@ -86,7 +86,7 @@ class Pattern(Objective):
 
 def _compile(pattern: str) -> Any:
     if not isinstance(pattern, str):
-        raise TypeError(f"pattern={pattern!r} must be a string, the regular expression itself")
+        raise TypeError(f"pattern={shown(pattern)} must be a string, the regular expression itself")
     try:
         return regex.compile(pattern)
     except regex.error as error:

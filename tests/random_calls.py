@@ -1,10 +1,11 @@
+# mypy: disable-error-code="arg-type, call-arg, dict-item, list-item, misc, operator, return-value, attr-defined"
 """A grammar of calls of the public API, good and bad arguments mixed, on toys small enough to run in milliseconds."""
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,11 @@ import samplers.proposals as moves
 import textsearch
 from samplers import masks
 from samplers.confusions import ListedConfusions
-from textsearch import Batch, FunctionObjective, Generations, schedule, until
+from textsearch import Batch, FunctionObjective, Generations, schedule, tasks, until
 from textsearch.coupling import meeting_times
 from textsearch.objective import Sum
 from textsearch.tasks import stream
+from textsearch.tasks.paraphrasing import Weights
 from textsearch.testing import TableCausalLM, TableMaskedLM, letters
 
 WORDS = letters("abc ")
@@ -61,10 +63,11 @@ class Outer:
 class Calls:
     """Draws values and calls; about one argument in `odds` is wrong."""
 
-    def __init__(self, seed: int, odds: int = 8) -> None:
+    def __init__(self, seed: int, odds: int = 8, models: Mapping[str, Any] | None = None) -> None:
         self.random = random.Random(seed)
         self.odds = odds
         self.depth = 0
+        self.models = dict(models or {})
 
     # values
 
@@ -76,14 +79,16 @@ class Calls:
             lambda: self.random.choice(["", "a", "gpt2", b"ab", "x" * 300, "ab\ud800"]),
             lambda: self.random.choice([[], (), {}, set(), {"a"}, {"a": 1}, [None], [1, 2], ["a", 3], [["a"], "b"]]),
             lambda: self.random.choice([np.array([1.0, 2.0]), np.array("a"), np.float64("nan"), np.True_]),
-            lambda: self.random.choice([torch.tensor([1, 2]), torch.tensor(True), torch.zeros(0), torch.nn.Linear(1, 1)]),
+            lambda: self.random.choice(
+                [torch.tensor([1, 2]), torch.tensor(True), torch.zeros(0), torch.nn.Linear(1, 1)]
+            ),
             lambda: self.random.choice([object(), object, len, lambda *given: None, Toy, 1j, range(3)]),
             lambda: self.random.choice(
                 [moves.Replace, samplers.MetropolisHastings, objectives.Fluency, moves.Uniform, until.Settled]
             ),
             lambda: self.random.choice([MASKED, CAUSAL, WORDS, Toy(), WORDS.encode(["ab"])]),
             lambda: self.random.choice([self.proposal, self.sampler, self.objective, self.independent])(),
-        ]  # fmt: skip
+        ]
         return self.random.choice(pick)()
 
     def maybe(self, good: Callable[[], Any]) -> Any:
@@ -144,7 +149,9 @@ class Calls:
                 lambda: moves.Replace(self.masked(), **self.options(**edits)),
                 lambda: moves.InsertDelete(self.masked(), **self.options(insert=lambda: self.real(0.1, 0.9), **edits)),
                 lambda: moves.BlockInfill(self.masked(), **self.options(words=lambda: [1, self.count(1, 3)], **edits)),
-                lambda: moves.SpanEdit(self.masked(), self.maybe(lambda: self.random.choice(table)), **self.options(**edits)),
+                lambda: moves.SpanEdit(
+                    self.masked(), self.maybe(lambda: self.random.choice(table)), **self.options(**edits)
+                ),
                 lambda: moves.Swap(self.maybe(lambda: WORDS)),
                 lambda: moves.LocallyBalanced(self.masked(), **self.options(balance=lambda: moves.barker, **power)),
                 lambda: moves.PathAuxiliary(self.masked(), **self.options(sites=lambda: self.count(1, 3), **power)),
@@ -159,7 +166,7 @@ class Calls:
                 ),
                 lambda: Outer(self.proposal()),
             ]
-        )  # fmt: skip
+        )
 
     def independent(self) -> Any:
         return self.of(
@@ -200,13 +207,15 @@ class Calls:
                 lambda: samplers.Restarts(inner(), self.maybe(lambda: self.count(1, 9))),
                 lambda: samplers.RestartsWhenStuck(inner(), self.maybe(lambda: self.count(1, 9))),
                 lambda: samplers.SimulatedAnnealing(inner(), self.maybe(self.schedule)),
-                lambda: samplers.ParallelTempering(inner(), self.maybe(lambda: [1, self.maybe(lambda: self.count(2, 4))])),
+                lambda: samplers.ParallelTempering(
+                    inner(), self.maybe(lambda: [1, self.maybe(lambda: self.count(2, 4))])
+                ),
                 lambda: samplers.AdaptiveTemperature(
                     inner(), **self.options(target=lambda: self.real(0.1, 0.9), warm_up=lambda: self.count(1, 9))
                 ),
                 lambda: Outer(self.sampler()),
             ]
-        )  # fmt: skip
+        )
 
     def schedule(self) -> Any:
         kind = self.random.choice([schedule.linear, schedule.geometric, schedule.logarithmic])
@@ -233,25 +242,37 @@ class Calls:
                 lambda: objectives.PseudoLikelihood(self.masked()),
                 lambda: objectives.UnmaskedLikelihood(self.masked()),
                 lambda: objectives.Conditional(self.causal(), each()),
-                lambda: objectives.Coherence(self.causal(), each(), **self.options(between=lambda: " ", information=self.flag)),
+                lambda: objectives.Coherence(
+                    self.causal(), each(), **self.options(between=lambda: " ", information=self.flag)
+                ),
                 lambda: objectives.Similarity(
-                    self.maybe(lambda: self.random.choice([Toy(), ArrayEncoder()])), each(),
+                    self.maybe(lambda: self.random.choice([Toy(), ArrayEncoder()])),
+                    each(),
                     **self.options(sharpness=lambda: self.real(1, 9), at_least=lambda: self.real(-1, 0)),
                 ),
-                lambda: objectives.WordPreservation(self.maybe(Toy), each(), **self.options(k=lambda: self.real(1, 9), keywords=lists)),
+                lambda: objectives.WordPreservation(
+                    self.maybe(Toy), each(), **self.options(k=lambda: self.real(1, 9), keywords=lists)
+                ),
                 lambda: objectives.Consensus(lists(), **self.options(weights=lambda: [[1.0], [1.0, 2.0], [3]])),
-                lambda: objectives.Classifier(self.maybe(Toy), self.maybe(lambda: self.random.choice(["a", ["a", "b", "a"]]))),
+                lambda: objectives.Classifier(
+                    self.maybe(Toy), self.maybe(lambda: self.random.choice(["a", ["a", "b", "a"]]))
+                ),
                 lambda: objectives.Closeness(self.maybe(self.texts), **self.options(edit=lambda: self.real(0.1, 3))),
                 lambda: objectives.Diversity(each()),
                 lambda: objectives.Repeats(),
                 lambda: objectives.Keywords(
-                    self.maybe(lambda: self.random.choice([["a"], lists()])), **self.options(in_order=self.flag, freeze=self.flag)
+                    self.maybe(lambda: self.random.choice([["a"], lists()])),
+                    **self.options(in_order=self.flag, freeze=self.flag),
                 ),
                 lambda: objectives.Forbidden(self.maybe(lambda: ["cc"])),
                 lambda: objectives.WholeWords(lists(), self.maybe(lambda: str.split)),
                 lambda: objectives.Length(self.maybe(lambda: self.count(1, 4)), self.maybe(lambda: self.real(0.5, 2))),
-                lambda: objectives.LengthBetween(self.maybe(lambda: self.count(0, 1)), self.maybe(lambda: self.count(3, 9))),
-                lambda: objectives.Pattern(self.maybe(lambda: "[abc]"), **self.options(forbid=self.flag, timeout=lambda: 0.5)),
+                lambda: objectives.LengthBetween(
+                    self.maybe(lambda: self.count(0, 1)), self.maybe(lambda: self.count(3, 9))
+                ),
+                lambda: objectives.Pattern(
+                    self.maybe(lambda: "[abc]"), **self.options(forbid=self.flag, timeout=lambda: 0.5)
+                ),
                 lambda: objectives.Prefix(self.maybe(lambda: "a"), **self.options(freeze_tokens=self.flag)),
                 lambda: objectives.Only(self.maybe(self.objective), self.maybe(lambda: [0, self.count(1, 3)])),
                 lambda: self.maybe(self.objective) + self.maybe(self.objective),
@@ -260,7 +281,7 @@ class Calls:
                 lambda: sum([self.objective(), self.maybe(self.objective)]),
                 lambda: Sum(self.maybe(lambda: [(self.maybe(lambda: self.real(0.1, 3)), self.maybe(self.objective))])),
             ]
-        )  # fmt: skip
+        )
 
     def rule(self) -> Any:
         return self.random.choice(
@@ -268,10 +289,12 @@ class Calls:
                 lambda: until.Settled(self.maybe(lambda: self.count(1, 5))),
                 lambda: until.Reached(self.maybe(lambda: self.real(0, 5))),
                 lambda: until.Budget(**self.options(rows=lambda: self.count(1, 99), seconds=lambda: self.real(0.1, 3))),
-                lambda: until.Converged(**self.options(r_hat=lambda: 1.2, ess=lambda: self.real(1, 5), every=lambda: 2)),
+                lambda: until.Converged(
+                    **self.options(r_hat=lambda: 1.2, ess=lambda: self.real(1, 5), every=lambda: 2)
+                ),
                 lambda: lambda progress: progress.step > 2,
             ]
-        )()  # fmt: skip
+        )()
 
     # calls
 
@@ -322,7 +345,7 @@ class Calls:
             lambda: result.diversity(**self.options(**warm_up)),
             lambda: str(result.moves()) + str(result.accounting()),
             lambda: result.table(self.maybe(lambda: self.count(0, 9))),
-            lambda: result.to_records() + [result.to_pandas()],
+            lambda: [*result.to_records(), result.to_pandas()],
             lambda: samplers.importance_summary(result),
             lambda: samplers.accepted_texts(self.maybe(lambda: result)),
             lambda: samplers.resampled_texts(result, self.maybe(lambda: self.count(0, 5)), self.maybe(lambda: 0)),
@@ -353,22 +376,80 @@ class Calls:
             lambda: samplers.effective_sample_size(weights()),
             lambda: samplers.log_normaliser(weights()),
             lambda: samplers.weighted_mean(weights(), self.maybe(lambda: [1.0, 2.0, 3.0])),
-            lambda: samplers.systematic_resampling(weights(), self.maybe(lambda: self.count(0, 9)), self.maybe(lambda: 0)),
+            lambda: samplers.systematic_resampling(
+                weights(), self.maybe(lambda: self.count(0, 9)), self.maybe(lambda: 0)
+            ),
             lambda: samplers.tvd_and_acceptance(weights(), self.maybe(lambda: [0.0, self.real(-2, 2)])),
             lambda: samplers.guess_log_bound(weights(), **self.options(margin=lambda: self.real(0, 2))),
             lambda: samplers.swap_rates(energies(), self.maybe(lambda: [1.0, 2.0])),
             lambda: samplers.log_partition(energies(), self.maybe(lambda: [1.0, 2.0])),
-            lambda: masks.random_lengths(*(self.maybe(lambda: self.count(1, 5)) for _ in range(3)), seed=self.maybe(lambda: 1)),
+            lambda: masks.random_lengths(
+                *(self.maybe(lambda: self.count(1, 5)) for _ in range(3)), seed=self.maybe(lambda: 1)
+            ),
             lambda: masks.all_masks(self.maybe(lambda: WORDS), self.maybe(lambda: [self.count(1, 5)])),
-            lambda: Batch.of(self.maybe(lambda: [[1, 2], [self.maybe(lambda: 3)]]), WORDS, **self.options(width=lambda: self.count(2, 5))),
+            lambda: Batch.of(
+                self.maybe(lambda: [[1, 2], [self.maybe(lambda: 3)]]),
+                WORDS,
+                **self.options(width=lambda: self.count(2, 5)),
+            ),
             lambda: WORDS.encode(self.maybe(self.texts)),
-            lambda: samplers.tuned(self.maybe(self.sampler), self.maybe(self.objective), inputs, rounds=self.maybe(lambda: 2), **run),
-            lambda: meeting_times(self.maybe(self.objective), self.maybe(self.sampler), inputs, lag=self.maybe(lambda: 1), **run),
-            lambda: ListedConfusions(self.maybe(lambda: {"a": {"b": "confusion"}}), **self.options(inserted=lambda: ["a"])),
+            lambda: samplers.tuned(
+                self.maybe(self.sampler), self.maybe(self.objective), inputs, rounds=self.maybe(lambda: 2), **run
+            ),
+            lambda: meeting_times(
+                self.maybe(self.objective), self.maybe(self.sampler), inputs, lag=self.maybe(lambda: 1), **run
+            ),
+            lambda: ListedConfusions(
+                self.maybe(lambda: {"a": {"b": "confusion"}}), **self.options(inserted=lambda: ["a"])
+            ),
             self.schedule,
             self.rule,
-        ]  # fmt: skip
+        ]
         return self.random.choice(calls)()
+
+    def task(self) -> Any:
+        """A call of a ready-made task, on the models that were given."""
+        words = lambda: [self.random.choice(["dog", "cat", "mat", "old house"]) for _ in range(2)]  # noqa: E731
+        sentences = lambda: self.random.choice([["The dog sat."], ("A cat ran.", "The dog ran.")])  # noqa: E731
+        chosen = self.random.choice(["keywords", "paraphrase", "infill", "correct", "write", "stream"])
+        options = {
+            "chains": lambda: self.count(1, 2),
+            "seed": lambda: self.count(0, 9),
+            "temperature": lambda: self.real(0.3, 3),
+            "progress": lambda: False,
+        }
+        more: dict[str, Callable[[], Any]] = {
+            "until": self.rule,
+            "sampler": lambda: samplers.MetropolisHastings,
+            "lang": lambda: "en",
+        }
+        own: dict[str, dict[str, Callable[[], Any]]] = {
+            "keywords": {"inflections": self.flag, "in_order": self.flag, **more},
+            "paraphrase": {"weights": lambda: Weights(diversity=self.maybe(lambda: self.real(1, 9))), **more},
+            "infill": {"lang": lambda: "en"},
+            "correct": {"strictness": lambda: self.real(0.5, 2), "tokenised": self.flag},
+            "write": {"label_weight": lambda: self.real(1, 9), "classifier": lambda: Toy(), **more},
+            "stream": {"at_once": lambda: self.count(1, 2), "done": lambda: self.count(0, 1)},
+        }
+        inputs: dict[str, Callable[[], Any]] = {
+            "keywords": lambda: [self.maybe(words), words()],
+            "paraphrase": sentences,
+            "infill": lambda: ["The [MASK] sat.", "A [MASK] cat."],
+            "correct": sentences,
+            "write": lambda: [self.maybe(lambda: {"prefix": "the dog", "words": [4, 8]})],
+            "stream": sentences,
+        }
+        fewer = {"keywords": {"drafts": 2}, "paraphrase": {"pool": 2}, "correct": {"confusions": ListedConfusions({})}}
+        wanted = ("causal", "masked", *(["encoder"] if chosen in ("paraphrase", "write") else []))
+        settings = {name: self.maybe(lambda name=name: self.models[name]) for name in wanted}
+        settings |= {"steps": self.maybe(lambda: self.count(0, 2)), **fewer.get(chosen, {})}
+        if isinstance(settings["steps"], int) and settings["steps"] > 99:
+            settings["steps"] = 1
+        settings |= self.options(**options, **own[chosen])
+        given = self.maybe(inputs[chosen])
+        if chosen == "stream":
+            return list(stream(self.maybe(lambda: tasks.infill), given, **settings))
+        return getattr(tasks, chosen)(given, **settings)
 
     def call(self) -> Any:
         """One call, its arguments with it."""

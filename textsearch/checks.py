@@ -41,7 +41,7 @@ def shown(value: object) -> str:
     if isinstance(value, type) or inspect.isroutine(value):
         return getattr(value, "__name__", type(value).__name__)
     try:
-        text = _SHORT.repr(value)
+        text = " ".join(_SHORT.repr(value).split())
     except Exception:
         text = "..."  # a number of more digits than Python prints, or an object that cannot be shown
     whole = isinstance(value, int | float | str | bytes | Collection) or "..." not in text

@@ -185,7 +185,8 @@ class Corrections:
         rows, places = (batch.editable & small.any(2)).nonzero().unbind(1)
         # asked as for a gap, so that putting the word in again and taking it out are one question
         words = inserted.expand(len(rows), -1)
-        which = small[rows, places].to(torch.int64).argmax(1)
+        # where no word may be taken out there are no rows, and of nothing there is no argmax
+        which = small[rows, places].to(torch.int64).argmax(1) if len(inserted) else rows
         asked = self.reader.suits(batch.rows(rows), places, places + 1, words)
         log_c = self.power * asked.gather(1, which[:, None])
         forward, back = self.balance(self.deletion - log_c), self.balance(log_c + missing[which][:, None])
