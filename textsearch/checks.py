@@ -39,7 +39,7 @@ def shown(value: object) -> str:
     ("['a', 'a', 'a', 'a', 'a', 'a', ...]", 'shown', 'dict')
     """
     if isinstance(value, type) or inspect.isroutine(value):
-        return getattr(value, "__name__", type(value).__name__)
+        return str(getattr(value, "__name__", type(value).__name__))
     try:
         text = " ".join(_SHORT.repr(value).split())
     except Exception:

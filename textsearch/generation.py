@@ -192,7 +192,7 @@ class _Call(NamedTuple):
     """Arguments of a run, checked, its numbers plain."""
 
     run: Run
-    inputs: Batch | tuple[str, ...]
+    inputs: Batch | Sequence[str]
     warm_up: int
     keep_every: int | None
 

@@ -18,7 +18,8 @@ def _ends(start: float, end: float, steps: int) -> tuple[float, float, int]:
 def _temperature(name: str, value: float) -> float:
     """A temperature, checked."""
     remedy = ", above 0 and finite; for a pure search end at a small value such as 0.01"
-    return positive(name, value, "number", remedy)
+    temperature: float = positive(name, value, "number", remedy)
+    return temperature
 
 
 def constant(temperature: float) -> Schedule:
