@@ -446,6 +446,10 @@ class Calls:
         if isinstance(settings["steps"], int) and settings["steps"] > 99:
             settings["steps"] = 1
         settings |= self.options(**options, **own[chosen])
+        for name in wanted:
+            # a name that may be one is asked for on the network: whether there is one is not the question here
+            if isinstance(settings[name], str) and 0 < len(settings[name]) < 9:
+                settings[name] = "/no/such/folder"
         given = self.maybe(inputs[chosen])
         if chosen == "stream":
             return list(stream(self.maybe(lambda: tasks.infill), given, **settings))

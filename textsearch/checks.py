@@ -306,6 +306,8 @@ def model_name(name: str, value: Any) -> str | None:
         path = None if value is None else os.fspath(value)
         if isinstance(path, str) and not path.strip():
             raise ValueError(f"{name}={path!r} is empty: leave it out for the default model")
+        if isinstance(path, str) and (max(map(len, path.split(os.sep))) > 255 or "\0" in path):
+            raise ValueError(f"{name}={shown(path)} is no name or folder of a model: no file has such a name")
         if path is None or isinstance(path, str):
             return path
     raise TypeError(f"{name}={shown(value)} is {nature(value)}: pass a model, or the name or folder of one")

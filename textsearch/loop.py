@@ -311,12 +311,15 @@ def _columns(names: Sequence[str], terms: NDArray[np.float64]) -> dict[str, NDAr
 
 
 def _recorded(records: Sequence[Recorded]) -> dict[str, NDArray[Any]]:
-    """Name -> (T, ...) what the sampler wanted recorded at every step."""
-    names = records[0].more if records else {}
+    """Name -> (T, ...) what the sampler wanted recorded at every step.
+
+    Samplers that take turns may record different things, or things of different shapes under one name.
+    """
+    first = records[0].more if records else {}
     return {
         name: _stack([record.more[name] for record in records])
-        for name in names
-        if all(name in record.more for record in records)
+        for name, value in first.items()
+        if all(name in record.more and record.more[name].shape == value.shape for record in records)
     }
 
 
