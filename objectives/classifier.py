@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
-from textsearch.checks import CLASSIFIER, instance, keep, one_or_each
+from textsearch.checks import keep, one_or_each
+from textsearch.kinds import CLASSIFIER, instance
 from textsearch.models.classifier import TextClassifier
 from textsearch.objective import Cost, Objective
 

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
-from textsearch.checks import BATCH, keep, positive, shown, strings
+from textsearch.checks import keep, positive, strings
+from textsearch.kinds import BATCH, shown
 from textsearch.objective import Cost, Objective
 
 EditCost = Callable[[str | None, str | None], float]

@@ -9,7 +9,8 @@ from typing import final
 from torch import Tensor
 
 from textsearch.batch import Batch
-from textsearch.checks import CAUSAL, flag, instance, keep, one_or_each, string
+from textsearch.checks import flag, keep, one_or_each, string
+from textsearch.kinds import CAUSAL, instance
 from textsearch.models.protocols import CausalLM
 from textsearch.objective import Cost, Objective
 

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from objectives.judging import check_inputs, of_input
 from textsearch.batch import Batch
-from textsearch.checks import CONDITIONAL, instance, keep, one_or_each
+from textsearch.checks import keep, one_or_each
+from textsearch.kinds import CONDITIONAL, instance
 from textsearch.models.protocols import ConditionalLM
 from textsearch.objective import Cost, Objective
 

@@ -9,7 +9,8 @@ from typing import final
 from torch import Tensor
 
 from textsearch.batch import Batch
-from textsearch.checks import CAUSAL, instance, keep, one_or_each
+from textsearch.checks import keep, one_or_each
+from textsearch.kinds import CAUSAL, instance
 from textsearch.models.protocols import CausalLM, Scores
 from textsearch.objective import Cost, Limit, Objective
 

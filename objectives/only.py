@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
-from textsearch.checks import OBJECTIVE, instance, keep, sequence, whole
+from textsearch.checks import keep, sequence, whole
+from textsearch.kinds import OBJECTIVE, instance
 from textsearch.objective import Cost, Objective
 
 

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from objectives.judging import check_inputs, of_input, verdicts
 from textsearch.batch import Batch
-from textsearch.checks import flag, keep, positive, shown
+from textsearch.checks import flag, keep, positive
+from textsearch.kinds import shown
 from textsearch.objective import Cost, Objective
 
 

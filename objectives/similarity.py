@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
-from textsearch.checks import ENCODER, instance, keep, one_or_each, positive, real
+from textsearch.checks import keep, one_or_each, positive, real
+from textsearch.kinds import ENCODER, instance
 from textsearch.models.memory import recall
 from textsearch.objective import Cost, Objective
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
-from textsearch.checks import MASKED, instance
+from textsearch.kinds import MASKED, instance
 from textsearch.models.protocols import MaskedLM, token_log_probs
 from textsearch.objective import Cost, Objective
 

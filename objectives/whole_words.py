@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
-from textsearch.checks import function, keep, shown, string_lists
+from textsearch.checks import function, keep, string_lists
+from textsearch.kinds import shown
 from textsearch.objective import Objective
 
 Segment = Callable[[str], Sequence[str]]

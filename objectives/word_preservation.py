@@ -18,7 +18,8 @@ from torch import Tensor
 from objectives.diversity import plain_words
 from objectives.similarity import Encoder
 from textsearch.batch import Batch
-from textsearch.checks import ENCODER, MASKED, instance, keep, one_or_each, positive, string_lists
+from textsearch.checks import keep, one_or_each, positive, string_lists
+from textsearch.kinds import ENCODER, MASKED, instance
 from textsearch.models.masked import TransformersMaskedLM
 from textsearch.objective import Cost, Objective
 

@@ -22,7 +22,8 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch, Vocabulary
-from textsearch.checks import SAMPLER, instance, keep, positive, real, whole
+from textsearch.checks import keep, positive, real, whole
+from textsearch.kinds import SAMPLER, instance
 from textsearch.objective import Evaluation, Objective
 from textsearch.rng import Rng
 from textsearch.sampler import Guarantee, Info, Sampler, State

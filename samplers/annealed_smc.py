@@ -33,7 +33,8 @@ from torch import Tensor
 from samplers.nested import plain_start
 from samplers.populations import Populations, effective_share, log_sum, systematic
 from textsearch.batch import Batch, Vocabulary
-from textsearch.checks import INDEPENDENT, SAMPLER, instance, keep, real, reals
+from textsearch.checks import keep, real, reals
+from textsearch.kinds import INDEPENDENT, SAMPLER, instance
 from textsearch.objective import Evaluation, Objective, evaluate
 from textsearch.proposal import IndependentProposal
 from textsearch.rng import Rng

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch, Vocabulary
-from textsearch.checks import SAMPLER, function, instance, positive
+from textsearch.checks import function, positive
+from textsearch.kinds import SAMPLER, instance
 from textsearch.objective import Objective
 from textsearch.rng import Rng
 from textsearch.sampler import Guarantee, Info, Sampler, State

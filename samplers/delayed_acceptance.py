@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch, Vocabulary, concatenate
-from textsearch.checks import OBJECTIVE, PROPOSAL, instance
+from textsearch.kinds import OBJECTIVE, PROPOSAL, instance
 from textsearch.objective import Evaluation, Limit, Objective, evaluate
 from textsearch.proposal import Proposal
 from textsearch.rng import Rng

@@ -21,7 +21,8 @@ from torch import Tensor
 
 from samplers.proposals.sites import conditionals, place_of, sites
 from textsearch.batch import Batch, Vocabulary
-from textsearch.checks import MASKED, function, instance, keep, whole
+from textsearch.checks import function, keep, whole
+from textsearch.kinds import MASKED, instance
 from textsearch.models.protocols import MaskedLM
 from textsearch.objective import Evaluation, Objective, evaluate
 from textsearch.rng import Rng, categorical

@@ -12,7 +12,7 @@ from torch import Tensor
 from samplers import fresh
 from samplers.weights import KIND, LOG_WEIGHTS
 from textsearch.batch import Batch, Vocabulary
-from textsearch.checks import INDEPENDENT, instance
+from textsearch.kinds import INDEPENDENT, instance
 from textsearch.objective import Objective
 from textsearch.proposal import IndependentProposal
 from textsearch.rng import Rng

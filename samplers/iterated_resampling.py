@@ -21,7 +21,8 @@ from torch import Tensor
 from samplers import fresh
 from samplers.rejection import DRAW_LOG_WEIGHTS
 from textsearch.batch import Batch, Vocabulary
-from textsearch.checks import INDEPENDENT, MOST_CHAINS, instance, keep, whole
+from textsearch.checks import MOST_CHAINS, keep, whole
+from textsearch.kinds import INDEPENDENT, instance
 from textsearch.objective import Objective
 from textsearch.proposal import IndependentProposal
 from textsearch.rng import Rng, categorical

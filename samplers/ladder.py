@@ -22,7 +22,8 @@ from scipy.optimize import brentq
 
 from samplers.tempering import ParallelTempering, swap_rates
 from textsearch.batch import Batch
-from textsearch.checks import OBJECTIVE, SAMPLER, instance, run_of, shown, whole
+from textsearch.checks import run_of, whole
+from textsearch.kinds import OBJECTIVE, SAMPLER, instance, shown
 from textsearch.loop import starting_batch
 from textsearch.objective import Objective
 from textsearch.rng import Rng

@@ -20,7 +20,8 @@ from torch import Tensor
 from samplers.gibbs import Scan, random_scan, top
 from samplers.proposals.sites import conditionals, masks, place_of, sites
 from textsearch.batch import Batch, Vocabulary
-from textsearch.checks import MASKED, function, instance, keep, whole
+from textsearch.checks import function, keep, whole
+from textsearch.kinds import MASKED, instance
 from textsearch.models.protocols import MaskedLM
 from textsearch.objective import Objective, evaluate
 from textsearch.rng import Rng, categorical

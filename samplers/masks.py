@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from textsearch.batch import Batch, Vocabulary
-from textsearch.checks import MOST_CHAINS, VOCABULARY, instance, seed_of, sequence, whole
+from textsearch.checks import MOST_CHAINS, seed_of, sequence, whole
+from textsearch.kinds import VOCABULARY, instance
 from textsearch.rng import Rng
 
 _LENGTHS = 0x4D41534B  # tag: a run of the same seed draws other numbers

@@ -9,7 +9,7 @@ from typing import final
 from torch import Tensor
 
 from textsearch.batch import Batch, Vocabulary
-from textsearch.checks import PROPOSAL, instance
+from textsearch.kinds import PROPOSAL, instance
 from textsearch.objective import Limit, Objective, evaluate
 from textsearch.proposal import Proposal
 from textsearch.rng import Rng

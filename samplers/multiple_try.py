@@ -28,7 +28,8 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch, Vocabulary
-from textsearch.checks import MOST_CHAINS, PROPOSAL, instance, keep, whole
+from textsearch.checks import MOST_CHAINS, keep, whole
+from textsearch.kinds import PROPOSAL, instance
 from textsearch.objective import Evaluation, Objective, evaluate
 from textsearch.proposal import Move, Proposal
 from textsearch.rng import Rng, categorical

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
-from textsearch.checks import SAMPLER, instance, sequence
+from textsearch.checks import sequence
+from textsearch.kinds import SAMPLER, instance
 from textsearch.objective import Objective
 from textsearch.sampler import ChainState, Guarantee, Sampler
 

@@ -23,7 +23,8 @@ from samplers import fresh
 from samplers.rejection import take
 from samplers.weights import Estimate
 from textsearch.batch import Batch, Vocabulary
-from textsearch.checks import INDEPENDENT, floats, instance, keep, real, reals
+from textsearch.checks import floats, keep, real, reals
+from textsearch.kinds import INDEPENDENT, instance
 from textsearch.objective import Objective
 from textsearch.proposal import IndependentProposal
 from textsearch.rng import Rng

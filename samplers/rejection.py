@@ -13,7 +13,8 @@ from torch import Tensor
 
 from samplers import fresh
 from textsearch.batch import Batch, Vocabulary
-from textsearch.checks import INDEPENDENT, RESULT, floats, instance, keep, real
+from textsearch.checks import floats, keep, real
+from textsearch.kinds import INDEPENDENT, RESULT, instance
 from textsearch.objective import Objective
 from textsearch.proposal import IndependentProposal
 from textsearch.result import Generations

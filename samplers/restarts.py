@@ -16,7 +16,8 @@ from torch import Tensor
 
 from samplers.nested import plain_start
 from textsearch.batch import Batch, Vocabulary
-from textsearch.checks import SAMPLER, function, instance, keep, whole
+from textsearch.checks import function, keep, whole
+from textsearch.kinds import SAMPLER, instance
 from textsearch.objective import Evaluation, Objective
 from textsearch.rng import Rng
 from textsearch.sampler import ChainState, Guarantee, Info, Sampler

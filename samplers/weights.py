@@ -24,7 +24,8 @@ from typing import NamedTuple, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from textsearch.checks import RESULT, floats, instance, seed_of, whole
+from textsearch.checks import floats, seed_of, whole
+from textsearch.kinds import RESULT, instance
 from textsearch.result import Generations
 from textsearch.rng import Rng
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("textsearch", "samplers", "objectives", "demos", "benchmarks", "training", "tests")
 
 LAYERS: list[set[str]] = [
-    {"textsearch.batch", "textsearch.checks", "textsearch.rng", "textsearch.surface"},
+    {"textsearch.batch", "textsearch.checks", "textsearch.kinds", "textsearch.rng", "textsearch.surface"},
     {
         "textsearch.objective",
         "textsearch.proposal",

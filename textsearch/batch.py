@@ -13,7 +13,8 @@ from typing import Protocol, final
 import torch
 from torch import Tensor
 
-from textsearch.checks import shown, whole
+from textsearch.checks import whole
+from textsearch.kinds import shown
 
 
 class Vocabulary(Protocol):

@@ -39,7 +39,8 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from textsearch.batch import Batch, concatenate
-from textsearch.checks import OBJECTIVE, SAMPLER, instance, real, run_of, whole
+from textsearch.checks import real, run_of, whole
+from textsearch.kinds import OBJECTIVE, SAMPLER, instance
 from textsearch.loop import starting_batch
 from textsearch.objective import Evaluation, Objective
 from textsearch.rng import Rng

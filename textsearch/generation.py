@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from textsearch.checks import BATCH, OBJECTIVE, SAMPLER, Run, flag, functions, instance, run_of, strings, whole
+from textsearch.checks import Run, flag, functions, run_of, strings, whole
+from textsearch.kinds import BATCH, OBJECTIVE, SAMPLER, instance
 
 if TYPE_CHECKING:
     from textsearch.batch import Batch

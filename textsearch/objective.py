@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
-from textsearch.checks import OBJECTIVE, instance, keep, nature, real, sequence, shown, string
+from textsearch.checks import keep, real, sequence, string
+from textsearch.kinds import OBJECTIVE, instance, nature, shown
 from textsearch.models.usage import asked_by
 
 

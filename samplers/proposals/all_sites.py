@@ -19,7 +19,8 @@ from torch import Tensor
 
 from samplers.proposals.informed import changeable, check_power, log_ratios, moves
 from textsearch.batch import Batch, Vocabulary
-from textsearch.checks import MASKED, instance, keep, positive
+from textsearch.checks import keep, positive
+from textsearch.kinds import MASKED, instance
 from textsearch.models.protocols import MaskedLM
 from textsearch.proposal import Move
 from textsearch.rng import Rng, categorical

@@ -27,7 +27,8 @@ from torch import Tensor
 from samplers.proposals.sites import place_of, word_table
 from samplers.proposals.spans import SpanEdit, check_lengths
 from textsearch.batch import Batch, Vocabulary
-from textsearch.checks import MASKED, instance, keep, one_or_each, reals
+from textsearch.checks import keep, one_or_each, reals
+from textsearch.kinds import MASKED, instance
 from textsearch.models.protocols import MaskedLM
 from textsearch.proposal import Move
 from textsearch.rng import Rng, categorical

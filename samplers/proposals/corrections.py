@@ -30,7 +30,8 @@ from samplers.proposals.clusters import Clusters
 from samplers.proposals.informed import Balance, barker
 from samplers.proposals.word_reader import WordReader
 from textsearch.batch import Batch
-from textsearch.checks import MASKED, function, instance, keep, nature, positive, real, shown, whole
+from textsearch.checks import function, keep, positive, real, whole
+from textsearch.kinds import MASKED, instance, nature, shown
 from textsearch.models.protocols import MaskedLM
 from textsearch.proposal import Move
 from textsearch.rng import Rng, categorical

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from samplers.proposals.sites import check_sites, conditionals, place_of, sites
 from textsearch.batch import Batch, Vocabulary
-from textsearch.checks import MASKED, instance
+from textsearch.kinds import MASKED, instance
 from textsearch.models.protocols import MaskedLM
 from textsearch.rng import Rng, categorical
 

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from samplers.proposals.suffix import check_prompts, first_cuts, prompts_of
 from textsearch.batch import Batch, Vocabulary
-from textsearch.checks import SUFFIX, instance, keep, one_or_each, positive, whole
+from textsearch.checks import keep, one_or_each, positive, whole
+from textsearch.kinds import SUFFIX, instance
 from textsearch.models.protocols import SuffixLM
 from textsearch.rng import Rng
 

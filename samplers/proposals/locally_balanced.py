@@ -17,7 +17,8 @@ from torch import Tensor
 
 from samplers.proposals.informed import Balance, Changes, barker, check_power, draw_column, log_total, moves
 from textsearch.batch import Batch, Vocabulary
-from textsearch.checks import MASKED, function, instance, keep
+from textsearch.checks import function, keep
+from textsearch.kinds import MASKED, instance
 from textsearch.models.protocols import MaskedLM
 from textsearch.proposal import Move
 from textsearch.rng import Rng, categorical

@@ -10,7 +10,8 @@ from typing import Any, final
 import torch
 
 from textsearch.batch import Batch, Vocabulary, concatenate
-from textsearch.checks import PROPOSAL, instance, keep, mapping, real
+from textsearch.checks import keep, mapping, real
+from textsearch.kinds import PROPOSAL, instance
 from textsearch.models.usage import asked_by
 from textsearch.proposal import Move, Proposal
 from textsearch.rng import Rng, categorical

@@ -26,7 +26,8 @@ from torch import Tensor
 
 from samplers.proposals.sites import place_of, tokens_by_role, word_table
 from textsearch.batch import Batch, Vocabulary, concatenate
-from textsearch.checks import MASKED, instance, keep, mapping, real, reals, sequence, whole
+from textsearch.checks import keep, mapping, real, reals, sequence, whole
+from textsearch.kinds import MASKED, instance
 from textsearch.models.protocols import MaskedLM
 from textsearch.proposal import Move
 from textsearch.rng import Rng, categorical

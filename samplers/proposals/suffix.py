@@ -25,7 +25,8 @@ import torch
 
 from samplers.proposals.spans import check_lengths
 from textsearch.batch import Batch, Vocabulary
-from textsearch.checks import SUFFIX, instance, keep, one_or_each, positive, whole
+from textsearch.checks import keep, one_or_each, positive, whole
+from textsearch.kinds import SUFFIX, instance
 from textsearch.models.protocols import SuffixLM
 from textsearch.proposal import Move
 from textsearch.rng import Rng

@@ -10,7 +10,7 @@ import torch
 
 from samplers.proposals.sites import place_of, word_table
 from textsearch.batch import Batch, Vocabulary
-from textsearch.checks import VOCABULARY, instance
+from textsearch.kinds import VOCABULARY, instance
 from textsearch.proposal import Move
 from textsearch.rng import Rng
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from samplers.proposals.sites import check_sites, sites, tokens_by_role
 from textsearch.batch import Batch, Vocabulary
-from textsearch.checks import VOCABULARY, instance
+from textsearch.kinds import VOCABULARY, instance
 from textsearch.rng import Rng
 
 

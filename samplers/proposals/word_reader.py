@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
-from textsearch.checks import MASKED, instance, keep, whole
+from textsearch.checks import keep, whole
+from textsearch.kinds import MASKED, instance
 from textsearch.models.protocols import MaskedLM
 from textsearch.words import WordVocabulary, join
 

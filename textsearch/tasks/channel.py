@@ -8,7 +8,8 @@ from types import MappingProxyType
 from typing import final
 
 from samplers.confusions import Confusions, EnglishConfusions, letters_apart
-from textsearch.checks import CONFUSIONS, instance, keep, positive
+from textsearch.checks import keep, positive
+from textsearch.kinds import CONFUSIONS, instance
 
 COSTS: Mapping[str, float] = MappingProxyType(
     {

@@ -12,8 +12,9 @@ from samplers import MetropolisHastings, SimulatedAnnealing
 from samplers.confusions import Confusions, EnglishConfusions
 from samplers.proposals import Clusters, Corrections
 from textsearch import Batch, Generations, generate
-from textsearch.checks import CONFUSIONS, flag, instance, run_of, strings
+from textsearch.checks import flag, run_of, strings
 from textsearch.display import waiting
+from textsearch.kinds import CONFUSIONS, instance
 from textsearch.loop import Progress
 from textsearch.objective import evaluate
 from textsearch.schedule import geometric

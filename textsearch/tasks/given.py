@@ -8,8 +8,9 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any, cast
 
-from textsearch.checks import CAUSAL, ENCODER, MASKED, SAMPLER, Kind, instance, model_name, nature, shown
+from textsearch.checks import model_name
 from textsearch.display import waiting
+from textsearch.kinds import CAUSAL, ENCODER, MASKED, SAMPLER, Kind, instance, nature, shown
 from textsearch.models import causal_lm, masked_lm, sentence_encoder
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.encoder import SentenceEncoder

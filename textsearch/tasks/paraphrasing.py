@@ -13,9 +13,10 @@ from objectives.diversity import plain_words
 from samplers import MetropolisHastings, SimulatedAnnealing
 from samplers.proposals import Copy, Mixture, SpanEdit, Swap
 from textsearch.batch import Batch, concatenate
-from textsearch.checks import MOST_DRAFTS, keep, nature, positive, run_of, shown, strings, whole
+from textsearch.checks import MOST_DRAFTS, keep, positive, run_of, strings, whole
 from textsearch.display import waiting
 from textsearch.generation import generate
+from textsearch.kinds import nature, shown
 from textsearch.loop import Rule
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.encoder import SentenceEncoder

@@ -6,7 +6,8 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from textsearch.checks import nature, seed_of, sequence, shown, whole
+from textsearch.checks import seed_of, sequence, whole
+from textsearch.kinds import nature, shown
 
 if TYPE_CHECKING:
     from textsearch.result import Generations

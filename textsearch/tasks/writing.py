@@ -16,8 +16,9 @@ from samplers import MetropolisHastings, SimulatedAnnealing
 from samplers.proposals import Mixture, SpanEdit, Swap
 from textsearch import Generations, generate
 from textsearch.batch import Vocabulary
-from textsearch.checks import CLASSIFIER, instance, positive, run_of, sequence, shown
+from textsearch.checks import positive, run_of, sequence
 from textsearch.display import waiting
+from textsearch.kinds import CLASSIFIER, instance, shown
 from textsearch.loop import Rule
 from textsearch.models import text_classifier
 from textsearch.models.classifier import TextClassifier
