@@ -46,11 +46,12 @@ from tests.models.tiny import Tiny, roomy_causal, tiny_encoder
 from tests.models.tiny import tiny as tiny
 from tests.random_calls import CAUSAL, MASKED, WORDS, ArrayEncoder, Calls, Outer
 from textsearch import Batch, FunctionObjective, generate, generate_each
-from textsearch.models import sentence_encoder
+from textsearch.models import causal_lm, masked_lm, sentence_encoder, seq2seq_lm
 from textsearch.objective import Sum
 from textsearch.schedule import geometric
 from textsearch.tasks import correct, infill, keywords, paraphrase, stream, write
 from textsearch.tasks.paraphrasing import Weights
+from textsearch.testing import check_objective, check_sampler
 from textsearch.until import Budget, Converged, Settled
 
 ROOT = Path(__file__).parent.parent
@@ -204,6 +205,14 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (lambda: stream(["a"], paraphrase), r"task=\['a'\] is a list, not a task"),
     (lambda: stream(paraphrase, "a"), r"inputs='a' is one string"),
     (lambda: stream(paraphrase, ["a"], stepz=3), "takes no such settings .*'stepz'.*: choose from chains, steps"),
+    # models and laws
+    (lambda: masked_lm(device="gpu"), "device='gpu' is no device of torch"),
+    (lambda: causal_lm(5), "name_or_path=5 is a number: pass a model, or the name or folder of one"),
+    (lambda: causal_lm("a" * 300), "is no name or folder of a model"),
+    (lambda: causal_lm(dtype="float32"), "dtype='float32' is a string: pass torch.float32"),
+    (lambda: seq2seq_lm(None), "there is no default model of this kind"),
+    (lambda: check_sampler(MOVES, ["a", "b"]), "sampler=.* is a proposal, not a sampler"),
+    (lambda: check_objective(["a", "b"], FEW), "objective=.* is a list, not an objective"),
     # results
     (lambda: run().summary(), "tells nothing of convergence: run at least 2"),
     (lambda: run(steps=1, chains=2).summary(), "1 draws a chain are too few: at least 4 are needed"),

@@ -61,6 +61,11 @@ def check(*, causal: Causal = None, masked: Masked = None, encoder: Encoder = No
     for name, given, kind in (("causal", causal, _CAUSAL), ("masked", masked, MASKED), ("encoder", encoder, ENCODER)):
         if not kind.of(given):
             _name(name, given, kind)
+        elif name != "encoder" and not hasattr(getattr(given, "vocabulary", None), "tokenizer"):
+            raise TypeError(
+                f"{name}={shown(given)} has no tokenizer of transformers as its vocabulary.tokenizer, which the tasks "
+                "ask for pieces and masks: load a model with textsearch.models, or build the run with generate"
+            )
 
 
 def moves_to_sampler(given: Callable[[Proposal], Sampler[Any]] | None) -> None:
