@@ -69,7 +69,7 @@ class MaskedResampling:
         instance("model", self.model, MASKED)
         function("scan", self.scan, "a scan", "random_scan or systematic_scan")
         if self.top_k is not None:
-            why = ", the number of tokens that this vocabulary allows; leave it at None to draw from all"
+            why = ": this vocabulary allows no more tokens; leave it at None to draw from all"
             keep(self, top_k=whole("top_k", self.top_k, 1, int(self.vocabulary.allowed.sum()), remedy=why))
         keep(self, burn_in=whole("burn_in", self.burn_in, unit="steps"))
         if self.burn_in and self.top_k is None:
