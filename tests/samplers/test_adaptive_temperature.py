@@ -114,7 +114,7 @@ def test_a_run_records_the_temperatures() -> None:
         ({"target": math.nan}, "target=nan must be an acceptance rate"),
         ({"warm_up": 0}, "warm_up=0 must be at least 1"),
         ({"gain": math.inf}, "gain=inf must be a positive number"),
-        ({"coldest": 0.0}, r"coldest=0\.0 and hottest"),
+        ({"coldest": 0.0}, r"coldest=0\.0 must be above 0"),
         ({"hottest": 0.5}, r"hottest=0\.5 must be above 0"),
     ],
 )
