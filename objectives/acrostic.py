@@ -12,6 +12,7 @@ from torch import Tensor
 from objectives.judging import check_inputs, is_mark, of_input, strings, verdicts
 from objectives.keywords import words
 from textsearch.batch import Batch
+from textsearch.checks import flag, keep
 from textsearch.objective import Cost, Objective
 
 _CLAUSE = regex.compile(r"(?:[,.;:!?](?=\s|$)|[，。；：！？\n])\s*")
@@ -54,6 +55,7 @@ class Acrostic(Objective):
     whole: bool = True
 
     def __post_init__(self) -> None:
+        keep(self, clauses=flag("clauses", self.clauses), whole=flag("whole", self.whole))
         given = strings("letters", self.letters)
         for letters in given:
             if not "".join(letters.split()).isalnum():

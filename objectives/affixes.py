@@ -11,6 +11,7 @@ from torch import Tensor
 from objectives.judging import check_inputs, freeze_words, is_mark, of_input, strings, verdicts
 from objectives.keywords import words
 from textsearch.batch import Batch
+from textsearch.checks import flag, keep
 from textsearch.objective import Cost, Objective
 
 
@@ -42,6 +43,7 @@ class Prefix(Objective):
     freeze_tokens: bool = True
 
     def __post_init__(self) -> None:
+        keep(self, freeze_tokens=flag("freeze_tokens", self.freeze_tokens))
         object.__setattr__(self, "prefix", strings("prefix", self.prefix))
 
     @property
@@ -92,6 +94,7 @@ class Suffix(Objective):
     freeze_tokens: bool = True
 
     def __post_init__(self) -> None:
+        keep(self, freeze_tokens=flag("freeze_tokens", self.freeze_tokens))
         object.__setattr__(self, "suffix", strings("suffix", self.suffix))
 
     @property

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
+from textsearch.checks import keep, one_or_each
+from textsearch.kinds import CLASSIFIER, instance
 from textsearch.models.classifier import TextClassifier
 from textsearch.objective import Cost, Objective
 
@@ -45,15 +47,15 @@ class Classifier(Objective):
     label: str | Sequence[str]
 
     def __post_init__(self) -> None:
-        labels = (self.label,) if isinstance(self.label, str) else tuple(self.label)
-        if not labels:
-            raise ValueError("label is empty: pass one for all inputs, or one for each")
+        instance("model", self.model, CLASSIFIER)
+        given = one_or_each("label", self.label, "labels")
+        labels = (given,) if isinstance(given, str) else given
         for label in labels:
             if label not in self.model.labels:
                 raise ValueError(
                     f"label={label!r} is none of the classifier's: choose from {', '.join(self.model.labels)}"
                 )
-        object.__setattr__(self, "label", labels)
+        keep(self, label=labels)
 
     @property
     def cost(self) -> Cost:

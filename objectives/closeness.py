@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
+from textsearch.checks import keep, positive, strings
+from textsearch.kinds import BATCH, shown
 from textsearch.objective import Cost, Objective
 
 EditCost = Callable[[str | None, str | None], float]
@@ -46,12 +48,16 @@ class Closeness(Objective):
     )
 
     def __post_init__(self) -> None:
-        if isinstance(self.sources, str):
-            raise ValueError(f"sources={self.sources!r} is one text; pass a list with one source for each input")
+        if not BATCH.of(self.sources):
+            keep(self, sources=strings("sources", self.sources))
         if not len(self.sources):
             raise ValueError("sources is empty: pass one text for all inputs, or one for each")
-        if isinstance(self.edit, int | float) and not (self.edit > 0 and math.isfinite(self.edit)):
-            raise ValueError(f"edit={self.edit} must be a positive number of nats")
+        if isinstance(self.edit, type):
+            raise TypeError(f"edit={shown(self.edit)} is a class: make one, {shown(self.edit)}(...)")
+        if not callable(self.edit):
+            keep(
+                self, edit=positive("edit", self.edit, "number of nats", ", or a function of the old and the new token")
+            )
 
     @property
     def cost(self) -> Cost:

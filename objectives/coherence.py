@@ -9,6 +9,8 @@ from typing import final
 from torch import Tensor
 
 from textsearch.batch import Batch
+from textsearch.checks import flag, keep, one_or_each, string
+from textsearch.kinds import CAUSAL, instance
 from textsearch.models.protocols import CausalLM
 from textsearch.objective import Cost, Objective
 
@@ -44,10 +46,13 @@ class Coherence(Objective):
     between: str = "\n"
 
     def __post_init__(self) -> None:
-        contexts = (self.context,) if isinstance(self.context, str) else tuple(self.context)
-        if not all(context.strip() for context in contexts) or not contexts:
+        instance("model", self.model, CAUSAL)
+        given = one_or_each("context", self.context)
+        contexts = (given,) if isinstance(given, str) else given
+        if not all(context.strip() for context in contexts):
             raise ValueError(f"context={self.context!r} says nothing in places: leave the term out there")
-        object.__setattr__(self, "context", contexts)
+        between = string("between", self.between)
+        keep(self, context=contexts, between=between, information=flag("information", self.information))
 
     @property
     def cost(self) -> Cost:

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from objectives.judging import check_inputs, of_input
 from textsearch.batch import Batch
+from textsearch.checks import keep, one_or_each
+from textsearch.kinds import CONDITIONAL, instance
 from textsearch.models.protocols import ConditionalLM
 from textsearch.objective import Cost, Objective
 
@@ -40,10 +42,8 @@ class Conditional(Objective):
     source: str | Sequence[str]
 
     def __post_init__(self) -> None:
-        if not isinstance(self.source, str):
-            object.__setattr__(self, "source", tuple(self.source))
-            if not self.source:
-                raise ValueError("source is empty: pass one source for all inputs, or one for each")
+        instance("model", self.model, CONDITIONAL)
+        keep(self, source=one_or_each("source", self.source))
 
     @property
     def cost(self) -> Cost:

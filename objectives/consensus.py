@@ -16,6 +16,7 @@ from torch import Tensor
 
 from objectives.diversity import Grams, bleu_of, grams, plain_words
 from textsearch.batch import Batch
+from textsearch.checks import keep, reals, sequence, string_lists
 from textsearch.objective import Cost, Objective
 
 _REMEMBERED = 50_000  # values
@@ -48,11 +49,17 @@ class Consensus(Objective):
     _known: dict[tuple[int, tuple[str, ...]], float] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        weights = self.weights or [[1.0] * len(texts) for texts in self.draws]
-        if len(weights) != len(self.draws):
-            raise ValueError(f"{len(weights)} lists of weights for {len(self.draws)} lists of draws: give one each")
+        draws = string_lists("draws", self.draws, "texts", "input")
+        given = [[1.0] * len(texts) for texts in draws] if self.weights is None else self.weights
+        weights = tuple(
+            reals(f"weights[{place}]", shares, "be a finite number of at least 0", lambda x: 0 <= x < 1e300)
+            for place, shares in enumerate(sequence("weights", given, "lists of numbers, one for each input"))
+        )
+        if len(weights) != len(draws):
+            raise ValueError(f"{len(weights)} lists of weights for {len(draws)} lists of draws: give one each")
+        keep(self, draws=draws, weights=None if self.weights is None else weights)
         counted = []
-        for texts, shares in zip(self.draws, weights, strict=True):
+        for texts, shares in zip(draws, weights, strict=True):
             total = math.fsum(shares)
             if not texts or len(texts) != len(shares) or not (min(shares) >= 0 and 0 < total < math.inf):
                 raise ValueError(f"weights={list(shares)} do not suit {len(texts)} draws: give each one of at least 0")

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from objectives.keywords import words
 from textsearch.batch import Batch
+from textsearch.checks import keep, one_or_each
 from textsearch.objective import Cost, Objective
 
 _ORDERS = 4  # n-grams of 1 to 4 words
@@ -91,10 +92,7 @@ class Diversity(Objective):
     sources: str | Sequence[str]
 
     def __post_init__(self) -> None:
-        if not isinstance(self.sources, str):
-            object.__setattr__(self, "sources", tuple(self.sources))
-            if not self.sources:
-                raise ValueError("sources is empty: pass one text for all inputs, or one for each")
+        keep(self, sources=one_or_each("sources", self.sources))
 
     @property
     def cost(self) -> Cost:

@@ -9,6 +9,8 @@ from typing import final
 from torch import Tensor
 
 from textsearch.batch import Batch
+from textsearch.checks import keep, one_or_each
+from textsearch.kinds import CAUSAL, instance
 from textsearch.models.protocols import CausalLM, Scores
 from textsearch.objective import Cost, Limit, Objective
 
@@ -27,6 +29,10 @@ class Fluency(Objective):
 
     model: CausalLM
     prompt: str | Sequence[str] = ""
+
+    def __post_init__(self) -> None:
+        instance("model", self.model, CAUSAL)
+        keep(self, prompt=one_or_each("prompt", self.prompt, "prompts"))
 
     @property
     def cost(self) -> Cost:
@@ -63,6 +69,10 @@ class FluencyPerToken(Objective):
 
     model: CausalLM
     prompt: str | Sequence[str] = ""
+
+    def __post_init__(self) -> None:
+        instance("model", self.model, CAUSAL)
+        keep(self, prompt=one_or_each("prompt", self.prompt, "prompts"))
 
     @property
     def name(self) -> str:

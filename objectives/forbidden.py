@@ -11,6 +11,7 @@ from torch import Tensor
 from objectives.judging import check_inputs, of_input, verdicts
 from objectives.keywords import Keywords, words
 from textsearch.batch import Batch
+from textsearch.checks import flag, keep, sequence
 from textsearch.objective import Cost, Objective
 
 
@@ -40,8 +41,11 @@ class Forbidden(Objective):
     _forms: tuple[tuple[tuple[frozenset[str], ...], ...], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if isinstance(self.phrases, str):
-            raise TypeError(f"phrases={self.phrases!r} is one string; pass a list, Forbidden([{self.phrases!r}])")
+        keep(
+            self,
+            phrases=sequence("phrases", self.phrases, "phrases"),
+            inflections=flag("inflections", self.inflections),
+        )
         if not self.phrases:
             raise ValueError("phrases is empty: name at least one, or leave the term out")
         # read as keywords are, so that what is required in one term means the same here

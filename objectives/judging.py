@@ -10,6 +10,7 @@ import torch
 
 from objectives.keywords import words
 from textsearch.batch import Batch
+from textsearch.checks import one_or_each
 
 T = TypeVar("T")
 
@@ -23,12 +24,9 @@ def verdicts(batch: Batch, holds: Callable[[str, int], bool]) -> torch.Tensor:
 
 def strings(name: str, given: str | Sequence[str]) -> tuple[str, ...]:
     """One string, or one for each input, as a tuple; each must have a word in it."""
-    values = (given,) if isinstance(given, str) else tuple(given)
-    if not values:
-        raise ValueError(f"{name} is empty: pass one string for all inputs, or one for each")
+    found = one_or_each(name, given, "strings")
+    values = (found,) if isinstance(found, str) else found
     for value in values:
-        if not isinstance(value, str):
-            raise TypeError(f"{name} holds {value!r}, which is no string")
         if not words(value):
             raise ValueError(f"{name}={value!r} has no word in it: leave the term out instead")
     return values

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from objectives.inflect import inflections as inflections_of
 from textsearch.batch import Batch, Vocabulary
+from textsearch.checks import flag, sequence
 from textsearch.objective import Cost, Objective
 
 # scripts written without spaces: each character is a word, and a longer word is a phrase of them
@@ -102,6 +103,8 @@ class Keywords(Objective):
         inflections: bool = False,
         freeze: bool = False,
     ) -> None:
+        in_order, inflections = flag("in_order", in_order), flag("inflections", inflections)
+        freeze = flag("freeze", freeze)
         if freeze and inflections:
             raise ValueError(
                 "freeze=True keeps the very words of the start, so inflections=True could never be used; "
@@ -221,9 +224,7 @@ class Keywords(Objective):
 
 def _per_input(keywords: Sequence[str] | Sequence[Sequence[str]]) -> tuple[bool, tuple[tuple[str, ...], ...]]:
     """Whether the keywords are those of all inputs, and the lists of them."""
-    if isinstance(keywords, str):
-        raise TypeError(f"keywords={keywords!r} is one string; pass a list, Keywords([{keywords!r}])")
-    items: list[Any] = list(keywords)
+    items: list[Any] = list(sequence("keywords", keywords, "keywords"))
     if not items:
         raise ValueError("keywords is empty: name at least one, or leave the term out")
     strings = [isinstance(item, str) for item in items]
@@ -232,7 +233,11 @@ def _per_input(keywords: Sequence[str] | Sequence[Sequence[str]]) -> tuple[bool,
             f"keywords={items!r} mixes strings and lists; pass strings alone (the same for all inputs), "
             "or one list for each input"
         )
-    lists = tuple(tuple(item) for item in ([items] if strings[0] else items))
+    lists = (
+        (tuple(items),)
+        if strings[0]
+        else tuple(sequence(f"keywords[{number}]", item, "keywords") for number, item in enumerate(items))
+    )
     for number, one in enumerate(lists):
         whose = "keywords" if strings[0] else f"keywords[{number}]"
         if not one:

@@ -9,7 +9,7 @@ surface text instead, and marks do not count. Characters are those of the surfac
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, final
 
@@ -19,6 +19,7 @@ from torch import Tensor
 from objectives.judging import check_inputs, is_mark, of_input
 from objectives.keywords import words
 from textsearch.batch import Batch
+from textsearch.checks import flag, keep, positive, real, reals, sequence, whole
 from textsearch.objective import Cost, Objective
 
 
@@ -54,17 +55,15 @@ class Length(Objective):
 
     def __post_init__(self) -> None:
         _check_unit(self)
-        if isinstance(self.mean, Sequence):
-            object.__setattr__(self, "mean", tuple(self.mean))
+        must = f"be a number of {self._unit}, at least 0"
+        if _several(self.mean):
+            keep(self, mean=reals("mean", self.mean, must, lambda x: 0 <= x < math.inf))
             if not self.mean:
                 raise ValueError("mean is empty: pass one number, or one for each input")
-        for mean in self.mean if isinstance(self.mean, tuple) else (self.mean,):
-            if isinstance(mean, str) or not (mean >= 0 and math.isfinite(mean)):
-                raise ValueError(f"mean={mean!r} must be a number of {self._unit}, at least 0")
-        if not (self.sd > 0 and math.isfinite(self.sd)):
-            raise ValueError(
-                f"sd={self.sd} must be a positive number of {self._unit}; for an exact length use LengthBetween"
-            )
+        else:
+            keep(self, mean=real("mean", self.mean, must, lambda x: 0 <= x < math.inf))
+        remedy = "; for an exact length use LengthBetween"
+        keep(self, sd=positive("sd", self.sd, f"number of {self._unit}", remedy))
 
     @property
     def cost(self) -> Cost:
@@ -127,15 +126,12 @@ class LengthBetween(Objective):
     def __post_init__(self) -> None:
         _check_unit(self)
         for name in ("low", "high"):
-            bounds = getattr(self, name)
-            if isinstance(bounds, Sequence) and not isinstance(bounds, str):
-                object.__setattr__(self, name, tuple(bounds))
-                if not bounds:
-                    raise ValueError(f"{name} is empty: pass one number, or one for each input")
-            for bound in _listed(getattr(self, name)):
-                whole = isinstance(bound, int) and not isinstance(bound, bool) and bound >= 0
-                if not whole and not (name == "high" and bound is None):
-                    raise ValueError(f"{name}={bound!r} must be a whole number of at least 0")
+            given = getattr(self, name)
+            bounds = sequence(name, given, "whole numbers") if _several(given) else (given,)
+            if not bounds:
+                raise ValueError(f"{name} is empty: pass one number, or one for each input")
+            bounds = tuple(None if bound is None and name == "high" else whole(name, bound) for bound in bounds)
+            keep(self, **{name: bounds if _several(given) else bounds[0]})
         lows, highs = _listed(self.low), _listed(self.high)
         if len(lows) > 1 and len(highs) > 1 and len(lows) != len(highs):
             raise ValueError(f"low has {len(lows)} values and high {len(highs)}: each input needs one of both")
@@ -170,6 +166,11 @@ class LengthBetween(Objective):
         check_inputs("high", _listed(self.high), batch)
 
 
+def _several(given: object) -> bool:
+    """Whether there is a value for each input."""
+    return isinstance(given, Iterable) and not isinstance(given, str) and getattr(given, "ndim", 1) > 0
+
+
 def _listed(bounds: Any) -> tuple[Any, ...]:
     return bounds if isinstance(bounds, tuple) else (bounds,)
 
@@ -181,6 +182,7 @@ def _of_rows(values: Sequence[float], batch: Batch) -> Tensor:
 
 
 def _check_unit(term: Length | LengthBetween) -> None:
+    keep(term, **{name: flag(name, getattr(term, name)) for name in ("tokens", "characters", "marks")})
     if term.tokens and term.characters:
         raise ValueError("tokens=True and characters=True are two units: choose one")
     if term.tokens and not term.marks:

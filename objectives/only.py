@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
+from textsearch.checks import keep, sequence, whole
+from textsearch.kinds import OBJECTIVE, instance
 from textsearch.objective import Cost, Objective
 
 
@@ -36,8 +38,10 @@ class Only(Objective):
     inputs: Sequence[int]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "inputs", tuple(self.inputs))
-        if not self.inputs or list(self.inputs) != sorted(set(self.inputs)) or self.inputs[0] < 0:
+        instance("objective", self.objective, OBJECTIVE)
+        given = sequence("inputs", self.inputs, "numbers of inputs", "[0, 2]")
+        keep(self, inputs=tuple(whole(f"inputs[{place}]", number) for place, number in enumerate(given)))
+        if not self.inputs or list(self.inputs) != sorted(set(self.inputs)):
             raise ValueError(f"inputs={self.inputs} must be different numbers from 0 on, in ascending order")
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, final
@@ -12,6 +11,8 @@ from torch import Tensor
 
 from objectives.judging import check_inputs, of_input, verdicts
 from textsearch.batch import Batch
+from textsearch.checks import flag, keep, positive
+from textsearch.kinds import shown
 from textsearch.objective import Cost, Objective
 
 
@@ -49,8 +50,8 @@ class Pattern(Objective):
             object.__setattr__(self, "pattern", tuple(self.pattern))
             if not self.pattern:
                 raise ValueError("pattern is empty: pass one expression for all inputs, or one for each")
-        if not (self.timeout > 0 and math.isfinite(self.timeout)):
-            raise ValueError(f"timeout={self.timeout} must be a positive number of seconds")
+        timeout = positive("timeout", self.timeout, "number of seconds")
+        keep(self, timeout=timeout, forbid=flag("forbid", self.forbid))
         object.__setattr__(self, "_compiled", tuple(map(_compile, self._patterns)))
 
     @property
@@ -86,7 +87,7 @@ class Pattern(Objective):
 
 def _compile(pattern: str) -> Any:
     if not isinstance(pattern, str):
-        raise TypeError(f"pattern={pattern!r} must be a string, the regular expression itself")
+        raise TypeError(f"pattern={shown(pattern)} must be a string, the regular expression itself")
     try:
         return regex.compile(pattern)
     except regex.error as error:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
+from textsearch.kinds import MASKED, instance
 from textsearch.models.protocols import MaskedLM, remembers, token_log_probs
 from textsearch.objective import Cost, Limit, Objective
 
@@ -37,6 +38,9 @@ class PseudoLikelihood(Objective):
     """
 
     model: MaskedLM
+
+    def __post_init__(self) -> None:
+        instance("model", self.model, MASKED)
 
     @property
     def name(self) -> str:

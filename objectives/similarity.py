@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
+from textsearch.checks import keep, one_or_each, positive, real
+from textsearch.kinds import ENCODER, instance
 from textsearch.models.memory import recall
 from textsearch.objective import Cost, Objective
 
@@ -66,14 +68,15 @@ class Similarity(Objective):
     _known: OrderedDict[str, Tensor] = field(default_factory=OrderedDict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.texts, str):
-            object.__setattr__(self, "texts", tuple(self.texts))
-            if not self.texts:
-                raise ValueError("texts is empty: pass one text for all inputs, or one for each")
-        if not (self.sharpness > 0 and math.isfinite(self.sharpness)):
-            raise ValueError(f"sharpness={self.sharpness} must be a positive number of nats, such as 20")
-        if self.at_least is not None and not -1 <= self.at_least <= 1:
-            raise ValueError(f"at_least={self.at_least} is no cosine: choose one between -1 and 1, or None")
+        instance("encoder", self.encoder, ENCODER)
+        keep(
+            self,
+            texts=one_or_each("texts", self.texts),
+            sharpness=positive("sharpness", self.sharpness, "number of nats, such as 20"),
+        )
+        if self.at_least is not None:
+            must = "be a cosine: choose one between -1 and 1, or None"
+            keep(self, at_least=real("at_least", self.at_least, must, lambda x: -1 <= x <= 1))
 
     @property
     def cost(self) -> Cost:
@@ -109,6 +112,8 @@ class Similarity(Objective):
 
     def _vectors(self, texts: Sequence[str]) -> Tensor:
         """(K, D) float64 on the CPU, each of length 1."""
-        vectors = recall(self._known, texts, lambda fresh: self.encoder.encode(fresh).double().cpu(), _REMEMBERED)
+        vectors = recall(
+            self._known, texts, lambda fresh: torch.as_tensor(self.encoder.encode(fresh)).double().cpu(), _REMEMBERED
+        )
         # float32 vectors are of length 1 to 7 digits only: the cosine of a text with itself is to be 1
         return torch.nn.functional.normalize(torch.stack(vectors), dim=1) if vectors else torch.zeros(0, 1)

@@ -12,6 +12,7 @@ from torch import Tensor
 from objectives.judging import check_inputs, freeze_words, is_mark, of_input, strings, verdicts
 from objectives.keywords import words
 from textsearch.batch import Batch
+from textsearch.checks import flag, keep
 from textsearch.objective import Cost, Objective
 
 _GAP = regex.compile(r"\*(?:\{(?P<low>\d*)(?P<comma>,)?(?P<high>\d*)\})?")
@@ -75,6 +76,7 @@ class Template(Objective):
     _compiled: tuple[Any, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        keep(self, freeze_tokens=flag("freeze_tokens", self.freeze_tokens))
         object.__setattr__(self, "template", strings("template", self.template))
         object.__setattr__(self, "_compiled", tuple(map(_compile, self.template)))
 

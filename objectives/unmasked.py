@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
+from textsearch.kinds import MASKED, instance
 from textsearch.models.protocols import MaskedLM, token_log_probs
 from textsearch.objective import Cost, Objective
 
@@ -35,6 +36,9 @@ class UnmaskedLikelihood(Objective):
     """
 
     model: MaskedLM
+
+    def __post_init__(self) -> None:
+        instance("model", self.model, MASKED)
 
     @property
     def name(self) -> str:

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
+from textsearch.checks import function, keep, string_lists
+from textsearch.kinds import shown
 from textsearch.objective import Objective
 
 Segment = Callable[[str], Sequence[str]]
@@ -45,10 +47,11 @@ class WholeWords(Objective):
     segment: Segment
 
     def __post_init__(self) -> None:
-        for one in self.keywords:
-            if isinstance(one, str) or not all(isinstance(keyword, str) and keyword for keyword in one):
-                raise TypeError(f"keywords holds {one!r}: pass one list of keywords for each input")
-        object.__setattr__(self, "keywords", tuple(tuple(one) for one in self.keywords))
+        keep(self, keywords=string_lists("keywords", self.keywords, "keywords", "input"))
+        for number, one in enumerate(self.keywords):
+            if not all(one):
+                raise ValueError(f"keywords[{number}]={shown(one)} holds an empty keyword: leave it out")
+        function("segment", self.segment, "a function that cuts a text into words", "textsearch.segment.chinese_words")
 
     @property
     def name(self) -> str:

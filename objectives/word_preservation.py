@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import final
 
 import torch
@@ -18,6 +18,8 @@ from torch import Tensor
 from objectives.diversity import plain_words
 from objectives.similarity import Encoder
 from textsearch.batch import Batch
+from textsearch.checks import keep, one_or_each, positive, string_lists
+from textsearch.kinds import ENCODER, MASKED, instance
 from textsearch.models.masked import TransformersMaskedLM
 from textsearch.objective import Cost, Objective
 
@@ -50,6 +52,9 @@ def keywords_of(text: str) -> list[str]:
     return [word for word in every if word not in FUNCTION_WORDS] or every
 
 
+_EMBEDDING = replace(MASKED, has=(*MASKED.has, "model"))  # whose embeddings can be read
+
+
 @final
 @dataclass(frozen=True, eq=False)
 class InputEmbeddings:
@@ -63,6 +68,7 @@ class InputEmbeddings:
     _mean: Tensor = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        instance("model", self.model, _EMBEDDING)
         weights = self.model.model.get_input_embeddings().weight.detach().double().cpu()
         # all embeddings share a direction, which makes any two words look alike
         object.__setattr__(self, "_mean", weights[self.model.vocabulary.allowed.cpu()].mean(0))
@@ -113,16 +119,19 @@ class WordPreservation(Objective):
     _known: dict[str, Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.sources, str):
-            object.__setattr__(self, "sources", tuple(self.sources))
-            if not self.sources:
-                raise ValueError("sources is empty: pass one text for all inputs, or one for each")
-        if not (self.k > 0 and math.isfinite(self.k)):
-            raise ValueError(f"k={self.k} must be a positive number, such as 10; a larger one is nearer the minimum")
+        instance("vectors", self.vectors, ENCODER)
+        keep(
+            self,
+            sources=one_or_each("sources", self.sources),
+            k=positive("k", self.k, "number, such as 10; a larger one is nearer the minimum"),
+        )
         if self.keywords is None:
-            object.__setattr__(self, "keywords", tuple(tuple(keywords_of(text)) for text in self._sources))
-        elif len(self.keywords) != len(self._sources):
-            raise ValueError(f"{len(self.keywords)} lists of keywords for {len(self._sources)} sources: pass one each")
+            keep(self, keywords=tuple(tuple(keywords_of(text)) for text in self._sources))
+            return
+        given = string_lists("keywords", self.keywords, "words", "source")
+        keep(self, keywords=given)
+        if len(given) != len(self._sources):
+            raise ValueError(f"{len(given)} lists of keywords for {len(self._sources)} sources: pass one each")
 
     @property
     def name(self) -> str:

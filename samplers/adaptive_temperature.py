@@ -22,6 +22,8 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch, Vocabulary
+from textsearch.checks import keep, positive, real, whole
+from textsearch.kinds import SAMPLER, instance
 from textsearch.objective import Evaluation, Objective
 from textsearch.rng import Rng
 from textsearch.sampler import Guarantee, Info, Sampler, State
@@ -93,17 +95,18 @@ class AdaptiveTemperature(Generic[S]):
     hottest: float = 100.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.target < 1:
-            raise ValueError(f"target={self.target} must be an acceptance rate between 0 and 1, such as 0.3")
-        if self.warm_up < 1:
-            raise ValueError(f"warm_up={self.warm_up} must be at least 1 step, during which the temperature adapts")
-        if not 0 < self.gain < math.inf:
-            raise ValueError(f"gain={self.gain} must be above 0 and finite, such as 1.0")
-        if not 0 < self.coldest <= 1 <= self.hottest < math.inf:
-            raise ValueError(
-                f"coldest={self.coldest} and hottest={self.hottest} must be above 0 and finite, on both sides of 1, "
-                "the temperature of the run"
-            )
+        instance("sampler", self.sampler, SAMPLER)
+        must = "be above 0 and finite, {} 1, the temperature of the run"
+        keep(
+            self,
+            target=real(
+                "target", self.target, "be an acceptance rate between 0 and 1, such as 0.3", lambda x: 0 < x < 1
+            ),
+            warm_up=whole("warm_up", self.warm_up, 1, unit="step", remedy=", during which the temperature adapts"),
+            gain=positive("gain", self.gain, "number, such as 1.0"),
+            coldest=real("coldest", self.coldest, must.format("at most"), lambda x: 0 < x <= 1),
+            hottest=real("hottest", self.hottest, must.format("at least"), lambda x: 1 <= x < math.inf),
+        )
 
     @property
     def vocabulary(self) -> Vocabulary:

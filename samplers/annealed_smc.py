@@ -39,6 +39,8 @@ from samplers import fresh
 from samplers.nested import plain_start
 from samplers.populations import Populations, effective_share, log_sum, systematic
 from textsearch.batch import Batch, Vocabulary
+from textsearch.checks import keep, real, reals
+from textsearch.kinds import INDEPENDENT, SAMPLER, instance
 from textsearch.objective import Evaluation, Objective, evaluate
 from textsearch.proposal import IndependentProposal
 from textsearch.rng import Rng
@@ -131,6 +133,8 @@ class AnnealedSMC:
     keep: float = 0.9
 
     def __post_init__(self) -> None:
+        instance("proposal", self.proposal, INDEPENDENT)
+        instance("sampler", self.sampler, SAMPLER)
         if self.proposal.vocabulary is not self.sampler.vocabulary:
             raise ValueError(
                 "proposal and sampler write the tokens of two vocabularies: make both from the same one, such as "
@@ -141,13 +145,16 @@ class AnnealedSMC:
                 f"sampler={type(self.sampler).__name__} is {self.sampler.guarantee}: the moves must leave exp(-E / T) "
                 "as it is; take an exact one, such as MetropolisHastings"
             )
-        if not 0 <= self.ess <= 1:
-            raise ValueError(f"ess={self.ess} must be a share of the particles, from 0 (never resample) to 1")
-        if not 0 < self.keep < 1:
-            raise ValueError(f"keep={self.keep} must be a share of the particles between 0 and 1, such as 0.9")
+        share = "be a share of the particles"
+        keep(
+            self,
+            ess=real("ess", self.ess, f"{share}, from 0 (never resample) to 1", lambda x: 0 <= x <= 1),
+            keep=real("keep", self.keep, f"{share} between 0 and 1, such as 0.9", lambda x: 0 < x < 1),
+        )
         if self.inverse_temperatures is not None:
-            ladder = tuple(self.inverse_temperatures)
-            object.__setattr__(self, "inverse_temperatures", ladder)
+            given = self.inverse_temperatures
+            ladder = reals("inverse_temperatures", given, "be a number", lambda _: True, "[0.1, 0.3, 1]")
+            keep(self, inverse_temperatures=ladder)
             if not ladder or ladder[-1] != 1:
                 raise ValueError(
                     f"inverse_temperatures={ladder} must end at 1, the target, and be below 1 before it, where it is "

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from samplers.nested import check_start, starts_anywhere
 from textsearch.batch import Batch, Vocabulary
+from textsearch.checks import function, positive
+from textsearch.kinds import SAMPLER, instance
 from textsearch.objective import Objective
 from textsearch.rng import Rng
 from textsearch.sampler import Guarantee, Info, Sampler, State
@@ -42,6 +44,10 @@ class SimulatedAnnealing(Generic[S]):
     sampler: Sampler[S]
     schedule: Schedule
 
+    def __post_init__(self) -> None:
+        instance("sampler", self.sampler, SAMPLER)
+        function("schedule", self.schedule, "a schedule", "one, such as textsearch.schedule.geometric(1.0, 0.1, 500)")
+
     @property
     def vocabulary(self) -> Vocabulary:
         """That of the sampler."""
@@ -73,12 +79,16 @@ class SimulatedAnnealing(Generic[S]):
     def step(self, objective: Objective, state: S, rng: Rng, temperature: float | Tensor = 1.0) -> tuple[S, Info]:
         """One step at `temperature` times what the schedule says, of each chain's own step where they differ."""
         apart = isinstance(rng.moment, Tensor)
-        scheduled = _at(self.schedule, rng.steps) if apart else self.schedule(rng.step)
+        scheduled = _at(self.schedule, rng.steps) if apart else _temperature(self.schedule, rng.step)
         return self.sampler.step(objective, state, rng, temperature * scheduled)
+
+
+def _temperature(schedule: Schedule, step: int) -> float:
+    return float(positive(f"schedule({step})", schedule(step), "number, a temperature"))
 
 
 def _at(schedule: Schedule, steps: Tensor) -> Tensor:
     """(B,) float64, the temperature at each of `steps` (B,)."""
     different, place = torch.unique(steps, return_inverse=True)
-    temperatures = [schedule(step) for step in different.tolist()]
+    temperatures = [_temperature(schedule, step) for step in different.tolist()]
     return torch.tensor(temperatures, dtype=torch.float64, device=steps.device)[place]

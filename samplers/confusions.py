@@ -14,6 +14,7 @@ from functools import cache
 from importlib import resources
 from typing import Any, Protocol, final
 
+from textsearch.checks import keep, strings, whole
 from textsearch.surface import proper_names
 from textsearch.words import TIGHT
 
@@ -141,6 +142,14 @@ class EnglishConfusions:
     spellings: int = 10
     look_alikes: int = 4
     inserted: tuple[str, ...] = field(default=INSERTED)
+
+    def __post_init__(self) -> None:
+        keep(
+            self,
+            spellings=whole("spellings", self.spellings),
+            look_alikes=whole("look_alikes", self.look_alikes),
+            inserted=strings("inserted", self.inserted, "words"),
+        )
 
     def of(self, word: str) -> Mapping[str, str]:
         """Candidates in the word's own case where it has one: those of "Thier" are capitalised too."""

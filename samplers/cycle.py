@@ -10,14 +10,15 @@ from torch import Tensor
 
 from samplers.nested import (
     check_start,
-    check_vocabulary,
     kind_numbers,
     merged_kinds,
     promised,
+    shared,
     shared_start,
     starts_anywhere,
 )
 from textsearch.batch import Batch, Vocabulary
+from textsearch.checks import keep
 from textsearch.models.usage import asked_by
 from textsearch.objective import Objective
 from textsearch.rng import Rng
@@ -58,10 +59,7 @@ class Cycle:
     samplers: tuple[Sampler[ChainState], ...]
 
     def __init__(self, samplers: Iterable[Sampler[ChainState]]) -> None:
-        object.__setattr__(self, "samplers", tuple(samplers))
-        if not self.samplers:
-            raise ValueError("samplers is empty: a cycle needs at least one")
-        check_vocabulary(self.samplers, "a cycle")
+        keep(self, samplers=shared(samplers, "a cycle"))
 
     @property
     def vocabulary(self) -> Vocabulary:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch, Vocabulary, concatenate
+from textsearch.kinds import OBJECTIVE, PROPOSAL, instance
 from textsearch.objective import Evaluation, Limit, Objective, evaluate
 from textsearch.proposal import Proposal, propose
 from textsearch.rng import Rng
@@ -84,10 +85,8 @@ class DelayedAcceptance:
     surrogate: Objective
 
     def __post_init__(self) -> None:
-        if not isinstance(self.surrogate, Objective):
-            raise TypeError(
-                f"surrogate={self.surrogate!r} is no Objective; wrap a function of texts in FunctionObjective"
-            )
+        instance("proposal", self.proposal, PROPOSAL)
+        instance("surrogate", self.surrogate, OBJECTIVE)
 
     @property
     def vocabulary(self) -> Vocabulary:

@@ -21,12 +21,15 @@ from torch import Tensor
 
 from samplers.proposals.sites import conditionals, place_of, sites
 from textsearch.batch import Batch, Vocabulary
+from textsearch.checks import function, keep, whole
+from textsearch.kinds import MASKED, instance
 from textsearch.models.protocols import MaskedLM
 from textsearch.objective import Evaluation, Objective, evaluate
 from textsearch.rng import Rng, categorical
 from textsearch.sampler import ChainState, Guarantee, Info
 
 _SITE, _TOKEN = range(2)  # draws
+_MOST_WAYS = 100_000
 
 Scan = Callable[[Tensor, Rng], Tensor]
 """(B,) which of the sites to visit, its rank among `count` (B,) of them; it may look at nothing else of the text."""
@@ -74,14 +77,21 @@ class Gibbs:
     scan: Scan = random_scan
 
     def __post_init__(self) -> None:
+        instance("model", self.model, MASKED)
         known = int(self.vocabulary.allowed.sum())
-        if not 2 <= self.candidates <= known:
+        why = ": 2 leave a choice, and this vocabulary allows no more"
+        keep(
+            self,
+            candidates=whole("candidates", self.candidates, 2, known, remedy=why),
+            block=whole("block", self.block, 1, unit="site"),
+        )
+        # 1 at least for a candidate: any number of sites is too many for a power
+        if self.block * math.log(self.candidates) > math.log(_MOST_WAYS):
             raise ValueError(
-                f"candidates={self.candidates} must be at least 2, to leave a choice, and at most {known}, the number "
-                "of tokens that this vocabulary allows"
+                f"block={self.block} sites of candidates={self.candidates} tokens can be filled in more than "
+                f"{_MOST_WAYS:,} ways, each an energy of every row: lower one of them"
             )
-        if self.block < 1:
-            raise ValueError(f"block={self.block} must be at least 1 site")
+        function("scan", self.scan, "a scan", "random_scan or systematic_scan")
 
     @property
     def vocabulary(self) -> Vocabulary:

@@ -12,6 +12,7 @@ from torch import Tensor
 from samplers import fresh
 from samplers.weights import KIND, LOG_WEIGHTS
 from textsearch.batch import Batch, Vocabulary
+from textsearch.kinds import INDEPENDENT, instance
 from textsearch.objective import Objective, evaluate
 from textsearch.proposal import IndependentProposal
 from textsearch.rng import Rng
@@ -50,6 +51,9 @@ class ImportanceSampling:
     """
 
     proposal: IndependentProposal
+
+    def __post_init__(self) -> None:
+        instance("proposal", self.proposal, INDEPENDENT)
 
     @property
     def vocabulary(self) -> Vocabulary:

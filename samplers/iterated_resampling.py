@@ -21,6 +21,8 @@ from torch import Tensor
 from samplers import fresh
 from samplers.rejection import DRAW_LOG_WEIGHTS
 from textsearch.batch import Batch, Vocabulary
+from textsearch.checks import MOST_CHAINS, keep, whole
+from textsearch.kinds import INDEPENDENT, instance
 from textsearch.objective import Objective
 from textsearch.proposal import IndependentProposal
 from textsearch.rng import Rng, categorical
@@ -60,8 +62,8 @@ class IteratedResampling:
     draws: int
 
     def __post_init__(self) -> None:
-        if self.draws < 2:
-            raise ValueError(f"draws={self.draws} must be at least 2: the current text and a fresh one")
+        instance("proposal", self.proposal, INDEPENDENT)
+        keep(self, draws=whole("draws", self.draws, 2, MOST_CHAINS, remedy=": the current text and a fresh one"))
 
     @property
     def vocabulary(self) -> Vocabulary:

@@ -22,9 +22,13 @@ from scipy.optimize import brentq
 
 from samplers.tempering import ParallelTempering, swap_rates
 from textsearch.batch import Batch
+from textsearch.checks import run_of, whole
+from textsearch.kinds import OBJECTIVE, SAMPLER, instance, shown
 from textsearch.loop import starting_batch
 from textsearch.objective import Objective
 from textsearch.rng import Rng
+
+_MOST_ROUNDS = 30
 
 
 @final
@@ -87,9 +91,13 @@ def tuned(
     >>> 1.5 < result.sampler.temperatures[1] < 3
     True
     """
-    for name, value in (("steps", steps), ("rounds", rounds), ("chains", chains)):
-        if value < 1:
-            raise ValueError(f"{name}={value} must be at least 1")
+    if not isinstance(ladder, ParallelTempering):
+        instance("ladder", ladder, SAMPLER)
+        raise TypeError(f"ladder={shown(ladder)} has no rungs to move: pass ParallelTempering(sampler, (1, 2, 4))")
+    instance("objective", objective, OBJECTIVE)
+    told = run_of(steps=whole("steps", steps, 1), seed=seed, chains=chains, temperature=temperature)
+    steps, seed, chains, temperature = told
+    rounds = whole("rounds", rounds, 1, _MOST_ROUNDS, remedy=": each has twice the steps of the one before")
     batch = starting_batch(ladder, inputs)
     objective.check(batch)
     batch = objective.freeze(batch.repeat(chains))

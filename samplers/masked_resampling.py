@@ -20,6 +20,8 @@ from torch import Tensor
 from samplers.gibbs import Scan, random_scan, top
 from samplers.proposals.sites import conditionals, masks, place_of, sites
 from textsearch.batch import Batch, Vocabulary
+from textsearch.checks import function, keep, whole
+from textsearch.kinds import MASKED, instance
 from textsearch.models.protocols import MaskedLM
 from textsearch.objective import Objective, evaluate
 from textsearch.rng import Rng, categorical
@@ -64,14 +66,12 @@ class MaskedResampling:
     scan: Scan = random_scan
 
     def __post_init__(self) -> None:
-        known = int(self.vocabulary.allowed.sum())
-        if self.top_k is not None and not 1 <= self.top_k <= known:
-            raise ValueError(
-                f"top_k={self.top_k} must lie between 1 and {known}, the number of tokens that this vocabulary allows; "
-                "leave it at None to draw from all"
-            )
-        if self.burn_in < 0:
-            raise ValueError(f"burn_in={self.burn_in} must be 0 steps or more")
+        instance("model", self.model, MASKED)
+        function("scan", self.scan, "a scan", "random_scan or systematic_scan")
+        if self.top_k is not None:
+            why = ": this vocabulary allows no more tokens; leave it at None to draw from all"
+            keep(self, top_k=whole("top_k", self.top_k, 1, int(self.vocabulary.allowed.sum()), remedy=why))
+        keep(self, burn_in=whole("burn_in", self.burn_in, unit="steps"))
         if self.burn_in and self.top_k is None:
             raise ValueError(
                 f"burn_in={self.burn_in} changes nothing without top_k: give the number of tokens to draw from after it"

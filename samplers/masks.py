@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from textsearch.batch import Batch, Vocabulary
+from textsearch.checks import MOST_CHAINS, seed_of, sequence, whole
+from textsearch.kinds import VOCABULARY, instance
 from textsearch.rng import Rng
 
 _LENGTHS = 0x4D41534B  # tag: a run of the same seed draws other numbers
+_LONGEST = 100_000  # tokens; no model reads as many
 
 
 def all_masks(vocabulary: Vocabulary, lengths: Sequence[int]) -> Batch:
@@ -17,10 +20,12 @@ def all_masks(vocabulary: Vocabulary, lengths: Sequence[int]) -> Batch:
     >>> all_masks(letters("ab"), [2, 4]).texts()
     ['__', '____']
     """
-    for number, length in enumerate(lengths):
-        if length < 1:
-            raise ValueError(f"lengths[{number}]={length} must be at least 1 token")
-    return Batch.of([[vocabulary.mask_id] * length for length in lengths], vocabulary)
+    instance("vocabulary", vocabulary, VOCABULARY)
+    counts = [
+        whole(f"lengths[{place}]", length, 1, _LONGEST, "token")
+        for place, length in enumerate(sequence("lengths", lengths, "whole numbers", "[5, 7]"))
+    ]
+    return Batch.of([[vocabulary.mask_id] * count for count in counts], vocabulary)
 
 
 def random_lengths(count: int, shortest: int, longest: int, *, seed: int) -> list[int]:
@@ -29,7 +34,9 @@ def random_lengths(count: int, shortest: int, longest: int, *, seed: int) -> lis
     >>> random_lengths(6, 3, 5, seed=0)
     [5, 3, 3, 5, 4, 4]
     """
-    if not 1 <= shortest <= longest:
-        raise ValueError(f"shortest={shortest} and longest={longest} must be at least 1 token, and in this order")
+    count, seed = whole("count", count, high=MOST_CHAINS), seed_of(seed)
+    shortest, longest = whole("shortest", shortest, 1, unit="token"), whole("longest", longest, 1, unit="token")
+    if shortest > longest:
+        raise ValueError(f"shortest={shortest} is above longest={longest}: exchange them")
     uniform = Rng.start(seed, count).fold(_LENGTHS).uniform(0)
     return [shortest + int(number * (longest - shortest + 1)) for number in uniform.tolist()]

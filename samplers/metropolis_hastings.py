@@ -9,6 +9,7 @@ from typing import final
 from torch import Tensor
 
 from textsearch.batch import Batch, Vocabulary
+from textsearch.kinds import PROPOSAL, instance
 from textsearch.objective import Limit, Objective, evaluate
 from textsearch.proposal import Proposal, propose
 from textsearch.rng import Rng
@@ -38,6 +39,9 @@ class MetropolisHastings:
     """
 
     proposal: Proposal
+
+    def __post_init__(self) -> None:
+        instance("proposal", self.proposal, PROPOSAL)
 
     @property
     def vocabulary(self) -> Vocabulary:

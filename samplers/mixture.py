@@ -15,15 +15,16 @@ from torch import Tensor
 
 from samplers.nested import (
     check_start,
-    check_vocabulary,
     kind_numbers,
     merged_kinds,
     promised,
+    shared,
     shared_start,
     starts_anywhere,
 )
 from samplers.proposals.mixture import shares
 from textsearch.batch import Batch, Vocabulary, concatenate
+from textsearch.checks import keep, mapping
 from textsearch.models.usage import asked_by
 from textsearch.objective import Evaluation, Objective
 from textsearch.rng import Rng, categorical
@@ -66,11 +67,8 @@ class Mixture:
     weights: tuple[float, ...]
 
     def __init__(self, samplers: Mapping[Sampler[ChainState], float]) -> None:
-        if not samplers:
-            raise ValueError("samplers is empty: a mixture needs at least one")
-        check_vocabulary(tuple(samplers), "a mixture")
-        object.__setattr__(self, "samplers", tuple(samplers))
-        object.__setattr__(self, "weights", shares(samplers))
+        mapping("samplers", samplers, "samplers and weights", "{MetropolisHastings(...): 0.7, Gibbs(...): 0.3}")
+        keep(self, samplers=shared(list(samplers), "a mixture"), weights=shares(samplers))
 
     @property
     def vocabulary(self) -> Vocabulary:

@@ -28,6 +28,8 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch, Vocabulary
+from textsearch.checks import MOST_CHAINS, keep, whole
+from textsearch.kinds import PROPOSAL, instance
 from textsearch.objective import Evaluation, Objective, evaluate
 from textsearch.proposal import Move, Proposal, propose
 from textsearch.rng import Rng, categorical
@@ -61,8 +63,8 @@ class MultipleTry:
     tries: int
 
     def __post_init__(self) -> None:
-        if self.tries < 2:
-            raise ValueError(f"tries={self.tries} must be at least 2; with one try, use MetropolisHastings")
+        instance("proposal", self.proposal, PROPOSAL)
+        keep(self, tries=whole("tries", self.tries, 2, MOST_CHAINS, remedy="; with one try, use MetropolisHastings"))
 
     @property
     def vocabulary(self) -> Vocabulary:

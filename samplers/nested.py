@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -10,18 +10,25 @@ from torch import Tensor
 
 from samplers.proposals.sites import masks
 from textsearch.batch import Batch
+from textsearch.checks import sequence
+from textsearch.kinds import SAMPLER, instance
 from textsearch.objective import Objective, evaluate
 from textsearch.sampler import ChainState, Guarantee, Sampler
 
 
-def check_vocabulary(samplers: Sequence[Sampler[Any]], whole: str) -> None:
-    """Refuse samplers that do not share one vocabulary."""
+def shared(given: Iterable[Sampler[Any]], whole: str) -> tuple[Sampler[Any], ...]:
+    """The samplers of `whole`, which share one vocabulary."""
+    samplers = sequence("samplers", given, "samplers", "[MetropolisHastings(...), Gibbs(...)]")
+    if not samplers:
+        raise ValueError(f"samplers is empty: {whole} needs at least one")
     for number, sampler in enumerate(samplers):
+        instance(f"samplers[{number}]", sampler, SAMPLER)
         if sampler.vocabulary is not samplers[0].vocabulary:
             raise ValueError(
                 f"samplers[{number}] has another vocabulary than samplers[0]: the samplers of {whole} must share "
                 "one, that is, one tokenizer object"
             )
+    return samplers
 
 
 def merged_kinds(samplers: Sequence[Sampler[Any]]) -> tuple[str, ...]:

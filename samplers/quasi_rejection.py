@@ -23,6 +23,8 @@ from samplers import fresh
 from samplers.rejection import take
 from samplers.weights import Estimate
 from textsearch.batch import Batch, Vocabulary
+from textsearch.checks import floats, keep, real, reals
+from textsearch.kinds import INDEPENDENT, instance
 from textsearch.objective import Objective
 from textsearch.proposal import IndependentProposal
 from textsearch.rng import Rng
@@ -61,8 +63,9 @@ class QuasiRejection:
     log_beta: float
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.log_beta):
-            raise ValueError(f"log_beta={self.log_beta} must be finite; see tvd_and_acceptance for a choice")
+        instance("proposal", self.proposal, INDEPENDENT)
+        must = "be a finite number of nats; see tvd_and_acceptance for a choice"
+        keep(self, log_beta=real("log_beta", self.log_beta, must))
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -131,11 +134,12 @@ def tvd_and_acceptance(log_weights: ArrayLike, log_betas: Sequence[float]) -> li
     >>> half.acceptance.value, half.tvd.value
     (1.0, 0.25)
     """
-    pool = np.asarray(log_weights, dtype=np.float64).ravel()
+    pool = floats("log_weights", log_weights).ravel()
+    betas = reals("log_betas", log_betas, "be a finite number of nats")
     top = pool.max(initial=-math.inf)
     if len(pool) < 2 or not math.isfinite(top):
         raise ValueError(f"{len(pool)} draws, the largest log-weight {top}: take at least 2, one of them possible")
-    return [_divergence(pool, float(log_beta)) for log_beta in log_betas]
+    return [_divergence(pool, float(log_beta)) for log_beta in betas]
 
 
 def _divergence(pool: NDArray[np.float64], log_beta: float) -> Divergence:

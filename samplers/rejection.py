@@ -13,6 +13,8 @@ from torch import Tensor
 
 from samplers import fresh
 from textsearch.batch import Batch, Vocabulary
+from textsearch.checks import floats, keep, real
+from textsearch.kinds import INDEPENDENT, RESULT, instance
 from textsearch.objective import Objective
 from textsearch.proposal import IndependentProposal
 from textsearch.result import Generations
@@ -69,10 +71,14 @@ class Rejection:
     tolerance: float = 1e-3
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.log_bound):
-            raise ValueError(f"log_bound={self.log_bound} must be finite: the largest -E / T - log q of any text")
-        if not 0 <= self.tolerance < math.inf:
-            raise ValueError(f"tolerance={self.tolerance} must be at least 0 nats; 1e-3 allows for rounding")
+        instance("proposal", self.proposal, INDEPENDENT)
+        must = "be a finite number of nats: the largest -E / T - log q of any text"
+        least = "be a finite number of at least 0 nats; 1e-3 allows for rounding"
+        keep(
+            self,
+            log_bound=real("log_bound", self.log_bound, must),
+            tolerance=real("tolerance", self.tolerance, least, lambda x: 0 <= x < math.inf),
+        )
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -143,7 +149,8 @@ def guess_log_bound(log_weights: ArrayLike, margin: float = 1.0) -> float:
     >>> guess_log_bound([-2.0, 0.5, -float("inf")])
     1.5
     """
-    largest = float(np.asarray(log_weights, dtype=np.float64).max())
+    margin = real("margin", margin, "be a finite number of nats")
+    largest = float(floats("log_weights", log_weights).max(initial=-math.inf))
     if not math.isfinite(largest):
         raise ValueError(f"the largest log-weight is {largest}: take more draws, until some have a weight above 0")
     return largest + margin
@@ -157,6 +164,7 @@ def accepted_texts(result: Generations) -> list[list[str]]:
     Raises:
         ValueError: the run recorded no acceptances, or kept no texts.
     """
+    instance("result", result, RESULT)
     if DRAW_LOG_WEIGHTS not in result.recorded:
         raise ValueError("the run recorded no acceptances: they come from Rejection, QuasiRejection")
     if result.steps and not result.samples:

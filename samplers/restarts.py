@@ -16,6 +16,8 @@ from torch import Tensor
 
 from samplers.nested import plain_start
 from textsearch.batch import Batch, Vocabulary
+from textsearch.checks import function, keep, whole
+from textsearch.kinds import SAMPLER, instance
 from textsearch.objective import Evaluation, Objective
 from textsearch.rng import Rng
 from textsearch.sampler import ChainState, Guarantee, Info, Sampler
@@ -114,8 +116,9 @@ class Restarts:
     restart: Restart = from_best
 
     def __post_init__(self) -> None:
-        if self.every < 1:
-            raise ValueError(f"every={self.every} must be at least 1 step")
+        instance("sampler", self.sampler, SAMPLER)
+        function("restart", self.restart, "a rule of where to begin again", "from_start or from_best")
+        keep(self, every=whole("every", self.every, 1, unit="step"))
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -177,8 +180,9 @@ class RestartsWhenStuck:
     restart: Restart = from_best
 
     def __post_init__(self) -> None:
-        if self.patience < 1:
-            raise ValueError(f"patience={self.patience} must be at least 1 step")
+        instance("sampler", self.sampler, SAMPLER)
+        function("restart", self.restart, "a rule of where to begin again", "from_start or from_best")
+        keep(self, patience=whole("patience", self.patience, 1, unit="step"))
 
     @property
     def vocabulary(self) -> Vocabulary:

@@ -18,6 +18,8 @@ from torch import Tensor
 
 from samplers.nested import plain_start, promised
 from textsearch.batch import Batch, Vocabulary
+from textsearch.checks import floats, keep, reals
+from textsearch.kinds import SAMPLER, instance
 from textsearch.objective import Evaluation, Objective
 from textsearch.rng import Rng
 from textsearch.sampler import ChainState, Guarantee, Info, Sampler
@@ -86,8 +88,9 @@ class ParallelTempering:
     temperatures: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "temperatures", tuple(self.temperatures))
-        ladder = self.temperatures
+        instance("sampler", self.sampler, SAMPLER)
+        ladder = reals("temperatures", self.temperatures, "be a number", lambda _: True, "[1, 2, 4]")
+        keep(self, temperatures=ladder)
         if len(ladder) < 2:
             raise ValueError(f"temperatures={ladder} needs at least 2 rungs, such as (1, 2, 4)")
         if ladder[0] != 1:
@@ -173,7 +176,7 @@ def swap_rates(energies: Recorded, temperatures: Recorded) -> Tensor:
     >>> [round(rate, 1) for rate in rates.tolist()]
     [0.5, 0.8]
     """
-    return _log_ratio(_numbers(energies), _inverse(temperatures)).clamp(max=0.0).exp().mean((0, 2))
+    return _log_ratio(*_recorded(energies, temperatures)).clamp(max=0.0).exp().mean((0, 2))
 
 
 def log_partition(energies: Recorded, temperatures: Recorded) -> Tensor:
@@ -189,7 +192,7 @@ def log_partition(energies: Recorded, temperatures: Recorded) -> Tensor:
 
     Of a run: `log_partition(result.recorded["rung energies"], result.recorded["rung temperatures"])`.
     """
-    energies, inverse = _numbers(energies), _inverse(temperatures)
+    energies, inverse = _recorded(energies, temperatures)
     exponents = -(inverse[..., :-1, :] - inverse[..., 1:, :]) * energies[:, 1:]
     return (exponents.logsumexp(0) - math.log(len(energies))).sum(0)
 
@@ -204,7 +207,9 @@ def round_trips(walkers: Recorded) -> Tensor:
 
     Of a run: `round_trips(result.recorded["walkers"])`.
     """
-    walkers = torch.as_tensor(walkers)
+    walkers = _numbers("walkers", walkers).to(torch.int64)
+    if walkers.ndim != 3:
+        raise ValueError(f"walkers of shape {tuple(walkers.shape)} must be (steps, rungs, chains)")
     steps, rungs, width = walkers.shape
     at_cold, at_hot = walkers[:, 0], walkers[:, -1]  # (T, B), the walker that is there
     done = torch.zeros(width, dtype=torch.int64, device=walkers.device)
@@ -219,14 +224,21 @@ def round_trips(walkers: Recorded) -> Tensor:
     return done
 
 
-def _numbers(recorded: Recorded) -> Tensor:
-    return torch.as_tensor(recorded, dtype=torch.float64)
+def _numbers(name: str, recorded: Recorded) -> Tensor:
+    array = recorded.cpu() if isinstance(recorded, Tensor) else recorded
+    return torch.from_numpy(floats(name, array).copy())
 
 
-def _inverse(temperatures: Recorded) -> Tensor:
-    """Inverse temperatures as (R, 1) or (T, R, B)."""
-    inverse = 1 / _numbers(temperatures)
-    return inverse[:, None] if inverse.ndim == 1 else inverse
+def _recorded(energies: Recorded, temperatures: Recorded) -> tuple[Tensor, Tensor]:
+    """Energies (T, R, B), and inverse temperatures as (R, 1) or (T, R, B)."""
+    numbers, inverse = _numbers("energies", energies), 1 / _numbers("temperatures", temperatures)
+    inverse = inverse[:, None] if inverse.ndim == 1 else inverse
+    if numbers.ndim != 3 or len(numbers) == 0 or inverse.shape not in ((numbers.shape[1], 1), numbers.shape):
+        raise ValueError(
+            f"energies of shape {tuple(numbers.shape)} must be (steps, rungs, chains), one step at least, and "
+            f"temperatures, of {inverse.numel()} numbers, one for each rung or of that shape"
+        )
+    return numbers, inverse
 
 
 def _log_ratio(energies: Tensor, inverse: Tensor) -> Tensor:

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from samplers.nested import check_start, starts_anywhere
 from textsearch.batch import Batch, Vocabulary
+from textsearch.checks import keep, whole
+from textsearch.kinds import SAMPLER, instance
 from textsearch.objective import Objective
 from textsearch.rng import Rng
 from textsearch.sampler import Guarantee, Info, Sampler, State
@@ -49,8 +51,8 @@ class Thinned(Generic[S]):
     every: int
 
     def __post_init__(self) -> None:
-        if self.every < 1:
-            raise ValueError(f"every={self.every} must be at least 1 step")
+        instance("sampler", self.sampler, SAMPLER)
+        keep(self, every=whole("every", self.every, 1, unit="step"))
 
     @property
     def vocabulary(self) -> Vocabulary:

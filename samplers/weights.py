@@ -23,6 +23,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from textsearch.arviz_versions import pareto_k
+from textsearch.checks import floats, seed_of, whole
+from textsearch.kinds import RESULT, instance
 from textsearch.result import Generations
 from textsearch.rng import Rng
 
@@ -145,9 +147,8 @@ def weighted_mean(log_weights: ArrayLike, values: ArrayLike) -> Estimate:
     >>> weighted_mean([0.0, 0.0, -float("inf")], [1.0, 3.0, float("inf")]).value
     2.0
     """
+    weights, array = _normalised(_checked(log_weights)), floats("values", values)
     shape = np.shape(log_weights)
-    weights = _normalised(_checked(log_weights))
-    array = np.asarray(values, dtype=np.float64)
     if array.shape != shape:
         raise ValueError(f"values of shape {array.shape} for weights of shape {shape}: give one for each draw")
     if not weights.any():
@@ -187,7 +188,8 @@ def systematic_resampling(log_weights: ArrayLike, count: int, seed: int) -> NDAr
     >>> systematic_resampling([0.0, -float("inf"), 0.0], 4, seed=0).tolist()
     [0, 0, 2, 2]
     """
-    return _systematic(_checked(log_weights), count, float(Rng.start(seed, 1).uniform(0)))
+    count, uniform = whole("count", count, unit="draws"), float(Rng.start(seed_of(seed), 1).uniform(0))
+    return _systematic(_checked(log_weights), count, uniform)
 
 
 def resampled_texts(result: Generations, count: int, seed: int) -> list[list[str]]:
@@ -199,7 +201,7 @@ def resampled_texts(result: Generations, count: int, seed: int) -> list[list[str
     Raises:
         ValueError: the run recorded no log-weights, kept no texts, or found none of weight above 0.
     """
-    log_weights = _recorded(result)
+    count, seed, log_weights = whole("count", count, unit="draws"), seed_of(seed), _recorded(result)
     found = []
     for number, kept in _kept(result):
         own = np.array([log_weights[step - result.warm_up - 1, row] for step, row, _ in kept])
@@ -212,8 +214,6 @@ def resampled_texts(result: Generations, count: int, seed: int) -> list[list[str
 def _systematic(log_weights: NDArray[np.float64], count: int, uniform: float) -> NDArray[np.int64]:
     """One random number in (0, 1), then steps of equal length through the weights."""
     weights = _normalised(log_weights)
-    if count < 0:
-        raise ValueError(f"count={count} must be at least 0 draws")
     if not weights.any():
         raise ValueError(f"none of {len(weights)} draws has a weight above 0: there is none to keep; take more")
     sums = weights.cumsum()
@@ -236,6 +236,7 @@ def _kept(result: Generations) -> Iterator[tuple[int, Sequence[tuple[int, int, s
 
 def _recorded(result: Generations) -> NDArray[np.float64]:
     """(T, B) log-weights after the warm-up."""
+    instance("result", result, RESULT)
     if KIND not in result.acceptance or LOG_WEIGHTS not in result.recorded:
         raise ValueError(
             f"the run recorded no log-weights of independent draws, but {sorted(result.recorded)}: take some steps of "
@@ -246,7 +247,7 @@ def _recorded(result: Generations) -> NDArray[np.float64]:
 
 def _checked(log_weights: ArrayLike) -> NDArray[np.float64]:
     """(n,) float64, in one row."""
-    array = np.asarray(log_weights, dtype=np.float64).ravel()
+    array = floats("log_weights", log_weights).ravel()
     if len(array) == 0:
         raise ValueError("log_weights is empty: take at least one draw")
     if not (array < math.inf).all():

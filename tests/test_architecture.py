@@ -14,7 +14,14 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("textsearch", "samplers", "objectives", "demos", "benchmarks", "training", "tests")
 
 LAYERS: list[set[str]] = [
-    {"textsearch.arviz_versions", "textsearch.batch", "textsearch.rng", "textsearch.surface"},
+    {
+        "textsearch.arviz_versions",
+        "textsearch.batch",
+        "textsearch.checks",
+        "textsearch.kinds",
+        "textsearch.rng",
+        "textsearch.surface",
+    },
     {
         "textsearch.objective",
         "textsearch.proposal",

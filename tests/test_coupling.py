@@ -230,5 +230,5 @@ def test_what_has_no_bound_is_refused() -> None:
     with pytest.raises(TypeError, match="LadderState"):
         meeting_times(few, ladder, ["ab"], **settings)
     for name, value in (("lag", 0), ("steps", 2), ("chains", 1), ("lag", 1.5), ("chains", True)):
-        with pytest.raises(ValueError, match=f"{name}={value} must be a whole number"):
+        with pytest.raises(ValueError, match=f"{name}={value} must be"):
             meeting_times(few, chain, ["ab"], **settings | {name: value})

@@ -13,6 +13,9 @@ from typing import Protocol, final
 import torch
 from torch import Tensor
 
+from textsearch.checks import whole
+from textsearch.kinds import shown
+
 
 class Vocabulary(Protocol):
     """What token ids mean: the tokenizer that a batch was encoded with.
@@ -76,14 +79,25 @@ class Batch:
     @staticmethod
     def of(rows: Sequence[Sequence[int]], vocabulary: Vocabulary, width: int | None = None) -> Batch:
         """A batch from lists of token ids, all editable; row i belongs to input i."""
-        lengths = torch.tensor([len(row) for row in rows], dtype=torch.int64)
+        try:
+            lengths = torch.tensor([len(row) for row in rows], dtype=torch.int64)
+        except TypeError as error:
+            raise TypeError(
+                f"rows={shown(rows)} must be lists of token ids, one for each text: [[5, 7], [3]]"
+            ) from error
         longest = max((len(row) for row in rows), default=0)
-        width = longest if width is None else width
+        width = longest if width is None else whole("width", width)
         if width < longest:
             raise ValueError(f"width={width} is too small for a row of {longest} tokens")
         tokens = torch.zeros(len(rows), width, dtype=torch.int64)
-        for i, row in enumerate(rows):
-            tokens[i, : len(row)] = torch.tensor(row, dtype=torch.int64)
+        try:
+            for i, row in enumerate(rows):
+                tokens[i, : len(row)] = torch.tensor(row, dtype=torch.int64)
+        except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+            raise TypeError(f"rows[{i}]={shown(row)} must hold token ids, such as [5, 7]") from error
+        if tokens.numel() and not 0 <= int(tokens.min()) <= int(tokens.max()) < vocabulary.size:
+            wrong = int(tokens.min()) if int(tokens.min()) < 0 else int(tokens.max())
+            raise ValueError(f"token id {wrong} is none of the {vocabulary.size} of this vocabulary, counted from 0")
         present = torch.arange(width) < lengths[:, None]
         return Batch(tokens, lengths, present, torch.arange(len(rows)), vocabulary)
 

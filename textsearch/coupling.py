@@ -39,6 +39,8 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from textsearch.batch import Batch, concatenate
+from textsearch.checks import real, run_of, whole
+from textsearch.kinds import OBJECTIVE, SAMPLER, instance
 from textsearch.loop import starting_batch
 from textsearch.objective import Evaluation, Objective
 from textsearch.rng import Rng
@@ -113,8 +115,7 @@ class Meetings:
 
     def mixing_time(self, distance: float = 0.25) -> int:
         """The fewest steps after which the bound is at most `distance`: a warm-up that is long enough."""
-        if not 0 < distance < 1:
-            raise ValueError(f"distance={distance} must lie between 0 and 1")
+        distance = real("distance", distance, "lie between 0 and 1", lambda x: 0 < x < 1)
         # from the last meeting on the bound is 0, and it never rises
         every = np.arange(self.steps + 1)
         return int(np.argmax(self.bound(every).value <= distance))
@@ -162,9 +163,11 @@ def meeting_times(
     >>> meetings.bound([0, 10, 30]).value.round(2).tolist()
     [0.91, 0.2, 0.01]
     """
-    for name, value, least in (("lag", lag, 1), ("steps", steps, lag + 1), ("chains", chains, 2)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ValueError(f"{name}={value!r} must be a whole number of at least {least}")
+    instance("objective", objective, OBJECTIVE)
+    instance("sampler", sampler, SAMPLER)
+    lag = whole("lag", lag, 1)
+    steps, chains = whole("steps", steps, lag + 1), whole("chains", chains, 2)
+    steps, seed, chains, temperature = run_of(steps=steps, seed=seed, chains=chains, temperature=temperature)
     if sampler.guarantee != Guarantee.EXACT:
         raise ValueError(
             f"{type(sampler).__name__} is {sampler.guarantee}: the bound is on the distance to exp(-E / T), which only "

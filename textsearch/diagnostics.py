@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from textsearch.arviz_versions import arviz, groups_of_draws
+from textsearch.checks import floats, function, real, strings, whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -192,9 +193,11 @@ def autocorrelation(draws: NDArray[Any], most: int) -> NDArray[np.float64]:
     >>> autocorrelation(np.tile([1.0, -1.0], (2, 500)), most=2).round(2).tolist()
     [1.0, -1.0, 1.0]
     """
-    array = np.asarray(draws, dtype=np.float64)
-    length = array.shape[1]
-    if not 0 <= most < length:
+    array = floats("draws", draws)
+    if array.ndim != 2:
+        raise ValueError(f"draws of shape {array.shape} must be (chains, draws)")
+    length, most = array.shape[1], whole("most", most)
+    if most >= length:
         raise ValueError(f"most={most} must be a lag below the {length} draws of a chain")
     if np.ptp(array) == 0:
         return np.full(most + 1, math.nan)
@@ -256,7 +259,10 @@ def edit_distance(
 
 def measured(samples: Sequence[Sequence[str]], quantity: Callable[[str], float]) -> NDArray[np.float64]:
     """(S, B) a function of each of S times B texts; each different text is asked for once."""
+    function("quantity", quantity, "a function of a text", "one, such as len")
     known = {text: quantity(text) for text in dict.fromkeys(text for texts in samples for text in texts)}
+    for text, value in known.items():
+        real("quantity", value, f"be a number; it is what was said of {text!r}", lambda _: True)
     return np.array([[known[text] for text in texts] for texts in samples], dtype=np.float64)
 
 
@@ -266,6 +272,7 @@ def unique_rate(texts: Sequence[str]) -> float:
     >>> unique_rate(["a", "b", "a", "a"])
     0.5
     """
+    texts = strings("texts", texts)
     if not texts:
         raise ValueError("texts is empty: nothing to count")
     return len(set(texts)) / len(texts)
@@ -279,8 +286,7 @@ def distinct_n(texts: Sequence[str], n: int = 2, words: Callable[[str], Sequence
     >>> distinct_n(["the cat sat", "the cat ran"], n=2)
     0.75
     """
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise ValueError(f"n={n!r} must be a whole number of at least 1")
+    texts, n = strings("texts", texts), whole("n", n, 1)
     grams = Counter(gram for text in texts for gram in _grams(tuple(words(text)), n))
     return len(grams) / grams.total() if grams else math.nan
 
@@ -314,7 +320,7 @@ def _padded(rows: Sequence[Sequence[int]]) -> NDArray[np.int64]:
 
 def _enough(draws: ArrayLike) -> NDArray[np.float64]:
     """The draws as an array, if there are as many as statistics need."""
-    array = np.asarray(draws, dtype=np.float64)
+    array = floats("draws", draws)
     if array.ndim != 2:
         raise ValueError(f"draws of shape {array.shape} must be (chains, draws)")
     if array.shape[0] < 2:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from textsearch.checks import Run, flag, functions, run_of, strings, whole
+from textsearch.kinds import BATCH, OBJECTIVE, SAMPLER, instance
 
 if TYPE_CHECKING:
     from textsearch.batch import Batch
@@ -65,7 +68,20 @@ def generate(
     >>> result.best_texts
     ['aa', 'aa', 'aaa', 'aaa']
     """
-    _check(steps=steps, seed=seed, chains=chains, temperature=temperature, warm_up=warm_up, keep_every=keep_every)
+    callbacks = functions("callbacks", callbacks)
+    told, inputs, warm_up, keep_every = _checked(
+        objective,
+        sampler,
+        inputs,
+        warm_up,
+        keep_every,
+        steps=steps,
+        seed=seed,
+        chains=chains,
+        temperature=temperature,
+        until=until,
+        progress=progress,
+    )
     from textsearch.loop import run
 
     def start(callbacks: Sequence[Callback]) -> Generations:
@@ -73,10 +89,10 @@ def generate(
             objective,
             sampler,
             inputs,
-            steps=steps,
-            seed=seed,
-            chains=chains,
-            temperature=temperature,
+            steps=told.steps,
+            seed=told.seed,
+            chains=told.chains,
+            temperature=told.temperature,
             warm_up=warm_up,
             keep_every=keep_every,
             until=until,
@@ -154,24 +170,46 @@ def generate_each(
     3 ['aaa'] 4
     0 ['aaaaaa'] 16
     """
-    _check(steps=steps, seed=seed, chains=chains, temperature=temperature, warm_up=warm_up, keep_every=keep_every)
-    if isinstance(at_once, bool) or not isinstance(at_once, int) or at_once < 1:
-        raise ValueError(f"at_once={at_once!r} must be a whole number of at least 1")
+    at_once, in_order = whole("at_once", at_once, 1), flag("in_order", in_order)
+    told, inputs, warm_up, keep_every = _checked(
+        objective,
+        sampler,
+        inputs,
+        warm_up,
+        keep_every,
+        steps=steps,
+        seed=seed,
+        chains=chains,
+        temperature=temperature,
+        until=until,
+    )
     from textsearch.continuous.each import Plan, run_each
 
-    plan = Plan(objective, sampler, steps, seed, chains, temperature, warm_up, keep_every, until)
+    plan = Plan(objective, sampler, told.steps, told.seed, told.chains, told.temperature, warm_up, keep_every, until)
     return run_each(plan, inputs, at_once, in_order)
 
 
-def _check(*, steps: int, seed: int, chains: int, temperature: float, warm_up: int, keep_every: int | None) -> None:
-    """Refuse arguments that cannot be meant, before anything heavy is loaded."""
-    least_values = (("steps", steps, 0), ("chains", chains, 1), ("warm_up", warm_up, 0), ("keep_every", keep_every, 1))
-    for name, value, least in least_values:
-        if (value is not None or name != "keep_every") and (
-            isinstance(value, bool) or not isinstance(value, int) or value < least
-        ):
-            raise ValueError(f"{name}={value!r} must be a whole number of at least {least}")
-    if not temperature > 0:
-        raise ValueError(f"temperature={temperature} must be above 0; for a pure search anneal to a small value")
-    if isinstance(seed, bool) or not isinstance(seed, int):
-        raise ValueError(f"seed={seed!r} must be a whole number")
+class _Call(NamedTuple):
+    """Arguments of a run, checked, its numbers plain."""
+
+    run: Run
+    inputs: Batch | Sequence[str]
+    warm_up: int
+    keep_every: int | None
+
+
+def _checked(
+    objective: Objective,
+    sampler: Sampler[Any],
+    inputs: Batch | Sequence[str],
+    warm_up: int,
+    keep_every: int | None,
+    **settings: Any,
+) -> _Call:
+    """Refuse what cannot be meant, before anything heavy is loaded."""
+    told = run_of(**settings)
+    warm_up = whole("warm_up", warm_up)
+    keep_every = None if keep_every is None else whole("keep_every", keep_every, 1)
+    instance("objective", objective, OBJECTIVE)
+    instance("sampler", sampler, SAMPLER)
+    return _Call(told, inputs if BATCH.of(inputs) else strings("inputs", inputs), warm_up, keep_every)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from textsearch.batch import Batch
+from textsearch.checks import strings
 from textsearch.models.usage import Usage, asked_by, ledger
 from textsearch.objective import Evaluation, Objective, term_names
 from textsearch.result import Acceptance, Generations
@@ -164,15 +165,7 @@ Rule = Callable[[Progress], bool]
 
 def starting_batch(sampler: Sampler[Any], inputs: Batch | Sequence[str]) -> Batch:
     """The inputs as a batch in the sampler's vocabulary, checked."""
-    if isinstance(inputs, Batch):
-        batch = inputs
-    elif isinstance(inputs, str):
-        raise TypeError(f"inputs={inputs!r} is one string; pass a list of texts, [{inputs!r}]")
-    else:
-        texts = list(inputs)
-        if strange := [text for text in texts if not isinstance(text, str)]:
-            raise TypeError(f"inputs holds {strange[0]!r}, which is no text")
-        batch = sampler.vocabulary.encode(texts)
+    batch = inputs if isinstance(inputs, Batch) else sampler.vocabulary.encode(strings("inputs", inputs))
     if len(batch) == 0:
         raise ValueError("inputs is empty: pass at least one text to start from")
     if batch.vocabulary is not sampler.vocabulary:
@@ -197,8 +190,6 @@ def run(
     callbacks: Sequence[Callback],
 ) -> Generations:
     """See `textsearch.generate`, which checks the arguments."""
-    if not isinstance(objective, Objective):
-        raise TypeError(f"objective={objective!r} is no Objective; wrap a function of texts in FunctionObjective")
     batch = starting_batch(sampler, inputs)
     objective.check(batch)
     sources = sources_of(batch)
@@ -320,12 +311,15 @@ def _columns(names: Sequence[str], terms: NDArray[np.float64]) -> dict[str, NDAr
 
 
 def _recorded(records: Sequence[Recorded]) -> dict[str, NDArray[Any]]:
-    """Name -> (T, ...) what the sampler wanted recorded at every step."""
-    names = records[0].more if records else {}
+    """Name -> (T, ...) what the sampler wanted recorded at every step.
+
+    Samplers that take turns may record different things, or things of different shapes under one name.
+    """
+    first = records[0].more if records else {}
     return {
         name: _stack([record.more[name] for record in records])
-        for name in names
-        if all(name in record.more for record in records)
+        for name, value in first.items()
+        if all(name in record.more and record.more[name].shape == value.shape for record in records)
     }
 
 

@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
+from textsearch.checks import keep, real, sequence, string
+from textsearch.kinds import OBJECTIVE, instance, nature, shown
 from textsearch.models.usage import asked_by
 
 
@@ -53,7 +55,10 @@ class Limit:
 
 
 class Objective(ABC):
-    """An energy over texts. `a + 5.0 * b` is an objective too."""
+    """An energy over texts. `a + 5.0 * b` is an objective too, and so is `sum([a, b])`."""
+
+    __array_ufunc__ = None
+    """Numbers of numpy leave the product to the objective."""
 
     @property
     def name(self) -> str:
@@ -92,18 +97,27 @@ class Objective(ABC):
 
     @final
     def __add__(self, other: Objective) -> Objective:
-        if not isinstance(other, Objective):
-            return NotImplemented
-        return Sum(self.parts + other.parts)
+        if OBJECTIVE.of(other):
+            return Sum((*self.parts, *other.parts))
+        raise TypeError(
+            f"{self.name!r} + {shown(other)} adds {nature(other)} to an objective: only objectives add up; wrap a "
+            "function of texts in FunctionObjective, and leave constants out, which change no draw"
+        )
+
+    @final
+    def __radd__(self, other: object) -> Objective:
+        if type(other) is int and other == 0:  # what the builtin sum begins with
+            return self
+        raise TypeError(f"{shown(other)} + {self.name!r} adds an objective to {nature(other)}: only objectives add up")
 
     @final
     def __mul__(self, weight: float) -> Objective:
-        if isinstance(weight, bool) or not isinstance(weight, int | float):
-            return NotImplemented
+        if nature(weight) != "a number":
+            raise TypeError(f"{self.name!r} * {shown(weight)} weighs an objective with {nature(weight)}: pass a number")
         # a weight of 0 would turn a forbidden row into 0 * inf = nan
-        if not (weight > 0 and math.isfinite(weight)):
-            raise ValueError(f"weight={weight} of {self.name!r} must be a positive number; leave the term out instead")
-        return Sum(tuple((weight * own, term) for own, term in self.parts))
+        must = "be a positive number; leave the term out instead"
+        value = real("weight", weight, must, lambda x: 0 < x < math.inf, f" of {self.name!r}")
+        return Sum(tuple((value * own, term) for own, term in self.parts))
 
     __rmul__ = __mul__
 
@@ -121,6 +135,19 @@ class Sum(Objective):
     """
 
     terms: tuple[tuple[float, Objective], ...]
+
+    def __post_init__(self) -> None:
+        found = []
+        for place, pair in enumerate(sequence("terms", self.terms, "weights and objectives", "[(1.0, objective)]")):
+            if not isinstance(pair, tuple | list) or len(pair) != 2:
+                raise TypeError(
+                    f"terms[{place}]={shown(pair)} is no pair of a weight and an objective, (1.0, objective); or write "
+                    "the sum as a + 2.0 * b"
+                )
+            must = "be a positive number; leave the term out instead"
+            weight = real(f"terms[{place}][0]", pair[0], must, lambda x: 0 < x < math.inf)
+            found.append((weight, instance(f"terms[{place}][1]", pair[1], OBJECTIVE)))
+        keep(self, terms=tuple(found))
 
     @property
     def name(self) -> str:
@@ -178,9 +205,11 @@ class FunctionObjective(Objective):
 
     def __init__(self, function: Callable[[list[str]], Iterable[float]], name: str | None = None) -> None:
         if not callable(function):
-            raise TypeError(f"function={function!r} cannot be called; pass a function from a list of texts to numbers")
-        object.__setattr__(self, "function", function)
-        object.__setattr__(self, "label", name or getattr(function, "__name__", "function").strip("<>"))
+            raise TypeError(
+                f"function={shown(function)} cannot be called; pass a function from a list of texts to numbers"
+            )
+        label = getattr(function, "__name__", "function").strip("<>") if name is None else string("name", name)
+        keep(self, function=function, label=label or "function")
 
     @property
     def name(self) -> str:
@@ -192,7 +221,12 @@ class FunctionObjective(Objective):
         texts = batch.texts()
         values = self.function(texts)
         values = list(values) if isinstance(values, Iterable) else values
-        energy = torch.as_tensor(values, dtype=torch.float64, device=batch.device)
+        try:
+            energy = torch.as_tensor(values, dtype=torch.float64, device=batch.device)
+        except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+            raise TypeError(
+                f"objective {self.label!r} gave {shown(values)} for {len(texts)} texts; return one number for each text"
+            ) from error
         if energy.shape != (len(texts),):
             raise ValueError(
                 f"objective {self.label!r} gave values of shape {tuple(energy.shape)} for {len(texts)} texts; "
@@ -272,6 +306,11 @@ def evaluate(
             else:
                 left = (limit.energy[alive] - energy[alive] - to_come) / weight
                 own = term.energy_within(part, Limit(left, limit.before.rows(alive)))
+            if not isinstance(own, Tensor):
+                raise TypeError(
+                    f"objective {term.name!r} gave {nature(own)}, {shown(own)}: an energy is a (B,) tensor, one number "
+                    "for each text"
+                )
             value = weight * own.to(torch.float64)
         if value.shape != (len(part),):
             raise ValueError(

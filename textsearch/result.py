@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textsearch import diagnostics
+from textsearch.checks import mapping, whole
 from textsearch.models.usage import Usage
 from textsearch.sampler import Guarantee
 from textsearch.tables import Sheet, plain
@@ -205,6 +206,8 @@ class Generations:
         if len(kept) >= diagnostics.FEWEST_DRAWS:
             name, edits = self._edits(kept)
             series[name] = edits
+        if quantities:
+            mapping("quantities", quantities, "names and functions of a text", '{"letters": len}')
         for name, quantity in (quantities or {}).items():
             if name in series:
                 raise ValueError(f"quantities holds {name!r}, which the summary has anyway: give yours another name")
@@ -317,6 +320,7 @@ class Generations:
         from rich.table import Table
         from rich.text import Text
 
+        rows = whole("rows", rows)
         caption = f"{len(self)} chains, {self.steps} steps in {self.seconds:.1f} s, {self.guarantee}"
         if self.steps:
             caption += f", {_total(self.acceptance).rate:.0%} accepted"
@@ -361,9 +365,7 @@ class Generations:
     def _warm_up(self, asked: int | None) -> int:
         """Steps to leave out, checked."""
         warm_up = self.warm_up if asked is None else asked
-        if isinstance(warm_up, bool) or not isinstance(warm_up, int) or not 0 <= warm_up < max(self.steps, 1):
-            raise ValueError(f"warm_up={warm_up!r} must be a whole number from 0 to below the {self.steps} steps taken")
-        return warm_up
+        return whole("warm_up", warm_up, 0, max(self.steps - 1, 0), remedy=f", below the {self.steps} steps taken")
 
     def _counted(self, asked: int | None) -> int:
         """The same, for statistics that give all draws one weight."""

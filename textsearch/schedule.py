@@ -5,16 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from textsearch.checks import positive, whole
+
 Schedule = Callable[[int], float]
 
 
-def _positive(**temperatures: float) -> None:
-    for name, value in temperatures.items():
-        # a comparison with nan is false
-        if not 0 < value < math.inf:
-            raise ValueError(
-                f"{name}={value} must be above 0 and finite; for a pure search end at a small value such as 0.01"
-            )
+def _ends(start: float, end: float, steps: int) -> tuple[float, float, int]:
+    """Both temperatures and the steps between them, checked."""
+    return _temperature("start", start), _temperature("end", end), whole("steps", steps, 1, unit="step")
+
+
+def _temperature(name: str, value: float) -> float:
+    """A temperature, checked."""
+    remedy = ", above 0 and finite; for a pure search end at a small value such as 0.01"
+    temperature: float = positive(name, value, "number", remedy)
+    return temperature
 
 
 def constant(temperature: float) -> Schedule:
@@ -23,7 +28,7 @@ def constant(temperature: float) -> Schedule:
     >>> constant(1.5)(10)
     1.5
     """
-    _positive(temperature=temperature)
+    temperature = _temperature("temperature", temperature)
     return lambda step: temperature
 
 
@@ -34,7 +39,7 @@ def linear(start: float, end: float, steps: int) -> Schedule:
     >>> [cool(step) for step in range(6)]
     [3.0, 2.5, 2.0, 1.5, 1.0, 1.0]
     """
-    _positive(start=start, end=end, steps=steps)
+    start, end, steps = _ends(start, end, steps)
     return lambda step: end if step >= steps else start + (end - start) * step / steps
 
 
@@ -44,7 +49,7 @@ def geometric(start: float, end: float, steps: int) -> Schedule:
     >>> [geometric(4.0, 1.0, 2)(step) for step in range(4)]
     [4.0, 2.0, 1.0, 1.0]
     """
-    _positive(start=start, end=end, steps=steps)
+    start, end, steps = _ends(start, end, steps)
     return lambda step: end if step >= steps else float(start * (end / start) ** (step / steps))
 
 
@@ -58,7 +63,7 @@ def logarithmic(start: float, end: float, steps: int) -> Schedule:
     >>> [round(cool(step), 3) for step in range(5)]
     [4.0, 1.6, 1.184, 1.0, 1.0]
     """
-    _positive(start=start, end=end, steps=steps)
+    start, end, steps = _ends(start, end, steps)
     first, last = 1 / start, 1 / end
     return lambda step: (
         end if step >= steps else 1 / (first + (last - first) * math.log(1 + step) / math.log(1 + steps))

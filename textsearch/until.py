@@ -14,6 +14,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from textsearch.checks import keep, positive, real, whole
 from textsearch.diagnostics import FEWEST_DRAWS, statistics
 from textsearch.loop import Progress
 
@@ -44,12 +45,13 @@ class Converged:
     every: int = 50
 
     def __post_init__(self) -> None:
-        if not self.r_hat > 1:
-            raise ValueError(f"r_hat={self.r_hat} must be above 1, its value for chains that agree; 1.01 is usual")
-        if not self.ess > 0:
-            raise ValueError(f"ess={self.ess} must be above 0 effective draws")
-        if self.every < 1:
-            raise ValueError(f"every={self.every} must be at least 1 step")
+        above = "be a number above 1, its value for chains that agree; 1.01 is usual"
+        keep(
+            self,
+            r_hat=real("r_hat", self.r_hat, above, lambda x: x > 1),
+            ess=positive("ess", self.ess, "number of effective draws"),
+            every=whole("every", self.every, 1, unit="step"),
+        )
 
     def __call__(self, progress: Progress) -> bool:
         """Whether to stop."""
@@ -94,12 +96,11 @@ class Budget:
     seconds: float = math.inf
 
     def __post_init__(self) -> None:
-        limits = {"rows": self.rows, "passes": self.passes, "tokens": self.tokens, "seconds": self.seconds}
+        given = {"rows": self.rows, "passes": self.passes, "tokens": self.tokens, "seconds": self.seconds}
+        limits = {name: real(name, value, "be a number above 0", lambda x: x > 0) for name, value in given.items()}
+        keep(self, **limits)
         if min(limits.values()) == math.inf:
             raise ValueError("the budget has no limit: name one, such as Budget(rows=10_000)")
-        for name, value in limits.items():
-            if not value > 0:
-                raise ValueError(f"{name}={value} must be above 0")
 
     def __call__(self, progress: Progress) -> bool:
         """Whether to stop."""
@@ -131,8 +132,7 @@ class Settled:
     patience: int
 
     def __post_init__(self) -> None:
-        if isinstance(self.patience, bool) or not isinstance(self.patience, int) or self.patience < 1:
-            raise ValueError(f"patience={self.patience!r} must be a whole number of at least 1 step")
+        keep(self, patience=whole("patience", self.patience, 1, unit="step"))
 
     def __call__(self, progress: Progress) -> bool:
         """Whether to stop."""
@@ -160,6 +160,9 @@ class Reached:
     """
 
     energy: float
+
+    def __post_init__(self) -> None:
+        keep(self, energy=real("energy", self.energy, "be a number of nats, not nan", lambda x: x == x))
 
     def __call__(self, progress: Progress) -> bool:
         """Whether to stop."""

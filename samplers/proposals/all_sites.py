@@ -11,7 +11,6 @@ another.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -20,6 +19,8 @@ from torch import Tensor
 
 from samplers.proposals.informed import changeable, check_power, log_ratios, moves
 from textsearch.batch import Batch, Vocabulary
+from textsearch.checks import keep, positive
+from textsearch.kinds import MASKED, instance
 from textsearch.models.protocols import MaskedLM
 from textsearch.proposal import Move
 from textsearch.rng import Rng, categorical
@@ -55,11 +56,12 @@ class AllSites:
     power: float = 1.0
 
     def __post_init__(self) -> None:
-        check_power(self.power)
-        if not (self.step_size > 0 and math.isfinite(self.step_size)):
-            raise ValueError(
-                f"step_size={self.step_size} must be a positive number; the larger, the more tokens change"
-            )
+        instance("model", self.model, MASKED)
+        keep(
+            self,
+            power=check_power(self.power),
+            step_size=positive("step_size", self.step_size, remedy="; the larger, the more tokens change"),
+        )
 
     @property
     def vocabulary(self) -> Vocabulary:

@@ -27,6 +27,8 @@ from torch import Tensor
 from samplers.proposals.sites import place_of, word_table
 from samplers.proposals.spans import SpanEdit, check_lengths
 from textsearch.batch import Batch, Vocabulary
+from textsearch.checks import keep, one_or_each, reals
+from textsearch.kinds import MASKED, instance
 from textsearch.models.protocols import MaskedLM
 from textsearch.proposal import Move
 from textsearch.rng import Rng, categorical
@@ -63,19 +65,22 @@ class Copy:
 
     model: MaskedLM
     sources: str | Sequence[str]
-    weights: tuple[float, float, float, float] = (0.2, 0.2, 0.3, 0.3)
+    weights: Sequence[float] = (0.2, 0.2, 0.3, 0.3)
     pieces: Sequence[float] | None = None
     max_length: int = 64
     _writer: SpanEdit = field(init=False, repr=False)
     _words: Tensor = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if len(self.weights) != 4 or min(self.weights) <= 0 or not math.isclose(sum(self.weights), 1.0, abs_tol=1e-9):
-            raise ValueError(f"weights={self.weights} must be four probabilities above 0 that add up to 1")
-        object.__setattr__(self, "_writer", SpanEdit(self.model, {(1, 1): 1.0}, self.pieces, self.max_length))
-        sources = [self.sources] if isinstance(self.sources, str) else list(self.sources)
-        if not sources:
-            raise ValueError("sources is empty: pass one text for all inputs, or one for each")
+        instance("model", self.model, MASKED)
+        must, example = "be a probability above 0", "[0.2, 0.2, 0.3, 0.3]"
+        weights = reals("weights", self.weights, must, lambda x: 0 < x <= 1, example)
+        if len(weights) != 4 or not math.isclose(sum(weights), 1.0, abs_tol=1e-9):
+            raise ValueError(f"weights={weights} must be four probabilities above 0 that add up to 1")
+        writer = SpanEdit(self.model, {(1, 1): 1.0}, self.pieces, self.max_length)
+        given = one_or_each("sources", self.sources)
+        keep(self, _writer=writer, weights=weights, pieces=writer.pieces, max_length=writer.max_length, sources=given)
+        sources = [given] if isinstance(given, str) else list(given)
         object.__setattr__(self, "_words", _words_of(self.vocabulary.encode(sources)))
 
     @property

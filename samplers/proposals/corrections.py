@@ -30,6 +30,8 @@ from samplers.proposals.clusters import Clusters
 from samplers.proposals.informed import Balance, barker
 from samplers.proposals.word_reader import WordReader
 from textsearch.batch import Batch
+from textsearch.checks import function, keep, positive, real, whole
+from textsearch.kinds import MASKED, instance, nature, shown
 from textsearch.models.protocols import MaskedLM
 from textsearch.proposal import Move
 from textsearch.rng import Rng, categorical
@@ -74,12 +76,20 @@ class Corrections:
     max_length: int = 200
 
     def __post_init__(self) -> None:
-        if not (self.power > 0 and math.isfinite(self.power)):
-            raise ValueError(f"power={self.power} must be a positive number: below 1 it evens edits out")
-        if not math.isfinite(self.deletion):
-            raise ValueError(f"deletion={self.deletion} must be a finite number of nats")
-        if self.window < 0:
-            raise ValueError(f"window={self.window} must be at least 0 words")
+        instance("model", self.model, MASKED)
+        if not isinstance(self.clusters, Clusters):
+            raise TypeError(
+                f"clusters={shown(self.clusters)} is {nature(self.clusters)}, not clusters: make some, "
+                "Clusters.of(rows, confusions)"
+            )
+        function("balance", self.balance, "a balancing function", "barker or square_root")
+        keep(
+            self,
+            power=positive("power", self.power, remedy=": below 1 it evens edits out"),
+            deletion=real("deletion", self.deletion, "be a finite number of nats"),
+            window=whole("window", self.window, unit="words"),
+            max_length=whole("max_length", self.max_length, 1, unit="word"),
+        )
 
     @property
     def vocabulary(self) -> WordVocabulary:
@@ -176,7 +186,8 @@ class Corrections:
         rows, places = (batch.editable & small.any(2)).nonzero().unbind(1)
         # asked as for a gap, so that putting the word in again and taking it out are one question
         words = inserted.expand(len(rows), -1)
-        which = small[rows, places].to(torch.int64).argmax(1)
+        # where no word may be taken out there are no rows, and of nothing there is no argmax
+        which = small[rows, places].to(torch.int64).argmax(1) if len(inserted) else rows
         asked = self.reader.suits(batch.rows(rows), places, places + 1, words)
         log_c = self.power * asked.gather(1, which[:, None])
         forward, back = self.balance(self.deletion - log_c), self.balance(log_c + missing[which][:, None])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from samplers.proposals.spans import SpanEdit
+from textsearch.checks import real, sequence, whole
 from textsearch.models.protocols import MaskedLM
 
 
@@ -30,8 +31,8 @@ def InsertDelete(  # noqa: N802
         pieces: probability that the new word has 1, 2, ... pieces.
         max_length: tokens; an insertion beyond it is a null move.
     """
-    if not 0 < insert < 1:
-        raise ValueError(f"insert={insert} must lie between 0 and 1: each insertion is undone by a deletion")
+    must = "lie between 0 and 1: each insertion is undone by a deletion"
+    insert = real("insert", insert, must, lambda x: 0 < x < 1)
     return SpanEdit(model, {(0, 1): insert, (1, 0): 1.0 - insert}, pieces, max_length)
 
 
@@ -46,12 +47,8 @@ def BlockInfill(  # noqa: N802
         pieces: probability that a new word has 1, 2, ... pieces; by default any number, see `PIECES`.
         max_length: tokens that a text may grow to.
     """
-    sizes = sorted(set(words))
-    if not sizes or min(sizes) < 1:
-        raise ValueError(f"words={tuple(words)} must name block sizes of at least 1 word")
-    return SpanEdit(
-        model,
-        {(size, size): 1.0 / len(sizes) for size in sizes},
-        pieces,
-        max_length,
-    )
+    given = sequence("words", words, "sizes of blocks", "[2, 3]")
+    sizes = sorted({whole(f"words[{place}]", size, 1, unit="word") for place, size in enumerate(given)})
+    if not sizes:
+        raise ValueError("words is empty: name block sizes of at least 1 word, such as (2, 3)")
+    return SpanEdit(model, {(size, size): 1.0 / len(sizes) for size in sizes}, pieces, max_length)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from samplers.proposals.sites import check_sites, conditionals, place_of, sites
 from textsearch.batch import Batch, Vocabulary
+from textsearch.kinds import MASKED, instance
 from textsearch.models.protocols import MaskedLM
 from textsearch.rng import Rng, categorical
 
@@ -43,6 +44,9 @@ class Fill:
     """
 
     model: MaskedLM
+
+    def __post_init__(self) -> None:
+        instance("model", self.model, MASKED)
 
     @property
     def vocabulary(self) -> Vocabulary:

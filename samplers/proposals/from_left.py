@@ -12,6 +12,8 @@ from torch import Tensor
 
 from samplers.proposals.suffix import check_prompts, first_cuts, prompts_of
 from textsearch.batch import Batch, Vocabulary
+from textsearch.checks import keep, one_or_each, positive, whole
+from textsearch.kinds import SUFFIX, instance
 from textsearch.models.protocols import SuffixLM
 from textsearch.rng import Rng
 
@@ -46,10 +48,13 @@ class FromLeft:
     max_length: int = 64
 
     def __post_init__(self) -> None:
-        if not (self.temperature > 0 and math.isfinite(self.temperature)):
-            raise ValueError(f"temperature={self.temperature} must be a positive number; 1 is the model's own")
-        if self.max_length < 1:
-            raise ValueError(f"max_length={self.max_length} must be at least 1 token")
+        instance("model", self.model, SUFFIX)
+        keep(
+            self,
+            prompt=one_or_each("prompt", self.prompt, "prompts"),
+            temperature=positive("temperature", self.temperature, remedy="; 1 is the model's own"),
+            max_length=whole("max_length", self.max_length, 1, unit="token"),
+        )
 
     @property
     def vocabulary(self) -> Vocabulary:

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from samplers.proposals.sites import fits, sites, tokens_by_role
 from textsearch.batch import Batch
+from textsearch.checks import positive
 from textsearch.models.protocols import MaskedLM
 from textsearch.proposal import Move
 from textsearch.rng import Rng
@@ -54,12 +55,10 @@ def square_root(log_ratio: Tensor) -> Tensor:
     return 0.5 * log_ratio
 
 
-def check_power(power: float) -> None:
+def check_power(power: float) -> float:
     """Refuse a power of the ratios that is no positive number."""
-    if not (power > 0 and math.isfinite(power)):
-        raise ValueError(
-            f"power={power} must be a positive number: below 1 it evens the ratios out, above 1 it sharpens them"
-        )
+    why = ": below 1 it evens the ratios out, above 1 it sharpens them"
+    return float(positive("power", power, remedy=why))
 
 
 def changeable(batch: Batch) -> Tensor:

@@ -17,6 +17,8 @@ from torch import Tensor
 
 from samplers.proposals.informed import Balance, Changes, barker, check_power, draw_column, log_total, moves
 from textsearch.batch import Batch, Vocabulary
+from textsearch.checks import function, keep
+from textsearch.kinds import MASKED, instance
 from textsearch.models.protocols import MaskedLM
 from textsearch.proposal import Move
 from textsearch.rng import Rng, categorical
@@ -55,7 +57,9 @@ class LocallyBalanced:
     power: float = 1.0
 
     def __post_init__(self) -> None:
-        check_power(self.power)
+        instance("model", self.model, MASKED)
+        function("balance", self.balance, "a balancing function", "barker or square_root")
+        keep(self, power=check_power(self.power))
 
     @property
     def vocabulary(self) -> Vocabulary:

@@ -10,9 +10,13 @@ from typing import Any, final
 import torch
 
 from textsearch.batch import Batch, Vocabulary, concatenate
+from textsearch.checks import keep, mapping, real
+from textsearch.kinds import PROPOSAL, instance
 from textsearch.models.usage import asked_by
 from textsearch.proposal import Move, Proposal
 from textsearch.rng import Rng, categorical
+
+_LARGEST = 1e300  # so that weights can be added up
 
 
 @final
@@ -32,13 +36,12 @@ class Mixture:
     weights: tuple[float, ...]
 
     def __init__(self, parts: Mapping[Proposal, float]) -> None:
-        if not parts:
-            raise ValueError("a mixture needs at least one proposal")
-        for proposal in parts:
+        mapping("parts", parts, "proposals and weights", "{Replace(model): 0.6, InsertDelete(model): 0.4}")
+        for number, proposal in enumerate(parts):
+            instance(f"parts[{number}]", proposal, PROPOSAL)
             if proposal.vocabulary is not next(iter(parts)).vocabulary:
                 raise ValueError("the proposals of a mixture must share one vocabulary, that is, one tokenizer object")
-        object.__setattr__(self, "parts", tuple(parts))
-        object.__setattr__(self, "weights", shares(parts))
+        keep(self, parts=tuple(parts), weights=shares(parts))
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -79,10 +82,10 @@ class Mixture:
 
 def shares(weights: Mapping[Any, float]) -> tuple[float, ...]:
     """The probabilities of proposals or samplers whose weights are these."""
-    for part, weight in weights.items():
-        if not (weight > 0 and math.isfinite(weight)):
-            raise ValueError(
-                f"weight={weight} of {'/'.join(part.kinds)} must be a positive number; leave it out instead"
-            )
-    total = math.fsum(weights.values())
-    return tuple(weight / total for weight in weights.values())
+    must = "be a positive number; leave it out instead"
+    values = [
+        float(real("weight", weight, must, lambda x: 0 < x <= _LARGEST, f" of {'/'.join(one.kinds)}"))
+        for one, weight in weights.items()
+    ]
+    total = math.fsum(values)
+    return tuple(value / total for value in values)

@@ -20,6 +20,8 @@ from torch import Tensor
 
 from samplers.proposals.informed import Balance, Changes, barker, check_power, draw_column, log_total, moves
 from textsearch.batch import Batch, Vocabulary
+from textsearch.checks import function, keep, whole
+from textsearch.kinds import MASKED, instance
 from textsearch.models.protocols import MaskedLM
 from textsearch.proposal import Move
 from textsearch.rng import Rng, categorical
@@ -57,9 +59,10 @@ class PathAuxiliary:
     power: float = 1.0
 
     def __post_init__(self) -> None:
-        check_power(self.power)
-        if self.sites < 1:
-            raise ValueError(f"sites={self.sites} must be at least 1 token to change")
+        instance("model", self.model, MASKED)
+        function("balance", self.balance, "a balancing function", "barker or square_root")
+        sites = whole("sites", self.sites, 1, unit="token", remedy=" to change")
+        keep(self, power=check_power(self.power), sites=sites)
 
     @property
     def vocabulary(self) -> Vocabulary:

@@ -27,11 +27,14 @@ from torch import Tensor
 from samplers.proposals.pieces import sizes_of
 from samplers.proposals.sites import place_of, tokens_by_role, word_table
 from textsearch.batch import Batch, Vocabulary, concatenate
+from textsearch.checks import keep, mapping, real, reals, sequence, whole
+from textsearch.kinds import MASKED, instance
 from textsearch.models.protocols import MaskedLM
 from textsearch.proposal import Move
 from textsearch.rng import Rng, categorical
 
 _KIND, _PLACE, _PIECES, _ORDER, _FILL = range(5)  # draws
+_MOST_WORDS = 100  # of one edit
 
 
 @final
@@ -56,14 +59,17 @@ class SpanEdit:
     max_length: int = 64
 
     def __post_init__(self) -> None:
-        given = sizes_of(self.vocabulary, self.max_length) if self.pieces is None else self.pieces
-        object.__setattr__(self, "pieces", tuple(given))
-        for (old, new), probability in self.table.items():
-            if not (old >= 0 and new >= 0 and old + new > 0 and probability > 0):
-                raise ValueError(f"table entry {(old, new)}: {probability} needs counts >= 0 and a probability > 0")
-            if (new, old) not in self.table:
+        instance("model", self.model, MASKED)
+        table = _checked(self.table)
+        for old, new in table:
+            if (new, old) not in table:
                 raise ValueError(f"table has {(old, new)} but not {(new, old)}: such a move could never be undone")
-        for name, weights in (("table", list(self.table.values())), ("pieces", list(self.sizes))):
+        must = "be a probability, from 0 to 1"
+        max_length = whole("max_length", self.max_length, 1, unit="token")
+        given = sizes_of(self.vocabulary, max_length) if self.pieces is None else self.pieces
+        pieces = reals("pieces", given, must, lambda x: 0 <= x <= 1, "[0.9, 0.1]")
+        keep(self, table=table, pieces=pieces, max_length=max_length)
+        for name, weights in (("table", list(table.values())), ("pieces", list(pieces))):
             if not math.isclose(sum(weights), 1.0, abs_tol=1e-9) or min(weights) < 0:
                 raise ValueError(f"{name}={weights} must be probabilities that add up to 1, not {sum(weights):g}")
         allowed, continues = self.vocabulary.allowed, self.vocabulary.continues
@@ -72,8 +78,6 @@ class SpanEdit:
                 f"pieces={self.sizes} asks for words of several pieces, but no token of this vocabulary goes on "
                 "a word; leave pieces out"
             )
-        if self.max_length < 1:
-            raise ValueError(f"max_length={self.max_length} must be at least 1 token")
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -219,6 +223,23 @@ class SpanEdit:
         """(K, V) float64, renormalised over the allowed tokens that begin a word, or that go on one."""
         fits = tokens_by_role(self.vocabulary, begins.device)[(~begins).to(torch.int64)]
         return log_probs.to(torch.float64).masked_fill(~fits, -math.inf).log_softmax(-1)
+
+
+def _checked(table: Mapping[tuple[int, int], float]) -> dict[tuple[int, int], float]:
+    """The table with plain numbers."""
+    found: dict[tuple[int, int], float] = {}
+    for pair, probability in mapping(
+        "table", table, "probabilities", "{(1, 1): 0.6, (0, 1): 0.2, (1, 0): 0.2}"
+    ).items():
+        counts = sequence("table", pair, "pairs of counts of words", "(1, 1)")
+        if len(counts) != 2:
+            raise ValueError(f"table has {pair!r}, which is no pair of counts of words such as (1, 1)")
+        old, new = (whole(f"table entry {pair!r}", count, high=_MOST_WORDS, unit="words") for count in counts)
+        if old + new == 0:
+            raise ValueError("table has (0, 0), which replaces no words by none: leave it out")
+        share = real(f"table[{old}, {new}]", probability, "be a probability above 0", lambda x: 0 < x <= 1)
+        found[old, new] = share
+    return found
 
 
 def check_lengths(batch: Batch, max_length: int) -> None:

@@ -25,6 +25,8 @@ import torch
 
 from samplers.proposals.spans import check_lengths
 from textsearch.batch import Batch, Vocabulary
+from textsearch.checks import keep, one_or_each, positive, whole
+from textsearch.kinds import SUFFIX, instance
 from textsearch.models.protocols import SuffixLM
 from textsearch.proposal import Move
 from textsearch.rng import Rng
@@ -61,10 +63,13 @@ class SuffixResampling:
     max_length: int = 64
 
     def __post_init__(self) -> None:
-        if not (self.temperature > 0 and math.isfinite(self.temperature)):
-            raise ValueError(f"temperature={self.temperature} must be a positive number; 1 / alpha suits p^alpha")
-        if self.max_length < 1:
-            raise ValueError(f"max_length={self.max_length} must be at least 1 token")
+        instance("model", self.model, SUFFIX)
+        keep(
+            self,
+            prompt=one_or_each("prompt", self.prompt, "prompts"),
+            temperature=positive("temperature", self.temperature, remedy="; 1 / alpha suits p^alpha"),
+            max_length=whole("max_length", self.max_length, 1, unit="token"),
+        )
 
     @property
     def vocabulary(self) -> Vocabulary:

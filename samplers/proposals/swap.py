@@ -10,6 +10,7 @@ import torch
 
 from samplers.proposals.sites import place_of, word_table
 from textsearch.batch import Batch, Vocabulary
+from textsearch.kinds import VOCABULARY, instance
 from textsearch.proposal import Move
 from textsearch.rng import Rng
 
@@ -24,6 +25,9 @@ class Swap:
     """
 
     vocabulary: Vocabulary
+
+    def __post_init__(self) -> None:
+        instance("vocabulary", self.vocabulary, VOCABULARY)
 
     @property
     def kinds(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from samplers.proposals.sites import check_sites, sites, tokens_by_role
 from textsearch.batch import Batch, Vocabulary
+from textsearch.kinds import VOCABULARY, instance
 from textsearch.rng import Rng
 
 
@@ -32,6 +33,9 @@ class Uniform:
     """
 
     vocabulary: Vocabulary
+
+    def __post_init__(self) -> None:
+        instance("vocabulary", self.vocabulary, VOCABULARY)
 
     def check(self, batch: Batch) -> None:
         """Refuse a site that no allowed token may take."""

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
+from textsearch.checks import keep, whole
+from textsearch.kinds import MASKED, instance
 from textsearch.models.protocols import MaskedLM
 from textsearch.words import WordVocabulary, join
 
@@ -50,6 +52,10 @@ class WordReader:
     vocabulary: WordVocabulary
     window: int
     _suits: OrderedDict[Key, Tensor] = field(default_factory=OrderedDict, repr=False)
+
+    def __post_init__(self) -> None:
+        instance("model", self.model, MASKED)
+        keep(self, window=whole("window", self.window, unit="words"))
 
     @cached_property
     def pieces(self) -> list[Pieces]:

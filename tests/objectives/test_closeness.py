@@ -81,14 +81,14 @@ def test_it_needs_no_model() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("abc",), "is one text"),
+        (("abc",), "is one string"),
         (([],), "is empty"),
         ((["a"], 0.0), "edit=0.0 must be"),
         ((["a"], float("inf")), "edit=inf must be"),
     ],
 )
 def test_arguments_that_cannot_be_meant(arguments: tuple[object, ...], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         Closeness(*arguments)  # type: ignore[arg-type]
 
 

@@ -85,7 +85,7 @@ def test_too_few_sources(tiny: Tiny, batch: Batch) -> None:
     lm = tiny.causal()
     with pytest.raises(ValueError, match="source has 3 values, but there are 4 inputs: pass one for each input, or a"):
         Conditional(lm, SOURCES[:3]).check(batch)
-    with pytest.raises(ValueError, match="source is empty: pass one source for all inputs, or one for each"):
+    with pytest.raises(ValueError, match="source is empty: pass one for all inputs, or one for each"):
         Conditional(lm, [])
     Conditional(lm, SOURCES).check(batch)
     Conditional(lm, "one").check(batch)

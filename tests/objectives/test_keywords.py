@@ -261,7 +261,7 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("keywords", "kind", "message"),
         [
-            ("dog", TypeError, r"keywords='dog' is one string; pass a list, Keywords\(\['dog'\]\)"),
+            ("dog", TypeError, r"keywords='dog' is one string; pass a list of keywords, \['dog'\]"),
             ([], ValueError, "keywords is empty: name at least one"),
             ([["dog"], []], ValueError, r"keywords\[1\] is empty: each input needs at least one keyword"),
             (["dog", " "], ValueError, "keywords holds an empty keyword, ' '"),

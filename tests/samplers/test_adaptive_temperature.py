@@ -113,8 +113,8 @@ def test_a_run_records_the_temperatures() -> None:
         ({"target": 0.0}, r"target=0\.0 must be an acceptance rate"),
         ({"target": math.nan}, "target=nan must be an acceptance rate"),
         ({"warm_up": 0}, "warm_up=0 must be at least 1"),
-        ({"gain": math.inf}, "gain=inf must be above 0"),
-        ({"coldest": 0.0}, r"coldest=0\.0 and hottest"),
+        ({"gain": math.inf}, "gain=inf must be a positive number"),
+        ({"coldest": 0.0}, r"coldest=0\.0 must be above 0"),
         ({"hottest": 0.5}, r"hottest=0\.5 must be above 0"),
     ],
 )

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from torch import Tensor
 
-from samplers import MetropolisHastings, SimulatedAnnealing
+from samplers import IteratedResampling, MetropolisHastings, Rejection, SimulatedAnnealing
 from samplers.cycle import Cycle
-from samplers.proposals import InsertDelete, Mixture, Replace, Swap
+from samplers.proposals import InsertDelete, Mixture, Replace, Swap, Uniform
 from samplers.tempering import ParallelTempering
 from tests.reference import Floats, MixtureLaw, metropolis_hastings
 from tests.samplers.laws import Case
@@ -165,3 +165,13 @@ def test_states_of_another_kind_are_refused() -> None:
     tempered: Any = ParallelTempering(MetropolisHastings(REPLACE), (1.0, 2.0))
     with pytest.raises(TypeError, match="state of ParallelTempering is a LadderState"):
         Cycle([MetropolisHastings(REPLACE), tempered]).init(OBJECTIVE, start())
+
+
+def test_turns_may_record_different_shapes_under_one_name() -> None:
+    """Two kernels record log-weights of one draw and of several: a run keeps what is alike at every step."""
+    vocabulary = letters("ab")
+    few = FunctionObjective(lambda texts: [0.5 * text.count("a") for text in texts], name="few a")
+    turns = Cycle([Rejection(Uniform(vocabulary), 3.0), IteratedResampling(Uniform(vocabulary), 4)])
+    result = generate(few, turns, vocabulary.encode(["__"]), steps=4, seed=0, chains=3)
+    assert set(result.recorded) == {"accepted"}
+    assert result.trace.shape == (4, 3)

@@ -110,7 +110,7 @@ def test_only_survivors_are_asked_of_the_objective() -> None:
 def test_errors_name_value_and_remedy() -> None:
     vocabulary = letters("ab")
     proposal = Replace(TableMaskedLM.random(vocabulary, seed=0))
-    with pytest.raises(TypeError, match="surrogate=3 is no Objective; wrap"):
+    with pytest.raises(TypeError, match="surrogate=3 is a number, not an objective: take"):
         DelayedAcceptance(proposal, 3)  # type: ignore[arg-type]
     no_b = FunctionObjective(lambda texts: [math.inf if "b" in text else 0.0 for text in texts], name="no b")
     anything = FunctionObjective(lambda texts: [0.0] * len(texts), name="anything")

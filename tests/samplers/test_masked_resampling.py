@@ -120,7 +120,7 @@ def test_neither_objective_nor_temperature_has_a_say() -> None:
 def test_constructor_names_value_and_remedy() -> None:
     model = TableMaskedLM.random(letters("ab"), seed=0)
     for top_k in (0, 3):
-        with pytest.raises(ValueError, match=f"top_k={top_k} must lie between 1 and 2"):
+        with pytest.raises(ValueError, match=f"top_k={top_k} must be at (least 1|most 2)"):
             MaskedResampling(model, top_k=top_k)
     assert MaskedResampling(model).guarantee == Guarantee.BIASED
     assert MaskedResampling(model).kinds == ("resample",)

@@ -38,7 +38,7 @@ def test_lengths_are_uniform_and_each_is_its_own() -> None:
     assert random_lengths(10, 3, 7, seed=2) != lengths[:10]
     assert random_lengths(4, 3, 3, seed=2) == [3] * 4
     for wrong in ((0, 4), (5, 4)):
-        with pytest.raises(ValueError, match=f"shortest={wrong[0]} and longest={wrong[1]}"):
+        with pytest.raises(ValueError, match=f"shortest={wrong[0]}"):
             random_lengths(2, *wrong, seed=0)
 
 
@@ -138,7 +138,7 @@ def test_other_samplers_may_go_on_from_there() -> None:
 
 
 def test_constructor_names_value_and_remedy() -> None:
-    with pytest.raises(ValueError, match="burn_in=-1 must be 0 steps or more"):
+    with pytest.raises(ValueError, match="burn_in=-1 must be at least 0 steps"):
         MaskedResampling(MODEL, 2, -1)
     with pytest.raises(ValueError, match="burn_in=5 changes nothing without top_k"):
         MaskedResampling(MODEL, burn_in=5)

@@ -152,7 +152,7 @@ def test_a_template_is_no_text() -> None:
 
 
 def test_errors_name_value_and_remedy() -> None:
-    with pytest.raises(ValueError, match="log_beta=nan must be finite"):
+    with pytest.raises(ValueError, match="log_beta=nan must be a finite number"):
         QuasiRejection(Uniform(letters("ab")), math.nan)
     for weights in ([0.0], [-math.inf] * 3, []):
         with pytest.raises(ValueError, match=f"{len(weights)} draws, the largest log-weight .*: take at least 2"):

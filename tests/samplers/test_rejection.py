@@ -203,9 +203,9 @@ def test_a_guess_of_the_bound() -> None:
 
 def test_constructor_names_value_and_remedy() -> None:
     uniform = Uniform(letters("ab"))
-    with pytest.raises(ValueError, match="log_bound=inf must be finite"):
+    with pytest.raises(ValueError, match="log_bound=inf must be a finite number"):
         Rejection(uniform, math.inf)
-    with pytest.raises(ValueError, match="tolerance=-1 must be at least 0"):
+    with pytest.raises(ValueError, match="tolerance=-1 must be a finite number of at least 0"):
         Rejection(uniform, 0.0, tolerance=-1)
     assert Rejection(uniform, 0.0).guarantee == Guarantee.EXACT
     assert Rejection(uniform, 0.0).kinds == ("rejection",)

@@ -78,7 +78,7 @@ def test_many_inputs_are_streamed(tiny: Tiny) -> None:
 def test_requests_that_cannot_be_met_run_no_model() -> None:
     with pytest.raises(ValueError, match="'  ' is an empty text"):
         correct(["fine", "  "], causal="nowhere", masked="nowhere")
-    with pytest.raises(ValueError, match="strictness=0 must be above 0"):
+    with pytest.raises(ValueError, match="strictness=0 must be a positive number"):
         correct(["fine"], strictness=0, causal="nowhere", masked="nowhere")
 
 

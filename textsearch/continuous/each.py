@@ -66,9 +66,6 @@ class Plan:
 
 def run_each(plan: Plan, inputs: Batch | Sequence[str], at_once: int, in_order: bool) -> Iterator[Answer]:
     """See `textsearch.generate_each`, which checks the arguments."""
-    if not isinstance(plan.objective, Objective):
-        raise TypeError(f"objective={plan.objective!r} is no Objective; wrap a function of texts in FunctionObjective")
-    Rng.start(plan.seed, 0)  # refuses a seed that does not fit
     batch, places, errors = _encoded(plan.sampler, inputs)
     if batch is not None:
         _refuse_whole(plan, batch)

@@ -52,6 +52,16 @@ def masked_lm(
     Raises:
         ValueError: no such model, one that is not a masked language model, or one without safetensors.
     """
+    from textsearch.models.arguments import check_loading
+
+    check_loading(
+        name_or_path,
+        device=device,
+        dtype=dtype,
+        trust_remote_code=trust_remote_code,
+        most_tokens=most_tokens,
+        most_bytes=most_bytes,
+    )
     import torch
     from transformers import AutoModelForMaskedLM
 
@@ -105,6 +115,18 @@ def causal_lm(
         ValueError: no such model, one without safetensors, or one without start and end tokens.
         RuntimeError: the default model is not there yet and cannot be fetched.
     """
+    from textsearch.models.arguments import check_loading
+
+    check_loading(
+        name_or_path,
+        device=device,
+        dtype=dtype,
+        trust_remote_code=trust_remote_code,
+        bos=bos,
+        eos=eos,
+        most_tokens=most_tokens,
+        most_bytes=most_bytes,
+    )
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -168,6 +190,19 @@ def seq2seq_lm(
     Raises:
         ValueError: no such model, one without safetensors, of another kind, or without start and end tokens.
     """
+    from textsearch.models.arguments import check_loading
+
+    if name_or_path is None:
+        raise TypeError("name_or_path=None: there is no default model of this kind; pass the name or folder of one")
+    check_loading(
+        name_or_path,
+        device=device,
+        dtype=dtype,
+        trust_remote_code=trust_remote_code,
+        start=start,
+        eos=eos,
+        most_tokens=most_tokens,
+    )
     import torch
     from transformers import AutoModelForSeq2SeqLM
 
@@ -214,6 +249,15 @@ def sentence_encoder(
         ValueError: no such model, or one without safetensors.
         RuntimeError: the default model is not there yet and cannot be fetched.
     """
+    from textsearch.models.arguments import check_loading
+
+    check_loading(
+        name_or_path,
+        device=device,
+        dtype=dtype,
+        trust_remote_code=trust_remote_code,
+        most_tokens=most_tokens,
+    )
     import torch
     from transformers import AutoModel
 
@@ -252,6 +296,17 @@ def text_classifier(
     Raises:
         ValueError: no such model, one that is no classifier, or one without safetensors.
     """
+    from textsearch.models.arguments import check_loading
+
+    if name_or_path is None:
+        raise TypeError("name_or_path=None: there is no default model of this kind; pass the name or folder of one")
+    check_loading(
+        name_or_path,
+        device=device,
+        dtype=dtype,
+        trust_remote_code=trust_remote_code,
+        most_tokens=most_tokens,
+    )
     import torch
     from transformers import AutoModelForSequenceClassification
 

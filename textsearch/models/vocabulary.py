@@ -13,6 +13,7 @@ from tokenizers.models import WordPiece
 from torch import Tensor
 
 from textsearch.batch import Batch
+from textsearch.checks import strings
 from textsearch.surface import join_words, truecase
 
 _UNUSED = regex.compile(r"\[unused\d+\]|<unused\d+>|madeupword\d+")
@@ -94,6 +95,7 @@ class TokenizerVocabulary:
         Raises:
             ValueError: a text that the tokenizer cannot write, or one too long for the model.
         """
+        texts = strings("texts", texts)
         rows = self._ids(list(texts))
         unknown = self.tokenizer.unk_token_id
         for text, row in zip(texts, rows, strict=True):

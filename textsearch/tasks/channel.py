@@ -8,6 +8,8 @@ from types import MappingProxyType
 from typing import final
 
 from samplers.confusions import Confusions, EnglishConfusions, letters_apart
+from textsearch.checks import keep, positive
+from textsearch.kinds import CONFUSIONS, instance
 
 COSTS: Mapping[str, float] = MappingProxyType(
     {
@@ -59,8 +61,9 @@ class Channel:
     strictness: float = 1.0
 
     def __post_init__(self) -> None:
-        if not self.strictness > 0:
-            raise ValueError(f"strictness={self.strictness} must be above 0: 1 is usual, more keeps more as it was")
+        instance("confusions", self.confusions, CONFUSIONS)
+        strictness = positive("strictness", self.strictness, remedy=": 1 is usual, more keeps more as it was")
+        keep(self, strictness=strictness)
 
     def __call__(self, old: str | None, new: str | None) -> float:
         """Nats; None is nothing."""

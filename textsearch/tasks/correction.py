@@ -12,7 +12,9 @@ from samplers import MetropolisHastings, SimulatedAnnealing
 from samplers.confusions import Confusions, EnglishConfusions
 from samplers.proposals import Clusters, Corrections
 from textsearch import Batch, Generations, generate
+from textsearch.checks import flag, run_of, strings
 from textsearch.display import waiting
+from textsearch.kinds import CONFUSIONS, instance
 from textsearch.loop import Progress
 from textsearch.objective import evaluate
 from textsearch.schedule import geometric
@@ -56,6 +58,16 @@ def correct(
     Raises:
         ValueError: an empty text.
     """
+    steps, seed, chains, temperature = run_of(
+        steps=steps, seed=seed, chains=chains, temperature=temperature, progress=progress
+    )
+    texts = strings("texts", texts)
+    if not texts:
+        raise ValueError("texts is empty: pass at least one text")
+    tokenised = flag("tokenised", tokenised)
+    if confusions is not None:
+        instance("confusions", confusions, CONFUSIONS)
+    given.check(causal=causal, masked=masked)
     for text in texts:
         if not text.strip():
             raise ValueError(f"{text!r} is an empty text: leave it out")

@@ -10,6 +10,7 @@ from samplers import MetropolisHastings
 from samplers.fill import fill_masks
 from samplers.proposals import BlockInfill, Mixture, Replace
 from textsearch import Generations, generate
+from textsearch.checks import run_of, strings
 from textsearch.models.guided import GuidedMaskedLM
 from textsearch.tasks import given
 from textsearch.tasks.languages import language, pieces_of
@@ -43,6 +44,13 @@ def infill(
     Raises:
         ValueError: a text without a gap.
     """
+    steps, seed, chains, temperature = run_of(
+        steps=steps, seed=seed, chains=chains, temperature=temperature, progress=progress
+    )
+    texts = strings("texts", texts)
+    if not texts:
+        raise ValueError("texts is empty: pass at least one text")
+    given.check(causal=causal, masked=masked)
     language(lang).check(causal=causal, masked=masked)
     model = given.masked(masked, progress)
     mask = model.vocabulary.tokenizer.mask_token

@@ -18,6 +18,7 @@ from samplers.proposals import PIECES, Mixture, SpanEdit, Swap
 from samplers.woven import woven
 from textsearch import Batch, Generations, generate
 from textsearch.batch import Vocabulary, concatenate
+from textsearch.checks import MOST_DRAFTS, flag, run_of, string_lists, whole
 from textsearch.display import waiting
 from textsearch.loop import Rule
 from textsearch.models.causal import TransformersCausalLM
@@ -112,6 +113,14 @@ def keywords(
     Raises:
         ValueError: a set that no sentence can hold, one with nothing in it, or a sampler with another language.
     """
+    steps, seed, chains, temperature = run_of(
+        steps=steps, seed=seed, chains=chains, temperature=temperature, until=until, progress=progress
+    )
+    sets = string_lists("sets", sets, "words", "sentence")
+    drafts = whole("drafts", drafts, 1, MOST_DRAFTS)
+    inflections, in_order = flag("inflections", inflections), flag("in_order", in_order)
+    given.check(causal=causal, masked=masked)
+    given.moves_to_sampler(sampler)
     speech = language(lang)
     if sampler is not None and speech is not ENGLISH:
         raise ValueError(f"sampler= is not taken with lang={lang!r}: its search is its own; leave it out")

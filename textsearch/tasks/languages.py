@@ -130,7 +130,7 @@ def language(code: str) -> Language:
     >>> language("zh").name
     'Chinese'
     """
-    if code not in LANGUAGES:
+    if not isinstance(code, str) or code not in LANGUAGES:
         known = ", ".join(f"{one.code} ({one.name})" for one in LANGUAGES.values())
         raise ValueError(f"lang={code!r} is no language that the tasks know: take {known}")
     return LANGUAGES[code]

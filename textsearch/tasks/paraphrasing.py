@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, final
 
 import torch
@@ -13,8 +13,10 @@ from objectives.diversity import plain_words
 from samplers import MetropolisHastings, SimulatedAnnealing
 from samplers.proposals import Copy, Mixture, SpanEdit, Swap
 from textsearch.batch import Batch, concatenate
+from textsearch.checks import MOST_DRAFTS, keep, positive, run_of, strings, whole
 from textsearch.display import waiting
 from textsearch.generation import generate
+from textsearch.kinds import nature, shown
 from textsearch.loop import Rule
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.encoder import SentenceEncoder
@@ -84,6 +86,9 @@ class Weights:
     diversity: float = 12.0
     consensus: float = 40.0
 
+    def __post_init__(self) -> None:
+        keep(self, **{field.name: positive(field.name, getattr(self, field.name)) for field in fields(self)})
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -138,7 +143,18 @@ def paraphrase(
     Raises:
         ValueError: no texts, one without words, or one that the masked model's tokenizer cannot write.
     """
-    check(texts)
+    steps, seed, chains, temperature = run_of(
+        steps=steps, seed=seed, chains=chains, temperature=temperature, until=until, progress=progress
+    )
+    texts = check(texts)
+    pool = whole("pool", pool, 1, MOST_DRAFTS)
+    given.check(causal=causal, masked=masked, encoder=encoder)
+    given.moves_to_sampler(sampler)
+    if not isinstance(weights, Weights):
+        raise TypeError(
+            f"weights={shown(weights)} is {nature(weights)}: pass Weights(...) of textsearch.tasks.paraphrasing, such "
+            "as Weights(diversity=8.0)"
+        )
     language(lang).check(causal=causal, masked=masked, encoder=encoder)
     model = given.masked(masked, progress)
     model.vocabulary.encode(list(texts))
@@ -158,15 +174,15 @@ def paraphrase(
     return replace(result, sources=list(texts))
 
 
-def check(texts: Sequence[str]) -> None:
-    """Refuse what is no list of texts with words; runs no model."""
-    if isinstance(texts, str):
-        raise TypeError(f"texts={texts!r} is one string; pass a list of texts, [{texts!r}]")
+def check(texts: Sequence[str]) -> tuple[str, ...]:
+    """The texts; refuses what is no list of texts with words, and runs no model."""
+    texts = strings("texts", texts)
     if not texts:
         raise ValueError("texts is empty: pass at least one text")
     for text in texts:
         if not plain_words(text):
             raise ValueError(f"{text!r} has no words: give each text at least one")
+    return texts
 
 
 def plan(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from textsearch.checks import seed_of, sequence, whole
+from textsearch.kinds import nature, shown
 
 if TYPE_CHECKING:
     from textsearch.result import Generations
@@ -53,13 +57,30 @@ def stream(
     1 bb aa
     2 bbb aaa
     """
-    if isinstance(inputs, str):
-        raise TypeError(f"{inputs!r} is one string; pass a list of inputs")
-    if at_once < 1:
-        raise ValueError(f"at_once={at_once} must be at least 1")
-    if not 0 <= done <= len(inputs):
+    if isinstance(task, type) or not callable(task):
+        raise TypeError(
+            f"task={shown(task)} is {nature(task)}, not a task: pass the function, such as "
+            "textsearch.tasks.paraphrase; the order is stream(task, inputs, ...)"
+        )
+    inputs = sequence("inputs", inputs, "inputs")
+    at_once, done, seed = whole("at_once", at_once, 1), whole("done", done), seed_of(seed)
+    _bind(task, inputs, {"seed": seed, **settings})
+    if done > len(inputs):
         raise ValueError(f"done={done} must lie between 0 and the {len(inputs)} inputs")
     return _stream(task, inputs, at_once, done, seed, settings)
+
+
+def _bind(task: Callable[..., Generations], inputs: Sequence[Any], settings: Mapping[str, Any]) -> None:
+    """Refuse settings that the task does not take."""
+    try:
+        taken = inspect.signature(task)
+    except (TypeError, ValueError):  # functions of other languages do not say
+        return
+    try:
+        taken.bind(inputs, **settings)
+    except TypeError as error:
+        names = ", ".join(list(taken.parameters)[1:])
+        raise TypeError(f"{shown(task)} takes no such settings ({error}): choose from {names}") from error
 
 
 def _stream(

@@ -16,7 +16,9 @@ from samplers import MetropolisHastings, SimulatedAnnealing
 from samplers.proposals import Mixture, SpanEdit, Swap
 from textsearch import Generations, generate
 from textsearch.batch import Vocabulary
+from textsearch.checks import positive, run_of, sequence
 from textsearch.display import waiting
+from textsearch.kinds import CLASSIFIER, instance, shown
 from textsearch.loop import Rule
 from textsearch.models import text_classifier
 from textsearch.models.classifier import TextClassifier
@@ -97,7 +99,24 @@ def write(
     Raises:
         ValueError: a request that contradicts itself, or that no start was found for.
     """
-    stated_requests = [Request.of(one) for one in requests]
+    steps, seed, chains, temperature = run_of(
+        steps=steps, seed=seed, chains=chains, temperature=temperature, until=until, progress=progress
+    )
+    for name, weight in (
+        ("label_weight", label_weight),
+        ("topic_weight", topic_weight),
+        ("coherence_weight", coherence_weight),
+    ):
+        positive(name, weight, remedy="; leave what it weighs out of the requests instead")
+    given.check(causal=causal, masked=masked, encoder=encoder)
+    given.moves_to_sampler(sampler)
+    if not CLASSIFIER.of(classifier) and not isinstance(classifier, str | PathLike | None):
+        instance("classifier", classifier, CLASSIFIER)
+    if isinstance(requests, Request):
+        raise TypeError(f"requests={shown(requests)} is one request; pass a list of them, [Request(...)]")
+    stated_requests = [
+        Request.of(one) for one in sequence("requests", requests, "requests", "[{'prefix': 'The book'}]")
+    ]
     speech = language(lang)
     speech.check(causal=causal, masked=masked)
     wanted = [in_lines(request).bounded() for request in stated_requests]

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
+from textsearch.checks import strings
+from textsearch.kinds import OBJECTIVE, instance
 from textsearch.objective import Limit, Objective
 from textsearch.testing.report import Law, LawBroken, Report, name_of, require
 from textsearch.testing.spaces import widened
@@ -43,7 +45,8 @@ def check_objective(objective: Objective, texts: Batch | Sequence[str], *, toler
       no rows           (0,)                (0,)
       input untouched   yes                 yes
     """
-    batch = texts if isinstance(texts, Batch) else _by_letter(texts)
+    instance("objective", objective, OBJECTIVE)
+    batch = texts if isinstance(texts, Batch) else _by_letter(strings("texts", texts))
     if len(batch) < 2:
         raise ValueError(f"{len(batch)} texts cannot be told apart: give at least 2, of different lengths")
     before = [part.clone() for part in (batch.tokens, batch.lengths, batch.editable, batch.inputs)]
@@ -136,8 +139,6 @@ def _limited(objective: Objective, batch: Batch, whole: Tensor) -> Tensor:
 
 def _by_letter(texts: Sequence[str]) -> Batch:
     """The texts, one token a letter."""
-    if isinstance(texts, str):
-        raise TypeError(f"texts={texts!r} is one string; pass a list of texts")
     return letters("".join(sorted(set("".join(texts)) - {"_"}))).encode(list(texts))
 
 

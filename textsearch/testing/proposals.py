@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
+from textsearch.checks import run_of
+from textsearch.kinds import PROPOSAL, instance
 from textsearch.objective import evaluate
 from textsearch.proposal import Proposal
 from textsearch.rng import Rng
@@ -53,6 +55,8 @@ def check_proposal(
       on the target     p = 0.622          p > 1e-4
       to and fro        p = 0.687          p > 1e-4
     """
+    instance("proposal", proposal, PROPOSAL)
+    steps, seed, chains, _ = run_of(steps=steps, seed=seed, chains=chains, temperature=1.0)
     space = Space.of(texts, proposal.vocabulary)
     proposal.check(space.batch)
     table = space.random_objective(seed)

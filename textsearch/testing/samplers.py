@@ -11,6 +11,8 @@ from scipy.special import ndtr
 from torch import Tensor
 
 from textsearch.batch import Batch
+from textsearch.checks import run_of
+from textsearch.kinds import SAMPLER, instance
 from textsearch.objective import Objective
 from textsearch.rng import Rng
 from textsearch.sampler import Guarantee, Info, Sampler, State
@@ -66,6 +68,8 @@ def check_sampler(
       chains that moved  41.6%      above 0.1%
       on the target      p = 0.172  p > 1e-4
     """
+    instance("sampler", sampler, SAMPLER)
+    steps, seed, chains, temperature = run_of(steps=steps, seed=seed, chains=chains, temperature=temperature)
     space = Space.of(texts, sampler.vocabulary)
     table = space.random_objective(seed)
     promised = isinstance(sampler.guarantee, Guarantee)

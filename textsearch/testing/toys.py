@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
+from textsearch.checks import strings
 from textsearch.models.protocols import Scores
 from textsearch.models.suffixes import with_suffixes
 from textsearch.models.usage import Usage
@@ -45,7 +46,7 @@ class LetterVocabulary:
 
     def encode(self, texts: Sequence[str]) -> Batch:
         """One token a letter; a letter outside the vocabulary is an error."""
-        alphabet = "_" + self.letters
+        alphabet, texts = "_" + self.letters, strings("texts", texts)
         for text in texts:
             if strange := set(text) - set(alphabet):
                 raise ValueError(f"{text!r} holds {sorted(strange)}, not among the letters {self.letters!r}")
