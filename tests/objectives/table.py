@@ -105,10 +105,14 @@ OBJECTIVES: dict[str, Entry] = {
     "LengthBetween": Entry(lambda _, values: o.LengthBetween(low=values), [2, 12, 5, 3]),
     "Only": Entry(lambda _, values: o.Only(o.Length(values, sd=2.0), inputs=range(4)), [1, 6, 3, 12]),
     "Pattern": Entry(lambda _, values: o.Pattern(values), ["dog", "cat", "know", r"\d"]),
+    "Polarity": Entry(lambda _, values: o.Polarity(values), ["not", "never not", "without hardly not", "no no no no"]),
     "Prefix": Entry(lambda _, values: o.Prefix(values), ["The dog", "A red", "I", "We saw"]),
     "PseudoLikelihood": Entry(lambda models, _: o.PseudoLikelihood(models.masked)),
     "Repeats": Entry(lambda *_: o.Repeats()),
     "Rhyme": Entry(lambda _, values: o.Rhyme(values), ["sat", "day", "red", "cat"]),
+    "Roles": Entry(
+        lambda _, values: o.Roles(values), ["mat sat dog ran", "ran dog sat mat", "mat sat dog old", "ran sat old mat"]
+    ),
     "Similarity": Entry(lambda _, values: o.Similarity(LetterCounts(), values), SENTENCES),
     "Suffix": Entry(lambda _, values: o.Suffix(values), ["mat", "London", "said", "Monday"]),
     "Template": Entry(lambda _, values: o.Template(values), ["The * mat.", "A *", "I *", "We *"]),

@@ -1,0 +1,108 @@
+"""Roles: who does what to whom in a text is what it is in its source, as far as the order of words tells."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+from objectives.diversity import plain_words
+from objectives.word_preservation import FUNCTION_WORDS
+from textsearch.batch import Batch
+from textsearch.objective import Cost, Objective
+
+_BE = frozenset("am is are was were be been being get gets got".split())  # noqa: SIM905
+_PRONOUNS = frozenset("i me you he him she her we us they them".split())  # noqa: SIM905
+
+
+def swapped(text: str, source: str) -> int:
+    """Pairs of words on either side of a verb that the text and the source share which have changed places.
+
+    In "the dog chased the cat" the dog and the cat stand around "chased". A text in which they stand the other way
+    about says something else, unless one of the two is in the passive voice, "was chased by", and then they must.
+
+    >>> source = "The landlord paid the tenant."
+    >>> swapped("The tenant paid the landlord.", source), swapped("The tenant was paid by the landlord.", source)
+    (1, 0)
+    >>> swapped("The landlord was paid by the tenant.", source), swapped("The tenant got money.", source)
+    (1, 0)
+    """
+    own, other = plain_words(text), plain_words(source)
+    places, wanted = _places(own), _places(other)
+    shared = [word for word in wanted if word in places]
+    count = 0
+    for one, two in itertools.combinations(sorted(shared, key=wanted.__getitem__), 2):
+        between = [word for word in shared if wanted[one] < wanted[word] < wanted[two] and word not in _PRONOUNS]
+        low, high = sorted((places[one], places[two]))
+        for verb in between:
+            if low < places[verb] < high:
+                turned = places[one] > places[two]
+                passive = _passive(own, places[verb], high) != _passive(other, wanted[verb], wanted[two])
+                count += turned != passive
+    return count
+
+
+def _places(words: Sequence[str]) -> dict[str, int]:
+    """Where the words stand that are no function words, or are pronouns, and stand there once only."""
+    return {
+        word: place
+        for place, word in enumerate(words)
+        if (word not in FUNCTION_WORDS or word in _PRONOUNS) and words.count(word) == 1
+    }
+
+
+def _passive(words: Sequence[str], verb: int, end: int) -> bool:
+    """Whether a form of "be" stands before the verb, and "by" between it and what follows."""
+    return bool(_BE.intersection(words[max(verb - 3, 0) : verb])) and "by" in words[verb + 1 : end]
+
+
+@final
+@dataclass(frozen=True)
+class Roles(Objective):
+    """Pairs of words that have changed places around a verb, 0 where none has: see `swapped`.
+
+    English. It sees no roles where another verb is used ("sold to", "bought from"), and says 0 there.
+
+    Attributes:
+        sources: one text for all inputs, or one for each: row r is judged by `sources[batch.inputs[r]]`.
+
+    Raises:
+        ValueError: no sources.
+
+    >>> from textsearch.testing import letters
+    >>> batch = letters("acdeghost ").encode(["cats chased dogs", "dogs chased cats", "cats"])
+    >>> Roles("dogs chased cats").energy(batch).tolist()
+    [1.0, 0.0, 0.0]
+    """
+
+    sources: str | Sequence[str]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.sources, str):
+            object.__setattr__(self, "sources", tuple(self.sources))
+            if not self.sources:
+                raise ValueError("sources is empty: pass one text for all inputs, or one for each")
+
+    @property
+    def cost(self) -> Cost:
+        """The order of words."""
+        return Cost.CHEAP
+
+    def energy(self, batch: Batch) -> Tensor:
+        """(B,) a count."""
+        sources = [self.sources] if isinstance(self.sources, str) else self.sources
+        numbers = [0] * len(batch) if isinstance(self.sources, str) else batch.inputs.tolist()
+        values = [float(swapped(text, sources[number])) for text, number in zip(batch.texts(), numbers, strict=True)]
+        return torch.tensor(values, dtype=torch.float64, device=batch.device)
+
+    def check(self, batch: Batch) -> None:
+        """Each input has its source."""
+        inputs = int(batch.inputs.max()) + 1 if len(batch) else 0
+        if not isinstance(self.sources, str) and inputs > len(self.sources):
+            raise ValueError(
+                f"{len(self.sources)} sources for {inputs} inputs: pass one source for all of them, or one for each"
+            )
