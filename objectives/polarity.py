@@ -15,7 +15,8 @@ from textsearch.batch import Batch
 from textsearch.objective import Cost, Objective
 
 _CLASSES = (
-    "not no none nobody nothing nowhere neither nor cannot",
+    "not neither nor cannot",
+    "no none nobody nothing nowhere",
     "never",
     "without",
     "hardly barely scarcely seldom rarely",
@@ -30,7 +31,7 @@ _CLASS = {word: number for number, line in enumerate(_CLASSES) for word in line.
 def denials(text: str) -> Counter[int]:
     """How many words of each class deny something.
 
-    >>> denials("I can't, and I never will; not even without you.") == Counter({0: 2, 1: 1, 2: 1})
+    >>> denials("I can't, and I never will; not even without you.") == Counter({0: 2, 2: 1, 3: 1})
     True
     """
     plain = text.lower().replace("’", "'").replace("no one", "nobody")
@@ -43,8 +44,8 @@ def denials(text: str) -> Counter[int]:
 class Polarity(Objective):
     """Denying words that the text has and its source has not, and the other way about: 0 where they agree.
 
-    English. "not", "no", "nobody" and their like are one class; "never", "without", "hardly", "avoid" and others are
-    classes of their own.
+    English. "not" and n't are one class, "no", "nobody" and their like another; "never", "without", "hardly", "avoid"
+    and others are classes of their own.
 
     Attributes:
         sources: one text for all inputs, or one for each: row r is judged by `sources[batch.inputs[r]]`.
@@ -55,7 +56,7 @@ class Polarity(Objective):
     >>> from textsearch.testing import letters
     >>> batch = letters("acdeinorstv ").encode(["do not", "avoid it", "no"])
     >>> Polarity("not so").energy(batch).tolist()
-    [0.0, 2.0, 0.0]
+    [0.0, 2.0, 2.0]
     """
 
     sources: str | Sequence[str]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
@@ -16,7 +17,10 @@ from textsearch.batch import Batch
 from textsearch.objective import Cost, Objective
 
 _BE = frozenset("am is are was were be been being get gets got".split())  # noqa: SIM905
+_PERSONS = ("i me my mine", "you your yours", "he him his", "she her hers", "we us our ours")
+_PERSON = {word: line for line in _PERSONS for word in line.split()}
 _PRONOUNS = frozenset("i me you he him she her we us they them".split())  # noqa: SIM905
+_ENDINGS = re.compile(r"(?<=...)(?:ing|ed|es|en|s|e)$")
 
 
 def swapped(text: str, source: str) -> int:
@@ -30,8 +34,10 @@ def swapped(text: str, source: str) -> int:
     (1, 0)
     >>> swapped("The landlord was paid by the tenant.", source), swapped("The tenant got money.", source)
     (1, 0)
+    >>> swapped("The tenant is paying the landlord.", "The landlord pays the tenant.")
+    1
     """
-    own, other = plain_words(text), plain_words(source)
+    own, other = ([_stem(word) for word in plain_words(part)] for part in (text, source))
     places, wanted = _places(own), _places(other)
     shared = [word for word in wanted if word in places]
     count = 0
@@ -44,6 +50,27 @@ def swapped(text: str, source: str) -> int:
                 passive = _passive(own, places[verb], high) != _passive(other, wanted[verb], wanted[two])
                 count += turned != passive
     return count
+
+
+def strangers(text: str, source: str) -> int:
+    """Persons that the text speaks of by a pronoun and its source does not; in a question "I" and "you" are anybody.
+
+    >>> strangers("She paid me.", "He paid me."), strangers("How can you do it?", "How do I do it?")
+    (1, 0)
+    """
+    mine, theirs = ({_PERSON.get(word) for word in _words(part)} for part in (text, source))
+    anybody = {_PERSON["i"], _PERSON["you"], _PERSON["we"]} if source.rstrip().endswith("?") else set()
+    return len(mine - theirs - anybody - {None})
+
+
+def _words(text: str) -> list[str]:
+    """Plain words, contractions cut."""
+    return [part for word in plain_words(text) for part in re.split("['’]", word)]
+
+
+def _stem(word: str) -> str:
+    """One form for "chased" and "chasing"; a function word or a pronoun as it is."""
+    return word if word in FUNCTION_WORDS else _ENDINGS.sub("", word).replace("z", "s")
 
 
 def _places(words: Sequence[str]) -> dict[str, int]:
@@ -63,7 +90,7 @@ def _passive(words: Sequence[str], verb: int, end: int) -> bool:
 @final
 @dataclass(frozen=True)
 class Roles(Objective):
-    """Pairs of words that have changed places around a verb, 0 where none has: see `swapped`.
+    """Pairs of words that have changed places around a verb and persons that were not there: `swapped`, `strangers`.
 
     English. It sees no roles where another verb is used ("sold to", "bought from"), and says 0 there.
 
@@ -96,7 +123,10 @@ class Roles(Objective):
         """(B,) a count."""
         sources = [self.sources] if isinstance(self.sources, str) else self.sources
         numbers = [0] * len(batch) if isinstance(self.sources, str) else batch.inputs.tolist()
-        values = [float(swapped(text, sources[number])) for text, number in zip(batch.texts(), numbers, strict=True)]
+        values = [
+            float(swapped(text, sources[number]) + strangers(text, sources[number]))
+            for text, number in zip(batch.texts(), numbers, strict=True)
+        ]
         return torch.tensor(values, dtype=torch.float64, device=batch.device)
 
     def check(self, batch: Batch) -> None:

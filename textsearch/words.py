@@ -195,6 +195,21 @@ class WordVocabulary:
         """(V,) bool: none, a token is a word."""
         return torch.zeros(self.size, dtype=torch.bool)
 
+    @cached_property
+    def evenly_spaced(self) -> WordVocabulary:
+        """The same words by the same ids, with one space for what is not a line end: to be read, not to be written.
+
+        >>> words = WordVocabulary.of(["a", "  b", "\\nc"])
+        >>> batch = words.batch([["a", "  b", "\\nc"]])
+        >>> batch.texts(), words.evenly_spaced.decode(batch)
+        (['a  b\\nc'], ['a b\\nc'])
+        """
+        return WordVocabulary(
+            tuple(
+                bare(token) if gap(token) not in {"", TIGHT} and "\n" not in token else token for token in self.tokens
+            )
+        )
+
     def encode(self, texts: Sequence[str]) -> Batch:
         """The texts as words."""
         return self.batch([split(text) for text in texts])

@@ -111,7 +111,8 @@ OBJECTIVES: dict[str, Entry] = {
     "Repeats": Entry(lambda *_: o.Repeats()),
     "Rhyme": Entry(lambda _, values: o.Rhyme(values), ["sat", "day", "red", "cat"]),
     "Roles": Entry(
-        lambda _, values: o.Roles(values), ["mat sat dog ran", "ran dog sat mat", "mat sat dog old", "ran sat old mat"]
+        lambda _, values: o.Roles(values),
+        ["mat sat dog ran", "You saw him", "mat sat dog old", "London hot cat red a I we"],
     ),
     "Similarity": Entry(lambda _, values: o.Similarity(LetterCounts(), values), SENTENCES),
     "Suffix": Entry(lambda _, values: o.Suffix(values), ["mat", "London", "said", "Monday"]),

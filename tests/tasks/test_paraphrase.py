@@ -81,8 +81,8 @@ def test_energy_is_the_documented_sum(models: dict[str, Any]) -> None:
     )
     assert dict(zip(term_names(ready.objective), [w for w, _ in ready.objective.parts], strict=True)) == {
         "similarity": 3.0,
-        "polarity": 20.0,
-        "roles": 20.0,
+        "polarity": 100.0,
+        "roles": 100.0,
         "word preservation": 2.0,
         "diversity": 7.0,
         "consensus": 11.0,

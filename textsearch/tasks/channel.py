@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from samplers.confusions import Confusions, EnglishConfusions, letters_apart
-from samplers.contractions import must_be_contracted
+from samplers.contractions import must_be_contracted, parts
 from textsearch.batch import Batch
 from textsearch.objective import Cost, Objective
 from textsearch.words import WordVocabulary, bare
@@ -140,4 +140,5 @@ class NonWords(Objective):
         return self.nats * torch.tensor(counts, dtype=torch.float64, device=batch.device)
 
     def _wrong(self, word: str) -> bool:
-        return must_be_contracted(word) or (("'" in word or "’" in word) and not self.confusions.known(word))
+        odd = ("'" in word or "’" in word) and parts(word) is None
+        return must_be_contracted(word) or (odd and word[:1].isalpha() and not self.confusions.known(word))

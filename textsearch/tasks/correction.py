@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import final
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ from samplers.proposals import Clusters, Corrections
 from textsearch import Batch, Generations, generate
 from textsearch.display import waiting
 from textsearch.loop import Progress
-from textsearch.objective import evaluate
+from textsearch.objective import Cost, Limit, Objective, evaluate
 from textsearch.schedule import geometric
 from textsearch.tasks import given
 from textsearch.tasks.channel import Channel, NonWords
@@ -69,7 +70,7 @@ def correct(
     model = given.masked(masked, progress)
     lm = given.causal(causal, progress)
 
-    objective = Fluency(lm) + Closeness(sources, channel)
+    objective = EvenlySpaced(Fluency(lm)) + Closeness(sources, channel)
     if isinstance(channel.confusions, EnglishConfusions):
         objective += NonWords(channel.confusions)
         sources = sources.frozen(names(sources, channel.confusions))
@@ -103,6 +104,52 @@ def correct(
         around = [(text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]) for text in texts]
         result = replace(result, texts=_between(around, result.batch), best_texts=_between(around, best))
     return replace(result, sources=list(texts))
+
+
+@final
+@dataclass(frozen=True)
+class EvenlySpaced(Objective):
+    """An objective that reads the words of a text, and one space wherever the text has more, or a tab.
+
+    What stands between words is kept as it is and is nobody's mistake: a model should not judge it.
+
+    Attributes:
+        objective: of the text.
+    """
+
+    objective: Objective
+
+    @property
+    def name(self) -> str:
+        """That of the objective."""
+        return self.objective.name
+
+    @property
+    def cost(self) -> Cost:
+        """That of the objective."""
+        return self.objective.cost
+
+    @property
+    def lower_bound(self) -> float:
+        """That of the objective."""
+        return self.objective.lower_bound
+
+    def energy(self, batch: Batch) -> Tensor:
+        """(B,) nats."""
+        return self.objective.energy(self._even(batch))
+
+    def energy_within(self, batch: Batch, limit: Limit) -> Tensor:
+        """(B,) nats, +inf for what is shown to lie above the limit."""
+        return self.objective.energy_within(self._even(batch), limit)
+
+    def check(self, batch: Batch) -> None:
+        """Of the objective."""
+        self.objective.check(self._even(batch))
+
+    @staticmethod
+    def _even(batch: Batch) -> Batch:
+        assert isinstance(batch.vocabulary, WordVocabulary)
+        return replace(batch, vocabulary=batch.vocabulary.evenly_spaced)
 
 
 def _between(around: Sequence[tuple[str, str]], batch: Batch) -> list[str]:

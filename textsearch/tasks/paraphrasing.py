@@ -81,7 +81,6 @@ def request(model: TransformersCausalLM, text: str) -> str:
         return ""
     question = asks(text)
     ask = "Ask the same question in other words: " if question else "Say the same in other words: "
-    text += "?" if question and text[-1:].isalnum() else ""
     return model.ask(ask + text, [(ask + one, other) for one, other in (QUESTIONS if question else STATEMENTS)])
 
 
@@ -102,7 +101,7 @@ class Weights:
         diversity: power of 1 - BLEU to the source: more is farther from it.
         consensus: nats for an expected BLEU of 0 to the model's own drafts.
         polarity: nats for each denying word that comes or goes, in English.
-        roles: nats for each two words that change places around a verb, in English.
+        roles: nats for each two words that change places around a verb, and each new person, in English.
     """
 
     fluency: float = 0.25
@@ -110,8 +109,8 @@ class Weights:
     preservation: float = 1.0
     diversity: float = 12.0
     consensus: float = 40.0
-    polarity: float = 20.0
-    roles: float = 20.0
+    polarity: float = 100.0
+    roles: float = 100.0
 
 
 @final
@@ -171,10 +170,13 @@ def paraphrase(
     check(texts)
     language(lang).check(causal=causal, masked=masked, encoder=encoder)
     model = given.masked(masked, progress)
-    model.vocabulary.encode(list(texts))
+    # a sentence without its mark gets it for the time of the run: models read it as it is meant, and none is added
+    marks = ["" if lang != "en" or not text.rstrip()[-1].isalnum() else "?" if asks(text) else "." for text in texts]
+    ended = [text.rstrip() + mark if mark else text for text, mark in zip(texts, marks, strict=True)]
+    model.vocabulary.encode(ended)
     lm, vectors = given.causal(causal, progress), given.encoder(encoder, progress)
     with waiting("writing drafts", progress):
-        ready = plan(texts, lm, model, vectors, chains=chains, pool=pool, seed=seed, weights=weights, lang=lang)
+        ready = plan(ended, lm, model, vectors, chains=chains, pool=pool, seed=seed, weights=weights, lang=lang)
     result = generate(
         ready.objective,
         (sampler or anneal(steps))(ready.moves),
@@ -185,7 +187,11 @@ def paraphrase(
         until=until,
         progress=progress,
     )
-    return replace(result, sources=list(texts))
+    bare = [
+        [text.removesuffix(marks[number]) for text, number in zip(own, result.inputs, strict=True)]
+        for own in (result.texts, result.best_texts)
+    ]
+    return replace(result, texts=bare[0], best_texts=bare[1], sources=list(texts))
 
 
 def check(texts: Sequence[str]) -> None:
@@ -228,7 +234,7 @@ def plan(
     with torch.inference_mode():
         drafts = written(lines, source)
         # drawn from p(x | request), they stand with these weights for p(x | request) exp(-meaning)
-        shares = [(-meaning.energy(batch)).exp().tolist() for batch in drafts]
+        shares = [(energy.min() - energy).exp().tolist() for energy in map(meaning.energy, drafts)]
         cheap = (
             meaning
             + weights.preservation * WordPreservation(InputEmbeddings(model), sources)
