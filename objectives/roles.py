@@ -20,6 +20,7 @@ _BE = frozenset("am is are was were be been being get gets got".split())  # noqa
 _PERSONS = ("i me my mine", "you your yours", "he him his", "she her hers", "we us our ours")
 _PERSON = {word: line for line in _PERSONS for word in line.split()}
 _PRONOUNS = frozenset("i me you he him she her we us they them".split())  # noqa: SIM905
+_BETWEEN = frozenset({"not", "never", "also", "always", "just"})
 _ENDINGS = re.compile(r"(?<=...)(?:ing|ed|es|en|s|e)$")
 
 
@@ -37,18 +38,25 @@ def swapped(text: str, source: str) -> int:
     >>> swapped("The tenant is paying the landlord.", "The landlord pays the tenant.")
     1
     """
-    own, other = ([_stem(word) for word in plain_words(part)] for part in (text, source))
+    said, meant = plain_words(text), plain_words(source)
+    own, other = ([_stem(word) for word in part] for part in (said, meant))
     places, wanted = _places(own), _places(other)
-    shared = [word for word in wanted if word in places]
+    shared = sorted((word for word in wanted if word in places), key=wanted.__getitem__)
     count = 0
-    for one, two in itertools.combinations(sorted(shared, key=wanted.__getitem__), 2):
+    for one, two in itertools.combinations(shared, 2):
         between = [word for word in shared if wanted[one] < wanted[word] < wanted[two] and word not in _PRONOUNS]
         low, high = sorted((places[one], places[two]))
         for verb in between:
             if low < places[verb] < high:
                 turned = places[one] > places[two]
-                passive = _passive(own, places[verb], high) != _passive(other, wanted[verb], wanted[two])
-                count += turned != passive
+                count += turned != (_passive(said, places[verb]) != _passive(meant, wanted[verb]))
+    # what stood behind the verb stands before it now, and nothing else that did
+    for number, verb in enumerate(shared if not count else ()):
+        ahead = any(place < wanted[verb] for word, place in wanted.items() if word != verb)
+        kept = any(places[word] < places[verb] for word in shared[:number])
+        moved = [word for word in shared[number + 1 :] if places[word] < places[verb]]
+        if ahead and moved and not kept and verb not in _PRONOUNS:
+            count += _passive(said, places[verb]) == _passive(meant, wanted[verb])
     return count
 
 
@@ -82,9 +90,12 @@ def _places(words: Sequence[str]) -> dict[str, int]:
     }
 
 
-def _passive(words: Sequence[str], verb: int, end: int) -> bool:
-    """Whether a form of "be" stands before the verb, and "by" between it and what follows."""
-    return bool(_BE.intersection(words[max(verb - 3, 0) : verb])) and "by" in words[verb + 1 : end]
+def _passive(words: Sequence[str], verb: int) -> bool:
+    """Whether a form of "be" stands before the verb, an adverb or so between, and the verb is none in -ing."""
+    before = verb - 1
+    while before >= 0 and (words[before] in _BETWEEN or words[before].endswith("ly")):
+        before -= 1
+    return before >= 0 and words[before] in _BE and not words[verb].endswith("ing")
 
 
 @final

@@ -16,6 +16,9 @@ PAID = "The landlord paid the tenant 200 dollars."
         ("The tenant paid the landlord 200 dollars.", PAID, False),
         ("The tenant was paid 200 dollars by the landlord.", PAID, True),
         ("The landlord was paid 200 dollars by the tenant.", PAID, False),
+        ("The tenant paid them 200 dollars.", PAID, False),
+        ("The tenant was paid 200 dollars.", PAID, True),
+        ("The landlord was paid 200 dollars.", PAID, False),
         ("The landlord gave the tenant 200 dollars.", PAID, True),
         ("The cat was chasing the dog.", "The dog chased the cat.", False),
         ("The students were criticised by the teacher.", "The teacher was criticised by the students.", False),
@@ -23,6 +26,8 @@ PAID = "The landlord paid the tenant 200 dollars."
         ("Peter sold the house to Maria.", "Maria sold the house to Peter.", False),
         ("Maria sold Peter the house.", "Maria sold the house to Peter.", True),
         ("In the final, Germany beat Brazil.", "Germany beat Brazil in the final.", True),
+        ("The cat was chased through the garden.", "The dog chased the cat through the garden.", True),
+        ("The bank is going to sue the company.", "The bank will sue the company.", True),
         ("On Friday the board met the mayor.", "The board met the mayor on Friday.", True),
     ],
 )
