@@ -15,6 +15,7 @@ from importlib import resources
 from typing import Any, Protocol, final
 
 from samplers.contractions import alike, contractions, must_be_contracted, parts, restored
+from samplers.edit_distance import letters_apart
 from textsearch.surface import proper_names
 from textsearch.words import TIGHT
 
@@ -495,23 +496,3 @@ def _pairs() -> dict[str, tuple[str, ...]]:
         for word in words:
             table.setdefault(word, {}).update({other: None for other in words if other != word})
     return {word: tuple(others) for word, others in table.items()}
-
-
-@cache
-def letters_apart(old: str, new: str) -> int:
-    """Letters inserted, deleted, replaced or exchanged with their neighbour (Damerau, 1964), case aside.
-
-    >>> letters_apart("Becouse", "because"), letters_apart("hte", "the")
-    (1, 1)
-    """
-    old, new = old.lower(), new.lower()
-    before, row = [0] * (len(new) + 1), list(range(len(new) + 1))
-    for i, a in enumerate(old):
-        older, before = before, row
-        row = [i + 1]
-        for j, b in enumerate(new):
-            best = min(before[j] + (a != b), before[j + 1] + 1, row[j] + 1)
-            if i and j and a == new[j - 1] and b == old[i - 1]:
-                best = min(best, older[j - 1] + 1)
-            row.append(best)
-    return row[-1]

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from samplers.confusions import EnglishConfusions, ListedConfusions, letters_apart
+from samplers.confusions import EnglishConfusions, ListedConfusions
+from samplers.edit_distance import letters_apart
 from textsearch.words import TIGHT
 
 ENGLISH = EnglishConfusions()

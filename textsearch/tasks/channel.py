@@ -10,8 +10,9 @@ from typing import final
 import torch
 from torch import Tensor
 
-from samplers.confusions import Confusions, EnglishConfusions, letters_apart
+from samplers.confusions import Confusions, EnglishConfusions
 from samplers.contractions import must_be_contracted, parts
+from samplers.edit_distance import letters_apart
 from textsearch.batch import Batch
 from textsearch.objective import Cost, Objective
 from textsearch.words import WordVocabulary, bare
