@@ -15,9 +15,11 @@ from objectives.keywords import Keywords
 from objectives.length import Length, LengthBetween
 from objectives.only import Only
 from objectives.pattern import Pattern
+from objectives.polarity import Polarity
 from objectives.pseudo_likelihood import PseudoLikelihood
 from objectives.repeats import Repeats
 from objectives.rhyme import Rhyme
+from objectives.roles import Roles
 from objectives.similarity import Similarity
 from objectives.template import Template
 from objectives.unmasked import UnmaskedLikelihood
@@ -42,10 +44,12 @@ __all__ = [
     "LengthBetween",
     "Only",
     "Pattern",
+    "Polarity",
     "Prefix",
     "PseudoLikelihood",
     "Repeats",
     "Rhyme",
+    "Roles",
     "Similarity",
     "Suffix",
     "Template",

@@ -14,22 +14,39 @@ from functools import cache
 from importlib import resources
 from typing import Any, Protocol, final
 
+from samplers.contractions import alike, contractions, must_be_contracted, parts, restored
+from samplers.edit_distance import letters_apart
 from textsearch.checks import keep, strings, whole
 from textsearch.surface import proper_names
 from textsearch.words import TIGHT
 
-KINDS = ("name", "case", "spelling", "splitting", "inflection", "confusion", "small word", "family", "look-alike")
+KINDS = (
+    "name",
+    "case",
+    "apostrophe",
+    "spelling",
+    "splitting",
+    "inflection",
+    "confusion",
+    "small word",
+    "family",
+    "look-alike",
+)
 """Kinds of replacements, the more plausible one first where a pair is of several."""
 
 _CLASSES = """
 a an the this that these those some any no every each all both another my your his her its our their one
-is are was were be been being am 's
+is are was were be been being am
 has have had having do does did done
-can could will would may might shall should must 'll 'd ca wo
+can could will would may might shall should must
 to for in on at of by with from about into onto as than over under through during since until between among within
 and or but so because if when while although however then thus therefore
 which who whom whose that what where
-i me my mine you your yours he him his she her hers it its we us our ours they them their theirs one
+i me my mine
+you your yours
+he she him his her hers
+it its they them their theirs
+we us our ours
 much many more most lot lots
 few little less fewer least
 not no never
@@ -78,14 +95,15 @@ INSERTED = tuple(_INSERTED.split())
 _RUN_TOGETHER = {
     "alot": "a lot", "aswell": "as well", "infact": "in fact", "inorder": "in order", "eachother": "each other",
     "atleast": "at least", "abit": "a bit", "infront": "in front", "upto": "up to", "everytime": "every time",
-    "incase": "in case", "u": "you", "ur": "your", "dont": "do~n't", "doesnt": "does~n't", "didnt": "did~n't",
-    "cant": "ca~n't", "wont": "wo~n't", "isnt": "is~n't", "arent": "are~n't", "wasnt": "was~n't", "havent": "have~n't",
-    "hasnt": "has~n't", "couldnt": "could~n't", "wouldnt": "would~n't", "shouldnt": "should~n't", "im": "I~'m",
-    "ive": "I~'ve", "thats": "that~'s", "donnot": "do not", "doens't": "does~n't", "cannot": "can not",
+    "incase": "in case", "u": "you", "ur": "your", "donnot": "do not", "cannot": "can not",
 }  # fmt: skip
+_NO_WORDS = frozenset(
+    ("childs", "informations", "equipments", "homeworks", "furnitures", "knowledges", "stuffs", "researches")
+)
+"""Written for other words, and never to be written for them."""
 _PUNCTUATION = frozenset({",", ".", ";", ":", "!", "?"})
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
-_CONTRACTED = re.compile(r"(?<=[a-zA-Z])(?:n't|'(?:s|re|ve|ll|d|m))$")
+_CONTRACTED = re.compile(rf"(?<=[a-zA-Z])(?<!{TIGHT})(?:n't|'(?:s|re|ve|ll|d|m))$")
 _LEAST_KNOWN = 3.3  # Zipf: words of the frequency list that are no dictionary words are taken as words from here on
 
 
@@ -160,6 +178,17 @@ class EnglishConfusions:
         """Whether the word is English, or no word at all."""
         return _known(word)
 
+    @staticmethod
+    def name(word: str, begins: bool = False) -> bool:
+        """Whether the word, which does not begin a sentence unless it `begins` one, is written as a name.
+
+        It has a capital and is no common word, nor one letter away from a much more frequent one.
+
+        >>> [word for word in ("Okonkwo", "NASA", "The", "Goverment", "dog") if EnglishConfusions.name(word)]
+        ['Okonkwo', 'NASA']
+        """
+        return _name(word, begins)
+
 
 @cache
 def _confusions(word: str, spellings: int, look_alikes: int) -> dict[str, str]:
@@ -168,17 +197,20 @@ def _confusions(word: str, spellings: int, look_alikes: int) -> dict[str, str]:
 
     def add(candidates: Iterable[str], kind: str) -> None:
         for candidate in candidates:
-            cased = _CONTRACTED.sub(TIGHT + r"\g<0>", _cased_like(word, candidate))
-            if cased != word:
+            cased = _CONTRACTED.sub(TIGHT + r"\g<0>", _cased_like(word, names.get(candidate, candidate)))
+            if cased.replace(TIGHT, "") != word.replace(TIGHT, "") and candidate not in _NO_WORDS:
                 found.setdefault(cased, kind)
 
+    names = proper_names()
     if word in _PUNCTUATION:
         add(_small().get(word, ()), "small word")
         return found
-    if not _WORD.fullmatch(lower):
+    if not _WORD.fullmatch(lower.replace(TIGHT, "")):
         add(_split(word), "splitting")
         return found
-    name = proper_names().get(lower, "I" if lower == "i" else word)
+    if (contracted := parts(word)) is not None:
+        return _contracted(word, contracted, spellings, look_alikes)
+    name = names.get(lower, "I" if lower == "i" else word)
     if name != word:
         found[name] = "name"
     for other in (lower, lower[:1].upper() + lower[1:]):
@@ -188,12 +220,21 @@ def _confusions(word: str, spellings: int, look_alikes: int) -> dict[str, str]:
         add([_RUN_TOGETHER[lower].replace("~", TIGHT)], "splitting")
         if lower != "cannot":
             return {candidate: kind for candidate, kind in found.items() if kind == "splitting"}
-    known = _known(word)
+    known, meant = _known(word), restored(word)
+    if meant is not None:
+        add([meant], "apostrophe")
+    if must_be_contracted(word) and meant is not None:
+        # "youre" and "whos" may be "your" and "whose" with a letter too many or too few
+        others = _pairs().get(meant.replace(TIGHT, ""), ())
+        add((other for other in others if other.startswith(lower) or lower.startswith(other)), "confusion")
+        return {candidate: kind for candidate, kind in found.items() if kind in {"apostrophe", "confusion"}}
     bases = [lower]
     if not known:
         nearest = _near(lower, 2)
         sounds = [other for other in _skeletons().get(_skeleton(lower), ()) if other not in nearest]
         nearest = [*nearest[: spellings - 3], *sounds[:3], *nearest[spellings - 3 :]][:spellings]
+        if "'" in lower or "’" in lower:
+            nearest = list(_near_contractions(lower)) or nearest
         add(nearest, "spelling")
         add(_split(lower), "splitting")
         bases = nearest[:4]
@@ -210,6 +251,72 @@ def _confusions(word: str, spellings: int, look_alikes: int) -> dict[str, str]:
     return found
 
 
+def _contracted(word: str, contracted: tuple[str, str], spellings: int, look_alikes: int) -> dict[str, str]:
+    """For a word and its clitic: what the word may have been, with the clitic, and what the two may have been."""
+    before, clitic = contracted
+    found: dict[str, str] = {}
+
+    def add(candidate: str, kind: str) -> None:
+        if candidate.replace(TIGHT, "") != word.replace(TIGHT, ""):
+            found.setdefault(candidate, kind)
+
+    for other, kind in _confusions(before, spellings, look_alikes).items():
+        if TIGHT not in other and " " not in other and parts(other + clitic) is not None:
+            add(other + TIGHT + clitic, kind)
+    for other in alike(before, clitic):
+        add(_cased_like(before, other) + TIGHT + clitic, "inflection")
+    plain = (before + clitic).lower().replace("’", "'")
+    for other in _pairs().get(plain, ()):
+        add(_CONTRACTED.sub(TIGHT + r"\g<0>", _cased_like(word, other)), "confusion")
+    own = plain.replace("'", "")
+    if own in contractions() and own in _ranked() and not must_be_contracted(own):
+        add(_cased_like(word, own), "apostrophe")
+    if plain.endswith("'s"):
+        if own not in contractions():
+            add(before, "apostrophe")
+            if _ranked().get(own):
+                add(before + "s", "apostrophe")
+        else:
+            add(f"{before} is", "small word")
+            add(f"{before} was", "small word")
+    return found
+
+
+@cache
+def _near_contractions(word: str) -> tuple[str, ...]:
+    """Contractions at most one letter away, apostrophes aside."""
+    own = re.sub("['’]", "", word)
+    return tuple(meant for key, meant in contractions().items() if len(key) > 3 and letters_apart(own, key) == 1)
+
+
+@cache
+def _name(word: str, begins: bool) -> bool:
+    bare = word.replace(TIGHT, "")
+    if (contracted := parts(bare)) is not None:
+        bare = contracted[0]
+    lower = bare.lower()
+    if bare == lower or len(bare) < 2 or not _WORD.fullmatch(lower) or _common(lower) or must_be_contracted(bare):
+        return False
+    if bare[1:].lower() != bare[1:] and not bare.isupper():
+        return True  # McDonald, iPhone
+    if begins and _zipf(lower) < 1.5:
+        return False
+    near = (other for other in _near(lower, 1) if _common(other)) if len(lower) > 4 else iter(())
+    return not any(_zipf(other) > max(_zipf(lower), 1.0) + (1.0 if begins else 2.5) for other in near)
+
+
+@cache
+def _common(lower: str) -> bool:
+    """Whether a dictionary knows the word as a common noun, a verb, an adjective or a function word."""
+    try:
+        import lemminflect
+    except ImportError as error:
+        raise ImportError("inflections need lemminflect: pip install 'textsearch-sampling[tasks]'") from error
+    if lower in proper_names():
+        return False
+    return lower in _small() or lower in INSERTED or bool(lemminflect.getAllLemmas(lower))
+
+
 def _cased_like(word: str, candidate: str) -> str:
     if candidate == "i":
         return "I"
@@ -220,16 +327,23 @@ def _cased_like(word: str, candidate: str) -> str:
 
 @cache
 def _known(word: str) -> bool:
-    lower = word.lower()
-    if lower in _RUN_TOGETHER and lower != "cannot":
+    lower = word.lower().replace(TIGHT, "")
+    if (lower in _RUN_TOGETHER and lower != "cannot") or must_be_contracted(lower):
         return False
+    if (contracted := parts(lower)) is not None:
+        return _known(word[: len(contracted[0])])
+    if "'" in lower or "’" in lower:
+        pieces = re.split("['’]", lower)  # O'Brien
+        return lower in {"o'clock", "n't", "n’t"} or (
+            len(pieces) == 2 and pieces[0] in {"o", "d", "l"} and word[:1].isupper()
+        )
     if not _WORD.fullmatch(lower) or _ranked().get(lower) or lower in _small():
         return True
     if word[:1].isupper() and _zipf(lower) >= _LEAST_KNOWN - 1:
         # a name, unless it looks like a slip in a much more frequent word: "Thier"
         return not any(_zipf(other) > _zipf(lower) + 2.5 for other in _near(lower, 1)[:1])
-    parts = re.split(r"[-'’]", lower)
-    return _zipf(lower) >= _LEAST_KNOWN or (len(parts) > 1 and all(not part or _known(part) for part in parts))
+    pieces = lower.split("-")
+    return _zipf(lower) >= _LEAST_KNOWN or (len(pieces) > 1 and all(not piece or _known(piece) for piece in pieces))
 
 
 @cache
@@ -266,8 +380,15 @@ def _speller() -> Any:
 
 @cache
 def _spelled() -> list[str]:
-    """What is worth spelling, the most frequent first."""
-    return sorted((word for word in _ranked() if _zipf(word) >= 2.0), key=lambda word: (-_zipf(word), word))
+    """What is worth spelling, the most frequent first: words with a vowel, and of rare ones those that are no names."""
+    return sorted((word for word in _ranked() if _is_word(word)), key=lambda word: (-_zipf(word), word))
+
+
+def _is_word(word: str) -> bool:
+    if not re.search("[aeiouy]", word) or must_be_contracted(word) or _zipf(word) < 2.0:
+        return False
+    # of what no dictionary lists, much is names and abbreviations
+    return _common(word) or word in proper_names() or _zipf(word) >= (4.0 if len(word) < 5 else 3.0)
 
 
 @cache
@@ -384,23 +505,3 @@ def _pairs() -> dict[str, tuple[str, ...]]:
         for word in words:
             table.setdefault(word, {}).update({other: None for other in words if other != word})
     return {word: tuple(others) for word, others in table.items()}
-
-
-@cache
-def letters_apart(old: str, new: str) -> int:
-    """Letters inserted, deleted, replaced or exchanged with their neighbour (Damerau, 1964), case aside.
-
-    >>> letters_apart("Becouse", "because"), letters_apart("hte", "the")
-    (1, 1)
-    """
-    old, new = old.lower(), new.lower()
-    before, row = [0] * (len(new) + 1), list(range(len(new) + 1))
-    for i, a in enumerate(old):
-        older, before = before, row
-        row = [i + 1]
-        for j, b in enumerate(new):
-            best = min(before[j] + (a != b), before[j + 1] + 1, row[j] + 1)
-            if i and j and a == new[j - 1] and b == old[i - 1]:
-                best = min(best, older[j - 1] + 1)
-            row.append(best)
-    return row[-1]

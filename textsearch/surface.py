@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 import regex
 
@@ -12,6 +15,8 @@ _RIGHT = set("([{$£€#“‘")
 _CONTRACTED = {"s", "t", "re", "ve", "ll", "d", "m"}
 _CJK = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}，。！？；：、（）《》「」“”‘’]")
 _ENDS = {".", "!", "?"}
+_WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+")
+_BREAK = regex.compile(r"[.!?]\s|\n")
 
 
 def join_words(words: list[str]) -> str:
@@ -53,8 +58,50 @@ def proper_names() -> dict[str, str]:
     return {name.lower(): name for name in lines}
 
 
-def truecase(words: list[str]) -> list[str]:
+def capitals_of(text: str, others: Iterable[str] = (), plain: Callable[[str], str] = str.lower) -> dict[str, str]:
+    """Words of a text in plain form -> as the text writes them within a sentence; empty for a text without capitals.
+
+    Of a word at the beginning of a sentence the capital says nothing: there the `others`, texts about the same, decide.
+
+    Args:
+        text: as it was written.
+        others: texts with capitals of their own.
+        plain: the form of a word that is looked up.
+
+    >>> capitals_of("Xiomara met NASA in May.", ["In May, NASA met Xiomara."])
+    {'met': 'met', 'nasa': 'NASA', 'in': 'in', 'may': 'May', 'xiomara': 'Xiomara'}
+    """
+    if text == text.lower():
+        return {}
+    found: dict[str, str] = {}
+    first: dict[str, str] = {}
+    for word, begins in _words(text):
+        (first if begins and word[1:] == word[1:].lower() else found).setdefault(plain(word), word)
+    votes = Counter(
+        (key, word[:1].isupper())
+        for other in others
+        for word, begins in _words(other)
+        if (key := plain(word)) and not begins
+    )
+    return found | {
+        key: word for key, word in first.items() if key not in found and votes[key, True] > votes[key, False]
+    }
+
+
+def _words(text: str) -> Iterator[tuple[str, bool]]:
+    """The words of a text, and whether each begins a sentence."""
+    end = None
+    for match in _WORD.finditer(text):
+        yield match[0], end is None or bool(_BREAK.search(text[end : match.start()]))
+        end = match.end()
+
+
+def truecase(words: list[str], capitals: Mapping[str, str] = MappingProxyType({})) -> list[str]:
     """Lower-cased English words with their capitals put back: at sentence starts, in names, and "I".
+
+    Args:
+        words: in lower case.
+        capitals: how some of them are written, whatever the list of names says.
 
     >>> truecase(["the", "dog", "met", "i", "in", "london", ".", "good", "!"])
     ['The', 'dog', 'met', 'I', 'in', 'London', '.', 'Good', '!']
@@ -62,8 +109,8 @@ def truecase(words: list[str]) -> list[str]:
     names = proper_names()
     out, begins = [], True
     for word in words:
-        cased = "I" if word == "i" else names.get(word, word)
-        if begins and word[:1].isalpha():
+        cased = capitals.get(word) or ("I" if word == "i" else names.get(word, word))
+        if begins and word[:1].isalpha() and cased == cased.lower():
             cased = cased[:1].upper() + cased[1:]
         begins = word in _ENDS or (begins and not word[:1].isalnum())
         out.append(cased)

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from samplers.confusions import Confusions
-from textsearch.words import TIGHT, WordVocabulary, bare, gap
+from textsearch.words import TIGHT, WordVocabulary, bare, ends_a_word, gap, glued
 
 _ENDS = frozenset({".", "!", "?", "..."})
 _PUNCTUATION = frozenset({",", ".", ";", ":", "!", "?"})
 
 LIKELY: Mapping[str, float] = {
     "name": 0.0,
+    "apostrophe": 0.0,
     "spelling": 0.0,
     "splitting": -1.0,
     "confusion": -1.0,
@@ -135,6 +136,18 @@ class Clusters:
         pairs = self.pairs.to(words.device)
         at = torch.searchsorted(pairs, wanted.contiguous()).clamp(max=len(pairs) - 1)
         return torch.where(pairs[at] == wanted, self.homes.to(words.device)[at], -1)
+
+    def open(self, before: Tensor, after: Tensor) -> Tensor:
+        """(R, I) bool, which of the inserted words may stand between the words `before` and `after` (R,), -1 for none.
+
+        No word stands before what goes on the word before it, as in "(b", and no comma where nothing ends that it
+        could follow. This looks at the neighbours alone: what may be put in may be taken out again.
+        """
+        tokens, device = self.vocabulary.tokens, before.device
+        joined = torch.tensor([*(glued(token) for token in tokens), False], device=device)
+        ends = torch.tensor([*(ends_a_word(token) for token in tokens), False], device=device)
+        marks = torch.tensor([tokens[word].startswith(TIGHT) for word in self.inserted.tolist()], device=device)
+        return ~joined[after][:, None] & (~marks | ends[before][:, None])
 
     def ends_sentence(self, device: torch.device) -> Tensor:
         """(V,) bool, the words after which a sentence begins."""

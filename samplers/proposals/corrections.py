@@ -177,7 +177,9 @@ class Corrections:
         rows, gaps = ((column <= batch.lengths[:, None]) & room[:, None]).nonzero().unbind(1)
         words = inserted.expand(len(rows), -1)
         log_c = self.power * self.reader.suits(batch.rows(rows), gaps, gaps, words)
+        shut = ~self.clusters.open(self._word(batch, rows, gaps - 1), self._word(batch, rows, gaps))
         forward, back = self.balance(log_c + missing), self.balance(self.deletion - log_c)
+        forward, back = forward.masked_fill(shut, -math.inf), back.masked_fill(shut, -math.inf)
         return _Edits.spread(batch, INSERT, rows, gaps, words, forward, back)
 
     def _deletions(self, batch: Batch) -> _Edits:
@@ -190,10 +192,20 @@ class Corrections:
         which = small[rows, places].to(torch.int64).argmax(1) if len(inserted) else rows
         asked = self.reader.suits(batch.rows(rows), places, places + 1, words)
         log_c = self.power * asked.gather(1, which[:, None])
+        # where it could not be put in again it stays
+        may = self.clusters.open(self._word(batch, rows, places - 1), self._word(batch, rows, places + 1))
+        shut = ~may.gather(1, which[:, None])
         forward, back = self.balance(self.deletion - log_c), self.balance(log_c + missing[which][:, None])
         # into a text that is full nothing is put again: one that another sampler made longer stays as long
         back = back.masked_fill((batch.lengths > self.max_length)[rows][:, None], -math.inf)
+        forward, back = forward.masked_fill(shut, -math.inf), back.masked_fill(shut, -math.inf)
         return _Edits.spread(batch, DELETE, rows, places, batch.tokens[rows, places][:, None], forward, back)
+
+    @staticmethod
+    def _word(batch: Batch, rows: Tensor, places: Tensor) -> Tensor:
+        """(R,) the words at `places`; -1 beyond the ends."""
+        there = (places >= 0) & (places < batch.lengths[rows])
+        return batch.tokens[rows, places.clamp(0, max(batch.width - 1, 0))].masked_fill(~there, -1)
 
     def _begins(self, batch: Batch) -> Tensor:
         """(B, N) 1 where a sentence begins, else 0."""

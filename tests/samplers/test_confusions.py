@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from samplers.confusions import EnglishConfusions, ListedConfusions, letters_apart
+from samplers.confusions import EnglishConfusions, ListedConfusions
+from samplers.edit_distance import letters_apart
 from textsearch.words import TIGHT
 
 ENGLISH = EnglishConfusions()
@@ -15,7 +16,15 @@ ENGLISH = EnglishConfusions()
         ("Thier", "Their", "spelling"),
         ("cigarrets", "cigarettes", "spelling"),
         ("inorder", "in order", "splitting"),
-        ("dont", f"do{TIGHT}n't", "splitting"),
+        ("dont", f"do{TIGHT}n't", "apostrophe"),
+        ("Theyre", f"They{TIGHT}'re", "apostrophe"),
+        ("youre", "your", "confusion"),
+        ("ca'nt", f"ca{TIGHT}n't", "apostrophe"),
+        ("won'tt", f"wo{TIGHT}n't", "spelling"),
+        ("its", f"it{TIGHT}'s", "apostrophe"),
+        (f"it{TIGHT}'s", "its", "confusion"),
+        (f"do{TIGHT}n't", f"does{TIGHT}n't", "inflection"),
+        (f"freind{TIGHT}'s", f"friend{TIGHT}'s", "spelling"),
         ("has", "have", "inflection"),
         ("reason", "reasons", "inflection"),
         ("There", "Their", "confusion"),
@@ -31,6 +40,19 @@ def test_what_a_word_may_have_been_meant_to_be(word: str, candidate: str, kind: 
     assert ENGLISH.of(word)[candidate] == kind
 
 
+@pytest.mark.parametrize("word", ["ca'nt", "won'tt", "dont", "child", "will", f"wo{TIGHT}n't", "can", "information"])
+def test_no_candidate_is_half_a_contraction_or_no_word(word: str) -> None:
+    assert not set(ENGLISH.of(word)) & {"ca", "wo", "nt", "'s", "'ll", "'d", "n't", "childs", "informations"}
+
+
+def test_names_are_told_from_slips() -> None:
+    names = ["Okonkwo", "Siobhan", "Szymanski", "Pevear", "Müller", "NASA", "iPhone", "Reykjavik", "O'Brien", "Lodz"]
+    assert [word for word in names if not ENGLISH.name(word)] == []
+    assert [word for word in ("The", "Goverment", "dog", "Becouse", "I", "It's") if ENGLISH.name(word)] == []
+    assert ENGLISH.name("Siemens", begins=True)
+    assert not ENGLISH.name("Definately", begins=True)
+
+
 @pytest.mark.parametrize("word", ["There", "becouse", "dont", "3.5", ",", "McDonald", "naïve", ""])
 def test_no_word_is_a_candidate_for_itself(word: str) -> None:
     assert word not in ENGLISH.of(word)
@@ -39,7 +61,9 @@ def test_no_word_is_a_candidate_for_itself(word: str) -> None:
 def test_known_words_are_known() -> None:
     known = ["the", "London", "n't", "3.5", "...", "utilisation", "well-known", "He", "math"]
     assert [word for word in known if not ENGLISH.known(word)] == []
-    assert [word for word in ("becouse", "alot", "hte", "dont") if ENGLISH.known(word)] == []
+    assert [
+        word for word in ("becouse", "alot", "hte", "dont", "theyre", "ca'nt", "won'tt") if ENGLISH.known(word)
+    ] == []
 
 
 def test_candidates_are_as_many_as_asked_for() -> None:

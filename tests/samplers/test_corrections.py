@@ -28,13 +28,15 @@ from textsearch.words import TIGHT, WordVocabulary, split
 WORDS = ("a", "b", "c", "ab", "a.")
 # "a.", which the model has no pieces for, is read as a mask
 PIECES: Mapping[int, tuple[int, ...]] = {1: (1,), 2: (2,), 3: (3,), 4: (1, 2), 5: (0,)}
+JOINED = ("a", TIGHT + "b", "c", TIGHT + "ab", "a.")
+"""The same where two words go on what stands before them; the first may be inserted, where a word ends only."""
 OTHERS: Mapping[int, tuple[int, ...]] = {1: (4, 3), 2: (5,), 3: (1, 4), 4: (3, 1), 5: (2,)}
 """What may stand for a word."""
 INSERTED = (2, 1)
 DELETION, POWER, WINDOW = -0.3, 0.7, 1
 
 
-def clusters(log_weights: Floats) -> Clusters:
+def clusters(log_weights: Floats, own: Sequence[str] = WORDS) -> Clusters:
     """The same for all inputs; no word ends a sentence."""
     members = torch.full((5, 2), -1)
     weights = torch.full((2, 5, 2), -torch.inf, dtype=torch.float64)
@@ -43,7 +45,7 @@ def clusters(log_weights: Floats) -> Clusters:
         weights[:, word - 1, : len(others)] = torch.from_numpy(log_weights[:, word - 1, : len(others)])
     words = torch.arange(1, 6)
     missing = torch.tensor([0.4, -0.6], dtype=torch.float64)
-    vocabulary = WordVocabulary.of(WORDS)
+    vocabulary = WordVocabulary.of(own)
     return Clusters(vocabulary, members, weights, words, words - 1, torch.tensor(INSERTED), missing, alike=True)
 
 
@@ -54,6 +56,7 @@ class CorrectionsLaw:
     language: SeeingLanguage
     log_weights: Floats
     max_length: int
+    words: Sequence[str] = WORDS
     sites: int = 0
     kinds: int = 3
 
@@ -66,6 +69,13 @@ class CorrectionsLaw:
         text = (*left, *[0] * len(own), *self.pieces(words[stop : stop + WINDOW]))
         laws = (self.language.conditional(text, len(left) + at)[piece] for at, piece in enumerate(own))
         return float(math.prod(float(p) for p in laws) ** POWER)
+
+    def may(self, left: Sequence[int], word: int, right: Sequence[int]) -> bool:
+        """Nothing comes before a word that goes on another; one that does so itself comes after a letter."""
+        joined = {number for number, own in enumerate(self.words, 1) if own[0] == TIGHT}
+        if right and right[0] in joined:
+            return False
+        return word not in joined or (bool(left) and self.words[left[-1] - 1][-1].isalpha())
 
     def paths(self, state: State, order: Order) -> Iterator[Path]:
         found = list(self.edits(state))
@@ -83,7 +93,7 @@ class CorrectionsLaw:
                 t *= math.exp(self.log_weights[int(at == 0), old - 1, i])
                 target = State((*words[:at], word, *words[at + 1 :]), frozen)
                 yield 0, ("replace", at, word), ("replace", at, old), target, t / (1 + t)
-            if old in INSERTED:
+            if old in INSERTED and self.may(words[:at], old, words[at + 1 :]):
                 t = math.exp(DELETION) / self.suits(words, at, at + 1, old)
                 target = State((*words[:at], *words[at + 1 :]), (*frozen[:at], *frozen[at + 1 :]))
                 yield 2, ("delete", at), ("insert", at, old), target, t / (1 + t)
@@ -91,6 +101,8 @@ class CorrectionsLaw:
             for gap, (word, missing) in itertools.product(
                 range(len(words) + 1), zip(INSERTED, (0.4, -0.6), strict=True)
             ):
+                if not self.may(words[:gap], word, words[gap:]):
+                    continue
                 t = self.suits(words, gap, gap, word) * math.exp(missing)
                 target = State((*words[:gap], word, *words[gap:]), (*frozen[:gap], False, *frozen[gap:]))
                 yield 1, ("insert", gap, word), ("delete", gap), target, t / (1 + t)
@@ -105,18 +117,18 @@ class WordToy(Toy):
         return State(tokens, tuple(marked[at - 1 : at] == "!" for at, digit in enumerate(marked) if digit != "!"))
 
 
-def word_toy(start: str, max_length: int = 2, **target: float) -> WordToy:
+def word_toy(start: str, max_length: int = 2, words: Sequence[str] = WORDS, **target: float) -> WordToy:
     pieces = letters("abc")
     model = SeeingMaskedLM.random(pieces, seed=9)
     tables = language_of(model.blind)
     language = SeeingLanguage(tables.table, tables.by_length, tables.continues, own=model.own.numpy())
     log_weights = np.random.default_rng(5).normal(size=(2, 5, 2))
     proposal = Corrections(
-        model, clusters(log_weights), power=POWER, deletion=DELETION, window=WINDOW, max_length=max_length
+        model, clusters(log_weights, words), power=POWER, deletion=DELETION, window=WINDOW, max_length=max_length
     )
     return WordToy(
         proposal,
-        CorrectionsLaw(language, log_weights, max_length),
+        CorrectionsLaw(language, log_weights, max_length, words),
         proposal.vocabulary,  # type: ignore[arg-type]
         start,
         **target,
@@ -128,6 +140,7 @@ TOYS = {
     "frozen": word_toy("1!", max_length=2),
     "forbidden texts": word_toy("1", forbidden=0.2),
     "a text without edits": word_toy("1!", max_length=1),
+    "slots that are shut": word_toy("12", words=JOINED),
 }
 
 

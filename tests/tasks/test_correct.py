@@ -10,15 +10,16 @@ import pytest
 from typer.testing import CliRunner
 
 from objectives import Closeness, Fluency
-from samplers.confusions import ListedConfusions
+from samplers.confusions import EnglishConfusions, ListedConfusions
 from tests.models.tiny import Tiny
 from tests.models.tiny import tiny as tiny
-from textsearch import Generations
+from textsearch import FunctionObjective, Generations
 from textsearch.cli import app
 from textsearch.models import causal_lm
 from textsearch.tasks import correct, stream
-from textsearch.tasks.channel import COSTS, Channel
-from textsearch.words import WordVocabulary, split
+from textsearch.tasks.channel import COSTS, Channel, NonWords
+from textsearch.tasks.correction import EvenlySpaced, names
+from textsearch.words import WordVocabulary, bare, split
 
 LISTED = ListedConfusions(
     {"dog": {"dogs": "inflection", "cat": "look-alike"}, "then": {"than": "confusion"}, "a": {"the": "small word"}},
@@ -49,9 +50,11 @@ def test_the_energy_is_the_one_that_is_named(tiny: Tiny) -> None:
     batch = words.encode(result.best_texts)
     lm = causal_lm(tiny.causal_path, device="cpu")
     own = Closeness([text for text in TEXTS for _ in range(2)], Channel(LISTED, strictness=0.1))
-    energies = (Fluency(lm) + own).energy(batch).numpy()
+    energies = (EvenlySpaced(Fluency(lm)) + own).energy(batch).numpy()
     assert energies == pytest.approx(result.best_energies, abs=1e-4)
-    assert (result.best_energies <= Fluency(lm).energy(words.encode(TEXTS).repeat(2)).numpy() + 1e-4).all()
+    assert (
+        result.best_energies <= EvenlySpaced(Fluency(lm)).energy(words.encode(TEXTS).repeat(2)).numpy() + 1e-4
+    ).all()
 
 
 def test_only_what_is_listed_changes(tiny: Tiny) -> None:
@@ -93,6 +96,41 @@ def test_what_edits_cost() -> None:
     assert channel(None, ",") == 2 * COSTS["insert a comma"]
     assert channel(",", None) == 2 * COSTS["delete a comma"]
     assert channel("dog", None) == 2 * COSTS["delete"]
+
+
+def test_the_gap_before_a_word_costs_nothing() -> None:
+    """Doubled spaces made every edit one of a word that nothing relates to the old one."""
+    channel = Channel(LISTED)
+    assert channel("  then", "  than") == channel("\nthen", "\nthan") == COSTS["confusion"]
+    words = WordVocabulary.of(["then", "  then", "  than", "than"])
+    batch = words.batch([["then", "  than"], ["then", "than"]])
+    lengths = FunctionObjective(lambda texts: [float(len(text)) for text in texts], name="letters")
+    assert EvenlySpaced(lengths).energy(batch).tolist() == [9.0, 9.0]
+    assert lengths.energy(batch).tolist() == [10.0, 9.0]
+
+
+@pytest.mark.parametrize("around", ["  {} ", "\n{}\n\n", "\t{}", "{}\u00a0"])
+def test_what_a_text_begins_and_ends_with_stays(tiny: Tiny, around: str) -> None:
+    (text,) = write(tiny, [around.format("the dog ran")], strictness=1e-3, chains=1).best_texts
+    before, after = around.split("{}")
+    inner = text[len(before) : len(text) - len(after)]
+    assert text == before + inner + after
+    assert inner == inner.strip() != "the dog ran"
+
+
+def test_names_stay() -> None:
+    text = "Kowalczyk met Siobhan. Yesterday we saw Mr. Pevear in Lodz, the Goverment said."
+    words = WordVocabulary.of(split(text))
+    batch = words.encode([text])
+    found = names(batch, EnglishConfusions())[0].tolist()
+    kept = {bare(token) for token, name in zip(split(text), found, strict=True) if name}
+    assert kept == {"Kowalczyk", "Siobhan", "Pevear", "Lodz"}
+
+
+def test_what_cannot_be_a_word() -> None:
+    rows = [split(text) for text in ("dont", "don't", "its", "ca'nt and theyre", "becouse Okonkwo's")]
+    batch = WordVocabulary.of(token for row in rows for token in row).batch(rows)
+    assert NonWords(EnglishConfusions(), 2.0).energy(batch).tolist() == [2.0, 0.0, 0.0, 4.0, 0.0]
 
 
 def test_the_command(tiny: Tiny, tmp_path: Path) -> None:

@@ -54,7 +54,15 @@ def test_every_text_gets_its_chains(models: dict[str, Any]) -> None:
     found = run(models)
     assert found.sources == TEXTS
     assert found.inputs.tolist() == [0, 0, 1, 1, 2, 2]
-    assert found.terms.keys() == {"similarity", "word preservation", "diversity", "consensus", "fluency"}
+    assert found.terms.keys() == {
+        "similarity",
+        "polarity",
+        "roles",
+        "word preservation",
+        "diversity",
+        "consensus",
+        "fluency",
+    }
     assert (found.best_energies < math.inf).all()
     # the mark at the end stays
     assert [text[-1] for text in found.texts[:4]] == [".", ".", "?", "?"]
@@ -73,6 +81,8 @@ def test_energy_is_the_documented_sum(models: dict[str, Any]) -> None:
     )
     assert dict(zip(term_names(ready.objective), [w for w, _ in ready.objective.parts], strict=True)) == {
         "similarity": 3.0,
+        "polarity": 100.0,
+        "roles": 100.0,
         "word preservation": 2.0,
         "diversity": 7.0,
         "consensus": 11.0,

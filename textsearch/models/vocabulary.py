@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, final
@@ -30,10 +30,12 @@ class TokenizerVocabulary:
     Attributes:
         tokenizer: a `PreTrainedTokenizerFast`.
         longest: tokens that the model can read in one text, its special tokens not counted.
+        capitals: for each input, words in the tokenizer's own form -> as they are written in its texts.
     """
 
     tokenizer: Any
     longest: int
+    capitals: Sequence[Mapping[str, str]] = ()
 
     @cached_property
     def pieces(self) -> list[str]:
@@ -118,9 +120,19 @@ class TokenizerVocabulary:
             return []  # an empty list would be decoded as one text
         if not self.wordpiece:
             return [str(text) for text in self.tokenizer.batch_decode(rows, skip_special_tokens=False)]
-        return [self._render(row) for row in rows]
+        known = len(self.capitals)
+        inputs = batch.inputs.tolist() if known else [0] * len(rows)
+        return [
+            self._render(row, self.capitals[number] if number < known else {})
+            for row, number in zip(rows, inputs, strict=True)
+        ]
 
-    def _render(self, row: list[int]) -> str:
+    def plain(self, word: str) -> str:
+        """A word as the tokenizer normalises it."""
+        normalizer = self.tokenizer.backend_tokenizer.normalizer
+        return str(normalizer.normalize_str(word)) if normalizer else word
+
+    def _render(self, row: list[int], capitals: Mapping[str, str]) -> str:
         words: list[str] = []
         for token in row:
             piece = self.pieces[token]
@@ -128,7 +140,7 @@ class TokenizerVocabulary:
                 words[-1] += piece[2:]
             else:
                 words.append(piece)
-        return join_words(truecase(words) if self.lower_cases else words)
+        return join_words(truecase(words, capitals) if self.lower_cases else words)
 
     def _ids(self, texts: list[str]) -> list[list[int]]:
         if not texts:

@@ -7,15 +7,24 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import final
 
-from samplers.confusions import Confusions, EnglishConfusions, letters_apart
+import torch
+from torch import Tensor
+
+from samplers.confusions import Confusions, EnglishConfusions
+from samplers.contractions import must_be_contracted, parts
+from samplers.edit_distance import letters_apart
+from textsearch.batch import Batch
 from textsearch.checks import keep, positive
 from textsearch.kinds import CONFUSIONS, instance
+from textsearch.objective import Cost, Objective
+from textsearch.words import WordVocabulary, bare
 
 COSTS: Mapping[str, float] = MappingProxyType(
     {
         "name": 0.0,
         "capital": 3.0,
         "small letter": 8.0,
+        "apostrophe": 0.5,
         "spelling": 1.5,
         "splitting": 2.0,
         "inflection": 3.0,
@@ -66,8 +75,8 @@ class Channel:
         keep(self, strictness=strictness)
 
     def __call__(self, old: str | None, new: str | None) -> float:
-        """Nats; None is nothing."""
-        return self.strictness * self._cost(old, new)
+        """Nats; None is nothing. The gap before a word is no part of it."""
+        return self.strictness * self._cost(old and old.strip(), new and new.strip())
 
     def _cost(self, old: str | None, new: str | None) -> float:
         if old is None or new is None:
@@ -80,7 +89,11 @@ class Channel:
         if kind == "other" and old[:1].isupper() != new[:1].isupper():
             kind = self._kind(old, new[:1].swapcase() + new[1:])
         cost = self.costs[kind]
-        if isinstance(self.confusions, EnglishConfusions) and kind != "splitting" and not self.confusions.known(old):
+        if (
+            isinstance(self.confusions, EnglishConfusions)
+            and kind not in {"splitting", "apostrophe"}
+            and not self.confusions.known(old)
+        ):
             cost += self.letter * (letters_apart(old, new) - 1)
         return cost
 
@@ -95,3 +108,41 @@ def _small(what: str, word: str) -> str:
     if word == ",":
         return f"{what} a comma"
     return "insert a full stop" if (what, word) == ("insert", ".") else what
+
+
+@final
+@dataclass(frozen=True)
+class NonWords(Objective):
+    """Nats for each word that cannot be one: a contraction without its apostrophe, or with one in the wrong place.
+
+    A language model has read "dont" so often that it finds it likely among words like it. Whoever asks for a
+    correction does not want it, whatever it costs to mend: this is part of the prior, not of the channel.
+
+    Attributes:
+        confusions: says which words are known.
+        nats: for each.
+    """
+
+    confusions: EnglishConfusions
+    nats: float = 8.0
+
+    @property
+    def name(self) -> str:
+        """Two words."""
+        return "non-words"
+
+    @property
+    def cost(self) -> Cost:
+        """A look at a list."""
+        return Cost.CHEAP
+
+    def energy(self, batch: Batch) -> Tensor:
+        """(B,) nats."""
+        words = batch.vocabulary
+        assert isinstance(words, WordVocabulary)
+        counts = [sum(self._wrong(bare(token)) for token in row) for row in words.words(batch)]
+        return self.nats * torch.tensor(counts, dtype=torch.float64, device=batch.device)
+
+    def _wrong(self, word: str) -> bool:
+        odd = ("'" in word or "’" in word) and parts(word) is None
+        return must_be_contracted(word) or (odd and word[:1].isalpha() and not self.confusions.known(word))

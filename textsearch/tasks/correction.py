@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import final
 
 import torch
+from torch import Tensor
 
 from objectives import Closeness, Fluency
 from samplers import MetropolisHastings, SimulatedAnnealing
@@ -16,11 +18,11 @@ from textsearch.checks import flag, run_of, strings
 from textsearch.display import waiting
 from textsearch.kinds import CONFUSIONS, instance
 from textsearch.loop import Progress
-from textsearch.objective import evaluate
+from textsearch.objective import Cost, Limit, Objective, evaluate
 from textsearch.schedule import geometric
 from textsearch.tasks import given
-from textsearch.tasks.channel import Channel
-from textsearch.words import WordVocabulary, apart, attach, bare, split
+from textsearch.tasks.channel import Channel, NonWords
+from textsearch.words import WordVocabulary, apart, attach, bare, gap, split
 
 
 def correct(
@@ -72,14 +74,18 @@ def correct(
         if not text.strip():
             raise ValueError(f"{text!r} is an empty text: leave it out")
     channel = Channel(confusions or EnglishConfusions(), strictness=strictness)
-    rows = [attach(text.split()) if tokenised else split(text) for text in texts]
+    inner = [text.strip() for text in texts]
+    rows = [attach(text.split()) if tokenised else split(text) for text in inner]
     with waiting("looking up words", progress):
         clusters = Clusters.of(rows, channel.confusions)
     sources = clusters.vocabulary.batch(rows)
     model = given.masked(masked, progress)
     lm = given.causal(causal, progress)
 
-    objective = Fluency(lm) + Closeness(sources, channel)
+    objective = EvenlySpaced(Fluency(lm)) + Closeness(sources, channel)
+    if isinstance(channel.confusions, EnglishConfusions):
+        objective += NonWords(channel.confusions)
+        sources = sources.frozen(names(sources, channel.confusions))
     moves = Corrections(model, clusters)
     with waiting("spelling", progress), torch.inference_mode():
         start = spelled(sources, moves, channel)
@@ -106,7 +112,82 @@ def correct(
     )
     if tokenised:
         result = replace(result, texts=_apart(result.batch), best_texts=_apart(best))
+    else:
+        around = [(text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]) for text in texts]
+        result = replace(result, texts=_between(around, result.batch), best_texts=_between(around, best))
     return replace(result, sources=list(texts))
+
+
+@final
+@dataclass(frozen=True)
+class EvenlySpaced(Objective):
+    """An objective that reads the words of a text, and one space wherever the text has more, or a tab.
+
+    What stands between words is kept as it is and is nobody's mistake: a model should not judge it.
+
+    Attributes:
+        objective: of the text.
+    """
+
+    objective: Objective
+
+    @property
+    def name(self) -> str:
+        """That of the objective."""
+        return self.objective.name
+
+    @property
+    def cost(self) -> Cost:
+        """That of the objective."""
+        return self.objective.cost
+
+    @property
+    def lower_bound(self) -> float:
+        """That of the objective."""
+        return self.objective.lower_bound
+
+    def energy(self, batch: Batch) -> Tensor:
+        """(B,) nats."""
+        return self.objective.energy(self._even(batch))
+
+    def energy_within(self, batch: Batch, limit: Limit) -> Tensor:
+        """(B,) nats, +inf for what is shown to lie above the limit."""
+        return self.objective.energy_within(self._even(batch), limit)
+
+    def check(self, batch: Batch) -> None:
+        """Of the objective."""
+        self.objective.check(self._even(batch))
+
+    @staticmethod
+    def _even(batch: Batch) -> Batch:
+        assert isinstance(batch.vocabulary, WordVocabulary)
+        return replace(batch, vocabulary=batch.vocabulary.evenly_spaced)
+
+
+def _between(around: Sequence[tuple[str, str]], batch: Batch) -> list[str]:
+    """The texts, each between the white space that its source begins and ends with."""
+    found = zip(batch.texts(), batch.inputs.tolist(), strict=True)
+    return [around[number][0] + text + around[number][1] for text, number in found]
+
+
+def names(sources: Batch, confusions: EnglishConfusions) -> Tensor:
+    """(B, N) bool, the words that are written as names: they stay as they are.
+
+    A word that is a name within a sentence is one at the beginning of a sentence of the same text too.
+    """
+    words = sources.vocabulary
+    assert isinstance(words, WordVocabulary)
+    rows = []
+    for row in words.words(sources):
+        begins, found = True, []
+        for token in row:
+            word = bare(token)
+            begins = begins or "\n" in gap(token)
+            found.append(confusions.name(word, begins))
+            begins = word in {".", "!", "?", "..."} or (begins and not any(letter.isalnum() for letter in word))
+        own = {bare(token) for token, name in zip(row, found, strict=True) if name}
+        rows.append([bare(token) in own for token in row] + [False] * (sources.width - len(row)))
+    return torch.tensor(rows, dtype=torch.bool, device=sources.device)
 
 
 def _apart(batch: Batch) -> list[str]:
@@ -127,7 +208,7 @@ def spelled(sources: Batch, moves: Corrections, channel: Channel) -> Batch:
     capital = torch.tensor([bare(word)[:1].isupper() for word in words])
     begins = torch.nn.functional.pad(clusters.ends_sentence(sources.device)[sources.tokens], (1, 0), value=True)[:, :-1]
     homes = clusters.homes_of(sources.inputs[:, None].expand_as(sources.tokens), sources.tokens)
-    doubtful = ~known[sources.tokens] & (begins | ~capital[sources.tokens]) & sources.present & (homes >= 0)
+    doubtful = ~known[sources.tokens] & (begins | ~capital[sources.tokens]) & sources.editable & (homes >= 0)
     rows, places = doubtful.nonzero().unbind(1)
     if not len(rows):
         return sources

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from typing import Any, final
 
+import regex
 import torch
 
-from objectives import Consensus, Diversity, Fluency, InputEmbeddings, Similarity, WordPreservation
+from objectives import Consensus, Diversity, Fluency, InputEmbeddings, Polarity, Roles, Similarity, WordPreservation
 from objectives.diversity import plain_words
 from samplers import MetropolisHastings, SimulatedAnnealing
 from samplers.proposals import Copy, Mixture, SpanEdit, Swap
@@ -27,6 +29,7 @@ from textsearch.result import Generations
 from textsearch.rng import Rng
 from textsearch.sampler import Sampler
 from textsearch.schedule import geometric
+from textsearch.surface import capitals_of
 from textsearch.tasks import given
 from textsearch.tasks.languages import language, pieces_of
 
@@ -42,6 +45,7 @@ QUESTIONS = (
 STATEMENTS = (
     ("The meeting was moved to Friday because of the storm.", "Because of the storm, the meeting is now on Friday."),
     ("She finished the book in two days.", "It took her two days to read the book."),
+    ("Tell me how to get to the station.", "Explain to me how I get to the station."),
     ("Many people in the town work at the old factory.", "A lot of the town's people have jobs at the old factory."),
 )
 """Sentences and the same said in other words."""
@@ -53,13 +57,33 @@ HEAT = 0.8
 """Temperature of the drafts' tokens."""
 
 
+_ASKING = regex.compile(
+    r"""(?:(?:who|whom|whose|which|how|why)\b|what\s(?!an?\b)|(?:when|where)(?:\s|'s\s)?(?:HELPS)\b|when's\b|where's\b
+    |(?:HELPS)(?:n['’]t)?\s+(?:not\s+)?(?:i|you|he|she|it|we|they|there|this|that|these|those|my|your|his|our|their|the
+    |any|anyone|anybody|someone|everyone|people)\b)""".replace(
+        "HELPS", "is|are|was|were|am|do|does|did|has|have|had|can|could|will|would|shall|should|may|might|must"
+    ),
+    regex.IGNORECASE | regex.VERBOSE,
+)
+
+
+def asks(text: str) -> bool:
+    """Whether the text is a question, with a mark or in its form only.
+
+    >>> [asks(text) for text in ("where is it", "Can you come", "You can come?", "What a day", "When I came he left")]
+    [True, True, True, False, False]
+    """
+    text = text.strip()
+    return text.endswith(("?", "？")) or (text[-1:].isalnum() and _ASKING.match(text) is not None)
+
+
 def request(model: TransformersCausalLM, text: str) -> str:
     """The prompt that asks `model` for a paraphrase; empty for a model that takes no requests."""
     if not model.vocabulary.tokenizer.chat_template:
         return ""
-    asks = text.endswith("?")
-    ask = "Ask the same question in other words: " if asks else "Say the same in other words: "
-    return model.ask(ask + text, [(ask + one, other) for one, other in (QUESTIONS if asks else STATEMENTS)])
+    question = asks(text)
+    ask = "Ask the same question in other words: " if question else "Say the same in other words: "
+    return model.ask(ask + text, [(ask + one, other) for one, other in (QUESTIONS if question else STATEMENTS)])
 
 
 def anneal(steps: int) -> Callable[[Proposal], Sampler[Any]]:
@@ -78,6 +102,8 @@ class Weights:
         preservation: power of the keywords' smallest cosine.
         diversity: power of 1 - BLEU to the source: more is farther from it.
         consensus: nats for an expected BLEU of 0 to the model's own drafts.
+        polarity: nats for each denying word that comes or goes, in English.
+        roles: nats for each two words that change places around a verb, and each new person, in English.
     """
 
     fluency: float = 0.25
@@ -85,6 +111,8 @@ class Weights:
     preservation: float = 1.0
     diversity: float = 12.0
     consensus: float = 40.0
+    polarity: float = 100.0
+    roles: float = 100.0
 
     def __post_init__(self) -> None:
         keep(self, **{field.name: positive(field.name, getattr(self, field.name)) for field in fields(self)})
@@ -122,7 +150,8 @@ def paraphrase(
     The energy of a paraphrase x of s, with drafts r that the causal model wrote:
 
         - fluency * log p(x | request) + similarity * (1 - cos(x, s)) - preservation * log(keywords kept)
-        - diversity * log(1 - BLEU(x, s)) + consensus * (1 - E_r BLEU(x, r)).
+        - diversity * log(1 - BLEU(x, s)) + consensus * (1 - E_r BLEU(x, r))
+        + polarity * denying words changed + roles * words that changed places around a verb.
 
     Args:
         texts: to be paraphrased, one sentence or so each.
@@ -157,10 +186,13 @@ def paraphrase(
         )
     language(lang).check(causal=causal, masked=masked, encoder=encoder)
     model = given.masked(masked, progress)
-    model.vocabulary.encode(list(texts))
+    # a sentence without its mark gets it for the time of the run: models read it as it is meant, and none is added
+    marks = ["" if lang != "en" or not text.rstrip()[-1].isalnum() else "?" if asks(text) else "." for text in texts]
+    ended = [text.rstrip() + mark if mark else text for text, mark in zip(texts, marks, strict=True)]
+    model.vocabulary.encode(ended)
     lm, vectors = given.causal(causal, progress), given.encoder(encoder, progress)
     with waiting("writing drafts", progress):
-        ready = plan(texts, lm, model, vectors, chains=chains, pool=pool, seed=seed, weights=weights)
+        ready = plan(ended, lm, model, vectors, chains=chains, pool=pool, seed=seed, weights=weights, lang=lang)
     result = generate(
         ready.objective,
         (sampler or anneal(steps))(ready.moves),
@@ -171,7 +203,11 @@ def paraphrase(
         until=until,
         progress=progress,
     )
-    return replace(result, sources=list(texts))
+    bare = [
+        [text.removesuffix(marks[number]) for text, number in zip(own, result.inputs, strict=True)]
+        for own in (result.texts, result.best_texts)
+    ]
+    return replace(result, texts=bare[0], best_texts=bare[1], sources=list(texts))
 
 
 def check(texts: Sequence[str]) -> tuple[str, ...]:
@@ -195,17 +231,26 @@ def plan(
     pool: int,
     seed: int,
     weights: Weights = Weights(),
+    lang: str = "en",
 ) -> Plan:
     """Objective, starts and moves; writes the drafts that they rest on."""
+    model = cased(model, texts)
+    source = model.vocabulary.encode(list(texts))
+    prompts = [request(lm, text) for text in source.texts()]
+    with torch.inference_mode():
+        lines = drafted(lm, prompts, source, pool, seed)
+    # the causal model knows names: it tells which words at the beginning of a text are some
+    model = cased(model, texts, lines)
     vocabulary = model.vocabulary
     source = vocabulary.encode(list(texts))
     sources = source.texts()
-    prompts = [request(lm, text) for text in sources]
-    meaning = weights.similarity * Similarity(vectors, sources, sharpness=1.0)
+    meaning: Objective = weights.similarity * Similarity(vectors, sources, sharpness=1.0)
+    if lang == "en":
+        meaning = meaning + weights.polarity * Polarity(sources) + weights.roles * Roles(sources)
     with torch.inference_mode():
-        drafts = written(lm, prompts, source, pool, seed)
+        drafts = written(lines, source)
         # drawn from p(x | request), they stand with these weights for p(x | request) exp(-meaning)
-        shares = [(-meaning.energy(batch)).exp().tolist() for batch in drafts]
+        shares = [(energy.min() - energy).exp().tolist() for energy in map(meaning.energy, drafts)]
         cheap = (
             meaning
             + weights.preservation * WordPreservation(InputEmbeddings(model), sources)
@@ -226,8 +271,22 @@ def plan(
     return Plan(cheap + weights.fluency * Fluency(lm, prompts), start, Mixture(moves))
 
 
-def written(model: TransformersCausalLM, prompts: Sequence[str], source: Batch, pool: int, seed: int) -> list[Batch]:
-    """For each source its drafts that the vocabulary can write, each ending as it does; itself if there are none."""
+def cased(
+    model: TransformersMaskedLM, texts: Sequence[str], drafts: Sequence[Sequence[str]] = ()
+) -> TransformersMaskedLM:
+    """The model with a vocabulary that writes the words of each text with the capitals that they have there."""
+    words = model.vocabulary
+    if not (words.wordpiece and words.lower_cases):
+        return model
+    others = drafts or [()] * len(texts)
+    capitals = [capitals_of(text, own, words.plain) for text, own in zip(texts, others, strict=True)]
+    return replace(model, vocabulary=replace(words, capitals=tuple(capitals)))
+
+
+def drafted(
+    model: TransformersCausalLM, prompts: Sequence[str], source: Batch, pool: int, seed: int
+) -> list[list[str]]:
+    """For each source the first lines of its drafts that have its form: of a question those that ask."""
     texts = source.texts()
     room = [8 + 2 * length for length in model.vocabulary.encode(texts).lengths.tolist()]
     asked = [number for number, prompt in enumerate(prompts) if prompt for _ in range(pool)]
@@ -239,16 +298,25 @@ def written(model: TransformersCausalLM, prompts: Sequence[str], source: Batch, 
         top_p=0.95,
         most=[room[number] for number in asked],
     )
-    drafts: list[list[Batch]] = [[] for _ in texts]
+    lines: list[list[str]] = [[] for _ in texts]
     for number, draft in zip(asked, found, strict=True):
+        line = draft.strip().split("\n")[0].strip()
+        if plain_words(line) and line.endswith(("?", "？")) == asks(texts[number]):
+            lines[number].append(line)
+    return lines
+
+
+def written(lines: Sequence[Sequence[str]], source: Batch) -> list[Batch]:
+    """For each source its drafts that the vocabulary can write, each ending as it does; itself if there are none."""
+    texts = source.texts()
+    batches = []
+    for number, own in enumerate(lines):
         end = "" if texts[number][-1].isalnum() else texts[number][-1]
-        line = draft.strip().split("\n")[0].strip().rstrip(".?! ")
-        try:
-            if plain_words(line):
-                drafts[number].append(source.vocabulary.encode([line + end]))
-        except ValueError:
-            continue
-    batches = [concatenate(rows or [source.rows([number])]) for number, rows in enumerate(drafts)]
+        rows = []
+        for line in own:
+            with suppress(ValueError):
+                rows.append(source.vocabulary.encode([line.rstrip(".?!？。！ ") + end]))
+        batches.append(concatenate(rows or [source.rows([number])]))
     return [replace(batch, inputs=torch.full_like(batch.inputs, number)) for number, batch in enumerate(batches)]
 
 

@@ -1,0 +1,92 @@
+"""Polarity: what a text denies, and how strongly, is what its source denies."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+from objectives.keywords import words
+from textsearch.batch import Batch
+from textsearch.objective import Cost, Objective
+
+_CLASSES = (
+    "not neither nor cannot",
+    "no none nobody nothing nowhere",
+    "never",
+    "without",
+    "hardly barely scarcely seldom rarely",
+    "avoid avoids avoided avoiding",
+    "fail fails failed failing",
+    "refuse refuses refused refusing deny denies denied denying",
+    "unable impossible",
+)
+_CLASS = {word: number for number, line in enumerate(_CLASSES) for word in line.split()}
+
+
+def denials(text: str) -> Counter[int]:
+    """How many words of each class deny something.
+
+    >>> denials("I can't, and I never will; not even without you.") == Counter({0: 2, 2: 1, 3: 1})
+    True
+    """
+    plain = text.lower().replace("’", "'").replace("no one", "nobody")
+    found = [0 if word.endswith("n't") else _CLASS.get(word) for word in words(plain)]
+    return Counter(number for number in found if number is not None)
+
+
+@final
+@dataclass(frozen=True)
+class Polarity(Objective):
+    """Denying words that the text has and its source has not, and the other way about: 0 where they agree.
+
+    English. "not" and n't are one class, "no", "nobody" and their like another; "never", "without", "hardly", "avoid"
+    and others are classes of their own.
+
+    Attributes:
+        sources: one text for all inputs, or one for each: row r is judged by `sources[batch.inputs[r]]`.
+
+    Raises:
+        ValueError: no sources.
+
+    >>> from textsearch.testing import letters
+    >>> batch = letters("acdeinorstv ").encode(["do not", "avoid it", "no"])
+    >>> Polarity("not so").energy(batch).tolist()
+    [0.0, 2.0, 2.0]
+    """
+
+    sources: str | Sequence[str]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.sources, str):
+            object.__setattr__(self, "sources", tuple(self.sources))
+            if not self.sources:
+                raise ValueError("sources is empty: pass one text for all inputs, or one for each")
+
+    @property
+    def cost(self) -> Cost:
+        """Counts of words."""
+        return Cost.CHEAP
+
+    def energy(self, batch: Batch) -> Tensor:
+        """(B,) a count."""
+        sources = [self.sources] if isinstance(self.sources, str) else self.sources
+        wanted = [denials(source) for source in sources]
+        numbers = [0] * len(batch) if isinstance(self.sources, str) else batch.inputs.tolist()
+        values = []
+        for text, number in zip(batch.texts(), numbers, strict=True):
+            own = denials(text)
+            values.append(float(((own - wanted[number]) + (wanted[number] - own)).total()))
+        return torch.tensor(values, dtype=torch.float64, device=batch.device)
+
+    def check(self, batch: Batch) -> None:
+        """Each input has its source."""
+        inputs = int(batch.inputs.max()) + 1 if len(batch) else 0
+        if not isinstance(self.sources, str) and inputs > len(self.sources):
+            raise ValueError(
+                f"{len(self.sources)} sources for {inputs} inputs: pass one source for all of them, or one for each"
+            )
