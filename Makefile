@@ -4,7 +4,7 @@ BIN := .venv/bin
 # the small CPU build where the index has it; on an accelerator: make demo TORCH=torch
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test lint laws models clean
+.PHONY: demo test lint laws models reliability clean
 
 demo: .venv/demo
 	$(BIN)/textsearch keywords "dog frisbee park" --chains 8 --steps 100 --seed 0
@@ -24,6 +24,10 @@ laws: .venv/test
 # heavier checks on the default models, fetched on first use
 models: .venv/test
 	$(BIN)/python -m pytest -m models
+
+# runs that are killed and gone on with, command lines at random: minutes
+reliability: .venv/test
+	$(BIN)/python -m pytest -m reliability
 
 .venv/torch:
 	$(PYTHON) -m venv .venv

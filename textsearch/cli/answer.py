@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, final
 import typer
 
 from textsearch.cli import output, sidecar
-from textsearch.cli.console import is_terminal, json_text, one_line, say, shortened, show
+from textsearch.cli.console import is_terminal, json_text, one_line, say, shortened, show, write
 from textsearch.cli.inputs import Input
 from textsearch.cli.leaving import REFUSED, USAGE
 from textsearch.cli.models import fingerprint
@@ -51,10 +51,17 @@ class Shown:
 
 
 class Unable(BaseException):
-    """What goes wrong whatever the input is: a model that cannot be loaded, a package that is missing.
+    """What goes wrong whatever the input is: a model that cannot be loaded, a missing package, a full disk.
 
     No `Exception`, for a stream takes those for the fault of an input, and would meet this one again with each.
+
+    Attributes:
+        code: to exit with.
     """
+
+    def __init__(self, message: object, code: int = USAGE) -> None:
+        super().__init__(str(message))
+        self.code = code
 
 
 def answer(
@@ -124,10 +131,7 @@ class _Run:
                 self.interrupted = True
             except Unable as error:
                 say(error, error=True)
-                return USAGE
-            except output.UnwrittenError as error:
-                say(error, error=True)
-                return REFUSED
+                return error.code
             return self._end()
 
     def _records(self) -> Iterator[dict[str, Any]]:
@@ -204,7 +208,7 @@ class _Run:
         if "error" in record:
             self._refuse(record)
         if self.shown.jsonl:
-            typer.echo(json_text(record, file=sys.stdout))
+            write(json_text(record, file=sys.stdout))
         elif self.shown.as_json:
             also = {"interrupted": True} if "interrupted" in record else {}
             self.listed += [
@@ -213,8 +217,7 @@ class _Run:
         elif "texts" in record:
             show(one.source + (" (interrupted)" if "interrupted" in record else ""), bold=True)
             for text in record["texts"]:
-                typer.echo(typer.style(f"  {text['energy']:6.2f}", dim=True) + "  ", nl=False)
-                show(text["text"])
+                show(text["text"], before=f"  {text['energy']:6.2f}  ")
 
     def _refuse(self, record: Mapping[str, Any]) -> None:
         one = self.inputs[int(record["number"])]
@@ -230,9 +233,10 @@ class _Run:
                 try:
                     file.append(records, self._made())
                 except (OSError, ValueError) as error:
-                    raise output.UnwrittenError(
+                    raise Unable(
                         f"cannot write {file.path}: {getattr(error, 'strerror', None) or error}; {file.done} answers "
-                        "are in it: run the command again to go on"
+                        "are in it: run the command again to go on",
+                        REFUSED,
                     ) from error
             self.given, self.answered = file.done, file.answered
             for record in records:
@@ -255,7 +259,7 @@ class _Run:
         """The last lines; the exit code."""
         finished = self.given == len(self.inputs) and not self.interrupted
         if self.shown.as_json:
-            typer.echo(json_text(self.listed, file=sys.stdout, indent=2))
+            write(json_text(self.listed, file=sys.stdout, indent=2))
         if self.tally.runs and self.shown.report:
             self.tally.report()
         if self.tally.runs and self.file_of_answers is None and not (self.shown.as_json or self.shown.jsonl):

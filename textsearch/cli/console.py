@@ -62,12 +62,17 @@ def one_line(message: object) -> str:
 def say(message: object, *, error: bool = False) -> None:
     """One line on standard error. Where nobody reads it any more, the work goes on."""
     with suppress(OSError, ValueError):
-        typer.echo((typer.style("error: ", fg="red") if error else "") + one_line(message), err=True)
+        typer.echo((typer.style("error: ", fg="red") if error else "") + one_line(message), sys.stderr, err=True)
 
 
-def show(text: str, **style: Any) -> None:
-    """User text on standard output, literally."""
-    typer.echo(typer.style(visible(text), **style))
+def show(text: str, before: str = "", **style: Any) -> None:
+    """User text on standard output, literally, behind something of ours."""
+    write(typer.style(before, dim=True) + typer.style(visible(text), **style))
+
+
+def write(line: str) -> None:
+    """One line on standard output, in its own encoding."""
+    typer.echo(line, sys.stdout)
 
 
 def json_text(value: object, *, file: TextIO | None = None, indent: int | None = None) -> str:

@@ -75,7 +75,8 @@ def inputs_of(arguments: Sequence[str] | None, file: Path | None) -> list[Input]
         typer.BadParameter: the file cannot be read, holds nothing, or is no UTF-8: the message names line and byte.
     """
     found = []
-    for number, text in enumerate(arguments or [], 1):
+    for number, argument in enumerate(arguments or [], 1):
+        text = as_utf8(argument)
         if broken := re.search("[\ud800-\udfff]", text):
             byte = ord(broken[0]) - 0xDC00
             what = f"byte 0x{byte:02x}" if 0x80 <= byte <= 0xFF else f"half of a character, {broken[0]!r}"
@@ -88,6 +89,14 @@ def inputs_of(arguments: Sequence[str] | None, file: Path | None) -> list[Input]
     if file is not None:
         found += _lines(_bytes(file), "standard input" if str(file) == "-" else str(file))
     return found
+
+
+def as_utf8(argument: str) -> str:
+    """An argument whose bytes are UTF-8, where the locale took them for something else; any other as it is."""
+    try:
+        return os.fsencode(argument).decode("utf-8") if re.search("[\ud800-\udfff]", argument) else argument
+    except UnicodeError:
+        return argument
 
 
 def _bytes(file: Path) -> bytes:

@@ -31,9 +31,12 @@ def _code(run: Callable[[], None]) -> int:
                 if sys.stdout is not None:
                     sys.stdout.flush()
             except BrokenPipeError:
-                mute_output()
-                # as a program that the signal ends, which is how others leave a closed pipe
-                return 128 + getattr(signal, "SIGPIPE", 13)
+                return _unread()
+            except SystemExit as error:
+                # rich, which shows the help, makes one of a closed pipe
+                if isinstance(error.__context__, BrokenPipeError):
+                    return _unread()
+                raise
             except OSError as error:
                 mute_output()
                 say(error, error=True)
@@ -54,3 +57,11 @@ def _code(run: Callable[[], None]) -> int:
             say("interrupted")
             return stop.exit_code
         return 0
+
+
+def _unread() -> int:
+    """The exit code after a write to a closed pipe: that of the signal, which ends other programs then."""
+    from textsearch.cli.console import mute_output
+
+    mute_output()
+    return 128 + getattr(signal, "SIGPIPE", 13)

@@ -29,12 +29,13 @@ def model_name(name: str | None) -> str | None:
     shown = quoted(name, 200)
     try:
         path = Path(name)
-        there, folder, config = path.exists(), path.is_dir(), (path / "config.json").is_file()
+        there = bool(name.strip()) and path.exists()
+        folder, config = path.is_dir(), (path / "config.json").is_file()
     except (OSError, ValueError) as error:
         raise typer.BadParameter(f"{shown} is no name of a model: {error}") from error
-    if name.strip() and there and not folder:
+    if there and not folder:
         raise typer.BadParameter(f"{shown} is a file: name the folder that holds config.json and the weights")
-    if name.strip() and folder and not config:
+    if there and folder and not config:
         raise typer.BadParameter(f"the folder {shown} holds no config.json: name the folder of a model")
     if not there and (len(name) > 96 or not _HUB_ID.fullmatch(name)):
         raise typer.BadParameter(f"there is no folder {shown}, and no model on a hub has such a name")

@@ -20,10 +20,6 @@ from textsearch.cli.inputs import Input, same_file
 ELSE = "name another file, or move this one away"
 
 
-class UnwrittenError(Exception):
-    """Answers that could not be written down."""
-
-
 @final
 class Output:
     """A file of answers that is open and locked.

@@ -12,7 +12,7 @@ from textsearch.cli import options
 from textsearch.cli.answer import Shown, answer
 from textsearch.cli.application import command
 from textsearch.cli.console import quoted
-from textsearch.cli.inputs import LONGEST, Input, inputs_of
+from textsearch.cli.inputs import LONGEST, Input, as_utf8, inputs_of
 from textsearch.cli.models import model_name
 
 
@@ -84,8 +84,8 @@ def write(
         "prefix": prefix,
         "suffix": suffix,
         "template": template,
-        "required": phrases(required),
-        "forbidden": phrases(forbidden),
+        "required": phrases(as_utf8(required)),
+        "forbidden": phrases(as_utf8(forbidden)),
         "words": bounds(words, "--words"),
         "characters": bounds(characters, "--characters"),
         "regex": regex,
@@ -95,7 +95,7 @@ def write(
         "topic": topic,
         "context": context,
     }
-    own = {name: value for name, value in said.items() if value}
+    own = {name: as_utf8(value) if isinstance(value, str) else value for name, value in said.items() if value}
     given = inputs_of(requests, file) or ([Input(own, "")] if own else [])
     if not given:
         raise typer.BadParameter('say what is wanted, for example: textsearch write --prefix "The book"')
