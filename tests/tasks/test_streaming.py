@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
 from samplers import MetropolisHastings
 from samplers.proposals import Replace
 from textsearch import FunctionObjective, Generations, generate
-from textsearch.cli.answer import Shown, answer, lines_of
 from textsearch.tasks import stream
 from textsearch.testing import TableMaskedLM, letters
 
@@ -122,39 +118,3 @@ def test_what_cannot_be_meant(settings: dict[str, int], message: str) -> None:
         stream(task, ["a", "b", "c"], **settings)
     with pytest.raises(TypeError, match="'abc' is one string"):
         stream(task, "abc")
-
-
-def test_lines_are_written_as_they_come(capsys: pytest.CaptureFixture[str]) -> None:
-    answer(task, MANY[:5], Shown(top=1, jsonl=True, quiet=True), seed=1)
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [line["input"] for line in lines] == MANY[:5]
-    assert all(len(line["texts"]) == 1 for line in lines)
-
-
-def test_a_file_of_answers_is_gone_on_with(tmp_path: Path) -> None:
-    whole, broken = tmp_path / "whole.jsonl", tmp_path / "broken.jsonl"
-    answer(task, MANY[:10], Shown(output=whole, quiet=True, at_once=4), seed=1)
-    text = whole.read_text(encoding="utf-8")
-    # broken off in the middle of the sixth line
-    cut = text.index("\n", len("\n".join(text.splitlines()[:5])) + 1) - 7
-    broken.write_text(text[:cut], encoding="utf-8")
-    answer(task, MANY[:10], Shown(output=broken, quiet=True, at_once=4), seed=1)
-    assert broken.read_text(encoding="utf-8") == text
-
-
-def test_a_file_of_other_answers_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = tmp_path / "notes.jsonl"
-    file.write_text('{"number": 0, "input": "something else"}\n', encoding="utf-8")
-    with pytest.raises(typer.Exit):
-        answer(task, MANY[:3], Shown(output=file, quiet=True))
-    assert "is no answer to input 1" in capsys.readouterr().err
-    assert file.read_text(encoding="utf-8") == '{"number": 0, "input": "something else"}\n'
-
-
-def test_inputs_come_from_arguments_then_from_a_file(tmp_path: Path) -> None:
-    file = tmp_path / "texts.txt"
-    file.write_text("b\n\nc\n", encoding="utf-8")
-    assert lines_of(["a"], file) == ["a", "b", "c"]
-    assert lines_of(None, None) == []
-    with pytest.raises(typer.BadParameter, match="cannot read"):
-        lines_of(None, tmp_path / "missing.txt")

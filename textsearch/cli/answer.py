@@ -1,19 +1,34 @@
-"""Run a task and show what it gives: as text, as JSON, or as lines of JSON that come while it runs."""
+"""Run a task on inputs and show what it gives: as text, as JSON, or as lines of JSON that come while it runs."""
 
 from __future__ import annotations
 
-import json
+import functools
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, final
+from typing import TYPE_CHECKING, Any, final
 
 import typer
 
+from textsearch.cli import output, sidecar
+from textsearch.cli.console import is_terminal, json_text, one_line, say, shortened, show, write
+from textsearch.cli.inputs import Input
+from textsearch.cli.leaving import REFUSED, USAGE
+from textsearch.cli.models import fingerprint
+from textsearch.cli.pace import Pace
+from textsearch.cli.signals import Stop, heeded
+from textsearch.cli.tally import Tally
+
 if TYPE_CHECKING:
     from textsearch.result import Generations
+
+MODELS = ("causal", "masked", "encoder", "classifier")
+"""Settings that name models."""
+
+LONGEST_ERROR = 2000
+"""Characters of an error in a record."""
 
 
 @final
@@ -29,119 +44,270 @@ class Shown:
     report: bool = False
     quiet: bool = False
 
+    def __post_init__(self) -> None:
+        if self.as_json and (self.jsonl or self.output is not None):
+            other = "--jsonl" if self.jsonl else "--output"
+            raise typer.BadParameter(f"--json prints one list, {other} a line for each input: leave one of them out")
 
-def lines_of(arguments: Sequence[str] | None, file: Path | None) -> list[str]:
-    """The inputs named on the command line, then those of the file, - for standard input; empty lines left out.
+
+class Unable(BaseException):
+    """What goes wrong whatever the input is: a model that cannot be loaded, a missing package, a full disk.
+
+    No `Exception`, for a stream takes those for the fault of an input, and would meet this one again with each.
+
+    Attributes:
+        code: to exit with.
+    """
+
+    def __init__(self, message: object, code: int = USAGE) -> None:
+        super().__init__(str(message))
+        self.code = code
+
+
+def answer(
+    command: str, inputs: Sequence[Input], shown: Shown, *, file: Path | None = None, seed: int = 0, **settings: Any
+) -> None:
+    """Run a task on the inputs and show what comes out.
+
+    An input that is refused is one line on standard error, and costs no other its answer.
+
+    Args:
+        command: the task's name.
+        inputs: all of them.
+        shown: how the answers are to be shown.
+        file: where inputs were read from.
+        seed: of the task.
+        settings: of the task, apart from its seed.
 
     Raises:
-        typer.BadParameter: the file cannot be read.
+        typer.Exit: 1 if all inputs were refused or an answer could not be written, 130 after Ctrl-C, 143 after SIGTERM.
+        typer.BadParameter: the task cannot run with these settings, or its answers cannot go where they are wanted.
     """
-    text = ""
-    if file is not None:
-        try:
-            text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise typer.BadParameter(f"cannot read {file}: {error}", param_hint="--file") from error
-    return [line for line in [*(arguments or []), *text.splitlines()] if line.strip()]
+    _check_language(command, settings)
+    with heeded() as stop:
+        raise typer.Exit(_Run(command, inputs, shown, file, seed, settings, stop).code())
 
 
-def answer(task: Callable[..., Generations], inputs: Sequence[Any], shown: Shown, **settings: Any) -> None:
-    """Run `task` on the inputs and show what comes out; a request that cannot be met is one line and exit code 2."""
-    with _complaints():
-        if shown.jsonl or shown.output is not None:
-            _stream(task, inputs, shown, settings)
-        else:
-            _print(task(inputs, progress=not shown.quiet, **settings), shown)
+@final
+class _Run:
+    """One call of the command line, from its inputs to its exit code."""
 
+    def __init__(
+        self,
+        command: str,
+        inputs: Sequence[Input],
+        shown: Shown,
+        file: Path | None,
+        seed: int,
+        settings: Mapping[str, Any],
+        stop: Stop,
+    ) -> None:
+        self.command, self.inputs, self.shown, self.file = command, inputs, shown, file
+        self.seed, self.settings, self.stop = seed, settings, stop
+        self.file_of_answers: output.Output | None = None
+        self.pending: list[dict[str, Any]] = []
+        self.listed: list[dict[str, Any]] = []
+        self.tally, self.pace = Tally(), Pace(len(inputs))
+        self.given = self.answered = 0
+        self.interrupted = False
+        self.made: sidecar.Made | None = None
 
-@contextmanager
-def _complaints() -> Iterator[None]:
-    try:
-        yield
-    except (ValueError, TypeError, ImportError, RuntimeError, OSError) as error:
-        from rich.console import Console
+    def code(self) -> int:
+        """Run all of it; the exit code."""
+        with ExitStack() as stack:
+            if self.shown.output is not None:
+                opened = output.opened(self.shown.output, self.file, self.inputs, self._made())
+                self.file_of_answers = stack.enter_context(opened)
+                self.answered = self.file_of_answers.answered
+                self.given = self.file_of_answers.done
+                if self.given and not self.shown.quiet:
+                    say(f"{self.given} of {len(self.inputs)} inputs are in {self.shown.output} already")
+            self.pace.start(self.given)
+            try:
+                for record in self._records():
+                    self._take(record)
+                self._flush()
+            except KeyboardInterrupt:
+                self.interrupted = True
+            except Unable as error:
+                say(error, error=True)
+                return error.code
+            return self._end()
 
-        Console(stderr=True).print(f"[red]error:[/] {_plain(str(error))}", soft_wrap=True)
-        raise typer.Exit(2) from error
+    def _records(self) -> Iterator[dict[str, Any]]:
+        """Those of all inputs that have none yet, in order."""
+        done = self.given
+        fine = [number for number, one in enumerate(self.inputs) if one.error is None]
+        with closing(self._answers(fine, sum(number < done for number in fine))) as answers:
+            for number in range(done, len(self.inputs)):
+                one = self.inputs[number]
+                if one.error is not None:
+                    yield one.head(number) | {"error": one.error}
+                    continue
+                found = next(answers, None)
+                if found is None:
+                    self.interrupted = True
+                    return
+                yield one.head(number) | {
+                    key: value for key, value in found.items() if key in ("texts", "error", "interrupted")
+                }
 
+    def _answers(self, fine: Sequence[int], done: int) -> Iterator[dict[str, Any]]:
+        """What the task says to the inputs that it is asked, by their numbers."""
+        if done == len(fine):
+            return
+        from textsearch import tasks
 
-def _stream(task: Callable[..., Generations], inputs: Sequence[Any], shown: Shown, settings: dict[str, Any]) -> None:
-    from textsearch.tasks import stream
+        # torch is loaded with the task: from here on seconds pass
+        task = self._watched(_task(tasks, self.command))
+        settings = dict(self.settings) | {"seed": self.seed}
+        if not self.shown.quiet and is_terminal(sys.stderr):
+            settings["progress"] = True
+        if len(fine) < len(self.inputs):
+            # an input keeps the random numbers of its place among all, whoever else is refused
+            settings["numbers"] = fine
+        values = [self.inputs[number].value for number in fine]
+        yield from tasks.stream(task, values, at_once=self.shown.at_once, done=done, **settings)
 
-    if shown.output is None:
-        _write(stream(task, inputs, at_once=shown.at_once, **settings), sys.stdout, shown, len(inputs))
-        return
-    done = _already(shown.output, inputs)
-    if done and not shown.quiet:
-        typer.echo(f"{done} of {len(inputs)} inputs are in {shown.output} already", err=True)
-    with shown.output.open("a", encoding="utf-8") as file:
-        _write(stream(task, inputs, at_once=shown.at_once, done=done, **settings), file, shown, len(inputs))
+    def _watched(self, task: Callable[..., Generations]) -> Callable[..., Generations]:
+        """The task; each call of it is the start of a group, before which the last one's answers are written down."""
 
+        @functools.wraps(task)
+        def watched(*arguments: Any, **settings: Any) -> Generations:
+            self._flush()
+            if self.stop.signal is not None:
+                raise KeyboardInterrupt
+            try:
+                result = task(*arguments, **settings)
+            except Exception as error:
+                if self.stop.signal is not None:
+                    raise KeyboardInterrupt from error
+                if _of_the_whole(error):
+                    raise Unable(error) from error
+                raise
+            self.tally.add(result)
+            return result
 
-def _write(records: Iterator[dict[str, Any]], file: TextIO, shown: Shown, count: int) -> None:
-    for record in records:
+        return watched
+
+    def _take(self, record: dict[str, Any]) -> None:
+        """Show one record, or keep it until its group is complete."""
         if "texts" in record:
-            record["texts"] = record["texts"][: shown.top]
-        file.write(json.dumps(record, ensure_ascii=False) + "\n")
-        file.flush()
-        if not shown.quiet:
-            typer.echo(f"\r{record['number'] + 1} of {count}", err=True, nl=record["number"] + 1 == count)
+            record["texts"] = record["texts"][: self.shown.top]
+        else:
+            record["error"] = shortened(str(record["error"]), LONGEST_ERROR)
+        if self.stop.signal is not None and "texts" in record:
+            record["interrupted"] = True
+        self.interrupted |= bool(record.get("interrupted"))
+        if self.file_of_answers is not None:
+            self.pending.append(record)
+            return
+        self.given += 1
+        self.answered += "texts" in record
+        one = self.inputs[int(record["number"])]
+        if "error" in record:
+            self._refuse(record)
+        if self.shown.jsonl:
+            write(json_text(record, file=sys.stdout))
+        elif self.shown.as_json:
+            also = {"interrupted": True} if "interrupted" in record else {}
+            self.listed += [
+                {"input": record["number"], **text, "source": one.source, **also} for text in record.get("texts", [])
+            ]
+        elif "texts" in record:
+            show(one.source + (" (interrupted)" if "interrupted" in record else ""), bold=True)
+            for text in record["texts"]:
+                show(text["text"], before=f"  {text['energy']:6.2f}  ")
+
+    def _refuse(self, record: Mapping[str, Any]) -> None:
+        one = self.inputs[int(record["number"])]
+        line = f" (line {one.line} of {_name(self.file)})" if one.line is not None else ""
+        say(f"input {record['number']}{line} is refused: {one_line(record['error'])}")
+
+    def _flush(self) -> None:
+        """Write the group down, and say how it goes; one that was interrupted is not written, and is run again."""
+        file, records = self.file_of_answers, self.pending
+        if file is not None and records and not self.interrupted and self.stop.signal is None:
+            self.pending = []
+            with self.stop.held():
+                try:
+                    file.append(records, self._made())
+                except (OSError, ValueError) as error:
+                    raise Unable(
+                        f"cannot write {file.path}: {getattr(error, 'strerror', None) or error}; {file.done} answers "
+                        "are in it: run the command again to go on",
+                        REFUSED,
+                    ) from error
+            self.given, self.answered = file.done, file.answered
+            for record in records:
+                if "error" in record:
+                    self._refuse(record)
+        if not self.shown.quiet and (line := self.pace.line(self.given)):
+            say(line)
+
+    def _made(self) -> sidecar.Made:
+        """How answers are made; of a model that is not here yet it can be said only once it was loaded."""
+        if self.made is not None and self.made.known:
+            return self.made
+        models = {name: fingerprint(name, self.settings[name]) for name in MODELS if name in self.settings}
+        plain = {name: value for name, value in self.settings.items() if name not in MODELS}
+        plain |= {"seed": self.seed, "top": self.shown.top}
+        self.made = sidecar.Made(self.command, plain, models, self.inputs)
+        return self.made
+
+    def _end(self) -> int:
+        """The last lines; the exit code."""
+        finished = self.given == len(self.inputs) and not self.interrupted
+        if self.shown.as_json:
+            write(json_text(self.listed, file=sys.stdout, indent=2))
+        if self.tally.runs and self.shown.report:
+            self.tally.report()
+        if self.tally.runs and self.file_of_answers is None and not (self.shown.as_json or self.shown.jsonl):
+            say(self.tally.line() + ("; interrupted" if self.interrupted else ""))
+        if not finished:
+            if self.file_of_answers is not None:
+                where = f"{self.given} of {len(self.inputs)} inputs are in {self.shown.output}"
+                say(f"interrupted: {where}; run the same command again to go on")
+            else:
+                say(f"interrupted: {self.given} of {len(self.inputs)} inputs were answered")
+            return self.stop.exit_code
+        return 0 if self.answered else REFUSED
 
 
-def _already(file: Path, inputs: Sequence[Any]) -> int:
-    """How many of the inputs, from the first on, are answered in the file; a last line cut short is taken off.
+def _task(tasks: Any, command: str) -> Callable[..., Generations]:
+    try:
+        task: Callable[..., Generations] = getattr(tasks, command)
+    except ImportError as error:
+        raise Unable(error) from error
+    return task
 
-    Raises:
-        ValueError: the file holds something else.
-    """
-    if not file.exists():
-        return 0
-    text = file.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        file.write_text(whole, encoding="utf-8")
-    lines = whole.splitlines()
-    for number, line in enumerate(lines):
+
+def _of_the_whole(error: Exception) -> bool:
+    """Whether an error is that of any input: it came while a model was loaded, or a package is missing."""
+    if isinstance(error, ImportError):
+        return True
+    trace = error.__traceback__
+    while trace is not None:
+        code, module = trace.tb_frame.f_code.co_name, trace.tb_frame.f_globals.get("__name__")
+        if module == "textsearch.tasks.given" or code == "given_classifier":
+            return True
+        trace = trace.tb_next
+    return False
+
+
+def _check_language(command: str, settings: Mapping[str, Any]) -> None:
+    """Refuse a language without models of its own; once, and not for each input."""
+    if settings.get("lang", "en") != "en":
+        from textsearch.tasks.languages import language
+
+        # only `paraphrase` has no use for an English encoder: those of `write` read topics, which may be English
+        kinds = MODELS[: 3 if command == "paraphrase" else 2]
+        named = {name: settings[name] for name in kinds if name in settings}
         try:
-            record = json.loads(line)
-            same = record["number"] == number and record["input"] == inputs[number]
-        except (json.JSONDecodeError, KeyError, TypeError, IndexError):
-            same = False
-        if not same:
-            raise ValueError(
-                f"line {number + 1} of {file} is no answer to input {number + 1} of this request; "
-                "name another file, or move this one away"
-            )
-    return len(lines)
+            language(settings["lang"]).check(**named)
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--lang") from error
 
 
-def _plain(text: str) -> str:
-    return text.replace("[", r"\[")
-
-
-def _print(result: Generations, shown: Shown) -> None:
-    from rich.console import Console
-
-    if shown.report:
-        notes = Console(stderr=True)
-        notes.print(result.moves())
-        notes.print(result.accounting())
-    records = result.to_records()
-    best: list[dict[str, object]] = []
-    for number, source in enumerate(result.sources):
-        best += [record | {"source": source} for record in records if record["input"] == number][: shown.top]
-    if shown.as_json:
-        print(json.dumps(best, ensure_ascii=False, indent=2))
-        return
-    console = Console()
-    for number, source in enumerate(result.sources):
-        console.print(f"[bold]{_plain(source)}[/]")
-        for record in best:
-            if record["input"] == number:
-                console.print(f"  [dim]{record['energy']:6.2f}[/]  {_plain(str(record['text']))}", soft_wrap=True)
-    taken = ", ".join(f"{kind} {count.rate:.2f}" for kind, count in result.acceptance.items() if count.proposed)
-    Console(stderr=True).print(
-        f"[dim]{len(result)} chains, {result.steps} steps in {result.seconds:.0f} s; accepted: {taken or 'nothing yet'}"
-        f"{'; interrupted' if result.interrupted else ''}[/]",
-        soft_wrap=True,
-    )
+def _name(file: Path | None) -> str:
+    return "standard input" if str(file) == "-" else str(file)

@@ -7,30 +7,35 @@ from typing import Annotated
 import typer
 
 from textsearch.cli import options
-from textsearch.cli.answer import Shown, answer, lines_of
-from textsearch.cli.app import app
+from textsearch.cli.answer import Shown, answer
+from textsearch.cli.application import command
+from textsearch.cli.inputs import inputs_of
 
 
-@app.command()
+@command
 def correct(
     texts: Annotated[
         list[str] | None,
         typer.Argument(metavar="TEXT...", help="Sentences to be corrected.", show_default=False),
     ] = None,
     file: options.File = None,
-    chains: options.Chains = 1,
-    steps: options.Steps = 100,
-    seed: options.Seed = 0,
-    temperature: options.Temperature = 1.0,
+    *,
+    chains: options.Chains,
+    steps: options.Steps,
+    seed: options.Seed,
+    temperature: options.Temperature,
     strictness: Annotated[
-        float, typer.Option(help="Times what every edit costs: above 1 fewer are made, below 1 more.")
-    ] = 1.0,
+        float,
+        typer.Option(
+            callback=options.not_negative, help="Times what every edit costs: above 1 fewer are made, below 1 more."
+        ),
+    ],
     tokenised: Annotated[
         bool, typer.Option("--tokenised", help="The texts have, and keep, one space between any two tokens.")
-    ] = False,
+    ],
     top: options.Top = 1,
-    causal: options.Causal = None,
-    masked: options.Masked = None,
+    causal: options.Causal,
+    masked: options.Masked,
     as_json: options.Json = False,
     jsonl: options.JsonLines = False,
     output: options.Output = None,
@@ -45,15 +50,15 @@ def correct(
     Spelling, inflection, articles, small words, commas and words that are easily confused. An edit is made where it
     makes the text likelier by more than an edit of its kind costs.
     """
-    given = lines_of(texts, file)
+    given = inputs_of(texts, file)
     if not given:
         raise typer.BadParameter('name a text, for example: textsearch correct "She go to school."')
-    from textsearch.tasks import correct as task
 
     answer(
-        task,
+        "correct",
         given,
         Shown(top, as_json, jsonl, output, at_once, report, quiet),
+        file=file,
         chains=chains,
         steps=steps,
         seed=seed,

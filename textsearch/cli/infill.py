@@ -7,25 +7,27 @@ from typing import Annotated
 import typer
 
 from textsearch.cli import options
-from textsearch.cli.answer import Shown, answer, lines_of
-from textsearch.cli.app import app
+from textsearch.cli.answer import Shown, answer
+from textsearch.cli.application import command
+from textsearch.cli.inputs import inputs_of
 
 
-@app.command()
+@command
 def infill(
     texts: Annotated[
         list[str] | None,
         typer.Argument(metavar="TEXT...", help="Texts with [MASK] where a word is to be written.", show_default=False),
     ] = None,
     file: options.File = None,
-    chains: options.Chains = 8,
-    steps: options.Steps = 100,
-    seed: options.Seed = 0,
-    temperature: options.Temperature = 1.0,
-    lang: options.Lang = "en",
+    *,
+    chains: options.Chains,
+    steps: options.Steps,
+    seed: options.Seed,
+    temperature: options.Temperature,
+    lang: options.Lang,
     top: options.Top = 5,
-    causal: options.Causal = None,
-    masked: options.Masked = None,
+    causal: options.Causal,
+    masked: options.Masked,
     as_json: options.Json = False,
     jsonl: options.JsonLines = False,
     output: options.Output = None,
@@ -39,15 +41,15 @@ def infill(
 
     Each gap gets one word, of one or several pieces. The masked model proposes, the causal model judges the whole text.
     """
-    given = lines_of(texts, file)
+    given = inputs_of(texts, file)
     if not given:
         raise typer.BadParameter('name a text with gaps, for example: textsearch infill "The [MASK] ran home."')
-    from textsearch.tasks import infill as task
 
     answer(
-        task,
+        "infill",
         given,
         Shown(top, as_json, jsonl, output, at_once, report, quiet),
+        file=file,
         chains=chains,
         steps=steps,
         seed=seed,

@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 
 from textsearch.cli import options
-from textsearch.cli.answer import Shown, answer, lines_of
-from textsearch.cli.app import app
+from textsearch.cli.answer import Shown, answer
+from textsearch.cli.application import command
+from textsearch.cli.inputs import inputs_of
 
 
-@app.command()
+@command
 def keywords(
     sets: Annotated[
         list[str] | None,
@@ -23,16 +24,17 @@ def keywords(
         ),
     ] = None,
     file: options.File = None,
-    chains: options.Chains = 8,
-    steps: options.Steps = 100,
-    seed: options.Seed = 0,
-    temperature: options.Temperature = 1.0,
-    exact_forms: Annotated[bool, typer.Option(help="Allow no inflection: dog is not found in dogs.")] = False,
-    in_order: Annotated[bool, typer.Option(help="The words must come in the order given.")] = False,
-    lang: options.Lang = "en",
+    *,
+    chains: options.Chains,
+    steps: options.Steps,
+    seed: options.Seed,
+    temperature: options.Temperature,
+    inflections: Annotated[bool, typer.Option("--inflections/--exact-forms", help="Whether dog is found in dogs too.")],
+    in_order: Annotated[bool, typer.Option(help="The words must come in the order given.")],
+    lang: options.Lang,
     top: options.Top = 5,
-    causal: options.Causal = None,
-    masked: options.Masked = None,
+    causal: options.Causal,
+    masked: options.Masked,
     as_json: options.Json = False,
     jsonl: options.JsonLines = False,
     output: options.Output = None,
@@ -48,26 +50,25 @@ def keywords(
     replaced, inserted, deleted, swapped and rewritten in blocks, under the energy -log p(sentence | request)
     - log p(sentence), every keyword kept. Printed is the best sentence of each chain, the lowest energy first.
     """
-    lines = lines_of(sets, file)
-    if not lines:
+    given = inputs_of(sets, file)
+    if not given:
         raise typer.BadParameter('name the words, for example: textsearch keywords "dog frisbee park"')
-    from textsearch.tasks import keywords as task
     from textsearch.tasks.languages import language
 
-    try:
-        wanted = [language(lang).split(line) for line in lines]
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--lang") from error
+    def read(line: str) -> tuple[list[str], str]:
+        words = language(lang).split(line)
+        return words, ", ".join(words)
 
     answer(
-        task,
-        wanted,
+        "keywords",
+        [one.then(read) for one in given],
         Shown(top, as_json, jsonl, output, at_once, report, quiet),
+        file=file,
         chains=chains,
         steps=steps,
         seed=seed,
         temperature=temperature,
-        inflections=not exact_forms,
+        inflections=inflections,
         in_order=in_order,
         lang=lang,
         causal=causal,

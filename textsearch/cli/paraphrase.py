@@ -7,30 +7,32 @@ from typing import Annotated
 import typer
 
 from textsearch.cli import options
-from textsearch.cli.answer import Shown, answer, lines_of
-from textsearch.cli.app import app
+from textsearch.cli.answer import Shown, answer
+from textsearch.cli.application import command
+from textsearch.cli.inputs import inputs_of
 
 
-@app.command()
+@command
 def paraphrase(
     texts: Annotated[
         list[str] | None,
         typer.Argument(metavar="TEXT...", help="Sentences to say in other words.", show_default=False),
     ] = None,
     file: options.File = None,
-    chains: options.Chains = 3,
-    steps: options.Steps = 20,
-    seed: options.Seed = 0,
-    temperature: options.Temperature = 1.0,
-    similarity: Annotated[float, typer.Option(min=0.01, help="Nats for a cosine of 0 to the source.")] = 10.0,
+    *,
+    chains: options.Chains,
+    steps: options.Steps,
+    seed: options.Seed,
+    temperature: options.Temperature,
+    similarity: Annotated[float, typer.Option(callback=options.positive, help="Nats for a cosine of 0 to the source.")],
     diversity: Annotated[
-        float, typer.Option(min=0.01, help="Power of 1 - BLEU to the source: more is farther from it.")
-    ] = 10.0,
-    lang: options.Lang = "en",
+        float, typer.Option(callback=options.positive, help="Power of 1 - BLEU to the source: more is farther from it.")
+    ],
+    lang: options.Lang,
     top: options.Top = 5,
-    causal: options.Causal = None,
-    masked: options.Masked = None,
-    encoder: options.Encoder = None,
+    causal: options.Causal,
+    masked: options.Masked,
+    encoder: options.Encoder,
     as_json: options.Json = False,
     jsonl: options.JsonLines = False,
     output: options.Output = None,
@@ -45,16 +47,16 @@ def paraphrase(
     The causal model writes drafts; chains go on from the best of them by annealed Metropolis-Hastings, under an energy
     of fluency, similarity of meaning, keywords kept, distance from the wording, and agreement with the drafts.
     """
-    given = lines_of(texts, file)
+    given = inputs_of(texts, file)
     if not given:
         raise typer.BadParameter('name a sentence, for example: textsearch paraphrase "How can I improve my English?"')
-    from textsearch.tasks import paraphrase as task
     from textsearch.tasks.paraphrasing import Weights
 
     answer(
-        task,
+        "paraphrase",
         given,
         Shown(top, as_json, jsonl, output, at_once, report, quiet),
+        file=file,
         chains=chains,
         steps=steps,
         seed=seed,

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Annotated, Any
 
 import typer
 
 from textsearch.cli import options
-from textsearch.cli.answer import Shown, answer, lines_of
-from textsearch.cli.app import app
+from textsearch.cli.answer import Shown, answer
+from textsearch.cli.application import command
+from textsearch.cli.console import quoted
+from textsearch.cli.inputs import LONGEST, Input, as_utf8, inputs_of
+from textsearch.cli.models import model_name
 
 
-@app.command()
+@command
 def write(
     requests: Annotated[
         list[str] | None,
@@ -46,20 +50,22 @@ def write(
     topic: Annotated[str, typer.Option(help="What it should be about.", show_default=False)] = "",
     context: Annotated[str, typer.Option(help="What was said before.", show_default=False)] = "",
     file: options.File = None,
-    chains: options.Chains = 8,
-    steps: options.Steps = 150,
-    seed: options.Seed = 0,
-    temperature: options.Temperature = 1.0,
+    *,
+    chains: options.Chains,
+    steps: options.Steps,
+    seed: options.Seed,
+    temperature: options.Temperature,
     classifier: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="Hub id or folder of a sequence classifier.")
-    ] = None,
-    label_weight: Annotated[float, typer.Option(help="Weight of the label.")] = 16.0,
-    topic_weight: Annotated[float, typer.Option(help="Weight of the topic.")] = 1.0,
-    lang: options.Lang = "en",
+        str | None,
+        typer.Option(metavar="MODEL", callback=model_name, help="Hub id or folder of a sequence classifier."),
+    ],
+    label_weight: Annotated[float, typer.Option(callback=options.not_negative, help="Weight of the label.")],
+    topic_weight: Annotated[float, typer.Option(callback=options.not_negative, help="Weight of the topic.")],
+    lang: options.Lang,
     top: options.Top = 5,
-    causal: options.Causal = None,
-    masked: options.Masked = None,
-    encoder: options.Encoder = None,
+    causal: options.Causal,
+    masked: options.Masked,
+    encoder: options.Encoder,
     as_json: options.Json = False,
     jsonl: options.JsonLines = False,
     output: options.Output = None,
@@ -74,20 +80,12 @@ def write(
     Chains start from drafts and filled frames that keep every constraint, and go on by Metropolis-Hastings under the
     energy -log p(text), plus terms for the label, the topic and the context.
     """
-    wanted: list[dict[str, Any]] = []
-    for line in lines_of(requests, file):
-        try:
-            wanted.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            raise typer.BadParameter(
-                f'{line!r} is no JSON ({error}): write {{"prefix": "The book"}}, or use --prefix and its like'
-            ) from error
     said: dict[str, Any] = {
         "prefix": prefix,
         "suffix": suffix,
         "template": template,
-        "required": phrases(required),
-        "forbidden": phrases(forbidden),
+        "required": phrases(as_utf8(required)),
+        "forbidden": phrases(as_utf8(forbidden)),
         "words": bounds(words, "--words"),
         "characters": bounds(characters, "--characters"),
         "regex": regex,
@@ -97,16 +95,17 @@ def write(
         "topic": topic,
         "context": context,
     }
-    if own := {name: value for name, value in said.items() if value}:
-        wanted = [own | one for one in wanted] or [own]
-    if not wanted:
+    own = {name: as_utf8(value) if isinstance(value, str) else value for name, value in said.items() if value}
+    given = inputs_of(requests, file) or ([Input(own, "")] if own else [])
+    if not given:
         raise typer.BadParameter('say what is wanted, for example: textsearch write --prefix "The book"')
-    from textsearch.tasks import write as task
-
+    if label and classifier is None:
+        raise typer.BadParameter("a label is judged by a sequence classifier: name one with --classifier")
     answer(
-        task,
-        wanted,
+        "write",
+        [one.then(lambda said: request(said, own)) for one in given],
         Shown(top, as_json, jsonl, output, at_once, report, quiet),
+        file=file,
         chains=chains,
         steps=steps,
         seed=seed,
@@ -119,6 +118,34 @@ def write(
         masked=masked,
         encoder=encoder,
     )
+
+
+def request(said: str | dict[str, Any], own: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """A request as it was asked for, with what the options say besides, and in one line.
+
+    Raises:
+        ValueError: it is no JSON, or nothing that can be asked for.
+        TypeError: the same.
+    """
+    from textsearch.tasks.request import Request
+
+    if isinstance(said, str):
+        try:
+            said = json.loads(said, parse_constant=_no_number)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(
+                f'{quoted(said)} is no JSON ({error}): write {{"prefix": "The book"}}, or use --prefix and its like'
+            ) from error
+    if not isinstance(said, dict):
+        raise TypeError(f'{quoted(said)} is no request: write {{"prefix": "The book"}}')
+    wanted = own | said
+    if broken := re.search("[\ud800-\udfff]", json.dumps(wanted, ensure_ascii=False)):
+        raise ValueError(f"the request holds half of a character, {broken[0]!r}")
+    return wanted, str(Request.of(wanted))
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no number")
 
 
 def phrases(text: str) -> list[str]:
@@ -138,8 +165,14 @@ def bounds(text: str, option: str) -> list[int | None] | None:
     """
     if not text:
         return None
-    low, dash, high = text.partition("-")
-    try:
-        return [int(low), (int(high) if high else None) if dash else int(low)]
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is no range: write 6-12, 8 or 6-", param_hint=option) from error
+    found = re.fullmatch(r"([0-9]{1,9})(-?)([0-9]{0,9})", text, re.ASCII)
+    if not found or (found[3] and not found[2]):
+        what = "is too much" if re.fullmatch(r"[0-9]+(-[0-9]*)?", text, re.ASCII) else "is no range"
+        raise typer.BadParameter(f"{quoted(text)} {what}: write 6-12, 8 or 6-", param_hint=option)
+    low = int(found[1])
+    high = int(found[3]) if found[3] else None if found[2] else low
+    if high is not None and low > high:
+        raise typer.BadParameter(f"{text} ends before it begins: write {high}-{low}", param_hint=option)
+    if max(low, high or 0) > LONGEST:
+        raise typer.BadParameter(f"{text} is too much: {LONGEST:,} is the most", param_hint=option)
+    return [low, high]

@@ -98,23 +98,21 @@ def test_infill_changes_the_gaps_alone(models: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "complaint"),
+    ("arguments", "complaint", "code"),
     [
-        (["keywords"], "name the words"),
-        (["keywords", "dog \N{SNOWMAN}"], "\N{SNOWMAN}"),
-        (["keywords", "dog", "--masked", "no/such/model"], "no/such/model"),
-        (["keywords", "dog", "--temperature", "0"], "temperature=0"),
-        (["infill", "nothing to fill"], "write [MASK]"),
-        (["infill", "The [MASK] ran.", "--chains", "0"], "chains"),
+        (["keywords"], "name the words", 2),
+        (["keywords", "dog \N{SNOWMAN}"], "\N{SNOWMAN}", 1),
+        (["keywords", "dog", "--masked", "no/such/model"], "no/such/model", 2),
+        (["infill", "nothing to fill"], "write [MASK]", 1),
     ],
 )
-def test_a_wrong_request_is_one_clear_line(arguments: list[str], complaint: str, models: list[str]) -> None:
+def test_a_wrong_request_is_one_clear_line(arguments: list[str], complaint: str, code: int, models: list[str]) -> None:
     """No traceback; and no long work before it, since the models come after the check wherever they can."""
     own = [*models, *arguments[1:]] if "--masked" in arguments else [*arguments[1:], *models]
     result = call(arguments[0], *own)
-    assert result.exit_code == 2
-    assert complaint in result.output
-    assert "Traceback" not in result.output
+    assert result.exit_code == code
+    assert complaint in result.stderr and len(result.stderr.splitlines()) == 1
+    assert result.stdout == ""
 
 
 def test_a_report_says_what_was_tried_and_what_it_cost(models: list[str]) -> None:

@@ -1,0 +1,47 @@
+"""The command line in a process of its own, with a task that loads neither torch nor a model."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, final
+
+from tests.cli import contract
+from textsearch import tasks
+from textsearch.cli import main
+
+
+@final
+class Run:
+    """What the command line asks of the result of a task."""
+
+    def __init__(self, inputs: Sequence[Any]) -> None:
+        self.inputs, self.interrupted, self.steps, self.seconds = inputs, False, 1, 0.0
+        self.acceptance: dict[str, Any] = {}
+        self.usage: dict[str, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def to_records(self) -> list[dict[str, Any]]:
+        return [
+            {"input": number, "text": f"answer {one}", "energy": 0.0, "terms": {}}
+            for number, one in enumerate(self.inputs)
+        ]
+
+
+def task(inputs: Sequence[Any], **settings: Any) -> Any:
+    """An answer to each input; "wait PATH" makes PATH and reads standard input to its end first."""
+    for one in inputs:
+        if "!" in one:
+            raise ValueError(f"{one!r} holds a !")
+        if one.startswith("wait "):
+            Path(one.removeprefix("wait ")).touch()
+            sys.stdin.read()
+    return Run(inputs)
+
+
+if __name__ == "__main__":
+    tasks.__dict__.update(dict.fromkeys(tasks.__all__, task) | {"stream": contract.stream})
+    main()

@@ -1,0 +1,109 @@
+"""Calls that cannot be meant: each is one line that says what to write, before anything is loaded."""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli import lines, stub
+from tests.cli.stub import call
+
+pytestmark = pytest.mark.usefixtures("stubbed")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "name a command: correct, infill, keywords, paraphrase or write"),
+        (["keyword", "dog"], "did you mean keywords?"),
+        (["Correct", "She go."], "did you mean correct?"),
+        (["summarise", "text"], "choose from correct"),
+        (["--seed", "1", "keywords", "dog"], "options come after the command"),
+        (["correct"], "name a text"),
+        (["infill"], "name a text with gaps"),
+        (["keywords"], "name the words"),
+        (["paraphrase"], "name a sentence"),
+        (["write"], "say what is wanted"),
+        (["keywords", "dog", "--lang", "english"], "take en (English), zh (Chinese)"),
+        (["keywords", "dog", "--lang", "zh"], "no Chinese model comes with textsearch"),
+        (["keywords", "dog", "--chains", "0"], "--chains"),
+        (["keywords", "dog", "--chains", "99999999999"], "--chains"),
+        (["keywords", "dog", "--steps", "-1"], "--steps"),
+        (["keywords", "dog", "--seed", "x"], "--seed"),
+        (["keywords", "dog", "--seed", "1.5"], "--seed"),
+        (["keywords", "dog", "--top", "0"], "--top"),
+        (["keywords", "dog", "--at-once", "0"], "--at-once"),
+        (["keywords", "dog", "--temperature", "0"], "temperature=0 must be a number above 0"),
+        (["keywords", "dog", "--temperature", "nan"], "temperature=nan"),
+        (["keywords", "dog", "--temperature", "inf"], "temperature=inf"),
+        (["keywords", "dog", "--temperature", "warm"], "--temperature"),
+        (["correct", "a", "--strictness", "nan"], "--strictness"),
+        (["correct", "a", "--strictness", "-1"], "--strictness"),
+        (["paraphrase", "a", "--diversity", "0"], "--diversity"),
+        (["paraphrase", "a", "--similarity", "inf"], "--similarity"),
+        (["write", "--topic", "a", "--topic-weight", "nan"], "--topic-weight"),
+        (["write", "--label", "good"], "--classifier"),
+        (["keywords", "dog", "--chain", "3"], "--chain"),
+        (["keywords", "dog", "--chains"], "--chains"),
+        (["keywords", "dog", "--json", "--jsonl"], "leave one of them out"),
+        (["keywords", "dog", "--json", "--output", "x"], "leave one of them out"),
+        (["keywords", "dog", "--file", "missing.txt"], "missing.txt"),
+        (["keywords", "dog", "--causal", "no/such/model"], "there is no folder 'no/such/model'"),
+        (["keywords", "dog", "--causal", "./no-such"], "there is no folder './no-such'"),
+        (["keywords", "dog", "--masked", "~/model"], "there is no folder '~/model'"),
+        (["keywords", "dog", "--masked", ""], "there is no folder ''"),
+        (["paraphrase", "dog", "--encoder", "."], "holds no config.json"),
+        (["write", "--prefix", "a", "--classifier", "weights.bin"], "is a file"),
+    ],
+)
+def test_a_slip_is_one_line(arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("weights.bin").touch()
+    result = call(*arguments)
+    assert result.exit_code == 2, result.output
+    assert said in result.stderr and len(result.stderr.splitlines()) == 1, result.stderr
+    assert result.stdout == "" and not stub.calls
+
+
+def walk(count: int, seed: int, folder: Path) -> dict[int, int]:
+    """Run command lines; how many ended with each exit code."""
+    rng, codes = random.Random(seed), {0: 0, 1: 0, 2: 0}
+    for number in range(count):
+        where = folder / str(number)
+        where.mkdir()
+        lines.make_files(where)
+        # what stands there and is ours to keep
+        before = {file: file.read_bytes() for file in where.iterdir()}
+        arguments, given = lines.line(rng)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(where)
+            began = time.perf_counter()
+            result = call(*arguments, given=given)
+            seconds = time.perf_counter() - began
+        why = f"line {number}: {arguments!r}\n{result.output[-2000:]}"
+        assert result.exception is None or isinstance(result.exception, SystemExit), why
+        assert result.exit_code in codes and "Traceback" not in result.output, why
+        assert seconds < 5, why
+        assert len(result.stderr) < 30_000 and "\x1b" not in result.output, why
+        if result.exit_code == 2:
+            assert len(result.stderr.splitlines()) == 1 and result.stderr.startswith("error: "), why
+            assert result.stdout == "", why
+        if result.exit_code == 1:
+            assert "is refused" in result.stderr, why
+        assert {file: file.read_bytes() for file in before} == before, why
+        codes[result.exit_code] += 1
+    return codes
+
+
+def test_command_lines_at_random(tmp_path: Path) -> None:
+    assert min(walk(60, 0, tmp_path).values()) > 0
+
+
+@pytest.mark.reliability
+def test_two_thousand_command_lines(tmp_path: Path) -> None:
+    codes = walk(2000, 1, tmp_path)
+    print(codes)
+    assert min(codes.values()) > 100

@@ -1,0 +1,81 @@
+"""The application that the commands belong to, and how a function becomes a command."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import typer
+from typer.core import TyperGroup
+
+from textsearch.cli.defaults import defaults
+from textsearch.cli.leaving import leave
+
+Function = TypeVar("Function", bound=Callable[..., None])
+
+
+class Commands(TyperGroup):
+    """The commands; a wrong call is one line that says what to write."""
+
+    def main(self, args: Sequence[str] | None = None, *_: Any, standalone_mode: bool = True, **more: Any) -> Any:
+        """Run one command and exit."""
+        if not standalone_mode:
+            return super().main(args, standalone_mode=False, **more)
+        return leave(lambda: self._one(sys.argv[1:] if args is None else list(args)))
+
+    def _one(self, args: list[str]) -> None:
+        with self.make_context("textsearch", args) as context:
+            self.invoke(context)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Options of the whole: there is none but --help."""
+        if not args:
+            ctx.fail(f"name a command: {_listed(self.commands)}; textsearch --help says more")
+        if args[0].startswith("-") and args[0] != "--help":
+            ctx.fail(f"options come after the command, one of {_listed(self.commands)}: {args[0]} came before it")
+        return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that is meant."""
+        if args[0] not in self.commands:
+            near = difflib.get_close_matches(args[0].lower(), self.commands, 1)
+            meant = f"did you mean {near[0]}?" if near else f"choose from {_listed(self.commands)}"
+            ctx.fail(f"there is no command {args[0]!r}: {meant}")
+        return super().resolve_command(ctx, args)
+
+
+app = typer.Typer(
+    cls=Commands,
+    rich_markup_mode="rich",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Sample and search text under an energy: fluency x relevance x hard constraints, on pretrained models.",
+)
+
+
+def command(function: Function) -> Function:
+    """Add a function as the command of its name; what its task has a default for has that default here."""
+    task = function.__name__
+    known, signature = defaults(task), inspect.signature(function, eval_str=True)
+    missing = [
+        name
+        for name, parameter in signature.parameters.items()
+        if parameter.default is inspect.Parameter.empty and name not in known
+    ]
+    if missing:
+        raise TypeError(f"the task {task} has no default for {', '.join(missing)}: give the command one")
+    parameters = [
+        parameter.replace(default=known[name]) if parameter.default is inspect.Parameter.empty else parameter
+        for name, parameter in signature.parameters.items()
+    ]
+    function.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    app.command(task)(function)
+    return function
+
+
+def _listed(names: Sequence[str] | dict[str, Any]) -> str:
+    *most, last = sorted(names)
+    return f"{', '.join(most)} or {last}"

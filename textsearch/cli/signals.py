@@ -1,0 +1,69 @@
+"""Ctrl-C and SIGTERM: both stop the run under way, and neither stops a write half-way."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import final
+
+
+@final
+class Stop:
+    """Whether the process was asked to stop, and by which signal.
+
+    Attributes:
+        signal: the first one that came; None as long as none has.
+    """
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        self._held = 0
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """The handler: a run in progress knows Ctrl-C, so that SIGTERM comes as the same exception."""
+        if self.signal is None:
+            self.signal = number
+        if not self._held:
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let the block end first: a signal that comes meanwhile is remembered and raises nothing."""
+        self._held += 1
+        try:
+            yield
+        finally:
+            self._held -= 1
+
+    @property
+    def exit_code(self) -> int:
+        """128 + the signal, as shells have it: 130 for Ctrl-C, 143 for SIGTERM."""
+        return 128 + (self.signal or signal.SIGINT)
+
+
+_active: Stop | None = None
+
+
+@contextmanager
+def heeded() -> Iterator[Stop]:
+    """Handle both signals while the block runs; within another such block, its own `Stop` goes on."""
+    global _active
+    if _active is not None:
+        yield _active
+        return
+    stop, before = Stop(), {}
+    _active = stop
+    try:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                # what the parent told us to ignore, as shells do with jobs in the background, stays ignored
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                    before[number] = signal.signal(number, stop)
+        yield stop
+    finally:
+        _active = None
+        for number, handler in before.items():
+            signal.signal(number, handler)

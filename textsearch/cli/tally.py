@@ -1,0 +1,61 @@
+"""What all runs of one command did together."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import astuple, replace
+from typing import TYPE_CHECKING, final
+
+if TYPE_CHECKING:
+    from textsearch.models.usage import Usage
+    from textsearch.result import Acceptance, Generations
+
+
+@final
+class Tally:
+    """Moves, models and time, summed over runs."""
+
+    def __init__(self) -> None:
+        self.runs = self.chains = self.steps = self.chain_steps = 0
+        self.seconds = 0.0
+        self._last: Generations | None = None
+        self._moves: dict[str, Acceptance] = {}
+        self._usage: dict[str, Usage] = {}
+
+    def add(self, run: Generations) -> None:
+        """One run more."""
+        self.runs += 1
+        self.chains += len(run)
+        self.steps = max(self.steps, run.steps)
+        self.chain_steps += len(run) * run.steps
+        self.seconds += run.seconds
+        self._last = run
+        for kind, count in run.acceptance.items():
+            self._moves[kind] = self._moves[kind].plus(count) if kind in self._moves else count
+        for name, usage in run.usage.items():
+            before = self._usage.get(name)
+            both = (
+                usage if before is None else type(usage)(*map(sum, zip(astuple(before), astuple(usage), strict=True)))
+            )
+            self._usage[name] = both
+
+    def line(self) -> str:
+        """All of it in one line."""
+        taken = ", ".join(f"{kind} {count.rate:.2f}" for kind, count in self._moves.items() if count.proposed)
+        return f"{self.chains} chains, {self.steps} steps in {self.seconds:.0f} s; accepted: {taken or 'nothing yet'}"
+
+    def report(self) -> None:
+        """Tables on standard error: what each kind of move did, and what models were asked."""
+        from rich.console import Console
+
+        if self._last is None:
+            return
+        whole = replace(self._last, acceptance=self._moves, usage=self._usage)
+        spent = whole.accounting()
+        if self.chain_steps:
+            rows = sum(usage.rows for usage in self._usage.values())
+            spent = replace(spent, caption=f"{rows / self.chain_steps:.2f} rows a step of a chain")
+        with suppress(OSError, ValueError):
+            notes = Console(stderr=True)
+            notes.print(whole.moves())
+            notes.print(spent)
