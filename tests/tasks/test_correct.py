@@ -88,7 +88,7 @@ def test_requests_that_cannot_be_met_run_no_model() -> None:
 def test_what_edits_cost() -> None:
     channel = Channel(LISTED, strictness=2.0)
     assert channel("then", "than") == 2 * COSTS["confusion"]
-    assert channel("then", "Than") == 2 * COSTS["confusion"]
+    assert channel("then", "Than") == 2 * (COSTS["confusion"] + COSTS["capital"])
     assert channel("than", "then") == channel("dog", "moon") == 2 * COSTS["other"]
     assert channel("dog", "Dog") == 2 * COSTS["capital"]
     assert channel("Dog", "dog") == 2 * COSTS["small letter"]

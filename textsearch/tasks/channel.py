@@ -84,11 +84,12 @@ class Channel:
         if old.lower() == new.lower():
             kind = self._kind(old, new)
             return self.costs[kind if kind == "name" else ("capital" if new[:1].isupper() else "small letter")]
-        # a word and its capital are mended together
-        kind = self._kind(old, new)
+        kind, cost = self._kind(old, new), 0.0
         if kind == "other" and old[:1].isupper() != new[:1].isupper():
+            # a word and its capital mended in one are two mistakes, else a capital would come for nothing
             kind = self._kind(old, new[:1].swapcase() + new[1:])
-        cost = self.costs[kind]
+            cost = 0.0 if kind == "other" else self.costs["capital" if new[:1].isupper() else "small letter"]
+        cost += self.costs[kind]
         if (
             isinstance(self.confusions, EnglishConfusions)
             and kind not in {"splitting", "apostrophe"}
