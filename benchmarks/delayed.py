@@ -50,7 +50,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from benchmarks.intervals import interval
-from benchmarks.speed import KEYWORDS, PASSAGE, SENTENCE
+from benchmarks.speed import KEYWORDS, ONE_PIECE, PASSAGE, SENTENCE
 from benchmarks.textbook import EDITS
 from objectives import Fluency, Keywords, PseudoLikelihood, UnmaskedLikelihood
 from samplers import DelayedAcceptance, MetropolisHastings
@@ -118,7 +118,7 @@ def masked_setting(lm: TransformersMaskedLM) -> Setting:
         f"masked, {TOKENS} tokens",
         {"masked": lm.usage},
         PseudoLikelihood(lm),
-        Replace(lm, max_length=64),
+        Replace(lm, pieces=ONE_PIECE, max_length=64),
         Batch.of([tokens], lm.vocabulary),
         FunctionObjective(lambda texts: [0.0] * len(texts), name=NOTHING),
         UnmaskedLikelihood(lm),
@@ -133,7 +133,13 @@ def keyword_setting(lm: TransformersMaskedLM, causal: TransformersCausalLM, prom
         "keywords",
         {"masked": lm.usage, "causal": causal.usage},
         Keywords(KEYWORDS) + Fluency(causal, prompt),
-        Mixture({Replace(lm): replacing, InsertDelete(lm): inserting, Swap(lm.vocabulary): swapping}),
+        Mixture(
+            {
+                Replace(lm, pieces=ONE_PIECE): replacing,
+                InsertDelete(lm, pieces=ONE_PIECE): inserting,
+                Swap(lm.vocabulary): swapping,
+            }
+        ),
         lm.vocabulary.encode([SENTENCE]),
         Keywords(KEYWORDS),
         UnmaskedLikelihood(lm),

@@ -35,8 +35,8 @@ MASKED, TOP = 4, 5
 
 def samplers(model: TransformersMaskedLM) -> Mapping[str, Sampler[Any]]:
     """Those that keep a text's length, in their everyday forms."""
-    one = Replace(model)
-    blocks = Mixture({one: 1.0, BlockInfill(model, words=(2,)): 1.0})
+    one = Replace(model, pieces=(1.0,))
+    blocks = Mixture({one: 1.0, BlockInfill(model, words=(2,), pieces=(1.0,)): 1.0})
     return {
         "Metropolis-Hastings, one word": MetropolisHastings(one),
         "Metropolis-Hastings, mixture of blocks": MetropolisHastings(blocks),

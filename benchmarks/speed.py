@@ -63,6 +63,9 @@ from textsearch.objective import Objective
 from textsearch.proposal import Proposal
 from textsearch.tasks.keyword_sentences import request
 
+ONE_PIECE = (1.0,)
+"""Words of one piece, which the textbook's loop knows."""
+
 PASSAGE = (
     "The old man walked to the river with a small dog. He sat on a wooden bench by the water and watched the boats go "
     "by for nearly an hour. When the sun came up over the hills, he took out a book and read it aloud until the town "
@@ -131,7 +134,7 @@ def masked_setting(length: int, device: str) -> Setting:
         f"masked, {length} tokens",
         [(lm, False)],
         PseudoLikelihood(lm),
-        Replace(lm, max_length=64),
+        Replace(lm, pieces=ONE_PIECE, max_length=64),
         Batch.of([tokens[:length]], lm.vocabulary),
         textbook.one_word(lm),
         textbook.pseudo_energy(lm),
@@ -148,7 +151,13 @@ def keyword_setting(device: str) -> Setting:
         f"keywords, from {int(start.lengths[0])} tokens",
         [(lm, False), (causal, True)],
         Keywords(KEYWORDS) + Fluency(causal, prompt),
-        Mixture({Replace(lm): replacing, InsertDelete(lm): inserting, Swap(lm.vocabulary): swapping}),
+        Mixture(
+            {
+                Replace(lm, pieces=ONE_PIECE): replacing,
+                InsertDelete(lm, pieces=ONE_PIECE): inserting,
+                Swap(lm.vocabulary): swapping,
+            }
+        ),
         start,
         textbook.word_edits(lm),
         textbook.keyword_energy(causal, lm, KEYWORDS, prompt),

@@ -61,7 +61,7 @@ def setting(folder: Path, name: str) -> speed.Setting:
             name,
             [(masked, False)],
             PseudoLikelihood(masked),
-            Replace(masked),
+            Replace(masked, pieces=speed.ONE_PIECE),
             start,
             textbook.one_word(masked),
             textbook.pseudo_energy(masked),
@@ -71,7 +71,13 @@ def setting(folder: Path, name: str) -> speed.Setting:
         name,
         [(masked, False), (causal, True)],
         Keywords(["dog", "park"]) + Fluency(causal, PROMPT),
-        Mixture({Replace(masked): 0.6, InsertDelete(masked): 0.3, Swap(masked.vocabulary): 0.1}),
+        Mixture(
+            {
+                Replace(masked, pieces=speed.ONE_PIECE): 0.6,
+                InsertDelete(masked, pieces=speed.ONE_PIECE): 0.3,
+                Swap(masked.vocabulary): 0.1,
+            }
+        ),
         start,
         textbook.word_edits(masked),
         textbook.keyword_energy(causal, masked, ["dog", "park"], PROMPT),

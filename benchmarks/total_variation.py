@@ -37,7 +37,7 @@ from samplers.proposals import (
     LocallyBalanced,
     Mixture,
     PathAuxiliary,
-    Replace,
+    SpanEdit,
 )
 from samplers.weights import LOG_WEIGHTS
 from textsearch.models.usage import asked_by, ledger
@@ -56,8 +56,8 @@ PARTICLES = 64
 def samplers(space: Space) -> Mapping[str, Sampler[Any]]:
     """Every sampler that a template with gaps allows, in forms that suit three gaps."""
     model = space.masked
-    one, all_three = Replace(model, max_length=3), BlockInfill(model, words=(3,), max_length=3)
-    blocks = Mixture({one: 1.0, BlockInfill(model, words=(2, 3), max_length=3): 1.0})
+    one, all_three = (SpanEdit(model, {(size, size): 1.0}, (1.0,), max_length=3) for size in (1, 3))
+    blocks = Mixture({one: 1.0, BlockInfill(model, words=(2, 3), pieces=(1.0,), max_length=3): 1.0})
     fill = Fill(model)
     log_bound = bound(space)
     return {

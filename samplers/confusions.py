@@ -16,6 +16,7 @@ from typing import Any, Protocol, final
 
 from samplers.contractions import alike, contractions, must_be_contracted, parts, restored
 from samplers.edit_distance import letters_apart
+from samplers.stems import stem
 from textsearch.checks import keep, strings, whole
 from textsearch.surface import proper_names
 from textsearch.words import TIGHT
@@ -460,7 +461,7 @@ def _family(word: str) -> tuple[str, ...]:
     """Other words of the same stem, at most six, the most frequent first."""
     if len(word) < 5:
         return ()
-    return tuple(other for other in _families().get(_stem(word), ()) if other != word)[:6]
+    return tuple(other for other in _families().get(stem(word), ()) if other != word)[:6]
 
 
 @cache
@@ -468,23 +469,8 @@ def _families() -> dict[str, list[str]]:
     families: dict[str, list[str]] = {}
     for word in sorted(_ranked(), key=lambda word: (-_zipf(word), word)):
         if len(word) >= 4 and _zipf(word) >= 3.0:
-            families.setdefault(_stem(word), []).append(word)
+            families.setdefault(stem(word), []).append(word)
     return families
-
-
-_ENDINGS = re.compile(
-    r"(ization|isation|ational|ability|ibility|ically|ations?|ments?|ances?|ences?|ively|fully|ously|ities|iness|ional|"
-    r"able|ible|ally|ancy|ency|ants?|ents?|ions?|ists?|ness|ful|ous|ive|ing|ity|ies|ers?|ors?|ial|ic|al|ly|ed|es|s|e|y)$"
-)
-
-
-def _stem(word: str) -> str:
-    """What is left without the endings, at least four letters."""
-    while True:
-        shorter = _ENDINGS.sub("", word)
-        if shorter == word or len(shorter) < 4:
-            return word
-        word = shorter
 
 
 @cache

@@ -146,7 +146,8 @@ class Clusters:
         tokens, device = self.vocabulary.tokens, before.device
         joined = torch.tensor([*(glued(token) for token in tokens), False], device=device)
         ends = torch.tensor([*(ends_a_word(token) for token in tokens), False], device=device)
-        marks = torch.tensor([tokens[word].startswith(TIGHT) for word in self.inserted.tolist()], device=device)
+        tight = [tokens[word].startswith(TIGHT) for word in self.inserted.tolist()]
+        marks = torch.tensor(tight, dtype=torch.bool, device=device)
         return ~joined[after][:, None] & (~marks | ends[before][:, None])
 
     def ends_sentence(self, device: torch.device) -> Tensor:

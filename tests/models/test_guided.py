@@ -231,7 +231,8 @@ def ways_there_and_back(proposal: SpanEdit, text: str) -> list[tuple[float, floa
 
 
 def proposal_of(kind: str, model: GuidedMaskedLM | TransformersMaskedLM) -> SpanEdit:
-    return Replace(model) if kind == "replace" else InsertDelete(model)
+    # of one piece: several are filled in an order of their own, and the ways there and back would be many
+    return (Replace if kind == "replace" else InsertDelete)(model, pieces=(1.0,))
 
 
 @pytest.mark.parametrize("kind", ["replace", "insert and delete"])
@@ -258,5 +259,5 @@ def test_a_model_that_follows_the_chain_is_caught(tiny: Tiny) -> None:
             self.asked += 1
             return self.lm.log_probs(batch, rows, positions) * (1 + 0.02 * self.asked)
 
-    pairs = ways_there_and_back(Replace(Drifting(guided(tiny))), "the old dog sat")
+    pairs = ways_there_and_back(Replace(Drifting(guided(tiny)), pieces=(1.0,)), "the old dog sat")
     assert max(abs(one - two) for one, two in pairs) > 0.01
