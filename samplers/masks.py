@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from textsearch.batch import Batch, Vocabulary
 from textsearch.rng import Rng
 
-_LENGTHS = 0x4D41534B  # tag: a run of the same seed draws other numbers
-
 
 def all_masks(vocabulary: Vocabulary, lengths: Sequence[int]) -> Batch:
     """One text of masks for each of the `lengths`, in tokens, all of them editable.
@@ -27,9 +25,9 @@ def random_lengths(count: int, shortest: int, longest: int, *, seed: int) -> lis
     """`count` lengths, each of those from `shortest` to `longest` as likely as the others.
 
     >>> random_lengths(6, 3, 5, seed=0)
-    [5, 3, 3, 5, 4, 4]
+    [3, 4, 3, 3, 3, 4]
     """
     if not 1 <= shortest <= longest:
         raise ValueError(f"shortest={shortest} and longest={longest} must be at least 1 token, and in this order")
-    uniform = Rng.start(seed, count).fold(_LENGTHS).uniform(0)
+    uniform = Rng.start(seed, count, purpose="lengths").uniform(0)
     return [shortest + int(number * (longest - shortest + 1)) for number in uniform.tolist()]

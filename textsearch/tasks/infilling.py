@@ -11,6 +11,7 @@ from samplers.fill import fill_masks
 from samplers.proposals import BlockInfill, Mixture, Replace
 from textsearch import Generations, generate
 from textsearch.models.guided import GuidedMaskedLM
+from textsearch.rng import input_numbers
 from textsearch.tasks import given
 from textsearch.tasks.languages import language, pieces_of
 
@@ -26,6 +27,7 @@ def infill(
     causal: given.Causal = None,
     masked: given.Masked = None,
     progress: bool = False,
+    numbers: Sequence[int] | None = None,
 ) -> Generations:
     """One word for each [MASK] of a text, nothing else changed: `chains` chains for each text, in one run.
 
@@ -39,11 +41,14 @@ def infill(
         causal: judges the whole text and proposes; by default SmolLM2-135M-Instruct.
         masked: proposes; by default the one that comes with textsearch.
         progress: show what is being done on standard error.
+        numbers: of the texts among all that there are, on which their random numbers rest: one of the same number is
+            answered alike in every call. By default 0, 1, 2, ...
 
     Raises:
         ValueError: a text without a gap.
     """
     language(lang).check(causal=causal, masked=masked)
+    input_numbers(numbers, len(texts))
     model = given.masked(masked, progress)
     mask = model.vocabulary.tokenizer.mask_token
     for text in texts:
@@ -57,10 +62,11 @@ def infill(
     result = generate(
         Fluency(lm),
         MetropolisHastings(moves),
-        fill_masks(guided, gaps, seed),
+        fill_masks(guided, gaps, seed, numbers),
         steps=steps,
         seed=seed,
         temperature=temperature,
         progress=progress,
+        numbers=numbers,
     )
     return replace(result, sources=list(texts))

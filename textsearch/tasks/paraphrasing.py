@@ -22,7 +22,7 @@ from textsearch.models.masked import TransformersMaskedLM
 from textsearch.objective import Objective
 from textsearch.proposal import Proposal
 from textsearch.result import Generations
-from textsearch.rng import Rng
+from textsearch.rng import Rng, input_numbers
 from textsearch.sampler import Sampler
 from textsearch.schedule import geometric
 from textsearch.tasks import given
@@ -111,6 +111,7 @@ def paraphrase(
     sampler: Callable[[Proposal], Sampler[Any]] | None = None,
     until: Rule | None = None,
     progress: bool = False,
+    numbers: Sequence[int] | None = None,
 ) -> Generations:
     """The texts in other words: `chains` chains for each, in one run.
 
@@ -134,17 +135,20 @@ def paraphrase(
         sampler: made of the task's moves; by default annealed Metropolis-Hastings.
         until: stop early; see `textsearch.until`.
         progress: show what is being done on standard error.
+        numbers: of the texts among all that there are, on which their random numbers rest: one of the same number is
+            answered alike in every call. By default 0, 1, 2, ...
 
     Raises:
         ValueError: no texts, one without words, or one that the masked model's tokenizer cannot write.
     """
     check(texts)
+    input_numbers(numbers, len(texts))
     language(lang).check(causal=causal, masked=masked, encoder=encoder)
     model = given.masked(masked, progress)
     model.vocabulary.encode(list(texts))
     lm, vectors = given.causal(causal, progress), given.encoder(encoder, progress)
     with waiting("writing drafts", progress):
-        ready = plan(texts, lm, model, vectors, chains=chains, pool=pool, seed=seed, weights=weights)
+        ready = plan(texts, lm, model, vectors, chains=chains, pool=pool, seed=seed, numbers=numbers, weights=weights)
     result = generate(
         ready.objective,
         (sampler or anneal(steps))(ready.moves),
@@ -154,6 +158,7 @@ def paraphrase(
         temperature=temperature,
         until=until,
         progress=progress,
+        numbers=numbers,
     )
     return replace(result, sources=list(texts))
 
@@ -178,6 +183,7 @@ def plan(
     chains: int,
     pool: int,
     seed: int,
+    numbers: Sequence[int] | None = None,
     weights: Weights = Weights(),
 ) -> Plan:
     """Objective, starts and moves; writes the drafts that they rest on."""
@@ -187,7 +193,7 @@ def plan(
     prompts = [request(lm, text) for text in sources]
     meaning = weights.similarity * Similarity(vectors, sources, sharpness=1.0)
     with torch.inference_mode():
-        drafts = written(lm, prompts, source, pool, seed)
+        drafts = written(lm, prompts, source, pool, seed, numbers)
         # drawn from p(x | request), they stand with these weights for p(x | request) exp(-meaning)
         shares = [(-meaning.energy(batch)).exp().tolist() for batch in drafts]
         cheap = (
@@ -210,15 +216,21 @@ def plan(
     return Plan(cheap + weights.fluency * Fluency(lm, prompts), start, Mixture(moves))
 
 
-def written(model: TransformersCausalLM, prompts: Sequence[str], source: Batch, pool: int, seed: int) -> list[Batch]:
+def written(
+    model: TransformersCausalLM,
+    prompts: Sequence[str],
+    source: Batch,
+    pool: int,
+    seed: int,
+    numbers: Sequence[int] | None = None,
+) -> list[Batch]:
     """For each source its drafts that the vocabulary can write, each ending as it does; itself if there are none."""
     texts = source.texts()
     room = [8 + 2 * length for length in model.vocabulary.encode(texts).lengths.tolist()]
     asked = [number for number, prompt in enumerate(prompts) if prompt for _ in range(pool)]
     found = model.continuations(
         [prompts[number] for number in asked],
-        # draft i of source n is number n * pool + i, whatever the others are
-        Rng.start(seed, len(texts) * pool).rows([n * pool + i for n in dict.fromkeys(asked) for i in range(pool)]),
+        Rng.of(seed, torch.tensor(asked, dtype=torch.int64), numbers, purpose="paraphrase drafts"),
         temperature=HEAT,
         top_p=0.95,
         most=[room[number] for number in asked],
