@@ -104,7 +104,8 @@ def answers(
     for first in range(done, len(sources), at_once):
         part = sources[first : first + at_once]
         before, began = (lm.usage.rows, model.usage.rows), time.perf_counter()
-        result = correct(part, steps=steps, seed=seed + first, tokenised=True, causal=lm, masked=model)
+        numbers = range(first, first + len(part))
+        result = correct(part, steps=steps, seed=seed, numbers=numbers, tokenised=True, causal=lm, masked=model)
         seconds = (time.perf_counter() - began) / len(part)
         rows = [(now - then) / len(part) for now, then in zip((lm.usage.rows, model.usage.rows), before, strict=True)]
         starts = by_masked_model(part, model)

@@ -208,7 +208,7 @@ def moves(load: Load, batch: Batch, steps: int, seed: int) -> Moves:
     columns: list[Floats] = []
     with torch.inference_mode():
         for step in range(steps):
-            rng = Rng.start(seed, len(batch)).at(step)
+            rng = Rng.start(seed, len(batch), purpose="moves").at(step)
             # what the sampler is about to draw
             move = setting.proposal.propose(state.batch, rng.fold(0))
             other = ~move.batch.same_text(state.batch) & (move.log_backward > -math.inf)

@@ -122,7 +122,7 @@ def best_of_n(lm: TransformersCausalLM, sets: Sequence[Item], tokens: float, see
         for attempt in count():
             if attempt and lm.usage.tokens - before >= tokens * (number + 1) / len(sets):
                 break
-            rng = Rng.start(seed, DRAFTS).fold(number).at(attempt)
+            rng = Rng.start(seed, DRAFTS, number=number, purpose="best of n").at(attempt)
             written = lm.continuations(prompt, rng, temperature=DRAFT_TEMPERATURE, most=32)
             fresh = [text for text in dict.fromkeys(map(one_sentence, written)) if text and text not in ranks]
             held = [held_keywords(text, item.words, lm.vocabulary)[0] for text in fresh]

@@ -153,19 +153,20 @@ class Models:
         return self.lm.usage, self.masked.usage, self.encoder.usage
 
 
-def answers(models: Models, group: Sequence[Item], seed: int, with_cgmh: bool) -> list[Answer]:
-    """All systems on some rows."""
+def answers(models: Models, group: Sequence[Item], first: int, seed: int, with_cgmh: bool) -> list[Answer]:
+    """All systems on some rows, those from number `first` on."""
     encode = models.masked.vocabulary.encode
     sources = encode([surface(item.source) for item in group])
     began, before, causal = time.perf_counter(), models.read(), models.lm.usage.tokens
-    ready = plan(sources.texts(), models.lm, models.masked, models.encoder, chains=CHAINS, pool=POOL, seed=seed)
+    own, own_models = range(first, first + len(group)), (models.lm, models.masked, models.encoder)
+    ready = plan(sources.texts(), *own_models, chains=CHAINS, pool=POOL, seed=seed, numbers=own)
     drafts_read = models.read() - before
-    found = generate(ready.objective, anneal(STEPS)(ready.moves), ready.start, steps=STEPS, seed=seed)
+    found = generate(ready.objective, anneal(STEPS)(ready.moves), ready.start, steps=STEPS, seed=seed, numbers=own)
     ranked = list(found.ranked())
     best = [next(row for row in ranked if found.inputs[row] == number) for number in range(len(group))]
     seconds, causal = time.perf_counter() - began, models.lm.usage.tokens - causal
     ours_read, before = models.read() - before, models.read()
-    rival, more = cgmh(models, sources, causal, seed) if with_cgmh else ([], 0)
+    rival, more = cgmh(models, sources, causal, seed, own) if with_cgmh else ([], 0)
     cgmh_read = models.read() - before + more
 
     references = encode([surface(item.reference) for item in group])
@@ -203,7 +204,7 @@ def answers(models: Models, group: Sequence[Item], seed: int, with_cgmh: bool) -
     ]
 
 
-def cgmh(models: Models, sources: Batch, tokens: float, seed: int) -> tuple[list[str], int]:
+def cgmh(models: Models, sources: Batch, tokens: float, seed: int, numbers: Sequence[int]) -> tuple[list[str], int]:
     """The last text of one chain a row, and the tokens that its own copy of the causal model read."""
     texts = sources.texts()
     start = sources.frozen(torch.arange(sources.width) >= sources.lengths[:, None] - 1)
@@ -215,6 +216,7 @@ def cgmh(models: Models, sources: Batch, tokens: float, seed: int) -> tuple[list
         start,
         steps=200,
         seed=seed,
+        numbers=numbers,
         until=lambda _: lm.usage.tokens >= tokens,
     )
     return result.texts, lm.usage.tokens
@@ -281,7 +283,7 @@ def main() -> None:
     models = Models() if len(found) < len(rows) else None
     while models and len(found) < len(rows):
         at = first + len(found)
-        found += answers(models, rows[len(found) : len(found) + GROUP], given.seed + at, at < RIVALS)
+        found += answers(models, rows[len(found) : len(found) + GROUP], at, given.seed, at < RIVALS)
         write(kept, found, rows, given.seed)
         print(f"{len(found)} of {len(rows)} rows", flush=True)
     show(write(kept, found, rows, given.seed))

@@ -126,7 +126,7 @@ def sample(lm: TransformersCausalLM, prompt: str, request: Request, seed: int, t
         if tried == 1600:
             raise RuntimeError(f"of {tried} drafts {len(found)} fit {request}: too few to compare with")
         with torch.inference_mode():
-            rng = Rng.start(seed, 16).at(tried)
+            rng = Rng.start(seed, 16, purpose="drafts to filter").at(tried)
             ends = lm.continuations(prompt + request.prefix, rng, top_p=0.95, most=32)
         texts = [text for end in ends if (text := continued(request.prefix, end))]
         found += [text for text, fits in zip(texts, kept([request], texts, [0] * len(texts)), strict=True) if fits]
@@ -139,7 +139,7 @@ def answers(lm: TransformersCausalLM, request: str, seed: int, tokens: float) ->
     start, found = lm.usage.tokens, list[str]()
     while lm.usage.tokens - start < tokens:
         with torch.inference_mode():
-            rng = Rng.start(seed, 16).at(len(found))
+            rng = Rng.start(seed, 16, purpose="answers").at(len(found))
             found += [one_sentence(text) or "." for text in lm.continuations(lm.ask(request), rng, top_p=0.95, most=32)]
     return found
 

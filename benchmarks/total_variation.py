@@ -121,7 +121,7 @@ def curve(space: Space, sampler: Sampler[Any], *, chains: int, most_rows: float,
     batch = space.gaps.encode([space.start]).repeat(chains)
     if isinstance(sampler, AnnealedSMC):
         batch = replace(batch, inputs=torch.arange(chains) // PARTICLES)
-    rng = Rng.start(seed, chains)
+    rng = Rng.start(seed, chains, purpose="distances")
     points: list[Point] = []
     drawn: list[tuple[Tensor, Tensor]] = []
     with ledger() as usage, asked_by("moves"):

@@ -16,7 +16,7 @@ import torch
 from textsearch.batch import Batch, Vocabulary, concatenate
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.objective import Objective, evaluate
-from textsearch.rng import Rng
+from textsearch.rng import Rng, input_numbers
 
 
 def one_sentence(text: str) -> str:
@@ -44,6 +44,7 @@ def drafts(
     *,
     chains: int,
     seed: int,
+    numbers: Sequence[int] | None = None,
     pool: int = 32,
     rounds: int = 3,
     temperature: float = 1.0,
@@ -60,6 +61,7 @@ def drafts(
         vocabulary: of the sampler that will go on from the drafts.
         chains: rows wanted for each input; fewer come back where fewer were found, none at all perhaps.
         seed: the same seed gives the same drafts.
+        numbers: of the inputs among all that there are; by default 0, 1, 2, ...
         pool: drafts written for each prompt in one round.
         rounds: at most; later rounds are for the inputs that still lack drafts.
         temperature: of the drafts' tokens.
@@ -67,13 +69,14 @@ def drafts(
         most_tokens: of a draft.
         finish: makes a draft of what the model wrote; an empty answer drops it.
     """
+    own_numbers = input_numbers(numbers, len(prompts))
     found = []
     with torch.inference_mode():
         for number, prompt in enumerate(prompts):
             texts: list[str] = []
             kept = vocabulary.encode([])
             for attempt in range(rounds):
-                rng = Rng.start(seed, pool).fold(number).at(attempt)
+                rng = Rng.start(seed, pool, number=own_numbers[number], purpose="drafts").at(attempt)
                 written = model.continuations(prompt, rng, temperature=temperature, top_p=top_p, most=most_tokens)
                 texts += [text for text in map(finish, written) if text]
                 kept = best_of(texts, number, objective, vocabulary, chains)

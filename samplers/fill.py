@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -13,11 +14,11 @@ from textsearch.models.protocols import MaskedLM
 from textsearch.rng import Rng, categorical
 
 
-def fill_masks(model: MaskedLM, batch: Batch, seed: int) -> Batch:
+def fill_masks(model: MaskedLM, batch: Batch, seed: int, numbers: Sequence[int] | None = None) -> Batch:
     """`batch` with each mask replaced by a word, drawn from `model` one at a time from left to right.
 
     Only the tokens that were masks are editable afterwards; rows that must differ should be repeated beforehand, since
-    row r draws from stream r.
+    the c-th row of an input draws from stream c. `numbers[i]` is the number of input i among all, by default i.
 
     >>> from textsearch.testing import TableMaskedLM, letters
     >>> model = TableMaskedLM.random(letters("ab"), seed=0)
@@ -28,7 +29,7 @@ def fill_masks(model: MaskedLM, batch: Batch, seed: int) -> Batch:
     vocabulary = model.vocabulary
     gaps = masks(batch)
     words, _ = tokens_by_role(vocabulary, batch.device)
-    rng = Rng.start(seed, len(batch), batch.device)
+    rng = Rng.of(seed, batch.inputs, numbers, purpose="fill")
     filled = batch
     with torch.inference_mode():
         for draw in range(int(gaps.sum(1).max()) if len(batch) else 0):

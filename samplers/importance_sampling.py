@@ -47,7 +47,7 @@ class ImportanceSampling:
     True
     >>> [texts] = resampled_texts(result, count=8, seed=0)
     >>> texts
-    ['aa', 'ab', 'ba', 'ba', 'bb', 'bb', 'bb', 'bb']
+    ['ab', 'ab', 'ba', 'ba', 'bb', 'bb', 'bb', 'bb']
     """
 
     proposal: IndependentProposal

@@ -12,7 +12,7 @@ choosing k anew leaves the joint law, and so that of x_k, as it is.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import final
 
 import torch
@@ -101,9 +101,7 @@ class IteratedResampling:
         row = torch.arange(len(batch), device=batch.device)
         source = row.repeat_interleave(count)
         heat = torch.as_tensor(temperature, dtype=torch.float64, device=batch.device).expand(len(batch))
-        # a stream of its own for each draw of each chain
-        streams = rng.chain[source] * count + torch.arange(len(source), device=batch.device) % count
-        each = replace(rng.fold(_PROPOSE).rows(source), chain=streams)
+        each = rng.fold(_PROPOSE).split(count)
         drawn, log_fresh = fresh.draw(self.proposal, objective, batch.repeat(count), each, heat[source])
 
         log_fresh = log_fresh.reshape(-1, count)

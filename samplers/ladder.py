@@ -87,7 +87,7 @@ def tuned(
     >>> far_apart = ParallelTempering(chain, (1, 30, 40))
     >>> result = tuned(far_apart, few_a, ["aaaa"], steps=10, seed=0, rounds=3, chains=50)
     >>> result.swap_rates[0].round(1).tolist(), result.swap_rates[-1].round(1).tolist()
-    ([0.2, 1.0], [0.5, 0.4])
+    ([0.2, 1.0], [0.5, 0.3])
     >>> 1.5 < result.sampler.temperatures[1] < 3
     True
     """
@@ -100,12 +100,13 @@ def tuned(
     rounds = whole("rounds", rounds, 1, _MOST_ROUNDS, remedy=": each has twice the steps of the one before")
     batch = starting_batch(ladder, inputs)
     objective.check(batch)
+    streams = Rng.of(seed, batch.inputs, chains=chains, purpose="ladder")
     batch = objective.freeze(batch.repeat(chains))
     temperatures, rates = [], []
     with torch.inference_mode():
         state = ladder.init(objective, batch)
         for number in range(rounds):
-            rng = Rng.start(seed, len(batch), batch.device).fold(number)
+            rng = streams.fold(number)
             energies = []
             for step in range(steps * 2**number):
                 state, _ = ladder.step(objective, state, rng.at(step), temperature)

@@ -9,7 +9,6 @@ from textsearch.checks import MOST_CHAINS, seed_of, sequence, whole
 from textsearch.kinds import VOCABULARY, instance
 from textsearch.rng import Rng
 
-_LENGTHS = 0x4D41534B  # tag: a run of the same seed draws other numbers
 _LONGEST = 100_000  # tokens; no model reads as many
 
 
@@ -32,11 +31,11 @@ def random_lengths(count: int, shortest: int, longest: int, *, seed: int) -> lis
     """`count` lengths, each of those from `shortest` to `longest` as likely as the others.
 
     >>> random_lengths(6, 3, 5, seed=0)
-    [5, 3, 3, 5, 4, 4]
+    [3, 4, 3, 3, 3, 4]
     """
     count, seed = whole("count", count, high=MOST_CHAINS), seed_of(seed)
     shortest, longest = whole("shortest", shortest, 1, unit="token"), whole("longest", longest, 1, unit="token")
     if shortest > longest:
         raise ValueError(f"shortest={shortest} is above longest={longest}: exchange them")
-    uniform = Rng.start(seed, count).fold(_LENGTHS).uniform(0)
+    uniform = Rng.start(seed, count, purpose="lengths").uniform(0)
     return [shortest + int(number * (longest - shortest + 1)) for number in uniform.tolist()]

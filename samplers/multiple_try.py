@@ -21,7 +21,7 @@ ratio r would not do as a weight: p(x) q(y|x) r(x, y) = p(y) q(x|y) is not the s
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import final
 
 import torch
@@ -129,9 +129,7 @@ class MultipleTry:
         many = state.batch.repeat(count)
         source = torch.arange(len(state.batch), device=many.device).repeat_interleave(count)
         current = state.evaluation.rows(source)
-        # a stream of its own for each try of each chain
-        streams = rng.chain[source] * count + torch.arange(len(source), device=many.device) % count
-        move = propose(self.proposal, many, replace(rng.rows(source), chain=streams))
+        move = propose(self.proposal, many, rng.split(count))
         same = move.batch.same_text(many)
         possible = move.log_backward > -math.inf
         evaluation = evaluate(objective, move.batch, wanted=possible & ~same).where(same, current)

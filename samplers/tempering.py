@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, final
 
@@ -133,9 +133,9 @@ class ParallelTempering:
         relative = torch.tensor(self.temperatures, dtype=torch.float64, device=device)
         temperatures = relative[:, None] * torch.as_tensor(temperature, dtype=torch.float64, device=device)
         temperatures = temperatures.expand(rungs, width)
-        # a number of its own for each rung of each chain, whatever other chains there are
-        streams = rng.chain * rungs + torch.arange(rungs, device=device)[:, None]
-        each = replace(rng.fold(0), chain=streams.flatten())
+        # a stream of its own for each rung of each chain, whatever other chains there are
+        order = torch.arange(rungs, device=device)[:, None] + torch.arange(width, device=device) * rungs
+        each = rng.fold(0).split(rungs).rows(order.flatten())
         after, info = self.sampler.step(objective, state.ladder, each, temperatures.flatten())
         source = self.exchanges(after.evaluation.energy.view(rungs, width), temperatures, rng)
         rows = (source * width + torch.arange(width, device=device)).flatten()

@@ -26,7 +26,7 @@ from textsearch.arviz_versions import pareto_k
 from textsearch.checks import floats, seed_of, whole
 from textsearch.kinds import RESULT, instance
 from textsearch.result import Generations
-from textsearch.rng import Rng
+from textsearch.rng import Rng, input_numbers
 
 LOG_WEIGHTS = "log weights"
 """The name under which `ImportanceSampling` records those of its draws."""
@@ -188,25 +188,29 @@ def systematic_resampling(log_weights: ArrayLike, count: int, seed: int) -> NDAr
     >>> systematic_resampling([0.0, -float("inf"), 0.0], 4, seed=0).tolist()
     [0, 0, 2, 2]
     """
-    count, uniform = whole("count", count, unit="draws"), float(Rng.start(seed_of(seed), 1).uniform(0))
-    return _systematic(_checked(log_weights), count, uniform)
+    count, rng = whole("count", count, unit="draws"), Rng.start(seed_of(seed), 1, purpose="systematic resampling")
+    return _systematic(_checked(log_weights), count, float(rng.uniform(0)))
 
 
-def resampled_texts(result: Generations, count: int, seed: int) -> list[list[str]]:
+def resampled_texts(
+    result: Generations, count: int, seed: int, numbers: Sequence[int] | None = None
+) -> list[list[str]]:
     """`count` texts for each input, all of one weight, from a run of `ImportanceSampling` that kept its texts.
 
     They come in alphabetical order, each as often as the weights of all its draws together say, rounded up or down. A
-    heavy draw comes several times: asking for more texts than the effective sample size brings little new.
+    heavy draw comes several times: asking for more texts than the effective sample size brings little new. `numbers`
+    are those of the inputs that the run was given.
 
     Raises:
         ValueError: the run recorded no log-weights, kept no texts, or found none of weight above 0.
     """
     count, seed, log_weights = whole("count", count, unit="draws"), seed_of(seed), _recorded(result)
+    own_numbers = input_numbers(numbers, len(result.sources))
     found = []
     for number, kept in _kept(result):
         own = np.array([log_weights[step - result.warm_up - 1, row] for step, row, _ in kept])
         # a number for each input, whatever other inputs there are
-        uniform = float(Rng.start(seed, 1).fold(number).uniform(0))
+        uniform = float(Rng.start(seed, 1, number=own_numbers[number], purpose="resampled texts").uniform(0))
         found.append([kept[index][2] for index in _systematic(own, count, uniform).tolist()])
     return found
 

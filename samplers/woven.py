@@ -20,7 +20,7 @@ from samplers.drafts import one_sentence
 from textsearch.batch import Batch
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.places import next_at_places
-from textsearch.rng import Rng
+from textsearch.rng import Rng, input_numbers
 
 _CUT = 2**16  # tag of the stream that cuts; rounds have those from 0 on
 
@@ -35,8 +35,9 @@ def woven(
     *,
     count: int,
     seed: int,
+    numbers: Sequence[int] | None = None,
     temperature: float = 1.0,
-    most_tokens: int = 32,
+    most_tokens: int | Sequence[int] = 32,
     rounds: int = 12,
     again: Sequence[Sequence[str]] | None = None,
     finish: Callable[[str], str] = one_sentence,
@@ -49,22 +50,26 @@ def woven(
         missing: what a text still lacks.
         count: texts tried for each prompt; some may come to nothing.
         seed: the same seed gives the same texts.
+        numbers: of the inputs among all that there are; by default 0, 1, 2, ...
         temperature: of the tokens that the model draws.
-        most_tokens: of a text.
+        most_tokens: of a text, for all inputs or for each.
         rounds: at most; one more than words that can be missing is enough, unless words spoil one another.
         again: for each input texts to begin from, in turn, each cut at a place drawn at random.
         finish: makes a text of what the model wrote, leaving its beginning as it is; an empty answer is no text.
     """
     found: list[list[str]] = [[] for _ in prompts]
-    numbers = [number for number in range(len(prompts)) for _ in range(count)]
-    streams = Rng.start(seed, len(numbers)).fold(0 if again is None else 1)
-    rows = [[] for _ in numbers] if again is None else _beginnings(model, again, numbers, count, streams)
-    going = list(range(len(numbers)))
+    owners = [number for number in range(len(prompts)) for _ in range(count)]
+    own_numbers = input_numbers(numbers, len(prompts))
+    streams = Rng.of(seed, torch.tensor(owners, dtype=torch.int64), own_numbers, purpose="woven")
+    streams = streams.fold(0 if again is None else 1)
+    rows = [[] for _ in owners] if again is None else _beginnings(model, again, owners, count, streams)
+    room = [most_tokens] * len(prompts) if isinstance(most_tokens, int) else most_tokens
+    going = list(range(len(owners)))
     with torch.inference_mode():
         for attempt in range(rounds):
             if not going:
                 break
-            asked = [prompts[numbers[row]] for row in going]
+            asked = [prompts[owners[row]] for row in going]
             kept = Batch.of([rows[row] for row in going], model.vocabulary)
             written, _, _ = model.draw_suffixes(
                 kept,
@@ -72,13 +77,13 @@ def woven(
                 streams.rows(going).fold(attempt),
                 prompt=asked,
                 temperature=temperature,
-                most=most_tokens,
+                most=[room[owners[row]] for row in going],
             )
             texts = [finish(text) for text in written.texts()]
-            wanted = [missing(text, numbers[row]) for row, text in zip(going, texts, strict=True)]
+            wanted = [missing(text, owners[row]) for row, text in zip(going, texts, strict=True)]
             for row, text, lacks in zip(going, texts, wanted, strict=True):
                 if text and not lacks:
-                    found[numbers[row]].append(text)
+                    found[owners[row]].append(text)
             short = [i for i, lacks in enumerate(wanted) if lacks]
             if not short:
                 break
@@ -93,17 +98,17 @@ def woven(
             going = [going[i] for i in short]
             for row, tokens in zip(going, begun, strict=True):
                 rows[row] = tokens
-            going = [row for row in going if len(rows[row]) < most_tokens]
+            going = [row for row in going if len(rows[row]) < room[owners[row]]]
     return found
 
 
 def _beginnings(
-    model: TransformersCausalLM, again: Sequence[Sequence[str]], numbers: Sequence[int], count: int, rng: Rng
+    model: TransformersCausalLM, again: Sequence[Sequence[str]], owners: Sequence[int], count: int, rng: Rng
 ) -> list[list[int]]:
     """The tokens that each draft begins with; nothing for an input without texts."""
     pools = [model.vocabulary.encode(texts).token_lists() for texts in again]
     chosen = [
-        pools[number][row % count % len(pools[number])] if pools[number] else [] for row, number in enumerate(numbers)
+        pools[number][row % count % len(pools[number])] if pools[number] else [] for row, number in enumerate(owners)
     ]
     places = rng.fold(_CUT).uniform(0).tolist()
     return [tokens[: int(place * len(tokens))] for tokens, place in zip(chosen, places, strict=True)]

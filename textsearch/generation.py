@@ -31,11 +31,12 @@ def generate(
     until: Rule | None = None,
     progress: bool = False,
     callbacks: Sequence[Callback] = (),
+    numbers: Sequence[int] | None = None,
 ) -> Generations:
     """Run `sampler` on `objective` from the given texts.
 
-    All chains of all inputs run in one batch. A chain is a function of (seed, its number) alone: chain c of input i is
-    number i * chains + c.
+    All chains of all inputs run in one batch. A chain is a function of its start and of (seed, number of its input,
+    its own number among the chains of that input): what else is in the batch changes nothing.
 
     Args:
         objective: the energy E; sums such as `Fluency(lm) + 5.0 * Keywords(words)` are objectives.
@@ -50,6 +51,8 @@ def generate(
         until: stop early once this says so, asked after every step: see `textsearch.until`.
         progress: show a live line with speed, acceptance and the best text so far.
         callbacks: each is called after every step with a `Progress`; the run stops once one returns True.
+        numbers: of the inputs among all that there are, where these are a part of them: an input of one number has the
+            same chains in whatever part it is. By default 0, 1, 2, ...
 
     Returns:
         The final and the best texts, their energies per term, acceptance rates and the trace. Ctrl-C returns what
@@ -97,6 +100,7 @@ def generate(
             keep_every=keep_every,
             until=until,
             callbacks=callbacks,
+            numbers=numbers,
         )
 
     if not progress:
@@ -121,6 +125,7 @@ def generate_each(
     keep_every: int | None = None,
     until: Rule | None = None,
     in_order: bool = False,
+    numbers: Sequence[int] | None = None,
 ) -> Iterator[Answer]:
     """Run each input to its own end, the chains of `at_once` of them in one batch that stays full.
 
@@ -150,6 +155,7 @@ def generate_each(
             rules of `textsearch.until`, or any of your own. What a `Budget` counts is the input's share of the cost,
             which is all that depends on its company.
         in_order: answer in the order of the inputs; else as they get done.
+        numbers: of the inputs among all that there are, for their random numbers, as in `generate`.
 
     Raises:
         ValueError: an argument that cannot be meant.
@@ -165,9 +171,9 @@ def generate_each(
     >>> texts = ["bbbbbb", "b", "ba", "bab"]
     >>> for answer in generate_each(vowels, sampler, texts, steps=200, seed=1, at_once=2, until=Reached(0.0)):
     ...     print(answer.number, answer.result.texts, answer.result.steps)
-    1 ['a'] 1
+    1 ['a'] 3
     2 ['aa'] 1
-    3 ['aaa'] 4
+    3 ['aaa'] 5
     0 ['aaaaaa'] 16
     """
     at_once, in_order = whole("at_once", at_once, 1), flag("in_order", in_order)
@@ -185,7 +191,9 @@ def generate_each(
     )
     from textsearch.continuous.each import Plan, run_each
 
-    plan = Plan(objective, sampler, told.steps, told.seed, told.chains, told.temperature, warm_up, keep_every, until)
+    plan = Plan(
+        objective, sampler, told.steps, told.seed, told.chains, told.temperature, warm_up, keep_every, until, numbers
+    )
     return run_each(plan, inputs, at_once, in_order)
 
 

@@ -17,7 +17,7 @@ from textsearch.checks import strings
 from textsearch.models.usage import Usage, asked_by, ledger
 from textsearch.objective import Evaluation, Objective, term_names
 from textsearch.result import Acceptance, Generations
-from textsearch.rng import Rng
+from textsearch.rng import Rng, input_numbers
 from textsearch.sampler import Info, Sampler, State
 
 
@@ -175,6 +175,11 @@ def starting_batch(sampler: Sampler[Any], inputs: Batch | Sequence[str]) -> Batc
     return batch
 
 
+def streams(seed: int, batch: Batch, chains: int, numbers: Sequence[int] | None = None) -> Rng:
+    """The random numbers of `chains` chains from each row, side by side; input i is number `numbers[i]` of all."""
+    return Rng.of(seed, batch.inputs, numbers, chains=chains, purpose="chains")
+
+
 def run(
     objective: Objective,
     sampler: Sampler[Any],
@@ -188,13 +193,14 @@ def run(
     keep_every: int | None,
     until: Rule | None,
     callbacks: Sequence[Callback],
+    numbers: Sequence[int] | None,
 ) -> Generations:
     """See `textsearch.generate`, which checks the arguments."""
     batch = starting_batch(sampler, inputs)
     objective.check(batch)
     sources = sources_of(batch)
+    rng = streams(seed, batch, chains, input_numbers(numbers, len(sources)))
     batch = objective.freeze(batch.repeat(chains))
-    rng = Rng.start(seed, len(batch), batch.device)
     with torch.inference_mode(), ledger() as usage, asked_by("/".join(dict.fromkeys(sampler.kinds))):
         # what is kept of the steps so far changes in one assignment: an interrupt finds whole steps only
         done = Done.start(sampler.init(objective, batch), len(sampler.kinds))

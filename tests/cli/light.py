@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, final
@@ -32,16 +33,18 @@ class Run:
 
 
 def task(inputs: Sequence[Any], **settings: Any) -> Any:
-    """An answer to each input; "wait PATH" makes PATH and reads standard input to its end first."""
+    """An answer to each input; "wait PATH" makes PATH and reads standard input to its end first, "slow" takes time."""
     for one in inputs:
         if "!" in one:
             raise ValueError(f"{one!r} holds a !")
         if one.startswith("wait "):
             Path(one.removeprefix("wait ")).touch()
             sys.stdin.read()
+        if one.startswith("slow"):
+            time.sleep(0.02)
     return Run(inputs)
 
 
 if __name__ == "__main__":
-    tasks.__dict__.update(dict.fromkeys(tasks.__all__, task) | {"stream": contract.stream})
+    vars(tasks).update(dict.fromkeys(tasks.__all__, task) | {"stream": contract.stream})
     main()

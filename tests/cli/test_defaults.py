@@ -38,7 +38,7 @@ def test_the_source_says_what_the_function_does(task: str) -> None:
 def test_options_and_arguments_agree(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is declared, and what the function is given when nothing is said."""
     wanted = told(task)
-    options = {option.name: option.default for option in typer.main.get_group(app).commands[task].params}  # type: ignore[attr-defined]
+    options = {option.name: option.default for option in typer.main.get_group(app).commands[task].params}
     shared = options.keys() & wanted.keys()
     assert {"chains", "steps", "seed", "temperature", "causal", "masked"} <= shared
     assert {name: options[name] for name in shared} == {name: wanted[name] for name in shared}

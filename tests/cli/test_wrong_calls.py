@@ -75,8 +75,8 @@ def walk(count: int, seed: int, folder: Path) -> dict[int, int]:
         where = folder / str(number)
         where.mkdir()
         lines.make_files(where)
-        # what stands there and is ours to keep
-        before = {file: file.read_bytes() for file in where.iterdir()}
+        # what stands there and is to be kept; an empty file may be written to
+        before = {file: data for file in where.iterdir() if (data := file.read_bytes())}
         arguments, given = lines.line(rng)
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(where)

@@ -62,7 +62,7 @@ def test_draws_have_the_law_that_is_told(fresh: Fresh) -> None:
 def test_draws_look_at_nothing_that_a_chain_may_change(fresh: Fresh) -> None:
     """All texts of the toy have one template: from each the same numbers draw the same text."""
     states = len(fresh.toy.states)
-    rng = Rng(5, torch.zeros(states, dtype=torch.int64))
+    rng = Rng.start(5, 1).rows([0] * states)
     drawn, log_prob = fresh.proposal.draw(fresh.toy.batch(range(states)), rng)
     assert len(set(map(tuple, drawn.token_lists()))) == 1
     assert len(set(log_prob.tolist())) == 1

@@ -1,11 +1,11 @@
-"""A chain is a function of its seed and number alone: bit for bit, whatever else is in the batch.
+"""A chain is a function of its seed and numbers alone: bit for bit, whatever else is in the batch.
 
 Here with an energy that is itself worked out in batches by a model; `test_kernels.py` has every kernel.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import pytest
@@ -129,7 +129,7 @@ def test_chains_depend_on_seed_and_number(sampler: Sampler[Any]) -> None:
     """The control: what ought to change the chains does."""
     first = run(sampler, start(), Rng.start(24, 64))
     assert run(sampler, start(), Rng.start(25, 64)).accepted != first.accepted
-    other = Rng(24, torch.arange(64) + 64)
+    other = Rng.start(24, 128).rows(range(64, 128))
     assert run(sampler, start(), other).accepted != first.accepted
 
 
@@ -152,12 +152,28 @@ def test_a_run_can_be_cut_in_two(sampler: Sampler[Any]) -> None:
 def test_generate_gives_the_same_chains_however_they_are_split(sampler: Sampler[Any]) -> None:
     together = generate(OBJECTIVE, sampler, ["abc", "aDb"], steps=STEPS, seed=3, chains=4)
     first = generate(OBJECTIVE, sampler, ["abc"], steps=STEPS, seed=3, chains=4)
-    listed = generate(OBJECTIVE, sampler, ["abc"] * 4 + ["aDb"] * 4, steps=STEPS, seed=3)
+    rows = replace(VOCABULARY.encode(["abc"] * 4 + ["aDb"] * 4), inputs=torch.arange(2).repeat_interleave(4))
+    listed = generate(OBJECTIVE, sampler, rows, steps=STEPS, seed=3)
     assert together.texts[:4] == first.texts
     assert together.trace[:, :4].tolist() == first.trace.tolist()
     assert together.texts == listed.texts
     assert together.best_texts == listed.best_texts
     assert together.trace.tolist() == listed.trace.tolist()
+
+
+@every_sampler
+def test_a_chain_knows_neither_how_many_there_are_nor_their_order(sampler: Sampler[Any]) -> None:
+    many = generate(OBJECTIVE, sampler, ["abc", "aDb", "bb"], steps=STEPS, seed=3, chains=8, numbers=[5, 0, 9])
+    few = generate(OBJECTIVE, sampler, ["bb", "abc"], steps=STEPS, seed=3, chains=2, numbers=[9, 5])
+    assert few.trace.tolist() == many.trace[:, [16, 17, 0, 1]].tolist()
+    assert few.texts == [many.texts[row] for row in (16, 17, 0, 1)]
+
+
+def test_neither_inputs_nor_seeds_share_numbers() -> None:
+    """The same text as input 1 of seed s and as input 0 of seed s + 1, or of any other: other chains."""
+    runs = [generate(OBJECTIVE, SAMPLERS["mixture"], ["abcD"] * 3, steps=20, seed=seed, chains=4) for seed in range(4)]
+    traces = {str(run.trace[:, run.inputs == number].tolist()) for run in runs for number in range(3)}
+    assert len(traces) == 4 * 3
 
 
 @every_sampler

@@ -75,9 +75,9 @@ class PlainLadder:
         self, objective: Objective, state: LadderState, rng: Rng, temperature: float | Tensor = 1.0
     ) -> tuple[LadderState, Info]:
         rungs, width = state.walkers.shape
-        chain = torch.cat([rng.chain * rungs + rung for rung in range(rungs)])
+        each = rng.fold(0).split(rungs).rows(torch.cat([torch.arange(width) * rungs + rung for rung in range(rungs)]))
         ladder = torch.tensor(self.temperatures, dtype=torch.float64).repeat_interleave(width) * temperature
-        after, info = self.sampler.step(objective, state.ladder, replace(rng.fold(0), chain=chain), ladder)
+        after, info = self.sampler.step(objective, state.ladder, each, ladder)
         uniform = rng.fold(1).uniform(0, rungs - 1)
         tokens, lengths, editable = (x.clone() for x in (after.batch.tokens, after.batch.lengths, after.batch.editable))
         energy, terms = after.evaluation.energy.clone(), after.evaluation.terms.clone()

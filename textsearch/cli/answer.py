@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,7 +152,7 @@ class _Run:
                     key: value for key, value in found.items() if key in ("texts", "error", "interrupted")
                 }
 
-    def _answers(self, fine: Sequence[int], done: int) -> Iterator[dict[str, Any]]:
+    def _answers(self, fine: Sequence[int], done: int) -> Generator[dict[str, Any]]:
         """What the task says to the inputs that it is asked, by their numbers."""
         if done == len(fine):
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import typer
@@ -76,6 +76,6 @@ def command(function: Function) -> Function:
     return function
 
 
-def _listed(names: Sequence[str] | dict[str, Any]) -> str:
+def _listed(names: Iterable[str]) -> str:
     *most, last = sorted(names)
     return f"{', '.join(most)} or {last}"

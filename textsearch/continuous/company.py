@@ -14,6 +14,7 @@ from textsearch.batch import Batch, concatenate
 from textsearch.loop import Done, Recorded
 from textsearch.models.usage import Usage
 from textsearch.objective import Evaluation
+from textsearch.rng import Rng
 from textsearch.sampler import ChainState, State
 
 
@@ -91,13 +92,18 @@ class Company:
 
     Attributes:
         running: whose they are, in the order of the rows.
-        chain: (B,) int64, the number of each chain.
+        rng: the random numbers of each chain; None where there are none.
         done: what is kept of them; None where there are none.
     """
 
     running: tuple[Running, ...] = ()
-    chain: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
+    rng: Rng | None = None
     done: Done | None = None
+
+    @property
+    def size(self) -> int:
+        """B, how many chains."""
+        return sum(one.size for one in self.running)
 
     @property
     def steps(self) -> int:
@@ -106,7 +112,7 @@ class Company:
 
     def of(self, places: Sequence[int]) -> Company:
         """Those at some of the places in `running`."""
-        if not places or self.done is None:
+        if not places or self.done is None or self.rng is None:
             return Company()
         index = self.index(places)
         done = self.done
@@ -118,17 +124,17 @@ class Company:
             done.best_steps[index],
             done.moves[index],
         )
-        return Company(tuple(self.running[place] for place in places), self.chain[index], kept)
+        return Company(tuple(self.running[place] for place in places), self.rng.rows(index), kept)
 
     def index(self, places: Sequence[int]) -> Tensor:
         """(K,) int64, the rows of those at some of the places."""
         last = list(accumulate(one.size for one in self.running))
         rows = [row for place in places for row in range(last[place] - self.running[place].size, last[place])]
-        return torch.tensor(rows, device=self.chain.device)
+        return torch.tensor(rows, device=None if self.done is None else self.done.best.device)
 
     def joined(self, other: Company) -> Company:
         """These, then the others, who have taken as many steps with the batch."""
-        if self.done is None or other.done is None:
+        if self.done is None or self.rng is None or other.done is None or other.rng is None:
             return other if self.done is None else self
         mine, theirs = self.done, other.done
         done = Done(
@@ -139,7 +145,7 @@ class Company:
             torch.cat([mine.best_steps, theirs.best_steps]),
             torch.cat([mine.moves, theirs.moves]),
         )
-        return Company(self.running + other.running, torch.cat([self.chain, other.chain]), done)
+        return Company(self.running + other.running, self.rng.joined(other.rng), done)
 
 
 def rows_of(state: State, index: Tensor) -> State:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import Any, final
 
 import torch
-from torch import Tensor
 
 from textsearch.batch import Batch
 from textsearch.continuous.company import (
@@ -23,11 +22,11 @@ from textsearch.continuous.company import (
     part_of,
     rows_of,
 )
-from textsearch.loop import Done, Progress, Recorded, Rule, generations, kept_after, sources_of, starting_batch
+from textsearch.loop import Done, Progress, Recorded, Rule, generations, kept_after, sources_of, starting_batch, streams
 from textsearch.models.usage import Ledger, asked_by, ledger
 from textsearch.objective import FunctionObjective, Objective
 from textsearch.result import Generations
-from textsearch.rng import Rng, StepsApartError
+from textsearch.rng import Rng, StepsApartError, input_numbers
 from textsearch.sampler import ChainState, Info, Sampler, State
 
 
@@ -62,15 +61,19 @@ class Plan:
     warm_up: int
     keep_every: int | None
     until: Rule | None
+    numbers: Sequence[int] | None = None
 
 
 def run_each(plan: Plan, inputs: Batch | Sequence[str], at_once: int, in_order: bool) -> Iterator[Answer]:
     """See `textsearch.generate_each`, which checks the arguments."""
-    batch, places, errors = _encoded(plan.sampler, inputs)
+    batch, errors = _encoded(plan.sampler, inputs)
+    every = [*errors, *([] if batch is None else batch.inputs.tolist())]
+    numbers = input_numbers(plan.numbers, max(every) + 1)
     if batch is not None:
         _refuse_whole(plan, batch)
-    found = _answers(plan, batch, places, errors, at_once)
-    return _sorted(found, sorted({*errors, *([] if batch is None else batch.inputs.tolist())})) if in_order else found
+    rng = None if batch is None else streams(plan.seed, batch, plan.chains, numbers)
+    found = _answers(plan, batch, rng, errors, at_once)
+    return _sorted(found, sorted(set(every))) if in_order else found
 
 
 def _sorted(answers: Iterator[Answer], numbers: Sequence[int]) -> Iterator[Answer]:
@@ -84,17 +87,15 @@ def _sorted(answers: Iterator[Answer], numbers: Sequence[int]) -> Iterator[Answe
     yield from (early[number] for number in sorted(early))
 
 
-def _encoded(
-    sampler: Sampler[Any], inputs: Batch | Sequence[str]
-) -> tuple[Batch | None, Sequence[int], dict[int, str]]:
-    """The inputs as one batch, where each of its rows stood in them, and why some are not in it."""
+def _encoded(sampler: Sampler[Any], inputs: Batch | Sequence[str]) -> tuple[Batch | None, dict[int, str]]:
+    """The inputs as one batch, and why some are not in it."""
     try:
         batch = starting_batch(sampler, inputs)
     except ValueError:
         if isinstance(inputs, Batch) or len(inputs) == 0:
             raise
     else:
-        return batch, range(len(batch)), {}
+        return batch, {}
     errors = {}
     for number, text in enumerate(inputs):
         try:
@@ -103,9 +104,9 @@ def _encoded(
             errors[number] = str(error)
     good = [number for number in range(len(inputs)) if number not in errors]
     if not good:
-        return None, good, errors
+        return None, errors
     batch = starting_batch(sampler, [inputs[number] for number in good])
-    return replace(batch, inputs=torch.tensor(good, device=batch.device)), good, errors
+    return replace(batch, inputs=torch.tensor(good, device=batch.device)), errors
 
 
 def _refuse_whole(plan: Plan, batch: Batch) -> None:
@@ -133,14 +134,13 @@ def _divisible(plan: Plan, state: State) -> State:
 
 
 def _answers(
-    plan: Plan, batch: Batch | None, places: Sequence[int], errors: Mapping[int, str], at_once: int
+    plan: Plan, batch: Batch | None, rng: Rng | None, errors: Mapping[int, str], at_once: int
 ) -> Iterator[Answer]:
     """Each answer when it is there."""
     yield from (Answer(number, error=error) for number, error in errors.items())
-    if batch is None:
+    if batch is None or rng is None:
         return
     sources, numbers = sources_of(batch), batch.inputs.tolist()
-    where = torch.tensor(places, device=batch.device)
     waiting = deque(sorted(set(numbers)))
     company, spent, together, answered = Company(), Spent(), True, bool(errors)
     while waiting or company.running:
@@ -152,7 +152,7 @@ def _answers(
                 with torch.inference_mode(), ledger() as usage, asked_by("/".join(dict.fromkeys(plan.sampler.kinds))):
                     room = min(at_once - len(company.running), len(waiting))
                     if room:
-                        begun, refused = _begun(plan, batch, where, [waiting.popleft() for _ in range(room)], company)
+                        begun, refused = _begun(plan, batch, rng, [waiting.popleft() for _ in range(room)], company)
                         answers += [Answer(number, error=error) for number, error in refused.items()]
                         company = company.joined(_charged(begun, spent, usage))
                         over = [] if plan.steps else range(len(company.running))
@@ -160,7 +160,7 @@ def _answers(
                         began = time.perf_counter()
                         moved = _moved(plan, company, together)
                         together = moved.together
-                        spent = spent.plus(time.perf_counter() - began, usage, len(company.chain))
+                        spent = spent.plus(time.perf_counter() - began, usage, company.size)
                         answers += [Answer(company.running[at].number, error=moved.wrong[at]) for at in moved.wrong]
                         company = moved.company
                         over = _over(plan, company, moved.infos, spent)
@@ -183,7 +183,7 @@ def _answers(
 
 
 def _begun(
-    plan: Plan, batch: Batch, where: Tensor, numbers: Sequence[int], company: Company
+    plan: Plan, batch: Batch, rng: Rng, numbers: Sequence[int], company: Company
 ) -> tuple[Company, dict[int, str]]:
     """The chains of some inputs before their first step, and why there are none of others."""
     rows = torch.cat([(batch.inputs == number).nonzero().squeeze(-1) for number in numbers])
@@ -198,18 +198,18 @@ def _begun(
         begun = Company()
         refused: dict[int, str] = {}
         for number in numbers:
-            one, complaint = _begun(plan, batch, where, [number], company)
+            one, complaint = _begun(plan, batch, rng, [number], company)
             begun, refused = begun.joined(one), refused | complaint
         return begun, refused
-    chain = where[rows][:, None] * plan.chains + torch.arange(plan.chains, device=batch.device)
+    own = rng.rows((rows[:, None] * plan.chains + torch.arange(plan.chains, device=batch.device)).flatten())
     sizes = [plan.chains * int((part.inputs == number).sum()) for number in numbers]
     running = [Running(number, size, company.steps) for number, size in zip(numbers, sizes, strict=True)]
-    return Company(tuple(running), chain.flatten(), Done.start(state, len(plan.sampler.kinds), company.steps)), {}
+    return Company(tuple(running), own, Done.start(state, len(plan.sampler.kinds), company.steps)), {}
 
 
 def _charged(begun: Company, spent: Spent, usage: Ledger) -> Company:
     """The same, who bear the cost of their own start."""
-    before = spent.plus(0.0, usage, -len(begun.chain)) if begun.running else spent
+    before = spent.plus(0.0, usage, -begun.size) if begun.running else spent
     return replace(begun, running=tuple(replace(one, before=before) for one in begun.running))
 
 
@@ -277,10 +277,11 @@ def _step(plan: Plan, company: Company, together: bool) -> tuple[State, list[Inf
         part = company if len(groups) == 1 else company.of(places)
         assert part.done is not None
         sizes = [one.size for one in part.running]
-        steps = torch.tensor([own[at] for at in places], device=part.chain.device)
+        steps = torch.tensor([own[at] for at in places], device=part.done.best.device)
         apart = len({own[at] for at in places}) > 1
         moment = steps.repeat_interleave(torch.tensor(sizes, device=steps.device)) if apart else own[places[0]]
-        rng = replace(Rng.start(plan.seed, 0), chain=part.chain, moment=moment)
+        assert part.rng is not None
+        rng = part.rng.at(moment)
         state, info = plan.sampler.step(plan.objective, part.done.state, rng, plan.temperature)
         states.append(state)
         infos |= dict(zip(places, _split(info, sizes), strict=True))

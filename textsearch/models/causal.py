@@ -156,14 +156,16 @@ class TransformersCausalLM:
         *,
         prompt: str | Sequence[str] = "",
         temperature: float = 1.0,
-        most: int,
+        most: int | Sequence[int],
     ) -> tuple[Batch, Tensor, Tensor]:
-        """Row b with what is behind its first `cuts[b]` tokens drawn anew; see `SuffixLM`.
+        """Row b with what is behind its first `cuts[b]` tokens drawn anew, up to `most` tokens, or `most[b]`.
 
+        See `SuffixLM`.
         Token ids are taken as they are: the batch must be one of this model's own vocabulary.
         """
         prompts = [prompt] * len(batch) if isinstance(prompt, str) else prompt
-        return draw_suffixes(self, batch, cuts, rng, prompts, temperature, most)
+        room = [most] * len(batch) if isinstance(most, int) else most
+        return draw_suffixes(self, batch, cuts, rng, prompts, temperature, room)
 
     def suffix_log_probs(
         self, batch: Batch, cuts: Tensor, *, prompt: str | Sequence[str] = "", temperature: float = 1.0

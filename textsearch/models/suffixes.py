@@ -67,31 +67,35 @@ def draw_suffixes(
     rng: Rng,
     prompts: Sequence[str],
     temperature: float,
-    most: int,
+    room: Sequence[int],
 ) -> tuple[Batch, Tensor, Tensor]:
     """As `SuffixLM.draw_suffixes`."""
     kept = [row[:cut] for row, cut in zip(batch.token_lists(), cuts.tolist(), strict=True)]
-    if long := max((len(row) for row in kept if len(row) > most), default=0):
-        raise ValueError(f"{long} tokens are to be kept of a text of at most {most}; cut it sooner or raise `most`")
+    for own, most in zip(kept, room, strict=True):
+        if len(own) > most:
+            raise ValueError(
+                f"{len(own)} tokens are to be kept of a text of at most {most}; cut it sooner or raise `most`"
+            )
     rows = lm.after(kept, prompts)
-    before = max((len(row) - len(own) for row, own in zip(rows, kept, strict=True)), default=0)
-    if before - 1 + most > lm.vocabulary.longest:
-        raise ValueError(
-            f"a prompt of {before} tokens and texts of up to {most} are over the model's limit of "
-            f"{lm.vocabulary.longest}; shorten the prompt or the longest text"
-        )
-    written = torch.zeros(len(rows), most + 1, dtype=torch.int64, device=batch.device)
+    for row, own, most in zip(rows, kept, room, strict=True):
+        if len(row) - len(own) - 1 + most > lm.vocabulary.longest:
+            raise ValueError(
+                f"a prompt of {len(row) - len(own)} tokens and texts of up to {most} are over the model's limit of "
+                f"{lm.vocabulary.longest}; shorten the prompt or the longest text"
+            )
+    longest, ends_at = max(room, default=0), torch.tensor(room, dtype=torch.int64, device=batch.device)
+    written = torch.zeros(len(rows), longest + 1, dtype=torch.int64, device=batch.device)
     counts = torch.zeros(len(rows), dtype=torch.int64, device=batch.device)
     log_prob = torch.zeros(len(rows), dtype=torch.float64, device=batch.device)
     ended = torch.zeros(len(rows), dtype=torch.bool, device=batch.device)
-    for part in lm.tree.portions(rows, more=most):
+    for part in lm.tree.portions(rows, more=longest):
         going = torch.arange(part.start, part.stop, device=batch.device)
-        for place in range(most + 1):
+        for place in range(longest + 1):
             found = lm.tree.read([rows[i] for i in going.tolist()])
             log_probs = _tempered(lm, lm.tree.logits([slots[-1] for slots in found]), temperature).to(batch.device)
             token = categorical(log_probs, rng.rows(going).uniform(place))
             ends = token == lm.eos
-            counted = ends | (cuts[going] + place < most)
+            counted = ends | (cuts[going] + place < ends_at[going])
             ended[going] = ends
             log_prob[going] += log_probs.gather(1, token[:, None])[:, 0].where(counted, 0.0)
             on = counted & ~ends

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
-import numpy as np
 import torch
 
 from objectives import Acrostic, Forbidden, Keywords, LengthBetween, Only, Pattern, Prefix, Rhyme, Suffix, Template
@@ -15,8 +14,8 @@ from samplers.drafts import one_sentence
 from textsearch.batch import Batch, Vocabulary, concatenate
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.objective import Objective, evaluate, term_names
-from textsearch.rng import Rng
-from textsearch.tasks.frames import fill, frame
+from textsearch.rng import Rng, input_numbers
+from textsearch.tasks.frames import fill, frame, layout_numbers
 from textsearch.tasks.lexical import LexicalMaskedLM
 from textsearch.tasks.request import Request
 
@@ -83,12 +82,14 @@ def beginnings(
     *,
     chains: int,
     seed: int,
+    numbers: Sequence[int] | None = None,
 ) -> Batch:
     """`chains` rows for each request, those of the lowest energy first; copies where fewer were found.
 
     Raises:
         ValueError: nothing was found for a request; the message says which terms refused what was tried.
     """
+    own_numbers = input_numbers(numbers, len(requests))
     kept: dict[int, Batch] = {}
     refusals = dict.fromkeys(range(len(requests)), "none could be written")
     pools: dict[int, list[str]] = {number: [] for number in refusals}
@@ -109,15 +110,15 @@ def beginnings(
     needy = list(refusals)
     for attempt in range(ROUNDS):
         for number in needy:
-            rng = Rng.start(seed, DRAFTS).fold(number).at(attempt)
+            rng = Rng.start(seed, DRAFTS, number=own_numbers[number], purpose="beginnings").at(attempt)
             pools[number] += drafts_of(requests[number], causal, prompts[number], rng)
         needy = [number for number in needy if not keep(number)]
         frames = []
         for number in needy:
-            rng_of_frames = np.random.default_rng([seed % 2**64, number, attempt + 1])
-            laid_out = [frame(requests[number], rng_of_frames) for _ in range(FRAMES)]
+            layouts = layout_numbers(seed, own_numbers[number], attempt + 1)
+            laid_out = [frame(requests[number], layouts) for _ in range(FRAMES)]
             frames += [(number, requests[number], slots) for slots in laid_out if slots is not None]
-        for number, text in fill(masked, masked.lexicon, frames, seed + attempt):
+        for number, text in fill(masked, masked.lexicon, frames, seed, own_numbers, attempt):
             pools[number].append(text)
         needy = [number for number in needy if not keep(number)]
         if not needy:

@@ -14,7 +14,7 @@ from samplers.fill import fill_masks
 from textsearch.batch import Batch, concatenate
 from textsearch.models.protocols import MaskedLM
 from textsearch.objective import Objective, evaluate
-from textsearch.rng import Rng
+from textsearch.rng import Rng, input_numbers
 from textsearch.tasks.languages import Language
 
 _LENGTH, _ORDER, _GAPS = range(3)  # draws
@@ -30,6 +30,7 @@ def bridges(
     *,
     chains: int,
     seed: int,
+    numbers: Sequence[int] | None = None,
     in_order: bool = False,
     pool: int = 4,
 ) -> Batch:
@@ -46,13 +47,15 @@ def bridges(
         language: how a sentence ends.
         chains: texts wanted for each set.
         seed: the same seed gives the same texts.
+        numbers: of the inputs among all that there are; by default 0, 1, 2, ...
         in_order: keep the keywords in the order given.
         pool: texts tried for one that is wanted.
     """
     vocabulary, found = model.vocabulary, []
+    own_numbers = input_numbers(numbers, len(sets))
     mask = vocabulary.decode(Batch.of([[vocabulary.mask_id]], vocabulary))[0]
     for number, (words, length) in enumerate(zip(sets, lengths, strict=True)):
-        rng = Rng.start(seed, pool * chains).fold(number)
+        rng = Rng.start(seed, pool * chains, number=own_numbers[number], purpose="bridges")
         order = rng.uniform(_ORDER, len(words)).argsort(dim=1).tolist()
         aims = (length + torch.floor(5 * rng.uniform(_LENGTH)) - 2).to(torch.int64).tolist()
         used = vocabulary.encode([language.space.join([*words, language.stop])]).lengths[0]
@@ -66,7 +69,7 @@ def bridges(
             woven = [piece for gap, word in zip(parts, [*chosen, ""], strict=True) for piece in (*gap, word) if piece]
             texts.append(language.space.join(woven) + language.stop)
         batch = vocabulary.encode(texts)
-        batch = fill_masks(model, replace(batch, inputs=torch.full_like(batch.inputs, number)), seed)
+        batch = fill_masks(model, replace(batch, inputs=torch.full_like(batch.inputs, number)), seed, own_numbers)
         energy = evaluate(objective, batch).energy
         best = energy.argsort(stable=True)[:chains]
         allowed = best[energy[best] < torch.inf]

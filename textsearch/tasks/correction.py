@@ -19,6 +19,7 @@ from textsearch.display import waiting
 from textsearch.kinds import CONFUSIONS, instance
 from textsearch.loop import Progress
 from textsearch.objective import Cost, Limit, Objective, evaluate
+from textsearch.rng import input_numbers
 from textsearch.schedule import geometric
 from textsearch.tasks import given
 from textsearch.tasks.channel import Channel, NonWords
@@ -38,6 +39,7 @@ def correct(
     causal: given.Causal = None,
     masked: given.Masked = None,
     progress: bool = False,
+    numbers: Sequence[int] | None = None,
 ) -> Generations:
     """The texts with their mistakes mended, unchanged where no edit is worth its cost: all of them in one run.
 
@@ -56,6 +58,8 @@ def correct(
         causal: judges; by default SmolLM2-135M-Instruct.
         masked: proposes; by default the one that comes with textsearch.
         progress: show what is being done on standard error.
+        numbers: of the texts among all that there are, on which their random numbers rest: one of the same number is
+            answered alike in every call. By default 0, 1, 2, ...
 
     Raises:
         ValueError: an empty text.
@@ -73,6 +77,7 @@ def correct(
     for text in texts:
         if not text.strip():
             raise ValueError(f"{text!r} is an empty text: leave it out")
+    input_numbers(numbers, len(texts))
     channel = Channel(confusions or EnglishConfusions(), strictness=strictness)
     inner = [text.strip() for text in texts]
     rows = [attach(text.split()) if tokenised else split(text) for text in inner]
@@ -109,6 +114,7 @@ def correct(
         temperature=temperature,
         progress=progress,
         callbacks=[look],
+        numbers=numbers,
     )
     if tokenised:
         result = replace(result, texts=_apart(result.batch), best_texts=_apart(best))

@@ -54,6 +54,11 @@ class Slot:
     rhyme: str = ""
 
 
+def layout_numbers(seed: int, number: int, attempt: int) -> np.random.Generator:
+    """What lays out the frames for the input of this number; each `attempt` draws afresh."""
+    return Rng.start(seed, 1, number=number, purpose="layouts").at(attempt).generator()
+
+
 def frame(request: Request, rng: np.random.Generator) -> list[Slot] | None:
     """One way to lay out a text for the request, drawn at random; None where none was found.
 
@@ -228,11 +233,17 @@ class Lexicon:
 
 
 def fill(
-    model: MaskedLM, lexicon: Lexicon, frames: Sequence[tuple[int, Request, list[Slot]]], seed: int
+    model: MaskedLM,
+    lexicon: Lexicon,
+    frames: Sequence[tuple[int, Request, list[Slot]]],
+    seed: int,
+    numbers: Sequence[int],
+    attempt: int,
 ) -> list[tuple[int, str]]:
     """(input, text) for each (input, request, frame), its open slots filled from left to right.
 
-    A frame with a slot that no single token can fill gives no text.
+    A frame with a slot that no single token can fill gives no text. `numbers` are those of the inputs among all that
+    there are; each `attempt` draws afresh.
     """
     vocabulary = model.vocabulary
     possible = [
@@ -244,7 +255,7 @@ def fill(
         return []
     rows = [_tokens(vocabulary, slots, lexicon.chinese) for _, _, slots in possible]
     batch = replace(Batch.of(rows, vocabulary), inputs=torch.tensor([number for number, _, _ in possible]))
-    rng = Rng.start(seed, len(batch)).fold(1)
+    rng = Rng.of(seed, batch.inputs, numbers, purpose="frames").at(attempt)
     waiting = [[slot for slot in slots if not slot.word] for _, _, slots in possible]
     with torch.inference_mode():
         for draw in range(max(map(len, waiting))):

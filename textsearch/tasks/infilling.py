@@ -12,6 +12,7 @@ from samplers.proposals import BlockInfill, Mixture, Replace
 from textsearch import Generations, generate
 from textsearch.checks import run_of, strings
 from textsearch.models.guided import GuidedMaskedLM
+from textsearch.rng import input_numbers
 from textsearch.tasks import given
 from textsearch.tasks.languages import language, pieces_of
 
@@ -27,6 +28,7 @@ def infill(
     causal: given.Causal = None,
     masked: given.Masked = None,
     progress: bool = False,
+    numbers: Sequence[int] | None = None,
 ) -> Generations:
     """One word for each [MASK] of a text, nothing else changed: `chains` chains for each text, in one run.
 
@@ -40,6 +42,8 @@ def infill(
         causal: judges the whole text and proposes; by default SmolLM2-135M-Instruct.
         masked: proposes; by default the one that comes with textsearch.
         progress: show what is being done on standard error.
+        numbers: of the texts among all that there are, on which their random numbers rest: one of the same number is
+            answered alike in every call. By default 0, 1, 2, ...
 
     Raises:
         ValueError: a text without a gap.
@@ -52,6 +56,7 @@ def infill(
         raise ValueError("texts is empty: pass at least one text")
     given.check(causal=causal, masked=masked)
     language(lang).check(causal=causal, masked=masked)
+    input_numbers(numbers, len(texts))
     model = given.masked(masked, progress)
     mask = model.vocabulary.tokenizer.mask_token
     for text in texts:
@@ -65,10 +70,11 @@ def infill(
     result = generate(
         Fluency(lm),
         MetropolisHastings(moves),
-        fill_masks(guided, gaps, seed),
+        fill_masks(guided, gaps, seed, numbers),
         steps=steps,
         seed=seed,
         temperature=temperature,
         progress=progress,
+        numbers=numbers,
     )
     return replace(result, sources=list(texts))

@@ -25,6 +25,7 @@ from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.guided import GuidedMaskedLM
 from textsearch.objective import Objective
 from textsearch.proposal import Proposal
+from textsearch.rng import input_numbers
 from textsearch.sampler import Sampler
 from textsearch.schedule import geometric
 from textsearch.tasks import given
@@ -90,6 +91,7 @@ def keywords(
     drafts: int = 32,
     until: Rule | None = None,
     progress: bool = False,
+    numbers: Sequence[int] | None = None,
 ) -> Generations:
     """Sentences that hold all words of a set, in any order: `chains` chains for each set, in one run.
 
@@ -109,6 +111,8 @@ def keywords(
         drafts: written for each set, the second half from beginnings of the best; the best of all start its chains.
         until: stop early; see `textsearch.until`.
         progress: show what is being done on standard error.
+        numbers: of the sets among all that there are, on which their random numbers rest: one of the same number is
+            answered alike in every call. By default 0, 1, 2, ...
 
     Raises:
         ValueError: a set that no sentence can hold, one with nothing in it, or a sampler with another language.
@@ -125,6 +129,7 @@ def keywords(
     if sampler is not None and speech is not ENGLISH:
         raise ValueError(f"sampler= is not taken with lang={lang!r}: its search is its own; leave it out")
     speech.check(causal=causal, masked=masked)
+    input_numbers(numbers, len(sets))
     constraint = Keywords(sets, inflections=inflections and speech.inflects, in_order=in_order)
     model = given.masked(masked, progress)
     vocabulary = model.vocabulary
@@ -141,6 +146,7 @@ def keywords(
             seed=seed,
             temperature=temperature,
             in_order=in_order,
+            numbers=numbers,
             until=until,
             progress=progress,
         )
@@ -153,7 +159,8 @@ def keywords(
         prompts,
         partial(missing, constraint, lm.vocabulary),
         temperature=DRAFT_TEMPERATURE,
-        most_tokens=32 + 4 * max(map(len, sets)),
+        numbers=numbers,
+        most_tokens=[32 + 4 * len(words) for words in sets],
     )
     with waiting("writing drafts", progress):
         texts = weave(count=drafts - drafts // 2, seed=seed)
@@ -182,6 +189,7 @@ def keywords(
         temperature=temperature,
         until=until,
         progress=progress,
+        numbers=numbers,
     )
     return replace(result, sources=[", ".join(words) for words in sets])
 

@@ -26,7 +26,7 @@ from textsearch.models.masked import TransformersMaskedLM
 from textsearch.objective import Objective
 from textsearch.proposal import Proposal
 from textsearch.result import Generations
-from textsearch.rng import Rng
+from textsearch.rng import Rng, input_numbers
 from textsearch.sampler import Sampler
 from textsearch.schedule import geometric
 from textsearch.surface import capitals_of
@@ -144,6 +144,7 @@ def paraphrase(
     sampler: Callable[[Proposal], Sampler[Any]] | None = None,
     until: Rule | None = None,
     progress: bool = False,
+    numbers: Sequence[int] | None = None,
 ) -> Generations:
     """The texts in other words: `chains` chains for each, in one run.
 
@@ -168,6 +169,8 @@ def paraphrase(
         sampler: made of the task's moves; by default annealed Metropolis-Hastings.
         until: stop early; see `textsearch.until`.
         progress: show what is being done on standard error.
+        numbers: of the texts among all that there are, on which their random numbers rest: one of the same number is
+            answered alike in every call. By default 0, 1, 2, ...
 
     Raises:
         ValueError: no texts, one without words, or one that the masked model's tokenizer cannot write.
@@ -184,6 +187,7 @@ def paraphrase(
             f"weights={shown(weights)} is {nature(weights)}: pass Weights(...) of textsearch.tasks.paraphrasing, such "
             "as Weights(diversity=8.0)"
         )
+    input_numbers(numbers, len(texts))
     language(lang).check(causal=causal, masked=masked, encoder=encoder)
     model = given.masked(masked, progress)
     # a sentence without its mark gets it for the time of the run: models read it as it is meant, and none is added
@@ -192,7 +196,9 @@ def paraphrase(
     model.vocabulary.encode(ended)
     lm, vectors = given.causal(causal, progress), given.encoder(encoder, progress)
     with waiting("writing drafts", progress):
-        ready = plan(ended, lm, model, vectors, chains=chains, pool=pool, seed=seed, weights=weights, lang=lang)
+        ready = plan(
+            ended, lm, model, vectors, chains=chains, pool=pool, seed=seed, numbers=numbers, weights=weights, lang=lang
+        )
     result = generate(
         ready.objective,
         (sampler or anneal(steps))(ready.moves),
@@ -202,6 +208,7 @@ def paraphrase(
         temperature=temperature,
         until=until,
         progress=progress,
+        numbers=numbers,
     )
     bare = [
         [text.removesuffix(marks[number]) for text, number in zip(own, result.inputs, strict=True)]
@@ -230,6 +237,7 @@ def plan(
     chains: int,
     pool: int,
     seed: int,
+    numbers: Sequence[int] | None = None,
     weights: Weights = Weights(),
     lang: str = "en",
 ) -> Plan:
@@ -238,7 +246,7 @@ def plan(
     source = model.vocabulary.encode(list(texts))
     prompts = [request(lm, text) for text in source.texts()]
     with torch.inference_mode():
-        lines = drafted(lm, prompts, source, pool, seed)
+        lines = drafted(lm, prompts, source, pool, seed, numbers)
     # the causal model knows names: it tells which words at the beginning of a text are some
     model = cased(model, texts, lines)
     vocabulary = model.vocabulary
@@ -284,7 +292,12 @@ def cased(
 
 
 def drafted(
-    model: TransformersCausalLM, prompts: Sequence[str], source: Batch, pool: int, seed: int
+    model: TransformersCausalLM,
+    prompts: Sequence[str],
+    source: Batch,
+    pool: int,
+    seed: int,
+    numbers: Sequence[int] | None = None,
 ) -> list[list[str]]:
     """For each source the first lines of its drafts that have its form: of a question those that ask."""
     texts = source.texts()
@@ -292,8 +305,7 @@ def drafted(
     asked = [number for number, prompt in enumerate(prompts) if prompt for _ in range(pool)]
     found = model.continuations(
         [prompts[number] for number in asked],
-        # draft i of source n is number n * pool + i, whatever the others are
-        Rng.start(seed, len(texts) * pool).rows([n * pool + i for n in dict.fromkeys(asked) for i in range(pool)]),
+        Rng.of(seed, torch.tensor(asked, dtype=torch.int64), numbers, purpose="paraphrase drafts"),
         temperature=HEAT,
         top_p=0.95,
         most=[room[number] for number in asked],

@@ -70,6 +70,7 @@ def unprompted(
     chains: int,
     steps: int,
     seed: int,
+    numbers: Sequence[int] | None = None,
     temperature: float = 1.0,
     in_order: bool = False,
     length: int | None = None,
@@ -98,6 +99,8 @@ def unprompted(
         cold: see `steps`.
         until: stop early; see `textsearch.until`.
         progress: show what is being done on standard error.
+        numbers: of the sets among all that there are, on which their random numbers rest: one of the same number is
+            answered alike in every call. By default 0, 1, 2, ...
     """
     vocabulary = model.vocabulary
     Keywords(sets).check(vocabulary.encode([language.stop] * len(sets)))
@@ -106,7 +109,9 @@ def unprompted(
     quick, objective = judged(), judged(both_sides=both_sides)
     guided = GuidedMaskedLM(model, lm)
     with waiting("writing bridges between the keywords", progress):
-        start = bridges(guided, sets, lengths, quick, language, chains=chains, seed=seed, in_order=in_order)
+        start = bridges(
+            guided, sets, lengths, quick, language, chains=chains, seed=seed, numbers=numbers, in_order=in_order
+        )
     # the end of the sentence stays
     start = start.frozen(torch.arange(start.width) >= start.lengths[:, None] - 1)
     moves = SpanEdit(guided, language.edits, pieces_of(vocabulary))
@@ -119,5 +124,6 @@ def unprompted(
         temperature=temperature,
         until=until,
         progress=progress,
+        numbers=numbers,
     )
     return replace(result, sources=[", ".join(words) for words in sets])

@@ -8,7 +8,6 @@ from functools import lru_cache
 from os import PathLike
 from typing import Any
 
-import numpy as np
 import torch
 
 from objectives import Classifier, Coherence, Fluency, Only, Similarity
@@ -25,11 +24,12 @@ from textsearch.models.classifier import TextClassifier
 from textsearch.models.guided import GuidedMaskedLM
 from textsearch.objective import Objective
 from textsearch.proposal import Proposal
+from textsearch.rng import input_numbers
 from textsearch.sampler import Sampler
 from textsearch.schedule import geometric
 from textsearch.tasks import given
 from textsearch.tasks.beginnings import beginnings, constraints, stated
-from textsearch.tasks.frames import Lexicon, frame
+from textsearch.tasks.frames import Lexicon, frame, layout_numbers
 from textsearch.tasks.languages import language, pieces_of
 from textsearch.tasks.lexical import LexicalMaskedLM
 from textsearch.tasks.request import Request
@@ -71,6 +71,7 @@ def write(
     sampler: Callable[[Proposal], Sampler[Any]] | None = None,
     until: Rule | None = None,
     progress: bool = False,
+    numbers: Sequence[int] | None = None,
 ) -> Generations:
     """Sentences that are as each request wants them: `chains` chains for each, in one run.
 
@@ -95,6 +96,8 @@ def write(
         sampler: made of the task's moves; by default they are annealed, which is a search. `MetropolisHastings` draws.
         until: stop early; see `textsearch.until`.
         progress: show what is being done on standard error.
+        numbers: of the requests among all that there are, on which their random numbers rest: one of the same number is
+            answered alike in every call. By default 0, 1, 2, ...
 
     Raises:
         ValueError: a request that contradicts itself, or that no start was found for.
@@ -125,8 +128,9 @@ def write(
     if empty := [number for number, request in enumerate(stated_requests) if not str(request)]:
         raise ValueError(f"nothing is asked of request {empty[0]}: name a prefix, a topic, ...")
     hard = constraints(wanted)
+    own_numbers = input_numbers(numbers, len(wanted))
     for number, request in enumerate(wanted):
-        if frame(request, np.random.default_rng([seed % 2**64, number])) is None:
+        if frame(request, layout_numbers(seed, own_numbers[number], 0)) is None:
             raise ValueError(f"no text can be laid out for request {number} ({request}): loosen one of its terms")
     if classifier is None and any(request.label for request in wanted):
         raise ValueError("a label needs classifier=: the folder or name of a sequence classifier")
@@ -146,7 +150,7 @@ def write(
 
     guided = LexicalMaskedLM(GuidedMaskedLM(model, lm, prompts), _lexicon(model.vocabulary), wanted)
     with waiting("writing starts", progress):
-        start = beginnings(wanted, objective, lm, guided, prompts, chains=chains, seed=seed)
+        start = beginnings(wanted, objective, lm, guided, prompts, chains=chains, seed=seed, numbers=numbers)
     # the final mark stays
     start = start.frozen(torch.arange(start.width) >= start.lengths[:, None] - 1)
     edits = SAME_LENGTH if all(request.acrostic for request in stated_requests) else EDITS
@@ -160,6 +164,7 @@ def write(
         temperature=temperature,
         until=until,
         progress=progress,
+        numbers=numbers,
     )
     return replace(result, sources=list(map(str, stated_requests)))
 

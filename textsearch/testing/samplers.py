@@ -65,8 +65,8 @@ def check_sampler(
       padding            48 rows    bit-equal
       cut in two         48 chains  bit-equal
       frozen tokens      37 kept    all kept
-      chains that moved  41.6%      above 0.1%
-      on the target      p = 0.172  p > 1e-4
+      chains that moved  41.1%      above 0.1%
+      on the target      p = 0.477  p > 1e-4
     """
     instance("sampler", sampler, SAMPLER)
     steps, seed, chains, temperature = run_of(steps=steps, seed=seed, chains=chains, temperature=temperature)
@@ -74,7 +74,7 @@ def check_sampler(
     table = space.random_objective(seed)
     promised = isinstance(sampler.guarantee, Guarantee)
     require(promised, "guarantee", sampler, f"guarantee={sampler.guarantee!r} is no textsearch.Guarantee")
-    rng = Rng.start(seed, _CHAINS)
+    rng = Rng.start(seed, _CHAINS, purpose="laws of a sampler")
     start = space.rows(torch.arange(_CHAINS) % len(space))
 
     def trail(batch: Batch, streams: Rng) -> Trail:
@@ -166,7 +166,9 @@ def _target(
     space = table.space
     batch = table.draw(chains, temperature, seed)
     state = sampler.init(table, batch)
-    state, infos = _steps(sampler, table, state, Rng.start(seed + 1, chains), range(steps), temperature)
+    state, infos = _steps(
+        sampler, table, state, Rng.start(seed, chains, purpose="target of a sampler"), range(steps), temperature
+    )
     numbers = space.number(state.batch)
     share = float((numbers != space.number(batch)).double().mean())
     few = f"{share:.1%} of the chains came to another of the given texts; list more of them"

@@ -139,7 +139,7 @@ class TableObjective(Objective):
 
     def draw(self, count: int, temperature: float, seed: int) -> Batch:
         """(count,) texts drawn from the law."""
-        uniform = Rng.start(seed, count).fold(0x44524157).uniform(0)
+        uniform = Rng.start(seed, count, purpose="draws of a table").uniform(0)
         cumulative = self.law(temperature).cumsum(0)
         numbers = torch.searchsorted(cumulative, uniform * cumulative[-1], right=True).clamp(max=len(self.space) - 1)
         return self.space.rows(numbers)
@@ -188,7 +188,9 @@ def widened(batch: Batch) -> Batch:
 
 def some_frozen(batch: Batch, seed: int) -> Batch:
     """The same rows with about a third of the tokens frozen."""
-    uniform = Rng.start(seed, len(batch)).fold(0x46524F5A).uniform(0, batch.width) if batch.width else batch.tokens
+    uniform = (
+        Rng.start(seed, len(batch), purpose="frozen tokens").uniform(0, batch.width) if batch.width else batch.tokens
+    )
     return replace(batch, editable=batch.editable & (uniform > 1 / 3))
 
 
