@@ -15,6 +15,15 @@ from textsearch.checks import flag, keep, positive
 from textsearch.kinds import shown
 from textsearch.objective import Cost, Objective
 
+LONGEST = 10_000
+"""Characters of an expression."""
+
+LARGEST = 200_000
+"""Parts of an expression, repeats written out."""
+
+# an escape, a set of characters, a counted repeat, or a character
+_PART = regex.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{(?:\d*,)?(?P<most>\d+)\}|.", regex.DOTALL)
+
 
 @final
 @dataclass(frozen=True)
@@ -88,10 +97,43 @@ class Pattern(Objective):
 def _compile(pattern: str) -> Any:
     if not isinstance(pattern, str):
         raise TypeError(f"pattern={shown(pattern)} must be a string, the regular expression itself")
+    for count, most, what in ((len(pattern), LONGEST, "characters"), (_expanded(pattern), LARGEST, "parts")):
+        if count > most:
+            where = ", repeats such as {1000} written out," if what == "parts" else ""
+            raise ValueError(
+                f"pattern={shown(pattern)} has {count:,} {what}{where} above the limit of {most:,}: shorten it, or "
+                "split it into several"
+            )
     try:
         return regex.compile(pattern)
     except regex.error as error:
         raise ValueError(
-            f"pattern={pattern!r} is no regular expression: {error.msg} at position {error.pos}; "
+            f"pattern={shown(pattern)} is no regular expression: {error.msg} at position {error.pos}; "
             "put a backslash before a character that is meant literally"
         ) from error
+    except RecursionError as error:
+        raise ValueError(f"pattern={shown(pattern)} has groups within groups, too many: nest fewer") from error
+
+
+def _expanded(pattern: str) -> int:
+    """How many parts the expression has once counted repeats are written out; compiling takes time in proportion.
+
+    >>> _expanded("ab"), _expanded("(ab){10}c"), _expanded("((a{10}){10}){1,10}"), _expanded("[{9}]x")
+    (2, 21, 1000, 2)
+    """
+    sizes, last = [0], 0
+    for match in _PART.finditer(pattern):
+        part = match[0]
+        if match["most"] is not None:
+            # the part before it is there already
+            sizes[-1] += last * (max(int(match["most"]), 1) - 1)
+            last *= max(int(match["most"]), 1)
+        elif part == "(":
+            sizes.append(0)
+        elif part == ")" and len(sizes) > 1:
+            last = sizes.pop()
+            sizes[-1] += last
+        else:
+            last = 1
+            sizes[-1] += 1
+    return sum(sizes)

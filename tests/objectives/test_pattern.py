@@ -82,3 +82,23 @@ def test_nothing_is_checked_or_frozen() -> None:
     batch = ENGLISH.encode(TEXTS)
     Pattern("zebra").check(batch)
     assert Pattern("dog").freeze(batch) is batch
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        ("|".join(f"word{number}" for number in range(30_000)), "characters above the limit of 10,000"),
+        ("(a{1000}){1000}", "1,000,000 parts"),
+        ("((a{100}){100}){1,100}", "1,000,000 parts"),
+        ("(?:" * 900 + "a" + ")" * 900, "nest fewer"),
+    ],
+)
+def test_an_expression_that_takes_long_to_compile_names_its_limit(pattern: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said) as caught:
+        Pattern(pattern)
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("pattern", ["(a{100}){100}", r"\{99999999\}", "[{99999999}]", "a{2,}", "a{,3}", r"x\){2}"])
+def test_what_is_no_large_repeat_is_taken(pattern: str) -> None:
+    Pattern(pattern)
