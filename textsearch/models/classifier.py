@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from textsearch.models.tiles import tiles, whole_blocks
+from textsearch.models.turns import in_turn
 from textsearch.models.usage import Usage
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class TransformersClassifier:
     most_tokens: int = 4096
     usage: Usage = field(default_factory=Usage)
 
+    @in_turn
     def log_probs(self, texts: Sequence[str]) -> Tensor:
         """(B, L) float64 log p(label | text).
 

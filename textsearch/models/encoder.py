@@ -13,6 +13,7 @@ from torch import Tensor
 from textsearch.models.flat import bytes_a_token, read_rows
 from textsearch.models.tiles import tiles
 from textsearch.models.token_budget import TokenBudget
+from textsearch.models.turns import in_turn
 from textsearch.models.usage import Usage
 
 
@@ -35,6 +36,7 @@ class SentenceEncoder:
     most_tokens: int = 4096
     usage: Usage = field(default_factory=Usage)
 
+    @in_turn
     def encode(self, texts: Sequence[str]) -> Tensor:
         """(B, D) float32 vectors of length 1: the cosine of two texts is their dot product.
 

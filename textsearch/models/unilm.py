@@ -19,7 +19,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor
@@ -31,6 +31,7 @@ from textsearch.models.memory import recall
 from textsearch.models.projection import project
 from textsearch.models.protocols import Scores
 from textsearch.models.tiles import tiles
+from textsearch.models.turns import in_turn
 from textsearch.models.usage import Usage
 from textsearch.models.vocabulary import TokenizerVocabulary
 
@@ -78,6 +79,7 @@ class UniLM:
     ends: bool = False
     _known: OrderedDict[tuple[str, tuple[int, ...]], float] = field(default_factory=OrderedDict, repr=False)
 
+    @in_turn
     def __post_init__(self) -> None:
         kind = type(self.masked.model).__name__
         remedy = "use a model of the BERT or RoBERTa kind"
@@ -97,10 +99,16 @@ class UniLM:
             )
 
     @property
+    def model(self) -> Any:
+        """That of the masked model."""
+        return self.masked.model
+
+    @property
     def vocabulary(self) -> TokenizerVocabulary:
         """That of the masked model."""
         return self.masked.vocabulary
 
+    @in_turn
     def score(self, batch: Batch, source: str | Sequence[str]) -> Scores:
         """log p of each row's text given its source: one for all rows, or one for each.
 

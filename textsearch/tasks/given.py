@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from functools import lru_cache
 
 from textsearch.display import waiting
 from textsearch.models import causal_lm, masked_lm, sentence_encoder
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.encoder import SentenceEncoder
 from textsearch.models.masked import TransformersMaskedLM
+from textsearch.models.turns import remembered
 
 Name = str | os.PathLike[str]
 Causal = TransformersCausalLM | Name | None
@@ -42,16 +42,16 @@ def encoder(given: Encoder, progress: bool = False) -> SentenceEncoder:
 
 
 # a stream of inputs asks for the same model again with every group
-@lru_cache(maxsize=2)
+@remembered(most=2)
 def _causal(name: str | None) -> TransformersCausalLM:
     return causal_lm(name)
 
 
-@lru_cache(maxsize=2)
+@remembered(most=2)
 def _masked(name: str | None) -> TransformersMaskedLM:
     return masked_lm(name)
 
 
-@lru_cache(maxsize=2)
+@remembered(most=2)
 def _encoder(name: str | None) -> SentenceEncoder:
     return sentence_encoder(name)
