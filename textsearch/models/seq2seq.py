@@ -18,7 +18,7 @@ from torch import Tensor
 
 from textsearch.batch import Batch
 from textsearch.models.memory import recall
-from textsearch.models.projection import project
+from textsearch.models.projection import log_prob, project
 from textsearch.models.protocols import Scores
 from textsearch.models.tiles import tiles
 from textsearch.models.turns import in_turn, lock_of
@@ -112,9 +112,9 @@ class TransformersSeq2Seq:
                 decoder_attention_mask=tile.attention_mask,
                 use_cache=False,
             )[:, : self.vocabulary.size]
-            each = logits.gather(1, target[row, place][:, None])[:, 0] - logits.logsumexp(-1)
+            each = log_prob(logits.gather(1, target[row, place][:, None])[:, 0], logits.logsumexp(-1))
             grid = torch.zeros(tile.tokens.shape, dtype=torch.float64, device=device)
-            grid[row, place] = each.double()
+            grid[row, place] = each
             out[tile.rows] = grid.sum(1)
         # p of an unknown piece is that of all texts that it might stand for
         unknown = self.vocabulary.tokenizer.unk_token_id

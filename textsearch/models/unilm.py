@@ -28,7 +28,7 @@ from textsearch.batch import Batch
 from textsearch.models.loading import first_position
 from textsearch.models.masked import TransformersMaskedLM
 from textsearch.models.memory import recall
-from textsearch.models.projection import project
+from textsearch.models.projection import log_prob, project
 from textsearch.models.protocols import Scores
 from textsearch.models.tiles import tiles
 from textsearch.models.turns import in_turn
@@ -153,9 +153,9 @@ class UniLM:
             logits = project(model, row, column, input_ids=tile.tokens, attention_mask=mask, **inputs)
             usage.count(shape, tile.read)
             logits = logits[:, : self.vocabulary.size]
-            each = logits.gather(1, told[row, column][:, None])[:, 0] - logits.logsumexp(-1)
+            each = log_prob(logits.gather(1, told[row, column][:, None])[:, 0], logits.logsumexp(-1))
             grid = torch.zeros(shape, dtype=torch.float64, device=device)
-            grid[row, column] = each.double()
+            grid[row, column] = each
             out[tile.rows] = grid.sum(1)
         return [float(value) for value in out.tolist()]
 
