@@ -294,7 +294,9 @@ def evaluate(
         weight, term = parts[column]
         to_come = sum(parts[later][0] * parts[later][1].lower_bound for later in stages[stage + 1 :])
         if limit is not None:
-            energy = energy.masked_fill(energy + weight * term.lower_bound + to_come > limit.energy, math.inf)
+            least = weight * term.lower_bound
+            above = energy + least + to_come > limit.energy + _rounding(limit.energy, energy, least + to_come)
+            energy = energy.masked_fill(above, math.inf)
         alive = (energy < math.inf).nonzero().squeeze(-1)
         if len(alive) == 0:
             break
@@ -304,7 +306,8 @@ def evaluate(
             if limit is None:
                 own = term.energy(part)
             else:
-                left = (limit.energy[alive] - energy[alive] - to_come) / weight
+                most, so_far = limit.energy[alive], energy[alive]
+                left = (most - so_far - to_come + _rounding(most, so_far, to_come)) / weight
                 own = term.energy_within(part, Limit(left, limit.before.rows(alive)))
             if not isinstance(own, Tensor):
                 raise TypeError(
@@ -337,6 +340,12 @@ def _no_energy(name: str, own: Tensor, weight: float, before: Tensor, bad: int, 
         f"objective {name!r} gave {found} for row {row}, {part.rows([bad]).texts()[0]!r}; "
         "an energy is a finite number of nats, the lower the better; return +inf to forbid a text"
     )
+
+
+def _rounding(limit: Tensor, energy: Tensor, to_come: float) -> Tensor:
+    """(B,) how far rounding may put a bound: a text whose energy is the very limit is within it."""
+    size = limit.abs() + energy.abs() + abs(to_come)
+    return (4 * torch.finfo(torch.float64).eps * size).where(limit.isfinite(), 0.0)
 
 
 def _by_cost(parts: Sequence[tuple[float, Objective]]) -> list[int]:

@@ -22,6 +22,7 @@ from textsearch.loop import Rule
 from textsearch.models import text_classifier
 from textsearch.models.classifier import TextClassifier
 from textsearch.models.guided import GuidedMaskedLM
+from textsearch.models.turns import remembered
 from textsearch.objective import Objective
 from textsearch.proposal import Proposal
 from textsearch.rng import input_numbers
@@ -183,6 +184,6 @@ def _lexicon(vocabulary: Vocabulary) -> Lexicon:
     return Lexicon(vocabulary)
 
 
-@lru_cache(maxsize=2)
+@remembered(most=2)
 def _classifier(name: str) -> TextClassifier:
     return text_classifier(name)
