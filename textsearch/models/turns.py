@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 from functools import lru_cache, wraps
 from threading import Lock, RLock
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def lock_of(model: Any) -> _RLock:
     lock = _LOCKS.get(key)
     if lock is None:
         with _GUARD:
-            lock = _LOCKS.setdefault(key, RLock())
+            lock = _LOCKS.setdefault(key, cast("_RLock", RLock()))
     return lock
 
 
@@ -65,7 +65,7 @@ def in_turn(method: Callable[Concatenate[Self, P], Found]) -> Callable[Concatena
         with lock_of(self.model):
             return method(self, *arguments, **settings)
 
-    return alone
+    return cast(Callable[Concatenate[Self, P], Found], alone)
 
 
 def remembered(most: int) -> Callable[[Callable[P, Found]], Callable[P, Found]]:
@@ -84,7 +84,7 @@ def remembered(most: int) -> Callable[[Callable[P, Found]], Callable[P, Found]]:
         @wraps(function)
         def call(*arguments: P.args, **settings: P.kwargs) -> Found:
             with lock:
-                return cached(*arguments, **settings)
+                return cached(*arguments, **settings)  # type: ignore[arg-type]
 
         return call
 
