@@ -47,6 +47,11 @@ def words(text: str) -> list[str]:
     return [str(word) for word in _WORD.findall(plain)]
 
 
+def one_character_words(word: str) -> bool:
+    """Whether a word of `words(text)` is of a script written without spaces, so that each character is a word."""
+    return regex.match(f"[{_SINGLE}]", word) is not None
+
+
 @final
 @dataclass(frozen=True, init=False)
 class Keywords(Objective):
