@@ -13,8 +13,8 @@ from samplers.confusions import Confusions, EnglishConfusions
 from samplers.proposals import Clusters, Corrections
 from textsearch import Batch, Generations, generate
 from textsearch.display import waiting
-from textsearch.loop import Progress
 from textsearch.objective import evaluate
+from textsearch.partial import viewed
 from textsearch.rng import input_numbers
 from textsearch.schedule import geometric
 from textsearch.tasks import given
@@ -78,29 +78,27 @@ def correct(
         start = spelled(sources, moves, channel)
         here, there = evaluate(objective, sources), evaluate(objective, start)
         start = sources.where(there.energy < here.energy, start)
-    best = start.repeat(chains)
-
-    def look(progress: Progress) -> bool:
-        nonlocal best
-        best = progress.best
-        return False
-
     sampler = SimulatedAnnealing(MetropolisHastings(moves), geometric(0.5, 0.05, max(steps, 1)))
-    result = generate(
-        objective,
-        sampler,
-        start,
-        steps=steps,
-        seed=seed,
-        chains=chains,
-        temperature=temperature,
-        progress=progress,
-        callbacks=[look],
-        numbers=numbers,
+
+    def seen(result: Generations) -> Generations:
+        if tokenised:
+            result = replace(result, texts=_apart(result.batch), best_texts=_apart(result.best_batch))
+        return replace(result, sources=list(texts))
+
+    return viewed(
+        lambda: generate(
+            objective,
+            sampler,
+            start,
+            steps=steps,
+            seed=seed,
+            chains=chains,
+            temperature=temperature,
+            progress=progress,
+            numbers=numbers,
+        ),
+        seen,
     )
-    if tokenised:
-        result = replace(result, texts=_apart(result.batch), best_texts=_apart(best))
-    return replace(result, sources=list(texts))
 
 
 def _apart(batch: Batch) -> list[str]:

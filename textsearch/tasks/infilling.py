@@ -11,6 +11,7 @@ from samplers.fill import fill_masks
 from samplers.proposals import BlockInfill, Mixture, Replace
 from textsearch import Generations, generate
 from textsearch.models.guided import GuidedMaskedLM
+from textsearch.partial import viewed
 from textsearch.rng import input_numbers
 from textsearch.tasks import given
 from textsearch.tasks.languages import language, pieces_of
@@ -59,14 +60,16 @@ def infill(
     guided = GuidedMaskedLM(model, lm)
     pieces = pieces_of(model.vocabulary)
     moves = Mixture({Replace(guided, pieces=pieces): 0.7, BlockInfill(guided, words=(2,), pieces=pieces): 0.3})
-    result = generate(
-        Fluency(lm),
-        MetropolisHastings(moves),
-        fill_masks(guided, gaps, seed, numbers),
-        steps=steps,
-        seed=seed,
-        temperature=temperature,
-        progress=progress,
-        numbers=numbers,
+    return viewed(
+        lambda: generate(
+            Fluency(lm),
+            MetropolisHastings(moves),
+            fill_masks(guided, gaps, seed, numbers),
+            steps=steps,
+            seed=seed,
+            temperature=temperature,
+            progress=progress,
+            numbers=numbers,
+        ),
+        lambda result: replace(result, sources=list(texts)),
     )
-    return replace(result, sources=list(texts))

@@ -20,6 +20,7 @@ from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.encoder import SentenceEncoder
 from textsearch.models.masked import TransformersMaskedLM
 from textsearch.objective import Objective
+from textsearch.partial import viewed
 from textsearch.proposal import Proposal
 from textsearch.result import Generations
 from textsearch.rng import Rng, input_numbers
@@ -149,18 +150,20 @@ def paraphrase(
     lm, vectors = given.causal(causal, progress), given.encoder(encoder, progress)
     with waiting("writing drafts", progress):
         ready = plan(texts, lm, model, vectors, chains=chains, pool=pool, seed=seed, numbers=numbers, weights=weights)
-    result = generate(
-        ready.objective,
-        (sampler or anneal(steps))(ready.moves),
-        ready.start,
-        steps=steps,
-        seed=seed,
-        temperature=temperature,
-        until=until,
-        progress=progress,
-        numbers=numbers,
+    return viewed(
+        lambda: generate(
+            ready.objective,
+            (sampler or anneal(steps))(ready.moves),
+            ready.start,
+            steps=steps,
+            seed=seed,
+            temperature=temperature,
+            until=until,
+            progress=progress,
+            numbers=numbers,
+        ),
+        lambda result: replace(result, sources=list(texts)),
     )
-    return replace(result, sources=list(texts))
 
 
 def check(texts: Sequence[str]) -> None:
