@@ -90,6 +90,10 @@ class Objective(ABC):
         """`batch` with those tokens made uneditable that this objective wants kept; by default none."""
         return batch
 
+    def concerns(self, number: int) -> bool:
+        """Whether this term says anything of the input of this number; else its energy there is 0, and not told of."""
+        return True
+
     @property
     def parts(self) -> tuple[tuple[float, Objective], ...]:
         """The weighted terms of a sum; an objective that is no sum is its own single term."""
@@ -261,16 +265,31 @@ class Evaluation:
         )
 
 
+def terms_of(objective: Objective, number: int) -> dict[str, str]:
+    """The terms that concern an input: their names among all terms -> their names where there are no others."""
+    parts = [(name, term) for name, (_, term) in zip(term_names(objective), objective.parts, strict=True)]
+    own = [(name, term) for name, term in parts if term.concerns(number)]
+    return dict(zip([name for name, _ in own], numbered([term.name for _, term in own]), strict=True))
+
+
 def term_names(objective: Objective) -> tuple[str, ...]:
     """The names of the terms, numbered where two are alike."""
-    names = [term.name for _, term in objective.parts]
+    return numbered([term.name for _, term in objective.parts])
+
+
+def numbered(names: Sequence[str]) -> tuple[str, ...]:
+    """Names of which no two are alike, by numbers behind those that were.
+
+    >>> numbered(["a", "b", "a"])
+    ('a 1', 'b', 'a 2')
+    """
     unique: list[str] = []
     for name in names:
-        number, numbered = 1, name if names.count(name) == 1 else f"{name} 1"
-        while numbered in unique or (numbered != name and numbered in names):
+        number, chosen = 1, name if names.count(name) == 1 else f"{name} 1"
+        while chosen in unique or (chosen != name and chosen in names):
             number += 1
-            numbered = f"{name} {number}"
-        unique.append(numbered)
+            chosen = f"{name} {number}"
+        unique.append(chosen)
     return tuple(unique)
 
 

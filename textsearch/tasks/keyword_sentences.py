@@ -25,6 +25,7 @@ from textsearch.loop import Rule
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.guided import GuidedMaskedLM
 from textsearch.objective import Objective
+from textsearch.partial import viewed
 from textsearch.proposal import Proposal
 from textsearch.rng import input_numbers
 from textsearch.sampler import Sampler
@@ -201,18 +202,20 @@ def keywords(
 
     guided = GuidedMaskedLM(model, lm, prompts)
     moves = Mixture({SpanEdit(guided, EDITS, PIECES): 0.95, Swap(vocabulary): 0.05})
-    result = generate(
-        objective,
-        sampler(moves) if sampler else annealed(moves, steps),
-        start,
-        steps=steps,
-        seed=seed,
-        temperature=temperature,
-        until=until,
-        progress=progress,
-        numbers=numbers,
+    return viewed(
+        lambda: generate(
+            objective,
+            sampler(moves) if sampler else annealed(moves, steps),
+            start,
+            steps=steps,
+            seed=seed,
+            temperature=temperature,
+            until=until,
+            progress=progress,
+            numbers=numbers,
+        ),
+        lambda result: replace(result, sources=[", ".join(words) for words in sets]),
     )
-    return replace(result, sources=[", ".join(words) for words in sets])
 
 
 def missing(constraint: Keywords, vocabulary: Vocabulary, text: str, number: int) -> list[str]:

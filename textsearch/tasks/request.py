@@ -361,9 +361,9 @@ def _bounds(name: str, given: Any) -> Bounds | None:
         raise ValueError(f"{name}={shown(given)} {must}")
     low, high = (end if end is None else plain_number(end) for end in pair)
     low = 0 if low is None and high is not None else low
-    if not isinstance(low, int) or low < 0 or not (pair[1] is None or (isinstance(high, int) and high >= 0)):
+    if not isinstance(low, int) or low < 0 or not (high is None or (isinstance(high, int) and high >= 0)):
         raise ValueError(f"{name}={shown(given)} {must}")
-    if isinstance(high, int) and low > high:
+    if high is not None and low > high:
         raise ValueError(f"{name}={shown(given)} has the fewest above the most: exchange them")
     if high == 0:
         raise ValueError(f"{name}={shown(given)} leaves room for no text: allow at least 1")
