@@ -59,7 +59,7 @@ class CGMH:
     >>> sampler = CGMH(TableMaskedLM.random(letters("abc"), seed=0), candidates=2, max_length=2)
     >>> texts = ["a", "b", "c", *(one + other for one in "abc" for other in "abc")]
     >>> check_sampler(sampler, texts, steps=6).laws[-1]
-    Law(name='on the target', figure='p = 0.813', bound='p > 1e-4')
+    Law(name='on the target', figure='p = 0.469', bound='p > 1e-4')
     """
 
     model: MaskedLM

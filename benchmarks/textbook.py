@@ -84,7 +84,7 @@ Energy = Callable[[Texts], Tensor]
 @torch.inference_mode()
 def metropolis_hastings(propose: Propose, energy: Energy, texts: Texts, *, steps: int, seed: int) -> Run:
     """`steps` steps of one chain for each text, towards exp(-E)."""
-    rng = Rng.start(seed, len(texts), purpose="textbook")
+    rng = Rng.start(seed, len(texts))
     visited, close = [], []
     accepted, again = 0, 0.0
     began = time.perf_counter()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, final
@@ -45,6 +46,11 @@ def words(text: str) -> list[str]:
     """
     plain = unicodedata.normalize("NFC", text).translate(_PLAIN).casefold()
     return [str(word) for word in _WORD.findall(plain)]
+
+
+def one_character_words(word: str) -> bool:
+    """Whether a word of `words(text)` is of a script written without spaces, so that each character is a word."""
+    return regex.match(f"[{_SINGLE}]", word) is not None
 
 
 @final
@@ -278,6 +284,10 @@ def _in_order(starts: Sequence[Sequence[int]], sizes: Sequence[int]) -> list[int
 
 def _disjoint(starts: Sequence[Sequence[int]], sizes: Sequence[int]) -> list[int] | None:
     """A start for each keyword such that no two share a word: a search over the phrases, a matching of the rest."""
+    # fewer places than keywords that share them: told by a count, before any search
+    groups = Counter((tuple(own), size) for own, size in zip(starts, sizes, strict=True))
+    if any(count > _most_apart(own, size) for (own, size), count in groups.items()):
+        return None
     phrases = [k for k, size in enumerate(sizes) if size > 1]
     singles = [k for k, size in enumerate(sizes) if size == 1]
     for places in _phrase_places([(starts[k], sizes[k]) for k in phrases], frozenset()):
@@ -289,6 +299,15 @@ def _disjoint(starts: Sequence[Sequence[int]], sizes: Sequence[int]) -> list[int
     return None
 
 
+def _most_apart(starts: Sequence[int], size: int) -> int:
+    """How many of the places, in ascending order, can be taken at once without an overlap."""
+    count, end = 0, 0
+    for start in starts:
+        if start >= end:
+            count, end = count + 1, start + size
+    return count
+
+
 def _phrase_places(options: Sequence[tuple[Sequence[int], int]], taken: frozenset[int]) -> Iterator[list[int]]:
     """All choices of one start for each phrase such that no two overlap, the earliest first."""
     if not options:
@@ -298,7 +317,10 @@ def _phrase_places(options: Sequence[tuple[Sequence[int], int]], taken: frozense
     for start in starts:
         places = frozenset(range(start, start + size))
         if places.isdisjoint(taken):
-            for rest in _phrase_places(options[1:], taken | places):
+            left = list(options[1:])
+            if left and left[0] == options[0]:  # equal phrases change places for nothing: in order only
+                left = [([at for at in starts if at > start], size) if one == options[0] else one for one in left]
+            for rest in _phrase_places(left, taken | places):
                 yield [start, *rest]
 
 
@@ -307,12 +329,24 @@ def _matching(options: Sequence[Sequence[int]]) -> list[int] | None:
     owner: dict[int, int] = {}
 
     def seat(item: int, tried: set[int]) -> bool:
-        for place in options[item]:
-            if place not in tried:
+        came: dict[int, int] = {}  # place -> item that wants it; a queue, since a path may be longer than the stack
+        queue = [item]
+        for wanting in queue:
+            for place in options[wanting]:
+                if place in tried:
+                    continue
                 tried.add(place)
-                if place not in owner or seat(owner[place], tried):
-                    owner[place] = item
-                    return True
+                came[place] = wanting
+                if place in owner:
+                    queue.append(owner[place])
+                    continue
+                held = {own: at for at, own in owner.items()}
+                while True:
+                    own = came[place]
+                    owner[place] = own
+                    if own == item:
+                        return True
+                    place = held[own]
         return False
 
     if not all(seat(item, set()) for item in range(len(options))):

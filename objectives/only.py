@@ -74,6 +74,10 @@ class Only(Objective):
         part = self.objective.freeze(self._part(batch, mine))
         return replace(batch, editable=batch.editable.index_put((mine,), part.editable))
 
+    def concerns(self, number: int) -> bool:
+        """Its own inputs, as far as the objective does."""
+        return number in self.inputs and self.objective.concerns(self.inputs.index(number))
+
     def _mine(self, batch: Batch) -> Tensor:
         return torch.isin(batch.inputs, torch.tensor(self.inputs, device=batch.device)).nonzero().squeeze(-1)
 

@@ -78,7 +78,8 @@ class PseudoLikelihood(Objective):
             if not bool(wanted.any()):
                 break
             terms += self._terms(batch, wanted)
-            within &= terms.sum(1) <= limit.energy
+            # summed as the whole is: then no part of it is above it, to the last bit
+            within &= _sum(terms) <= limit.energy
             done += size
         return _sum(terms).masked_fill(~within, math.inf)
 

@@ -19,19 +19,28 @@ from textsearch.objective import Objective, evaluate
 from textsearch.rng import Rng, input_numbers
 
 
-def one_sentence(text: str) -> str:
-    """The first sentence of the first line, with a full stop if it has no end.
+def one_sentence(text: str, whole: str = "") -> str:
+    r"""The first sentence of the first line, with a full stop if it has no end.
+
+    Args:
+        text: what was written.
+        whole: a regular expression of phrases that no sentence ends inside, such as "Mr. Smith".
 
     >>> one_sentence("A dog runs. It is fast.")
     'A dog runs.'
     >>> one_sentence("A dog runs"), one_sentence("下雨了。他在家"), one_sentence("他在家")
     ('A dog runs.', '下雨了。', '他在家。')
+    >>> one_sentence("Mr. Smith ran. So"), one_sentence("Mr. Smith ran. So", whole=r"Mr\. Smith")
+    ('Mr.', 'Mr. Smith ran.')
     """
     line = next((line.strip() for line in text.splitlines() if line.strip()), "")
     # Chinese sentences follow one another without a space
-    found = regex.match(r".*?(?:[.!?](?=\s|$|[\"”])|[。！？]+[”」』]?)", line)
+    step = f"(?>{whole}|.)" if whole else "."
+    found = regex.match(rf"{step}*?(?:[.!?](?=\s|$|[\"”])|[。！？]+[”」』]?)", line)
     if found:
         return str(found[0])
+    if whole and line.endswith((".", "!", "?", "。", "！", "？")):  # the last phrase brings the end
+        return line
     line = line.rstrip(",;: ，；：、")
     return line + ("。" if regex.search(r"\p{Han}$", line) else ".") if line else ""
 

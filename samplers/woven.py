@@ -40,7 +40,8 @@ def woven(
     most_tokens: int | Sequence[int] = 32,
     rounds: int = 12,
     again: Sequence[Sequence[str]] | None = None,
-    finish: Callable[[str], str] = one_sentence,
+    finish: Callable[[str, int], str] | None = None,
+    report: Callable[[str], None] | None = None,
 ) -> list[list[str]]:
     """For each prompt at most `count` finished texts that miss nothing.
 
@@ -55,7 +56,9 @@ def woven(
         most_tokens: of a text, for all inputs or for each.
         rounds: at most; one more than words that can be missing is enough, unless words spoil one another.
         again: for each input texts to begin from, in turn, each cut at a place drawn at random.
-        finish: makes a text of what the model wrote, leaving its beginning as it is; an empty answer is no text.
+        finish: (what the model wrote, number of its input) -> a text, its beginning left as it is, or an empty string
+            for no text; `one_sentence` by default.
+        report: told at each round how far it is.
     """
     found: list[list[str]] = [[] for _ in prompts]
     owners = [number for number in range(len(prompts)) for _ in range(count)]
@@ -69,6 +72,8 @@ def woven(
         for attempt in range(rounds):
             if not going:
                 break
+            if report is not None:
+                report(f"round {attempt + 1} of at most {rounds}, {sum(map(len, found))} of {len(owners)} found")
             asked = [prompts[owners[row]] for row in going]
             kept = Batch.of([rows[row] for row in going], model.vocabulary)
             written, _, _ = model.draw_suffixes(
@@ -79,7 +84,10 @@ def woven(
                 temperature=temperature,
                 most=[room[owners[row]] for row in going],
             )
-            texts = [finish(text) for text in written.texts()]
+            texts = [
+                one_sentence(text) if finish is None else finish(text, owners[row])
+                for row, text in zip(going, written.texts(), strict=True)
+            ]
             wanted = [missing(text, owners[row]) for row, text in zip(going, texts, strict=True)]
             for row, text, lacks in zip(going, texts, wanted, strict=True):
                 if text and not lacks:

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from textsearch.generation import generate, generate_each
+from textsearch.partial import partial_result
 
 if TYPE_CHECKING:
     from textsearch.batch import Batch
@@ -34,6 +35,7 @@ __all__ = [
     "Sampler",
     "generate",
     "generate_each",
+    "partial_result",
 ]
 
 _HOMES = {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
@@ -13,9 +13,20 @@ from rich.progress import Progress as Bar
 from textsearch.loop import Callback, Progress
 
 
-def waiting(message: str, shown: bool) -> AbstractContextManager[object]:
-    """A line on standard error that says what is being done while the block runs."""
-    return Console(stderr=True).status(message) if shown else nullcontext()
+@contextmanager
+def waiting(message: str, shown: bool) -> Iterator[Callable[[str], None]]:
+    """A line on standard error that says what is being done while the block runs; what it yields says how far."""
+    if not shown:
+        yield lambda far: None
+        return
+    with Console(stderr=True).status(message) as status:
+        yield lambda far: status.update(escape(f"{message}: {far}"))
+
+
+def note(message: str, shown: bool) -> None:
+    """A line on standard error that stays."""
+    if shown:
+        Console(stderr=True).print(message, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
 @contextmanager

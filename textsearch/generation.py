@@ -60,6 +60,7 @@ def generate(
 
     Raises:
         ValueError: an argument that cannot be meant, a start that a term forbids, or an energy of nan.
+        Exception: whatever the energy, a callback or a rule raises; see `textsearch.partial_result`.
 
     >>> from samplers import MetropolisHastings
     >>> from samplers.proposals import Replace
@@ -137,8 +138,9 @@ def generate_each(
     A sampler that goes by the step of the run, such as a `Cycle`, gets chains at one step at a time: as right, but
     with emptier batches the more the inputs have come apart. `SimulatedAnnealing` takes all together.
 
-    An input that cannot be run, because a term forbids it or is nan, is answered with the error; the others go on.
-    After Ctrl-C the inputs in the batch are answered with what there is, and those that wait are not.
+    An input that cannot be run, because a term forbids it, an energy is nan, or its rule raises an error, is answered
+    with the error and with what there was; the others go on. After Ctrl-C the inputs in the batch are answered with
+    what there is, and those that wait are not; so it is before an error is raised that no input has alone.
 
     Args:
         objective: the energy E.

@@ -15,7 +15,8 @@ from torch import Tensor
 from textsearch.batch import Batch
 from textsearch.checks import strings
 from textsearch.models.usage import Usage, asked_by, ledger
-from textsearch.objective import Evaluation, Objective, term_names
+from textsearch.objective import Evaluation, Objective, term_names, terms_of
+from textsearch.partial import carry, gathered, said
 from textsearch.result import Acceptance, Generations
 from textsearch.rng import Rng, input_numbers
 from textsearch.sampler import Info, Sampler, State
@@ -207,6 +208,7 @@ def run(
         records: list[Recorded] = []
         trace: list[Tensor] = []
         interrupted = False
+        failure: BaseException | None = None
         began = time.perf_counter()
         try:
             for step in range(steps):
@@ -246,17 +248,34 @@ def run(
                         break
         except KeyboardInterrupt:
             interrupted = True
-        return generations(
-            objective,
-            sampler,
-            done,
-            records[: done.steps],
-            sources=sources,
-            warm_up=warm_up,
-            usage=usage,
-            seconds=time.perf_counter() - began,
-            interrupted=interrupted,
-        )
+        except BaseException as error:
+            failure = error
+        seconds = time.perf_counter() - began
+
+        def gather(interrupted: bool) -> Generations:
+            return generations(
+                objective,
+                sampler,
+                done,
+                records[: done.steps],
+                sources=sources,
+                warm_up=warm_up,
+                usage=usage,
+                seconds=seconds,
+                interrupted=interrupted,
+            )
+
+        if failure is None:
+            return gathered(gather, interrupted)
+        try:
+            carry(failure, gathered(gather, True))
+        except Exception as error:
+            failure.add_note(f"what the steps before had given is lost: {said(error)}")
+        try:
+            raise failure
+        finally:
+            # the error would hold this frame, and the frame the error
+            del failure
 
 
 def sources_of(batch: Batch) -> list[str]:
@@ -290,6 +309,7 @@ def generations(
         best_terms=_columns(names, best_evaluation.terms.cpu().numpy()),
         inputs=batch.inputs.cpu().numpy(),
         sources=sources,
+        concerned={number: terms_of(objective, number) for number in sorted(set(batch.inputs.tolist()))},
         acceptance=_acceptance(sampler.kinds, done.moves.sum(0)),
         trace=_stack([record.energy for record in records], len(batch)),
         term_traces=_columns(names, _stack([record.terms for record in records], len(batch), len(names))),
@@ -299,6 +319,7 @@ def generations(
         sample_steps=[number + 1 for number, record in enumerate(records) if record.sample is not None],
         warm_up=min(warm_up, len(records)),
         batch=batch,
+        best_batch=done.best,
         guarantee=sampler.guarantee,
         usage=usage,
         seconds=seconds,

@@ -90,6 +90,10 @@ class Objective(ABC):
         """`batch` with those tokens made uneditable that this objective wants kept; by default none."""
         return batch
 
+    def concerns(self, number: int) -> bool:
+        """Whether this term says anything of the input of this number; else its energy there is 0, and not told of."""
+        return True
+
     @property
     def parts(self) -> tuple[tuple[float, Objective], ...]:
         """The weighted terms of a sum; an objective that is no sum is its own single term."""
@@ -261,16 +265,31 @@ class Evaluation:
         )
 
 
+def terms_of(objective: Objective, number: int) -> dict[str, str]:
+    """The terms that concern an input: their names among all terms -> their names where there are no others."""
+    parts = [(name, term) for name, (_, term) in zip(term_names(objective), objective.parts, strict=True)]
+    own = [(name, term) for name, term in parts if term.concerns(number)]
+    return dict(zip([name for name, _ in own], numbered([term.name for _, term in own]), strict=True))
+
+
 def term_names(objective: Objective) -> tuple[str, ...]:
     """The names of the terms, numbered where two are alike."""
-    names = [term.name for _, term in objective.parts]
+    return numbered([term.name for _, term in objective.parts])
+
+
+def numbered(names: Sequence[str]) -> tuple[str, ...]:
+    """Names of which no two are alike, by numbers behind those that were.
+
+    >>> numbered(["a", "b", "a"])
+    ('a 1', 'b', 'a 2')
+    """
     unique: list[str] = []
     for name in names:
-        number, numbered = 1, name if names.count(name) == 1 else f"{name} 1"
-        while numbered in unique or (numbered != name and numbered in names):
+        number, chosen = 1, name if names.count(name) == 1 else f"{name} 1"
+        while chosen in unique or (chosen != name and chosen in names):
             number += 1
-            numbered = f"{name} {number}"
-        unique.append(numbered)
+            chosen = f"{name} {number}"
+        unique.append(chosen)
     return tuple(unique)
 
 
@@ -294,7 +313,9 @@ def evaluate(
         weight, term = parts[column]
         to_come = sum(parts[later][0] * parts[later][1].lower_bound for later in stages[stage + 1 :])
         if limit is not None:
-            energy = energy.masked_fill(energy + weight * term.lower_bound + to_come > limit.energy, math.inf)
+            least = weight * term.lower_bound
+            above = energy + least + to_come > limit.energy + _rounding(limit.energy, energy, least + to_come)
+            energy = energy.masked_fill(above, math.inf)
         alive = (energy < math.inf).nonzero().squeeze(-1)
         if len(alive) == 0:
             break
@@ -304,7 +325,8 @@ def evaluate(
             if limit is None:
                 own = term.energy(part)
             else:
-                left = (limit.energy[alive] - energy[alive] - to_come) / weight
+                most, so_far = limit.energy[alive], energy[alive]
+                left = (most - so_far - to_come + _rounding(most, so_far, to_come)) / weight
                 own = term.energy_within(part, Limit(left, limit.before.rows(alive)))
             if not isinstance(own, Tensor):
                 raise TypeError(
@@ -337,6 +359,12 @@ def _no_energy(name: str, own: Tensor, weight: float, before: Tensor, bad: int, 
         f"objective {name!r} gave {found} for row {row}, {part.rows([bad]).texts()[0]!r}; "
         "an energy is a finite number of nats, the lower the better; return +inf to forbid a text"
     )
+
+
+def _rounding(limit: Tensor, energy: Tensor, to_come: float) -> Tensor:
+    """(B,) how far rounding may put a bound: a text whose energy is the very limit is within it."""
+    size = limit.abs() + energy.abs() + abs(to_come)
+    return (4 * torch.finfo(torch.float64).eps * size).where(limit.isfinite(), 0.0)
 
 
 def _by_cost(parts: Sequence[tuple[float, Objective]]) -> list[int]:

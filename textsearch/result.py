@@ -85,6 +85,7 @@ class Generations:
         inputs: (B,) index of the input of each row.
         sources: the inputs, as text: the first row that belongs to each.
         acceptance: kind of move -> how often proposed and taken, and how far it went.
+        concerned: of each input, the terms that say anything of it: their names in `terms` -> in its records.
         trace: (T, B) energies, one row a step.
         term_traces: names of the energy's terms -> (T, B) weighted values.
         length_trace: (T, B) lengths in tokens.
@@ -94,6 +95,7 @@ class Generations:
         sample_steps: the steps after which they were kept.
         warm_up: steps at the start that are not meant to count; the trace has them all the same.
         batch: the final texts as tokens, to go on from.
+        best_batch: the best texts as tokens.
         guarantee: what the sampler promises of its draws.
         usage: who asked (a term of the energy, the moves) -> what models were asked.
         seconds: wall-clock time of the steps.
@@ -109,6 +111,7 @@ class Generations:
     inputs: NDArray[np.int64]
     sources: list[str]
     acceptance: Mapping[str, Acceptance]
+    concerned: Mapping[int, Mapping[str, str]]
     trace: NDArray[np.float64]
     term_traces: Mapping[str, NDArray[np.float64]]
     length_trace: NDArray[np.int64]
@@ -117,6 +120,7 @@ class Generations:
     sample_steps: Sequence[int]
     warm_up: int
     batch: Batch
+    best_batch: Batch
     guarantee: Guarantee
     usage: Mapping[str, Usage]
     seconds: float
@@ -164,7 +168,10 @@ class Generations:
                 "input": int(self.inputs[row]),
                 "text": self.best_texts[row],
                 "energy": float(self.best_energies[row]),
-                "terms": {name: float(values[row]) for name, values in self.best_terms.items()},
+                "terms": {
+                    told: float(self.best_terms[name][row])
+                    for name, told in self.concerned[int(self.inputs[row])].items()
+                },
             }
             for row in self.ranked()
         ]

@@ -65,12 +65,13 @@ def test_a_bad_input_stops_no_other(at_once: int) -> None:
     assert differences(fine, run) == []
 
 
-def test_an_error_that_is_no_input_s_is_not_swallowed() -> None:
+def test_an_error_that_no_input_has_alone_is_not_swallowed() -> None:
     def broken(texts: list[str]) -> list[float]:
         raise RuntimeError("broken")
 
-    with pytest.raises(RuntimeError, match="broken"):
-        flow(WALK, objective=FunctionObjective(broken))
+    answers = flow(WALK, objective=FunctionObjective(broken))
+    assert {answer.error for answer in answers.values()} == {"RuntimeError: broken"}
+    assert all(isinstance(answer.cause, RuntimeError) and answer.partial is None for answer in answers.values())
 
     def shy(texts: list[str]) -> list[float]:
         if len(texts) > 4:

@@ -53,7 +53,7 @@ def test_what_does_not_fit_is_dropped(tiny: Tiny) -> None:
 
 
 def test_an_empty_answer_is_no_text(tiny: Tiny) -> None:
-    assert weave(tiny, finish=lambda text: "") == [[], [], []]
+    assert weave(tiny, finish=lambda text, number: "") == [[], [], []]
 
 
 def test_again_keeps_beginnings(tiny: Tiny) -> None:

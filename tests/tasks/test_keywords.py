@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import regex
+import torch
 
 from objectives import Keywords
 from samplers import MetropolisHastings
+from samplers.drafts import one_sentence
 from tests.models.tiny import Tiny, roomy_causal
 from tests.models.tiny import tiny as tiny
 from textsearch import Generations
 from textsearch.models import causal_lm
 from textsearch.sampler import Guarantee
 from textsearch.tasks import keywords
-from textsearch.tasks.keyword_sentences import energy, missing, request
+from textsearch.tasks.keyword_sentences import energy, kept_whole, missing, one_sentence_each, request
+from textsearch.tasks.sentences import sentence
 
 SETS = [["dog", "mat"], ["old house", "cat"], ["cat", "cat", "ran"]]
 
@@ -115,3 +120,28 @@ def test_in_order_the_next_word_is_lacking(tiny: Tiny) -> None:
     assert ask("A mat.", 0) == ["dog", "Dog"]
     assert ask("A dog on a mat.", 0) == ["cat", "Cat"]
     assert ask("A dog, a cat, a mat.", 0) == []
+
+
+def test_keywords_bring_marks_of_their_own(tiny: Tiny, causal: Path) -> None:
+    wanted = [["dog. cat"], ["dog", "cat"]]
+    result = write(tiny, causal, wanted, steps=2, drafts=2)
+    assert bool((Keywords(wanted, inflections=True).energy(result.batch) == 0).all())
+    assert all(energy < float("inf") for energy in result.energies)
+    one = one_sentence_each(Keywords(wanted))
+    texts = ["A dog. cat sat.", "A dog. cat sat. A mat.", "A dog. A cat."]
+    for number, allowed in enumerate(([0.0, float("inf"), float("inf")], [float("inf")] * 3)):
+        batch = tiny.masked().vocabulary.encode(texts)
+        assert one.energy(replace(batch, inputs=torch.full_like(batch.inputs, number))).tolist() == allowed
+
+
+@pytest.mark.parametrize(
+    "keyword", ["U.S. economy", "Mr. Smith", "3.5", "info@example.com", "U.S.", "Yahoo!", "don't. go"]
+)
+def test_one_sentence_around_a_marked_keyword(keyword: str) -> None:
+    kept = kept_whole(Keywords([[keyword]]))[0]
+    texts = [f"We saw {keyword} here.", f"{keyword.upper()} was here!", f"It is {keyword}."]
+    assert all(regex.search(sentence(kept), text) for text in texts)
+    assert [one_sentence(text + " So it", kept) for text in texts[:2]] == texts[:2]
+    assert not regex.search(sentence(kept), f"We ran. Then {keyword} came.")
+    # the broken twin knows nothing of the keyword
+    assert not all(regex.search(sentence(), text) for text in texts)

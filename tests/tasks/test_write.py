@@ -124,7 +124,7 @@ def test_the_default_searches_and_another_sampler_takes_the_moves(models: Any) -
     ("request_", "message"),
     [
         ({}, "nothing is asked"),
-        ({"sufix": "a"}, "'sufix' is nothing that a request may ask for: choose from prefix"),
+        ({"sufix": "a"}, "'sufix' is nothing that a request may ask for: did you mean 'suffix'"),
         ({"prefix": "A cat", "template": "The * ran"}, "prefix='A cat' and template='The \\* ran' contradict"),
         ({"template": "* ran.", "suffix": "ran!"}, "contradict"),
         ({"required": ["dog"], "forbidden": ["dog"]}, "holds the forbidden 'dog'"),
@@ -139,7 +139,7 @@ def test_the_default_searches_and_another_sampler_takes_the_moves(models: Any) -
         ({"rhyme": "xqzzy"}, "'xqzzy' is not in the CMU pronouncing dictionary"),
         ({"characters": [1, 5], "prefix": "the old man"}, "characters=\\(1, 5\\) contradicts prefix='the old man'"),
         ({"regex": "(a"}, "is no regular expression"),
-        ({"words": [1, 2, 3]}, "must be a pair"),
+        ({"words": [1, 2, 3]}, "or a pair, the fewest and the most"),
         ({"label": "long"}, "a label needs classifier="),
     ],
 )

@@ -10,6 +10,14 @@ from types import FrameType
 from typing import final
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, or another signal that ends a run.
+
+    Not KeyboardInterrupt itself: where that leaves code that is run from a string, as libraries do when they are
+    imported, Python ends the process by the signal later on, whoever caught it in between.
+    """
+
+
 @final
 class Stop:
     """Whether the process was asked to stop, and by which signal.
@@ -27,7 +35,7 @@ class Stop:
         if self.signal is None:
             self.signal = number
         if not self._held:
-            raise KeyboardInterrupt
+            raise Interrupted
 
     @contextmanager
     def held(self) -> Iterator[None]:

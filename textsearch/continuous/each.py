@@ -25,6 +25,7 @@ from textsearch.continuous.company import (
 from textsearch.loop import Done, Progress, Recorded, Rule, generations, kept_after, sources_of, starting_batch, streams
 from textsearch.models.usage import Ledger, asked_by, ledger
 from textsearch.objective import FunctionObjective, Objective
+from textsearch.partial import carry, gathered, said
 from textsearch.result import Generations
 from textsearch.rng import Rng, StepsApartError, input_numbers
 from textsearch.sampler import ChainState, Info, Sampler, State
@@ -39,12 +40,24 @@ class Answer:
         number: of the input.
         result: its chains alone, as `generate` would have them; None if it was refused. `seconds` and `usage` are its
             share, by chains, of what all that ran beside it took.
-        error: why it was refused, else None.
+        error: why it was refused, or what ended it, else None.
+        cause: that error itself.
+        partial: what there was when it ended, if it had begun.
     """
 
     number: int
     result: Generations | None = None
     error: str | None = None
+    cause: Exception | None = None
+    partial: Generations | None = None
+
+
+def _refused(number: int, error: Exception, partial: Generations | None = None) -> Answer:
+    return Answer(number, error=said(error), cause=error, partial=partial)
+
+
+class IndivisibleError(TypeError):
+    """Chains of the sampler cannot come and go: the fault of no input."""
 
 
 @final
@@ -87,7 +100,7 @@ def _sorted(answers: Iterator[Answer], numbers: Sequence[int]) -> Iterator[Answe
     yield from (early[number] for number in sorted(early))
 
 
-def _encoded(sampler: Sampler[Any], inputs: Batch | Sequence[str]) -> tuple[Batch | None, dict[int, str]]:
+def _encoded(sampler: Sampler[Any], inputs: Batch | Sequence[str]) -> tuple[Batch | None, dict[int, Exception]]:
     """The inputs as one batch, and why some are not in it."""
     try:
         batch = starting_batch(sampler, inputs)
@@ -96,12 +109,12 @@ def _encoded(sampler: Sampler[Any], inputs: Batch | Sequence[str]) -> tuple[Batc
             raise
     else:
         return batch, {}
-    errors = {}
+    errors: dict[int, Exception] = {}
     for number, text in enumerate(inputs):
         try:
             starting_batch(sampler, [text])
         except ValueError as error:
-            errors[number] = str(error)
+            errors[number] = error
     good = [number for number in range(len(inputs)) if number not in errors]
     if not good:
         return None, errors
@@ -126,7 +139,7 @@ def _divisible(plan: Plan, state: State) -> State:
     """The state, if chains can leave it and join it."""
     if isinstance(state, ChainState | Divisible):
         return state
-    raise TypeError(
+    raise IndivisibleError(
         f"the state of {type(plan.sampler).__name__} is a {type(state).__name__}, which has no rows(index) and "
         "joined(other): its chains cannot enter and leave a batch one input at a time. Run it with generate, a group "
         "of inputs at a time, or take a sampler that keeps texts and energies only, such as MetropolisHastings"
@@ -134,10 +147,10 @@ def _divisible(plan: Plan, state: State) -> State:
 
 
 def _answers(
-    plan: Plan, batch: Batch | None, rng: Rng | None, errors: Mapping[int, str], at_once: int
+    plan: Plan, batch: Batch | None, rng: Rng | None, errors: Mapping[int, Exception], at_once: int
 ) -> Iterator[Answer]:
     """Each answer when it is there."""
-    yield from (Answer(number, error=error) for number, error in errors.items())
+    yield from (_refused(number, error) for number, error in errors.items())
     if batch is None or rng is None:
         return
     sources, numbers = sources_of(batch), batch.inputs.tolist()
@@ -146,6 +159,7 @@ def _answers(
     while waiting or company.running:
         answers: list[Answer] = []
         interrupted = False
+        failure: BaseException | None = None
         try:
             while not answers and (waiting or company.running):
                 # what is kept changes in one assignment: an interrupt finds whole steps
@@ -153,38 +167,43 @@ def _answers(
                     room = min(at_once - len(company.running), len(waiting))
                     if room:
                         begun, refused = _begun(plan, batch, rng, [waiting.popleft() for _ in range(room)], company)
-                        answers += [Answer(number, error=error) for number, error in refused.items()]
+                        answers += [_refused(number, error) for number, error in refused.items()]
                         company = company.joined(_charged(begun, spent, usage))
-                        over = [] if plan.steps else range(len(company.running))
+                        over, wrong = [] if plan.steps else list(range(len(company.running))), dict[int, Exception]()
                     else:
                         began = time.perf_counter()
                         moved = _moved(plan, company, together)
                         together = moved.together
                         spent = spent.plus(time.perf_counter() - began, usage, company.size)
-                        answers += [Answer(company.running[at].number, error=moved.wrong[at]) for at in moved.wrong]
+                        answers += [_ended(plan, company, at, spent, sources, moved.wrong[at]) for at in moved.wrong]
                         company = moved.company
-                        over = _over(plan, company, moved.infos, spent)
-                    answers += [_answer(plan, company, at, spent, sources, False) for at in over]
+                        over, wrong = _over(plan, company, moved.infos, spent)
+                        answers += [_ended(plan, company, at, spent, sources, wrong[at]) for at in wrong]
+                    answers += [_answer(plan, company, at, spent, sources, False) for at in over if at not in wrong]
                     if over:
                         company = company.of([at for at in range(len(company.running)) if at not in over])
         except KeyboardInterrupt:
             interrupted = True
             if not (answered or answers or company.running):
                 raise
+        except BaseException as error:
+            failure = error
         # outside of all contexts: they would stay open while the caller has the answer
         for answer in answers:
             answered = True
             yield answer
-        if interrupted:
+        if interrupted or failure is not None:
             told = {answer.number for answer in answers}
             for at in [at for at, one in enumerate(company.running) if one.number not in told]:
                 yield _answer(plan, company, at, spent, sources, True)
+            if failure is not None:
+                raise failure
             return
 
 
 def _begun(
     plan: Plan, batch: Batch, rng: Rng, numbers: Sequence[int], company: Company
-) -> tuple[Company, dict[int, str]]:
+) -> tuple[Company, dict[int, Exception]]:
     """The chains of some inputs before their first step, and why there are none of others."""
     rows = torch.cat([(batch.inputs == number).nonzero().squeeze(-1) for number in numbers])
     part = narrow(batch.rows(rows))
@@ -192,11 +211,13 @@ def _begun(
         plan.objective.check(part)
         whole = plan.objective.freeze(part.repeat(plan.chains))
         state = _divisible(plan, plan.sampler.init(plan.objective, whole))
-    except ValueError as error:
+    except IndivisibleError:
+        raise
+    except Exception as error:
         if len(numbers) == 1:
-            return Company(), {numbers[0]: str(error)}
+            return Company(), {numbers[0]: error}
         begun = Company()
-        refused: dict[int, str] = {}
+        refused: dict[int, Exception] = {}
         for number in numbers:
             one, complaint = _begun(plan, batch, rng, [number], company)
             begun, refused = begun.joined(one), refused | complaint
@@ -227,7 +248,7 @@ class Moved:
 
     company: Company
     infos: Sequence[Info]
-    wrong: Mapping[int, str]
+    wrong: Mapping[int, Exception]
     together: bool
 
 
@@ -241,13 +262,15 @@ def _moved(plan: Plan, company: Company, together: bool) -> Moved:
             # the sampler goes by the one step of all its chains: from now on it gets those at one step at a time
             together = False
             state, infos = _step(plan, company, together)
-    except ValueError:
-        wrong = {}
+    except IndivisibleError:
+        raise
+    except Exception:
+        wrong: dict[int, Exception] = {}
         for at in everybody:
             try:
                 _step(plan, company.of([at]), together)
-            except ValueError as error:
-                wrong[at] = str(error)
+            except Exception as error:
+                wrong[at] = error
         if not wrong:
             # together they are refused, alone they are not
             raise
@@ -295,7 +318,7 @@ def _split(info: Info, sizes: Sequence[int]) -> list[Info]:
     """What a step did, of each input; what is recorded must be of each row."""
     for name, value in info.recorded.items():
         if value.ndim == 0 or len(value) != sum(sizes):
-            raise TypeError(
+            raise IndivisibleError(
                 f"{name!r} is recorded as a tensor of shape {tuple(value.shape)}, not ({sum(sizes)}, ...): it cannot "
                 "be shared out among the inputs; run the sampler with generate"
             )
@@ -318,13 +341,14 @@ def _info(infos: Sequence[Info]) -> Info:
     )
 
 
-def _over(plan: Plan, company: Company, infos: Sequence[Info], spent: Spent) -> list[int]:
-    """The places of those who have taken their last step; `infos` is empty if nobody has moved."""
+def _over(plan: Plan, company: Company, infos: Sequence[Info], spent: Spent) -> tuple[list[int], dict[int, Exception]]:
+    """The places of those who have taken their last step, and errors of rules; `infos` is empty if nobody has moved."""
+    wrong: dict[int, Exception] = {}
     if not infos or company.done is None:
-        return []
+        return [], wrong
     over = [at for at, one in enumerate(company.running) if company.steps - one.begun >= plan.steps]
     if plan.until is None:
-        return over
+        return over, wrong
     rates = (company.done.moves[:, 1].sum(1) / company.done.moves[:, 0].sum(1)).tolist()
     row = 0
     for at, (one, info) in enumerate(zip(company.running, infos, strict=True)):
@@ -347,9 +371,22 @@ def _over(plan: Plan, company: Company, infos: Sequence[Info], spent: Spent) -> 
             usage=usage,
             seconds=seconds,
         )
-        if plan.until(progress):
+        try:
+            if plan.until(progress):
+                over.append(at)
+        except Exception as error:
+            wrong[at] = error
             over.append(at)
-    return sorted(over)
+    return sorted(over), wrong
+
+
+def _ended(plan: Plan, company: Company, at: int, spent: Spent, sources: list[str], error: Exception) -> Answer:
+    """What is told of the input at a place, which an error ended."""
+    partial = _answer(plan, company, at, spent, sources, True).result
+    if partial is not None:
+        partial = replace(partial, interrupted=True)
+        carry(error, partial)
+    return _refused(company.running[at].number, error, partial)
 
 
 def _answer(plan: Plan, company: Company, at: int, spent: Spent, sources: list[str], interrupted: bool) -> Answer:
@@ -360,15 +397,19 @@ def _answer(plan: Plan, company: Company, at: int, spent: Spent, sources: list[s
     with torch.inference_mode():
         done = company.of([at]).done
         assert done is not None
-        result = generations(
-            plan.objective,
-            plan.sampler,
-            done,
-            one.records[:steps],
-            sources=sources,
-            warm_up=plan.warm_up,
-            usage=usage,
-            seconds=seconds,
-            interrupted=interrupted and steps < plan.steps,
-        )
-    return Answer(one.number, result)
+        whole = done
+
+        def gather(interrupted: bool) -> Generations:
+            return generations(
+                plan.objective,
+                plan.sampler,
+                whole,
+                one.records[:steps],
+                sources=sources,
+                warm_up=plan.warm_up,
+                usage=usage,
+                seconds=seconds,
+                interrupted=interrupted and steps < plan.steps,
+            )
+
+        return Answer(one.number, gathered(gather, interrupted))

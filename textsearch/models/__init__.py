@@ -132,6 +132,7 @@ def causal_lm(
 
     from textsearch.models.causal import TransformersCausalLM
     from textsearch.models.loading import load
+    from textsearch.models.sound import check_finite
     from textsearch.models.vocabulary import TokenizerVocabulary
 
     if name_or_path is None:
@@ -155,8 +156,12 @@ def causal_lm(
     bos = next((start for start in starts if isinstance(start, int)), None)
     if bos is None or eos is None:
         raise ValueError(f"{str(name_or_path)!r} names no start and end tokens: pass bos= and eos=")
+    for token in (bos, eos):
+        _check_token(model, token, name_or_path)
     one, other = torch.tensor([[bos, 0], [bos, 1]], device=model.device)
-    seen, changed = (model(input_ids=pair[None]).logits[0, 0] for pair in (one, other))
+    seen, changed = (
+        check_finite(model, model(input_ids=pair[None]).logits[0, 0].float(), "logits") for pair in (one, other)
+    )
     if not torch.allclose(seen, changed, rtol=1e-3, atol=1e-3):
         raise ValueError(
             f"{str(name_or_path)!r} looks ahead: what it says after the first token changes with the second; "
@@ -224,6 +229,8 @@ def seq2seq_lm(
     eos = next((token for token in ends if isinstance(token, int)), None)
     if start is None or eos is None:
         raise ValueError(f"{str(name_or_path)!r} names no start and end tokens: pass start= and eos=")
+    for token in (start, eos):
+        _check_token(model, token, name_or_path)
     longest = _positions(model) - tokenizer.num_special_tokens_to_add() - 1
     return TransformersSeq2Seq(model, TokenizerVocabulary(tokenizer, longest), start, eos, most_tokens)
 
@@ -330,10 +337,23 @@ def text_classifier(
 def _positions(model: torch.nn.Module) -> int:
     """Tokens that the model can read at once, padding to whole grains included."""
     from textsearch.models.loading import first_position
+    from textsearch.models.sound import name_of
     from textsearch.models.tiles import GRAIN
 
     most = int(getattr(model.config, "max_position_embeddings", 512)) - first_position(model)
+    if most < GRAIN:
+        raise ValueError(
+            f"the model {name_of(model)!r} has positions for {most} tokens, fewer than {GRAIN}: put the checkpoint's "
+            "own config.json there, or use a model that reads longer texts"
+        )
     return most // GRAIN * GRAIN
+
+
+def _check_token(model: torch.nn.Module, token: int, name: str | os.PathLike[str]) -> None:
+    """A start or an end must be one of the model's tokens."""
+    known = int(model.get_input_embeddings().num_embeddings)  # type: ignore[operator]
+    if not 0 <= token < known:
+        raise ValueError(f"token {token} is to start or end texts, but {str(name)!r} has {known} tokens, from 0 on")
 
 
 def _most_tokens(model: torch.nn.Module) -> int:

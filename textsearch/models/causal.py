@@ -17,6 +17,7 @@ from textsearch.models.memory import recall
 from textsearch.models.prefix_tree import PrefixTree
 from textsearch.models.protocols import Scores
 from textsearch.models.suffixes import draw_suffixes, suffix_log_probs
+from textsearch.models.turns import in_turn, lock_of
 from textsearch.models.usage import Usage
 from textsearch.models.vocabulary import TokenizerVocabulary
 from textsearch.rng import Rng, categorical
@@ -31,7 +32,8 @@ class TransformersCausalLM:
     """log p(text) of a GPT-like model, from a start to an end token; after a prompt, log p(text | prompt).
 
     Texts scored before are remembered: a chain that returns to a text does not pay for it again. Of a new text only
-    what comes after the longest beginning read before is read, the prompt included: see `PrefixTree`.
+    what comes after the longest beginning read before is read, the prompt included: see `PrefixTree`. Threads may share
+    it: they take turns at the model.
 
     Attributes:
         model: a transformers causal language model, on its device.
@@ -53,11 +55,17 @@ class TransformersCausalLM:
     _known: OrderedDict[tuple[str, tuple[int, ...]], float] = field(default_factory=OrderedDict, repr=False)
     _starts: OrderedDict[str, list[int]] = field(default_factory=OrderedDict, repr=False)
 
-    @cached_property
+    @property
     def tree(self) -> PrefixTree:
-        """What the model has read."""
+        """What the model has read; whoever reads on holds the model's lock until the slots are used up."""
+        with lock_of(self.model):
+            return self._tree
+
+    @cached_property
+    def _tree(self) -> PrefixTree:
         return PrefixTree(self.model, self.vocabulary.size, self.most_tokens, self.most_bytes, self.usage)
 
+    @in_turn
     def score(self, batch: Batch, prompt: str | Sequence[str] = "", least: Tensor | None = None) -> Scores:
         """log p of each row's text given its prompt: one for all rows, or one for each.
 
@@ -90,6 +98,7 @@ class TransformersCausalLM:
         """The same model with nothing remembered and nothing counted: for measurements that start afresh."""
         return TransformersCausalLM(self.model, self.vocabulary, self.bos, self.eos, self.most_tokens, self.most_bytes)
 
+    @in_turn
     def next_log_probs(self, texts: Sequence[str], prompt: str | Sequence[str] = "") -> Tensor:
         """(B, V) float32 log-probabilities of the token that follows each text after its prompt."""
         prompts = [prompt] * len(texts) if isinstance(prompt, str) else prompt
@@ -100,6 +109,7 @@ class TransformersCausalLM:
             out[part.start : part.stop] = self.tree.logits([slots[-1] for slots in found]).log_softmax(-1)
         return out
 
+    @in_turn
     def continuations(
         self,
         prompt: str | Sequence[str],
@@ -148,6 +158,7 @@ class TransformersCausalLM:
                 place += 1
         return [str(text) for text in self.vocabulary.tokenizer.batch_decode(texts, skip_special_tokens=True)]
 
+    @in_turn
     def draw_suffixes(
         self,
         batch: Batch,
@@ -167,6 +178,7 @@ class TransformersCausalLM:
         room = [most] * len(batch) if isinstance(most, int) else most
         return draw_suffixes(self, batch, cuts, rng, prompts, temperature, room)
 
+    @in_turn
     def suffix_log_probs(
         self, batch: Batch, cuts: Tensor, *, prompt: str | Sequence[str] = "", temperature: float = 1.0
     ) -> Tensor:
@@ -191,6 +203,7 @@ class TransformersCausalLM:
         messages = [{"role": role, "content": text} for role, text in [*turns, ("user", request)]]
         return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
 
+    @in_turn
     def after(self, rows: Sequence[Sequence[int]], prompts: Sequence[str]) -> list[list[int]]:
         """The rows, each behind the tokens of its prompt, or behind the start token."""
         return [[*self._start(prompt), *row] for prompt, row in zip(prompts, rows, strict=True)]

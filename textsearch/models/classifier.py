@@ -13,7 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from textsearch.models.sound import check_finite
 from textsearch.models.tiles import tiles, whole_blocks
+from textsearch.models.turns import in_turn
 from textsearch.models.usage import Usage
 
 if TYPE_CHECKING:
@@ -61,11 +63,12 @@ class TransformersClassifier:
     most_tokens: int = 4096
     usage: Usage = field(default_factory=Usage)
 
+    @in_turn
     def log_probs(self, texts: Sequence[str]) -> Tensor:
         """(B, L) float64 log p(label | text).
 
         Raises:
-            ValueError: a text is longer than the model can read.
+            ValueError: a text is longer than the model can read, or a logit is nan or infinite.
         """
         rows = self.tokenizer(list(texts), return_attention_mask=False, verbose=False)["input_ids"] if texts else []
         for text, row in zip(texts, rows, strict=True):
@@ -82,7 +85,7 @@ class TransformersClassifier:
                 count = len(tile.rows)
                 index = whole_blocks(count, device)
                 logits = self.model(input_ids=tile.tokens[index], attention_mask=tile.attention_mask[index]).logits
-                out[tile.rows] = logits[:count].double().log_softmax(1)
+                out[tile.rows] = check_finite(self.model, logits[:count], "logits").double().log_softmax(1)
                 self.usage.count(tile.tokens.shape, tile.read)
         return out
 

@@ -15,7 +15,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from textsearch.models.projection import log_sums, logits_at, logits_of
+from textsearch.models.projection import log_prob, log_sums, logits_at, logits_of
 
 _PLACES = 256  # projected onto the vocabulary at once
 _KEY_BYTES = 400  # of what finds a vector, roughly
@@ -89,7 +89,7 @@ class Contexts:
             for part in new.split(_PLACES):
                 self._log_sum[part] = log_sums(self.model, self._hidden[part], self.outputs)
             logits = logits_at(self.model, self._hidden[slots], wanted[window])
-            out[window] = logits.double() - self._log_sum[slots].double()
+            out[window] = log_prob(logits, self._log_sum[slots])
         return out
 
     def _logits(self, hidden: Tensor) -> Tensor:

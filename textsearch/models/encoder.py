@@ -11,8 +11,10 @@ import torch
 from torch import Tensor
 
 from textsearch.models.flat import bytes_a_token, read_rows
+from textsearch.models.sound import check_finite
 from textsearch.models.tiles import tiles
 from textsearch.models.token_budget import TokenBudget
+from textsearch.models.turns import in_turn
 from textsearch.models.usage import Usage
 
 
@@ -35,11 +37,12 @@ class SentenceEncoder:
     most_tokens: int = 4096
     usage: Usage = field(default_factory=Usage)
 
+    @in_turn
     def encode(self, texts: Sequence[str]) -> Tensor:
         """(B, D) float32 vectors of length 1: the cosine of two texts is their dot product.
 
         Raises:
-            ValueError: a text is longer than the model can read.
+            ValueError: a text is longer than the model can read, or a vector is nan or infinite.
         """
         rows = self.tokenizer(list(texts), return_attention_mask=False, verbose=False)["input_ids"] if texts else []
         for text, row in zip(texts, rows, strict=True):
@@ -54,7 +57,7 @@ class SentenceEncoder:
             sizes = [len(row) if self._flat else 0 for row in rows]
             found = self.budget.passes(sizes, lambda part: (self._means if self._flat else self._padded)(rows[part]))
             means = torch.cat([torch.empty(0, self.model.config.hidden_size, device=self.model.device), *found])
-            return torch.nn.functional.normalize(means, dim=1)
+            return torch.nn.functional.normalize(check_finite(self.model, means, "vectors"), dim=1)
 
     @cached_property
     def budget(self) -> TokenBudget:

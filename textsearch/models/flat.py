@@ -24,6 +24,7 @@ from torch import Tensor
 
 from textsearch.models.loading import first_position
 from textsearch.models.projection import hidden_states
+from textsearch.models.sound import check_finite
 from textsearch.models.tiles import BLOCK, GRAIN
 
 _NAME = "textsearch"
@@ -181,6 +182,9 @@ def bytes_a_token(model: Any, causal: bool, reader: Reader = hidden_states) -> i
     """Memory for the keys, values and hidden state of a token; None for a model that cannot be read flat.
 
     Tried on two short rows, each of which has to come out as it does alone.
+
+    Raises:
+        ValueError: what it makes of them is nan or infinite.
     """
     long = [place % int(model.get_input_embeddings().num_embeddings) for place in range(_PROBE)]
     rows = [long[: _PROBE // 2], long]
@@ -200,6 +204,7 @@ def bytes_a_token(model: Any, causal: bool, reader: Reader = hidden_states) -> i
             found = read_flat(model, [*rows[0], *rows[1]], positions, spans, source, causal, reader)
         except (TypeError, ValueError, RuntimeError, LookupError):
             return None
+    check_finite(model, wanted, "hidden states")
     found = found[: len(wanted)]
     apart = (found - wanted).float().norm(dim=-1) / wanted.float().norm(dim=-1)
     if not seen or bool(apart.mean() > max(1e-5, 8 * torch.finfo(wanted.dtype).eps)):

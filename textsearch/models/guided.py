@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import final
 
 import torch
@@ -20,6 +19,7 @@ from textsearch.batch import Batch
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.masked import TransformersMaskedLM
 from textsearch.models.memory import recall
+from textsearch.models.turns import lock_of, remembered
 from textsearch.models.vocabulary import TokenizerVocabulary
 
 _REMEMBERED = 512  # left contexts
@@ -77,10 +77,11 @@ class GuidedMaskedLM:
         def answer(fresh: list[tuple[str, str]]) -> Tensor:
             return self.causal.next_log_probs([text for _, text in fresh], [prompt for prompt, _ in fresh])
 
-        return torch.stack(recall(self._known, keys, answer, _REMEMBERED, self.causal.usage))
+        with lock_of(self.causal.model):
+            return torch.stack(recall(self._known, keys, answer, _REMEMBERED, self.causal.usage))
 
 
-@lru_cache(maxsize=4)
+@remembered(most=4)
 def first_pieces(vocabulary: TokenizerVocabulary, causal: TokenizerVocabulary) -> Tensor:
     """(2, V) int64: the causal model's first token of each token of `vocabulary`, within a text and at its beginning.
 

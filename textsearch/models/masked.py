@@ -19,6 +19,7 @@ from textsearch.models.narrow import last_output, narrowed
 from textsearch.models.projection import hidden_states
 from textsearch.models.tiles import BLOCK, GRAIN, tiles
 from textsearch.models.token_budget import TokenBudget
+from textsearch.models.turns import in_turn
 from textsearch.models.usage import Usage
 from textsearch.models.vocabulary import TokenizerVocabulary
 
@@ -28,7 +29,7 @@ from textsearch.models.vocabulary import TokenizerVocabulary
 class TransformersMaskedLM:
     """Conditionals of a BERT-like model at the positions asked for, and nowhere else.
 
-    What was asked before is remembered: see `Contexts`.
+    What was asked before is remembered: see `Contexts`. Threads may share it: they take turns at the model.
 
     Attributes:
         model: a transformers masked language model, on its device.
@@ -44,10 +45,12 @@ class TransformersMaskedLM:
     most_bytes: int = 2**28
     usage: Usage = field(default_factory=Usage)
 
+    @in_turn
     def log_probs(self, batch: Batch, rows: Tensor, positions: Tensor) -> Tensor:
         """(K, V) float32 log-probabilities at `positions` (K,) of `rows` (K,); only those K are projected."""
         return self._contexts.log_probs(self._asked(batch, rows, positions)).to(batch.device)
 
+    @in_turn
     def token_log_probs(self, batch: Batch, rows: Tensor, positions: Tensor, wanted: Tensor) -> Tensor:
         """(K,) float64 log-probability of the token `wanted[k]` at `positions[k]` of row `rows[k]`."""
         keys = self._asked(batch, rows, positions)

@@ -10,8 +10,10 @@ from torch import Tensor
 
 from textsearch.batch import Batch
 from textsearch.models.causal import TransformersCausalLM
+from textsearch.models.turns import in_turn
 
 
+@in_turn
 def next_at_places(
     model: TransformersCausalLM, batch: Batch, tokens: Sequence[Sequence[int]], prompts: Sequence[str]
 ) -> Tensor:

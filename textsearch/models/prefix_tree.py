@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from textsearch.models.flat import Span, bytes_a_token, read_flat
-from textsearch.models.projection import hidden_states, log_sums, logits_at, logits_of
+from textsearch.models.projection import hidden_states, log_prob, log_sums, logits_at, logits_of
 from textsearch.models.tiles import tiles
 from textsearch.models.token_budget import TokenBudget
 from textsearch.models.usage import Usage
@@ -147,7 +147,7 @@ class PrefixTree:
         for part in new.split(_PLACES):
             self._log_sum[part] = log_sums(self.model, self._hidden[part], self.outputs)
         logit = logits_at(self.model, self._hidden[slot], token)
-        found: list[float] = (logit.double() - self._log_sum[slot].double()).tolist()
+        found: list[float] = log_prob(logit, self._log_sum[slot]).tolist()
         return found
 
     def _logits(self, hidden: Tensor) -> Tensor:

@@ -5,11 +5,20 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import RLock
+
+# these settings are the whole process's: two threads that load at once would each put back what the other had set
+_LOCK = RLock()
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No progress bars, no log lines below errors, no warnings from transformers inside the block."""
+    """No progress bars, no log lines below errors, no warnings from transformers inside the block; one at a time."""
+    with _LOCK:
+        yield from _quiet()
+
+
+def _quiet() -> Iterator[None]:
     from transformers.utils import logging
 
     level = logging.get_verbosity()

@@ -18,9 +18,10 @@ from torch import Tensor
 
 from textsearch.batch import Batch
 from textsearch.models.memory import recall
-from textsearch.models.projection import project
+from textsearch.models.projection import log_prob, project
 from textsearch.models.protocols import Scores
 from textsearch.models.tiles import tiles
+from textsearch.models.turns import in_turn, lock_of
 from textsearch.models.usage import Usage
 from textsearch.models.vocabulary import TokenizerVocabulary
 
@@ -67,6 +68,7 @@ class TransformersSeq2Seq:
     _known: OrderedDict[tuple[str, tuple[int, ...]], float] = field(default_factory=OrderedDict, repr=False)
     _sources: OrderedDict[str, Source] = field(default_factory=OrderedDict, repr=False)
 
+    @in_turn
     def score(self, batch: Batch, source: str | Sequence[str]) -> Scores:
         """log p of each row's text given its source: one for all rows, or one for each.
 
@@ -110,9 +112,9 @@ class TransformersSeq2Seq:
                 decoder_attention_mask=tile.attention_mask,
                 use_cache=False,
             )[:, : self.vocabulary.size]
-            each = logits.gather(1, target[row, place][:, None])[:, 0] - logits.logsumexp(-1)
+            each = log_prob(logits.gather(1, target[row, place][:, None])[:, 0], logits.logsumexp(-1))
             grid = torch.zeros(tile.tokens.shape, dtype=torch.float64, device=device)
-            grid[row, place] = each.double()
+            grid[row, place] = each
             out[tile.rows] = grid.sum(1)
         # p of an unknown piece is that of all texts that it might stand for
         unknown = self.vocabulary.tokenizer.unk_token_id
@@ -124,7 +126,8 @@ class TransformersSeq2Seq:
         """The states of each source, read with the special tokens that the tokenizer puts around it."""
         self.vocabulary.encode(sources)  # refuses what cannot be written, and what is too long
         # in a source of no tokens at all there is nothing to look at
-        rows = [row or [self.eos] for row in self.vocabulary.tokenizer(list(sources))["input_ids"]]
+        with lock_of(self.vocabulary.tokenizer):
+            rows = [row or [self.eos] for row in self.vocabulary.tokenizer(list(sources))["input_ids"]]
         read: dict[int, Source] = {}
         for tile in tiles(rows, pad=self._pad, most_tokens=self.most_tokens, device=self.model.device):
             encoder, mask = self.model.get_encoder(), tile.attention_mask
@@ -138,7 +141,8 @@ class TransformersSeq2Seq:
         tokenizer = self.vocabulary.tokenizer
         if not texts:
             return []
-        rows: list[list[int]] = tokenizer(text_target=list(texts), add_special_tokens=False)["input_ids"]
+        with lock_of(tokenizer):
+            rows: list[list[int]] = tokenizer(text_target=list(texts), add_special_tokens=False)["input_ids"]
         for text, row in zip(texts, rows, strict=True):
             if len(row) > self.vocabulary.longest:
                 raise ValueError(
@@ -151,8 +155,9 @@ class TransformersSeq2Seq:
     def _before(self) -> list[int]:
         """Special tokens between the start and a text: BART's <s>, mBART's language."""
         tokenizer = self.vocabulary.tokenizer
-        plain = tokenizer(text_target="a", add_special_tokens=False)["input_ids"]
-        framed = list(tokenizer(text_target="a")["input_ids"])
+        with lock_of(tokenizer):
+            plain = tokenizer(text_target="a", add_special_tokens=False)["input_ids"]
+            framed = list(tokenizer(text_target="a")["input_ids"])
         count = next(i for i in range(len(framed)) if framed[i : i + len(plain)] == plain)
         return framed[:count]
 

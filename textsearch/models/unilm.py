@@ -19,7 +19,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor
@@ -28,9 +28,10 @@ from textsearch.batch import Batch
 from textsearch.models.loading import first_position
 from textsearch.models.masked import TransformersMaskedLM
 from textsearch.models.memory import recall
-from textsearch.models.projection import project
+from textsearch.models.projection import log_prob, project
 from textsearch.models.protocols import Scores
 from textsearch.models.tiles import tiles
+from textsearch.models.turns import in_turn
 from textsearch.models.usage import Usage
 from textsearch.models.vocabulary import TokenizerVocabulary
 
@@ -78,6 +79,7 @@ class UniLM:
     ends: bool = False
     _known: OrderedDict[tuple[str, tuple[int, ...]], float] = field(default_factory=OrderedDict, repr=False)
 
+    @in_turn
     def __post_init__(self) -> None:
         kind = type(self.masked.model).__name__
         remedy = "use a model of the BERT or RoBERTa kind"
@@ -97,10 +99,16 @@ class UniLM:
             )
 
     @property
+    def model(self) -> Any:
+        """That of the masked model."""
+        return self.masked.model
+
+    @property
     def vocabulary(self) -> TokenizerVocabulary:
         """That of the masked model."""
         return self.masked.vocabulary
 
+    @in_turn
     def score(self, batch: Batch, source: str | Sequence[str]) -> Scores:
         """log p of each row's text given its source: one for all rows, or one for each.
 
@@ -145,9 +153,9 @@ class UniLM:
             logits = project(model, row, column, input_ids=tile.tokens, attention_mask=mask, **inputs)
             usage.count(shape, tile.read)
             logits = logits[:, : self.vocabulary.size]
-            each = logits.gather(1, told[row, column][:, None])[:, 0] - logits.logsumexp(-1)
+            each = log_prob(logits.gather(1, told[row, column][:, None])[:, 0], logits.logsumexp(-1))
             grid = torch.zeros(shape, dtype=torch.float64, device=device)
-            grid[row, column] = each.double()
+            grid[row, column] = each
             out[tile.rows] = grid.sum(1)
         return [float(value) for value in out.tolist()]
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from threading import Lock
 from typing import final
 
 
@@ -41,17 +42,19 @@ class Usage:
         were not read again.
         """
         tokens = shape[0] * shape[1]
-        for usage in self._with_asker():
-            usage.passes += 1
-            usage.rows += shape[0] if rows is None else rows
-            usage.tokens += tokens
-            usage.padding += tokens - read
-            usage.reused += reused
+        with _COUNTING:
+            for usage in self._with_asker():
+                usage.passes += 1
+                usage.rows += shape[0] if rows is None else rows
+                usage.tokens += tokens
+                usage.padding += tokens - read
+                usage.reused += reused
 
     def remembered(self, rows: int) -> None:
         """Add texts that needed no pass."""
-        for usage in self._with_asker():
-            usage.hits += rows
+        with _COUNTING:
+            for usage in self._with_asker():
+                usage.hits += rows
 
     def _with_asker(self) -> Iterator[Usage]:
         yield self
@@ -65,6 +68,8 @@ Ledger = dict[str, Usage]
 
 _LEDGER: ContextVar[Ledger | None] = ContextVar("ledger", default=None)
 _ASKER: ContextVar[str] = ContextVar("asker", default="other")
+# threads may share a ledger, and models that are read at the same time charge it
+_COUNTING = Lock()
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from textsearch.batch import Batch
 from textsearch.checks import strings
+from textsearch.models.turns import lock_of
 from textsearch.surface import join_words, truecase
 
 _UNUSED = regex.compile(r"\[unused\d+\]|<unused\d+>|madeupword\d+")
@@ -119,7 +120,8 @@ class TokenizerVocabulary:
         if not rows:
             return []  # an empty list would be decoded as one text
         if not self.wordpiece:
-            return [str(text) for text in self.tokenizer.batch_decode(rows, skip_special_tokens=False)]
+            with lock_of(self.tokenizer):
+                return [str(text) for text in self.tokenizer.batch_decode(rows, skip_special_tokens=False)]
         known = len(self.capitals)
         inputs = batch.inputs.tolist() if known else [0] * len(rows)
         return [
@@ -145,7 +147,9 @@ class TokenizerVocabulary:
     def _ids(self, texts: list[str]) -> list[list[int]]:
         if not texts:
             return []
-        encoded = self.tokenizer(texts, add_special_tokens=False, return_attention_mask=False, verbose=False)
+        # a tokenizer is set up anew by some calls, which fails while another thread is in one
+        with lock_of(self.tokenizer):
+            encoded = self.tokenizer(texts, add_special_tokens=False, return_attention_mask=False, verbose=False)
         return [list(row) for row in encoded["input_ids"]]
 
     @cached_property

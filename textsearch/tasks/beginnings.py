@@ -18,9 +18,10 @@ from textsearch.rng import Rng, input_numbers
 from textsearch.tasks.frames import fill, frame, layout_numbers
 from textsearch.tasks.lexical import LexicalMaskedLM
 from textsearch.tasks.request import Request
+from textsearch.tasks.sentences import marked, sentence
 
-SENTENCE = r"^[^.!?。！？]*[.!?。！？]$"
-"""One sentence, with an end."""
+ENDS = ".!?。！？"
+"""Marks that end a sentence."""
 
 DRAFTS, FRAMES = 8, 12
 """For each request and round; frames are for requests that too few drafts were fit for."""
@@ -66,7 +67,7 @@ def constraints(requests: Sequence[Request]) -> Objective:
     # a regular expression or fixed parts may say where sentences end themselves
     plain = [number for number in every if not requests[number].regex and not _ends_within(requests[number])]
     if plain:
-        terms.append(Only(Pattern(SENTENCE), plain))
+        terms.append(Only(Pattern([sentence(kept_whole(requests[number]), ENDS) for number in plain]), plain))
     total: Objective = terms[0]
     for term in terms[1:]:
         total += term
@@ -141,21 +142,29 @@ def drafts_of(request: Request, causal: TransformersCausalLM, prompt: str, rng: 
         return []
     prompts = [prompt, asked(request, causal)] if request.label or request.topic else [prompt]
     found: list[str] = []
+    kept = kept_whole(request)
     with torch.inference_mode():
         for number, before in enumerate(prompts):
             if before is not None:
                 ends = causal.continuations(before + request.prefix, rng.fold(number), top_p=0.95, most=32)
-                found += [text for end in ends if (text := continued(request.prefix, end))]
+                found += [text for end in ends if (text := continued(request.prefix, end, kept))]
     return found
 
 
-def continued(prefix: str, end: str) -> str:
+def kept_whole(request: Request) -> str:
+    """A regular expression of the required phrases that no sentence ends inside; empty if there are none."""
+    return marked(map(Keywords(request.required).forms, request.required), ENDS) if request.required else ""
+
+
+def continued(prefix: str, end: str, whole: str = "") -> str:
     """The prefix with what was written after it, up to the first end of a sentence there; empty if that is nothing.
+
+    No sentence ends inside `whole`, a regular expression of phrases.
 
     >>> continued("The year is 1910.", " All is quiet. So")
     'The year is 1910. All is quiet.'
     """
-    cut = one_sentence(end)
+    cut = one_sentence(end, whole)
     return prefix + (" " if prefix and end[:1].isspace() else "") + cut if cut else ""
 
 

@@ -17,8 +17,8 @@ from textsearch import Batch, Generations, generate
 from textsearch.checks import flag, run_of, strings
 from textsearch.display import waiting
 from textsearch.kinds import CONFUSIONS, instance
-from textsearch.loop import Progress
 from textsearch.objective import Cost, Limit, Objective, evaluate
+from textsearch.partial import viewed
 from textsearch.rng import input_numbers
 from textsearch.schedule import geometric
 from textsearch.tasks import given
@@ -96,32 +96,34 @@ def correct(
         start = spelled(sources, moves, channel)
         here, there = evaluate(objective, sources), evaluate(objective, start)
         start = sources.where(there.energy < here.energy, start)
-    best = start.repeat(chains)
-
-    def look(progress: Progress) -> bool:
-        nonlocal best
-        best = progress.best
-        return False
-
     sampler = SimulatedAnnealing(MetropolisHastings(moves), geometric(0.5, 0.05, max(steps, 1)))
-    result = generate(
-        objective,
-        sampler,
-        start,
-        steps=steps,
-        seed=seed,
-        chains=chains,
-        temperature=temperature,
-        progress=progress,
-        callbacks=[look],
-        numbers=numbers,
-    )
-    if tokenised:
-        result = replace(result, texts=_apart(result.batch), best_texts=_apart(best))
-    else:
+
+    def seen(result: Generations) -> Generations:
+        if tokenised:
+            return replace(
+                result,
+                texts=_apart(result.batch),
+                best_texts=_apart(result.best_batch),
+                sources=list(texts),
+            )
         around = [(text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]) for text in texts]
-        result = replace(result, texts=_between(around, result.batch), best_texts=_between(around, best))
-    return replace(result, sources=list(texts))
+        result = replace(result, texts=_between(around, result.batch), best_texts=_between(around, result.best_batch))
+        return replace(result, sources=list(texts))
+
+    return viewed(
+        lambda: generate(
+            objective,
+            sampler,
+            start,
+            steps=steps,
+            seed=seed,
+            chains=chains,
+            temperature=temperature,
+            progress=progress,
+            numbers=numbers,
+        ),
+        seen,
+    )
 
 
 @final

@@ -127,10 +127,36 @@ def _word_count(request: Request, layout: Layout, lacking: int, rng: np.random.G
 
 
 def _filled(
-    layout: Sequence[Fixed | Gap], count: int, letters: str, rng: np.random.Generator, done: tuple[Slot, ...] = ()
+    layout: Sequence[Fixed | Gap],
+    count: int,
+    letters: str,
+    rng: np.random.Generator,
+    done: tuple[Slot, ...] = (),
+    dead: set[tuple[int, int]] | None = None,
 ) -> Iterator[list[Slot]]:
     """The layouts with gaps of such lengths that there are `count` words, spelling `letters`, in random order."""
+    dead = set() if dead is None else dead  # (parts left, words so far) that came to nothing
     here = sum(not is_mark(slot.word) if slot.word else True for slot in done)
+    state = len(layout), here
+    if state in dead:
+        return
+    found = 0
+    for slots in _filled_here(layout, count, letters, rng, done, dead, here):
+        found += 1
+        yield slots
+    if not found:
+        dead.add(state)
+
+
+def _filled_here(
+    layout: Sequence[Fixed | Gap],
+    count: int,
+    letters: str,
+    rng: np.random.Generator,
+    done: tuple[Slot, ...],
+    dead: set[tuple[int, int]],
+    here: int,
+) -> Iterator[list[Slot]]:
     if not layout:
         if here == count:
             yield list(done)
@@ -142,13 +168,13 @@ def _filled(
                 if letters and (here >= len(letters) or word[0].casefold() != letters[here]):
                     return
                 here += 1
-        yield from _filled(rest, count, letters, rng, (*done, *map(Slot, head)))
+        yield from _filled(rest, count, letters, rng, (*done, *map(Slot, head)), dead)
         return
     later = least_words(list(rest))
     longest = count - here - later
     for size in rng.permutation(np.arange(head.low, min(longest, head.high if head.high is not None else longest) + 1)):
         gap = tuple(Slot(letter=letters[here + i] if letters else "") for i in range(int(size)))
-        yield from _filled(rest, count, letters, rng, (*done, *gap))
+        yield from _filled(rest, count, letters, rng, (*done, *gap), dead)
 
 
 def _rhyming(slots: list[Slot], rhyme: str) -> list[Slot] | None:

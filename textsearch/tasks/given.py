@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any, cast
 
 from textsearch.checks import model_name
@@ -15,6 +14,7 @@ from textsearch.models import causal_lm, masked_lm, sentence_encoder
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.encoder import SentenceEncoder
 from textsearch.models.masked import TransformersMaskedLM
+from textsearch.models.turns import remembered
 from textsearch.proposal import Proposal
 from textsearch.sampler import Sampler
 
@@ -91,16 +91,16 @@ def _name(name: str, given: object, kind: Kind) -> str | None:
 
 
 # a stream of inputs asks for the same model again with every group
-@lru_cache(maxsize=2)
+@remembered(most=2)
 def _causal(name: str | None) -> TransformersCausalLM:
     return causal_lm(name)
 
 
-@lru_cache(maxsize=2)
+@remembered(most=2)
 def _masked(name: str | None) -> TransformersMaskedLM:
     return masked_lm(name)
 
 
-@lru_cache(maxsize=2)
+@remembered(most=2)
 def _encoder(name: str | None) -> SentenceEncoder:
     return sentence_encoder(name)

@@ -12,6 +12,7 @@ from samplers.proposals import BlockInfill, Mixture, Replace
 from textsearch import Generations, generate
 from textsearch.checks import run_of, strings
 from textsearch.models.guided import GuidedMaskedLM
+from textsearch.partial import viewed
 from textsearch.rng import input_numbers
 from textsearch.tasks import given
 from textsearch.tasks.languages import language, pieces_of
@@ -67,14 +68,16 @@ def infill(
     guided = GuidedMaskedLM(model, lm)
     pieces = pieces_of(model.vocabulary)
     moves = Mixture({Replace(guided, pieces=pieces): 0.7, BlockInfill(guided, words=(2,), pieces=pieces): 0.3})
-    result = generate(
-        Fluency(lm),
-        MetropolisHastings(moves),
-        fill_masks(guided, gaps, seed, numbers),
-        steps=steps,
-        seed=seed,
-        temperature=temperature,
-        progress=progress,
-        numbers=numbers,
+    return viewed(
+        lambda: generate(
+            Fluency(lm),
+            MetropolisHastings(moves),
+            fill_masks(guided, gaps, seed, numbers),
+            steps=steps,
+            seed=seed,
+            temperature=temperature,
+            progress=progress,
+            numbers=numbers,
+        ),
+        lambda result: replace(result, sources=list(texts)),
     )
-    return replace(result, sources=list(texts))

@@ -13,23 +13,26 @@ import torch
 from objectives import Fluency, Keywords, Pattern
 from objectives.conditional import Conditional
 from samplers import MetropolisHastings, SimulatedAnnealing
-from samplers.drafts import best_of
+from samplers.drafts import best_of, one_sentence
 from samplers.proposals import PIECES, Mixture, SpanEdit, Swap
 from samplers.woven import woven
 from textsearch import Batch, Generations, generate
 from textsearch.batch import Vocabulary, concatenate
 from textsearch.checks import MOST_DRAFTS, flag, run_of, string_lists, whole
-from textsearch.display import waiting
+from textsearch.display import note, waiting
+from textsearch.kinds import shown
 from textsearch.loop import Rule
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.guided import GuidedMaskedLM
 from textsearch.objective import Objective
+from textsearch.partial import viewed
 from textsearch.proposal import Proposal
 from textsearch.rng import input_numbers
 from textsearch.sampler import Sampler
 from textsearch.schedule import geometric
 from textsearch.tasks import given
 from textsearch.tasks.languages import ENGLISH, language
+from textsearch.tasks.sentences import ENDS, marked, sentence
 from textsearch.tasks.unprompted import unprompted
 
 EXAMPLES = (
@@ -41,9 +44,6 @@ EXAMPLES = (
 
 EDITS = {(1, 1): 0.46, (0, 1): 0.12, (1, 0): 0.12, (2, 2): 0.14, (1, 2): 0.08, (2, 1): 0.08}
 """How often so many words are replaced by so many; one table, so that all chains share each pass of the models."""
-
-SENTENCE = r"^[^.!?]*[.!?]$"
-"""One sentence, with an end."""
 
 COLD = 0.2
 """The temperature that the default sampler ends at, in units of the run's."""
@@ -67,7 +67,18 @@ def energy(
     """-log p(x | request) - log p(x), and +inf where a word is missing or x is not one sentence."""
     prompts = [request(lm, words) for words in sets]
     constraint = Keywords(sets, inflections=inflections, in_order=in_order)
-    return Conditional(lm, prompts) + Fluency(lm) + Pattern(SENTENCE) + constraint
+    return Conditional(lm, prompts) + Fluency(lm) + one_sentence_each(constraint) + constraint
+
+
+def one_sentence_each(constraint: Keywords) -> Pattern:
+    """Each text is one sentence with an end; the marks that its own keywords hold do not end it."""
+    kept = kept_whole(constraint)
+    return Pattern([sentence(own) for own in kept] if any(kept) else sentence())
+
+
+def kept_whole(constraint: Keywords) -> list[str]:
+    """For each input a regular expression of the keywords that no sentence ends inside."""
+    return [marked(map(constraint.forms, own)) for own in constraint.keywords]
 
 
 def annealed(moves: Proposal, steps: int) -> Sampler[Any]:
@@ -134,6 +145,8 @@ def keywords(
     model = given.masked(masked, progress)
     vocabulary = model.vocabulary
     constraint.check(vocabulary.encode([speech.stop] * len(sets)))
+    if speech is ENGLISH:
+        _check_last_resort(sets, one_sentence_each(constraint) + constraint, vocabulary)
     lm = given.causal(causal, progress)
     if speech is not ENGLISH:
         return unprompted(
@@ -153,6 +166,8 @@ def keywords(
     prompts = [request(lm, words) for words in sets]
     objective = energy(lm, sets, inflections=inflections, in_order=in_order)
 
+    kept = kept_whole(constraint)
+    sizes = [int(size) for size in lm.vocabulary.encode([" ".join(words) for words in sets]).lengths]
     weave = partial(
         woven,
         lm,
@@ -160,18 +175,25 @@ def keywords(
         partial(missing, constraint, lm.vocabulary),
         temperature=DRAFT_TEMPERATURE,
         numbers=numbers,
-        most_tokens=[32 + 4 * len(words) for words in sets],
+        most_tokens=[32 + max(4 * len(words), size) for words, size in zip(sets, sizes, strict=True)],
+        finish=lambda text, number: one_sentence(text, kept[number]),
     )
-    with waiting("writing drafts", progress):
-        texts = weave(count=drafts - drafts // 2, seed=seed)
+    with waiting("writing drafts", progress) as say:
+        texts = weave(count=drafts - drafts // 2, seed=seed, report=say)
         if drafts > 1:
             best = [best_of(own, i, objective, vocabulary, _AGAIN).texts() for i, own in enumerate(texts)]
-            more = weave(count=drafts // 2, seed=seed, again=best)
+            more = weave(
+                count=drafts // 2, seed=seed, again=best, report=lambda far: say(f"{far}, from beginnings of the best")
+            )
             texts = [[*own, *others] for own, others in zip(texts, more, strict=True)]
         starts = []
         for number, own in enumerate(texts):
             rows = best_of(own, number, objective, vocabulary, chains)
             if len(rows) == 0:
+                note(
+                    f"no draft holds all of {', '.join(sets[number])}: the chains start from these words alone",
+                    progress,
+                )
                 rows = bare(sets[number], number, vocabulary)
             starts.append(rows.rows(torch.arange(chains) % len(rows)))
     start = concatenate(starts)
@@ -180,18 +202,20 @@ def keywords(
 
     guided = GuidedMaskedLM(model, lm, prompts)
     moves = Mixture({SpanEdit(guided, EDITS, PIECES): 0.95, Swap(vocabulary): 0.05})
-    result = generate(
-        objective,
-        sampler(moves) if sampler else annealed(moves, steps),
-        start,
-        steps=steps,
-        seed=seed,
-        temperature=temperature,
-        until=until,
-        progress=progress,
-        numbers=numbers,
+    return viewed(
+        lambda: generate(
+            objective,
+            sampler(moves) if sampler else annealed(moves, steps),
+            start,
+            steps=steps,
+            seed=seed,
+            temperature=temperature,
+            until=until,
+            progress=progress,
+            numbers=numbers,
+        ),
+        lambda result: replace(result, sources=[", ".join(words) for words in sets]),
     )
-    return replace(result, sources=[", ".join(words) for words in sets])
 
 
 def missing(constraint: Keywords, vocabulary: Vocabulary, text: str, number: int) -> list[str]:
@@ -217,5 +241,17 @@ def spellings(constraint: Keywords, keyword: str) -> list[str]:
 
 def bare(words: Sequence[str], number: int, vocabulary: Vocabulary) -> Batch:
     """The start of last resort: the keywords in their order."""
-    start = vocabulary.encode([" ".join(words) + "."])
+    text = " ".join(words)
+    start = vocabulary.encode([text if text.endswith(tuple(ENDS)) else text + "."])
     return replace(start, inputs=torch.full_like(start.inputs, number))
+
+
+def _check_last_resort(sets: Sequence[Sequence[str]], hard: Objective, vocabulary: Vocabulary) -> None:
+    """Refuse a set whose words, one after another, are no text that its own constraints allow."""
+    for number, words in enumerate(sets):
+        start = bare(words, number, vocabulary)
+        if not bool(hard.energy(start).isfinite()):
+            raise ValueError(
+                f"sets[{number}]={shown(words)}: no sentence can hold these, since the tokenizer gives them back as "
+                f"{shown(start.texts()[0])}; spell them otherwise"
+            )

@@ -24,6 +24,7 @@ from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.encoder import SentenceEncoder
 from textsearch.models.masked import TransformersMaskedLM
 from textsearch.objective import Objective
+from textsearch.partial import viewed
 from textsearch.proposal import Proposal
 from textsearch.result import Generations
 from textsearch.rng import Rng, input_numbers
@@ -199,22 +200,28 @@ def paraphrase(
         ready = plan(
             ended, lm, model, vectors, chains=chains, pool=pool, seed=seed, numbers=numbers, weights=weights, lang=lang
         )
-    result = generate(
-        ready.objective,
-        (sampler or anneal(steps))(ready.moves),
-        ready.start,
-        steps=steps,
-        seed=seed,
-        temperature=temperature,
-        until=until,
-        progress=progress,
-        numbers=numbers,
+
+    def seen(result: Generations) -> Generations:
+        bare = [
+            [text.removesuffix(marks[number]) for text, number in zip(own, result.inputs, strict=True)]
+            for own in (result.texts, result.best_texts)
+        ]
+        return replace(result, texts=bare[0], best_texts=bare[1], sources=list(texts))
+
+    return viewed(
+        lambda: generate(
+            ready.objective,
+            (sampler or anneal(steps))(ready.moves),
+            ready.start,
+            steps=steps,
+            seed=seed,
+            temperature=temperature,
+            until=until,
+            progress=progress,
+            numbers=numbers,
+        ),
+        seen,
     )
-    bare = [
-        [text.removesuffix(marks[number]) for text, number in zip(own, result.inputs, strict=True)]
-        for own in (result.texts, result.best_texts)
-    ]
-    return replace(result, texts=bare[0], best_texts=bare[1], sources=list(texts))
 
 
 def check(texts: Sequence[str]) -> tuple[str, ...]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import difflib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import islice
 from typing import Any, final
 
 from objectives.acrostic import Acrostic, initials
@@ -14,8 +16,24 @@ from objectives.length import LengthBetween
 from objectives.pattern import Pattern
 from objectives.rhyme import Rhyme, last_word, rhymes
 from objectives.template import Gap, Template, parse
+from textsearch.checks import keep, sequence, string, strings
+from textsearch.kinds import plain_number, shown
 
 Bounds = tuple[int, int | None]
+
+MOST = {"words": 400, "characters": 4_000}
+"""Of one text: it must fit into what a masked model reads at once."""
+
+MOST_CONTEXT = 100_000
+"""Characters of what was said before, and of a topic."""
+
+MOST_PHRASES = 100
+"""Required ones, and forbidden ones."""
+
+MOST_GAPS = 40
+"""Of one template."""
+
+_WAYS = 2_000  # of a prefix in a template, tried with the suffix
 
 Fixed = tuple[str, ...]
 """Words that stand."""
@@ -78,22 +96,28 @@ class Request:
         if isinstance(given, Request):
             return given
         if not isinstance(given, Mapping):
-            raise TypeError(f"{given!r} is no request: pass a dictionary such as {{'prefix': 'The book'}}")
+            raise TypeError(f"{shown(given)} is no request: pass a dictionary such as {{'prefix': 'The book'}}")
         known = [field.name for field in fields(Request)]
         for name in given:
             if name not in known:
-                raise ValueError(f"{name!r} is nothing that a request may ask for: choose from {', '.join(known)}")
+                near = difflib.get_close_matches(str(name)[:40].lower(), known, 1)
+                meant = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(known)}"
+                raise ValueError(f"{shown(name)} is nothing that a request may ask for: {meant}")
         return Request(**given)
 
     def __post_init__(self) -> None:
         for name in ("required", "forbidden"):
             given = getattr(self, name)
-            object.__setattr__(self, name, (given,) if isinstance(given, str) and given else tuple(given))
+            own = ((given,) if given else ()) if isinstance(given, str) else strings(name, given, "words and phrases")
+            for phrase in own:
+                if not words(phrase):
+                    raise ValueError(f"{name} holds {shown(phrase)}, which has no word in it: leave it out")
+            keep(self, **{name: own})
         for name in ("words", "characters"):
             object.__setattr__(self, name, _bounds(name, getattr(self, name)))
         for name in ("prefix", "suffix", "template", "regex", "rhyme", "acrostic", "label", "topic", "context"):
-            if not isinstance(getattr(self, name), str):
-                raise TypeError(f"{name}={getattr(self, name)!r} must be a string")
+            keep(self, **{name: string(name, getattr(self, name))})
+        _check_sizes(self)
         for _ in self.terms():  # each looks at its own value
             pass
         _check(self)
@@ -135,9 +159,10 @@ class Request:
         if not isinstance(start[-1], Gap):
             start[-1] = start[-1][: len(start[-1]) - len(ends[0])]
         suffix = surface_words(self.suffix)
-        ways = list(begun([part for part in start if part != ()], surface_words(self.prefix)))
-        turned = [way for start in ways for way in begun(_turned(start), suffix[: len(suffix) - len(ends[1])][::-1])]
-        return [_joined([*_turned(way), end]) for way in turned[:64]]
+        # many gaps can begin in very many ways, which are worked out as they are needed
+        ways = islice(begun([part for part in start if part != ()], surface_words(self.prefix)), _WAYS)
+        turned = (way for start in ways for way in begun(_turned(start), suffix[: len(suffix) - len(ends[1])][::-1]))
+        return [_joined([*_turned(way), end]) for way in islice(turned, 64)]
 
     def bounded(self, low: int = 6, high: int = 20) -> Request:
         """The same, with these bounds on its words where nothing that is asked for says how long it should be.
@@ -182,17 +207,35 @@ def begun(parts: Layout, wanted: Fixed) -> Iterator[Layout]:
     >>> list(begun([Gap(1, 2), ("cat",)], ("the", "cat")))
     [[('the', 'cat'), Gap(low=0, high=0), ('cat',)], [('the',), ('cat',)]]
     """
+    yield from _begun(parts, wanted, set())
+
+
+def _begun(parts: Layout, wanted: Fixed, dead: set[tuple[int, int, int]]) -> Iterator[Layout]:
+    """The same; `dead` holds where nothing was found, so that no place is searched in vain twice."""
     if not wanted:
         yield parts
         return
     if not parts:
         return
+    # what is left of the row and of the words says all: where the search stands
+    state = len(parts), 0 if isinstance(parts[0], Gap) else len(parts[0]), len(wanted)
+    if state in dead:
+        return
+    ways = 0
+    for way in _begun_here(parts, wanted, dead):
+        ways += 1
+        yield way
+    if not ways:
+        dead.add(state)
+
+
+def _begun_here(parts: Layout, wanted: Fixed, dead: set[tuple[int, int, int]]) -> Iterator[Layout]:
     head, rest = parts[0], parts[1:]
     if not isinstance(head, Gap):
         common = min(len(head), len(wanted))
         if _folded(head[:common]) == _folded(wanted[:common]):
             left = [head[common:]] if head[common:] else []
-            yield from ([head[:common], *tail] for tail in begun([*left, *rest], wanted[common:]))
+            yield from ([head[:common], *tail] for tail in _begun([*left, *rest], wanted[common:], dead))
         return
     whole = _count(wanted)
     if head.high is None or whole <= head.high:
@@ -200,7 +243,7 @@ def begun(parts: Layout, wanted: Fixed) -> Iterator[Layout]:
         yield [wanted, Gap(max(head.low - whole, 0), high), *rest]
     for size in range(len(wanted)):
         if head.low <= _count(wanted[:size]) and (head.high is None or _count(wanted[:size]) <= head.high):
-            yield from ([wanted[:size], *tail] for tail in begun(rest, wanted[size:]))
+            yield from ([wanted[:size], *tail] for tail in _begun(rest, wanted[size:], dead))
 
 
 def least_words(layout: Layout) -> int:
@@ -309,10 +352,65 @@ def _check_rhyme(request: Request, layouts: Sequence[Layout]) -> None:
 def _bounds(name: str, given: Any) -> Bounds | None:
     if given is None:
         return None
-    pair = (given, given) if isinstance(given, int) else tuple(given)
+    must = "must be a whole number, or a pair, the fewest and the most, such as [6, 12] or [6, null]"
+    number = plain_number(given)
+    if isinstance(given, str | bytes | Mapping | bool) or not (isinstance(number, int) or isinstance(given, Iterable)):
+        raise TypeError(f"{name}={shown(given)} {must}")
+    pair = (number, number) if isinstance(number, int) else sequence(name, given, "two numbers", "[6, 12]")
     if len(pair) != 2:
-        raise ValueError(f"{name}={given!r} must be a pair, the fewest and the most, such as (6, 12)")
-    return pair
+        raise ValueError(f"{name}={shown(given)} {must}")
+    low, high = (end if end is None else plain_number(end) for end in pair)
+    low = 0 if low is None and high is not None else low
+    if not isinstance(low, int) or low < 0 or not (high is None or (isinstance(high, int) and high >= 0)):
+        raise ValueError(f"{name}={shown(given)} {must}")
+    if high is not None and low > high:
+        raise ValueError(f"{name}={shown(given)} has the fewest above the most: exchange them")
+    if high == 0:
+        raise ValueError(f"{name}={shown(given)} leaves room for no text: allow at least 1")
+    if max(low, high or 0) > (most := MOST[name]):
+        remedy = f"; [{low}, null] has no upper bound" if low <= most else ""
+        raise ValueError(f"{name}={shown(given)} is above the limit of {most:,} {name} in one request{remedy}")
+    return None if (low, high) == (0, None) else (low, high)
+
+
+def _check_sizes(request: Request) -> None:
+    """Refuse what is too long to be laid out, before anything is done that takes longer the longer it is."""
+    for name in ("prefix", "suffix", "template", "regex", "rhyme", "acrostic", "label", "topic", "context"):
+        _check_size(name, getattr(request, name), MOST_CONTEXT if name in ("context", "topic") else MOST["characters"])
+    for name in ("required", "forbidden"):
+        phrases = getattr(request, name)
+        _check_size(name, "".join(phrases), MOST["characters"])
+        if len(phrases) > MOST_PHRASES:
+            raise ValueError(
+                f"{name} has {len(phrases):,} phrases, above the limit of {MOST_PHRASES} in one request: name fewer"
+            )
+    for name in ("prefix", "suffix", "template", "required", "acrostic"):
+        value = getattr(request, name)
+        count = len(value) if name == "acrostic" else len(words(value if isinstance(value, str) else " ".join(value)))
+        if count > MOST["words"]:
+            raise ValueError(
+                f"{name}={shown(value)} has {count:,} words and marks, above the limit of {MOST['words']} in one "
+                "request: shorten it"
+            )
+    gaps = [part for part in parse(request.template) if isinstance(part, Gap)] if request.template else []
+    if len(gaps) > MOST_GAPS:
+        raise ValueError(
+            f"template={shown(request.template)} has {len(gaps)} gaps, above the limit of {MOST_GAPS} in one request: "
+            "take fewer"
+        )
+    for gap in gaps:
+        if max(gap.low, gap.high or 0) > MOST["words"]:
+            raise ValueError(
+                f"template={shown(request.template)} has a gap of {max(gap.low, gap.high or 0):,} words, above the "
+                f"limit of {MOST['words']} in one request: narrow it, or write * for a gap of any length"
+            )
+
+
+def _check_size(name: str, value: str, most: int) -> None:
+    if len(value) > most:
+        raise ValueError(
+            f"{name} has {len(value):,} characters, above the limit of {most:,} in one request: shorten it"
+        )
 
 
 def _fixed_parts(name: str, value: str) -> list[Fixed]:

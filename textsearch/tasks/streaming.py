@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from dataclasses import dataclass
+from itertools import count, islice
+from typing import TYPE_CHECKING, Any, TypeVar, final
 
-from textsearch.checks import seed_of, sequence, whole
+from textsearch.checks import seed_of, whole
 from textsearch.kinds import nature, shown
+from textsearch.partial import said
 
 if TYPE_CHECKING:
     from textsearch.result import Generations
@@ -17,30 +20,36 @@ Input = TypeVar("Input")
 
 def stream(
     task: Callable[..., Generations],
-    inputs: Sequence[Input],
+    inputs: Iterable[Input],
     *,
     at_once: int = 16,
     done: int = 0,
     seed: int = 0,
+    numbers: Iterable[int] | None = None,
     **settings: Any,
 ) -> Iterator[dict[str, object]]:
     """One record for each input, in order: {"number", "input", "texts": [{"text", "energy", "terms"}, best first]}.
 
-    Inputs run in groups of `at_once`, group g with `seed` + g, so an answer depends on `at_once` but neither on `done`
-    nor on what comes after its group. An input that the task refuses gets {"number", "input", "error"}, and its group
-    runs again without it. After Ctrl-C the group under way is answered with what there is, and the stream ends.
+    Inputs run in groups of `at_once`, and no more than one group is read ahead: they may come without an end. An answer
+    depends on the seed and on the number of its input, and not on the group. Whatever exception an input raises, its
+    record is {"number", "input", "error"}, and the others of its group go on. After Ctrl-C the records of what was
+    running have "interrupted": True besides, with the texts that there are, and the stream ends; a KeyboardInterrupt
+    that comes out of the task is raised.
 
     Args:
-        task: `paraphrase`, `keywords`, ... of this package, or any function like them.
-        inputs: what the task takes a sequence of.
+        task: `paraphrase`, `keywords`, ... of this package, or any function like them. One that does not take `numbers`
+            is asked for one input at a time, with a seed for each.
+        inputs: what the task takes a sequence of; a list, or a generator, say.
         at_once: inputs whose chains share a batch.
-        done: inputs at the beginning that are answered already; what follows is as if they had run.
-        seed: of the first group.
+        done: inputs at the beginning that are answered already: they are passed over.
+        seed: the same seed gives the same answers.
+        numbers: of the inputs among all that there are, on which their random numbers rest; by default 0, 1, 2, ... in
+            the order of `inputs`. The "number" of a record is always the place in `inputs`.
         settings: handed on to the task.
 
     Raises:
-        ValueError: `at_once` or `done` cannot be meant.
-        TypeError: `inputs` is one string.
+        ValueError: `at_once` or `done` cannot be meant, or there are fewer `numbers` than inputs.
+        TypeError: `inputs` is one string, or nothing that gives inputs one by one.
 
     >>> from textsearch import generate
     >>> from samplers import MetropolisHastings
@@ -51,23 +60,42 @@ def stream(
     >>> def more_a(texts, **settings):
     ...     few = FunctionObjective(lambda texts: [text.count("b") for text in texts], name="b")
     ...     return generate(few, MetropolisHastings(moves), texts, steps=40, **settings)
-    >>> for record in stream(more_a, ["b", "bb", "bbb"], at_once=2):
-    ...     print(record["number"], record["input"], record["texts"][0]["text"])
-    0 b a
-    1 bb aa
-    2 bbb aaa
+    >>> for record in stream(more_a, ["b", "bb", "c", "bbb"], at_once=2):
+    ...     found = record["texts"][0]["text"] if "texts" in record else record["error"]
+    ...     print(record["number"], record["input"], "->", found)
+    0 b -> a
+    1 bb -> aa
+    2 c -> 'c' holds ['c'], not among the letters 'ab'
+    3 bbb -> aaa
     """
     if isinstance(task, type) or not callable(task):
         raise TypeError(
             f"task={shown(task)} is {nature(task)}, not a task: pass the function, such as "
             "textsearch.tasks.paraphrase; the order is stream(task, inputs, ...)"
         )
-    inputs = sequence("inputs", inputs, "inputs")
+    if isinstance(inputs, str | bytes):
+        raise TypeError(f"{shown(inputs)} is one string; pass a list of inputs")
+    if isinstance(inputs, Mapping) or not isinstance(inputs, Iterable):
+        raise TypeError(f"inputs={inputs!r} gives no inputs one by one; pass a list of them, [{inputs!r}]")
     at_once, done, seed = whole("at_once", at_once, 1), whole("done", done), seed_of(seed)
-    _bind(task, inputs, {"seed": seed, **settings})
-    if done > len(inputs):
-        raise ValueError(f"done={done} must lie between 0 and the {len(inputs)} inputs")
-    return _stream(task, inputs, at_once, done, seed, settings)
+    _bind(task, [], {"seed": seed, **settings})
+    if isinstance(inputs, Sized):
+        if done > len(inputs):
+            raise ValueError(f"done={done} must lie between 0 and the {len(inputs)} inputs")
+        if isinstance(numbers, Sized) and len(numbers) != len(inputs):
+            raise ValueError(f"{len(numbers)} numbers for {len(inputs)} inputs: pass one for each input")
+    grouped = _takes_numbers(task)
+    return _records(_Asked(task, seed, settings, grouped), inputs, numbers, at_once if grouped else 1, done)
+
+
+@final
+@dataclass(frozen=True)
+class _Item:
+    """An input, its place in the stream, and its number among all inputs that there are."""
+
+    place: int
+    value: Any
+    number: int
 
 
 def _bind(task: Callable[..., Generations], inputs: Sequence[Any], settings: Mapping[str, Any]) -> None:
@@ -83,65 +111,94 @@ def _bind(task: Callable[..., Generations], inputs: Sequence[Any], settings: Map
         raise TypeError(f"{shown(task)} takes no such settings ({error}): choose from {names}") from error
 
 
-def _stream(
-    task: Callable[..., Generations],
-    inputs: Sequence[Any],
-    at_once: int,
-    done: int,
-    seed: int,
-    settings: dict[str, Any],
-) -> Iterator[dict[str, object]]:
-    for group in range(done // at_once, -(-len(inputs) // at_once)):
-        first = group * at_once
-        for number, record, interrupted in _answers(task, inputs[first : first + at_once], seed + group, settings):
-            if first + number >= done:
-                yield {"number": first + number, "input": inputs[first + number], **record}
-            if interrupted and first + number == min(first + at_once, len(inputs)) - 1:
-                return
+@final
+@dataclass(frozen=True)
+class _Asked:
+    """A task with what it is told."""
+
+    task: Callable[..., Generations]
+    seed: int
+    settings: Mapping[str, Any]
+    grouped: bool
+
+    def __call__(self, group: Sequence[_Item]) -> Generations:
+        values = [item.value for item in group]
+        if self.grouped:
+            return self.task(values, seed=self.seed, numbers=[item.number for item in group], **self.settings)
+        return self.task(values, seed=_own_seed(self.seed, group[0].number), **self.settings)
 
 
-def _answers(
-    task: Callable[..., Generations], inputs: Sequence[Any], seed: int, settings: dict[str, Any]
-) -> Iterator[tuple[int, dict[str, object], bool]]:
-    """Number within the group, record, and whether Ctrl-C ended the run."""
-    refused: dict[int, str] = {}
+def _takes_numbers(task: Callable[..., Generations]) -> bool:
     try:
-        result = task(inputs, seed=seed, **settings)
-        taken = list(range(len(inputs)))
-    except ValueError as error:
-        if len(inputs) == 1:
-            yield 0, {"error": str(error)}, False
+        parameters = inspect.signature(task).parameters.values()
+    except (TypeError, ValueError):  # functions of other languages do not say
+        return True
+    return any(each.name == "numbers" or each.kind is each.VAR_KEYWORD for each in parameters)
+
+
+def _own_seed(seed: int, number: int) -> int:
+    from textsearch.rng import Rng
+
+    return Rng.start(seed, 0, purpose="seeds of inputs").fold(number).key
+
+
+def _items(inputs: Iterable[Any], numbers: Iterable[int] | None) -> Iterator[_Item]:
+    others = count() if numbers is None else iter(numbers)
+    for place, value in enumerate(inputs):
+        number = next(others, None)
+        if number is None:
+            raise ValueError(f"numbers ended before input {place}: pass one for each input")
+        yield _Item(place, value, number)
+
+
+def _records(
+    ask: _Asked, inputs: Iterable[Any], numbers: Iterable[int] | None, at_once: int, done: int
+) -> Iterator[dict[str, object]]:
+    waiting = islice(_items(inputs, numbers), done, None)
+    while True:
+        group: list[_Item] = []
+        failure: Exception | None = None
+        try:
+            group.extend(islice(waiting, at_once))
+        except Exception as error:
+            failure = error
+        for records, interrupted in _answers(ask, group) if group else ():
+            yield from records
+            if interrupted:
+                return
+        if failure is not None:
+            # what gives the inputs has broken down: those before are answered
+            raise failure
+        if len(group) < at_once:
             return
-        refused = _refusals(task, inputs, seed, settings)
-        taken = [number for number in range(len(inputs)) if number not in refused]
-        if not refused:
-            # together they are refused, alone they are not
-            raise
-        if not taken:
-            for number, message in refused.items():
-                yield number, {"error": message}, False
+
+
+def _answers(ask: _Asked, group: Sequence[_Item]) -> Iterator[tuple[list[dict[str, object]], bool]]:
+    """Records in order, as many as ran together, and whether Ctrl-C ended that run.
+
+    A group in which something is wrong is halved until whoever it is stands alone; all others are answered as they
+    would have been, since an answer does not depend on its group.
+    """
+    try:
+        result = ask(group)
+    except Exception as error:
+        if len(group) == 1:
+            yield [{"number": group[0].place, "input": group[0].value, "error": said(error)}], False
             return
-        result = task([inputs[number] for number in taken], seed=seed, **settings)
-    texts: list[list[dict[str, object]]] = [[] for _ in taken]
+        for half in (group[: len(group) // 2], group[len(group) // 2 :]):
+            for records, interrupted in _answers(ask, half):
+                yield records, interrupted
+                if interrupted:
+                    return
+        return
+    texts: list[list[dict[str, object]]] = [[] for _ in group]
     for record in result.to_records():
         place = record.pop("input")
         assert isinstance(place, int)
         texts[place].append(record)
-    for number in range(len(inputs)):
-        if number in refused:
-            yield number, {"error": refused[number]}, result.interrupted
-        else:
-            yield number, {"texts": texts[taken.index(number)]}, result.interrupted
-
-
-def _refusals(
-    task: Callable[..., Generations], inputs: Sequence[Any], seed: int, settings: dict[str, Any]
-) -> dict[int, str]:
-    """Number -> complaint of each input that the task refuses even alone, before its first step."""
-    found = {}
-    for number, one in enumerate(inputs):
-        try:
-            task([one], seed=seed, **settings | {"steps": 0})
-        except ValueError as error:
-            found[number] = str(error)
-    return found
+    also: dict[str, object] = {"interrupted": True} if result.interrupted else {}
+    found: list[dict[str, object]] = [
+        {"number": item.place, "input": item.value, "texts": own, **also}
+        for item, own in zip(group, texts, strict=True)
+    ]
+    yield found, result.interrupted

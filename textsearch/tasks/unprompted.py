@@ -19,6 +19,7 @@ from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.guided import GuidedMaskedLM
 from textsearch.models.masked import TransformersMaskedLM
 from textsearch.objective import Objective
+from textsearch.partial import viewed
 from textsearch.schedule import geometric
 from textsearch.tasks.bridges import bridges
 from textsearch.tasks.languages import Language, pieces_of
@@ -115,15 +116,17 @@ def unprompted(
     # the end of the sentence stays
     start = start.frozen(torch.arange(start.width) >= start.lengths[:, None] - 1)
     moves = SpanEdit(guided, language.edits, pieces_of(vocabulary))
-    result = generate(
-        objective,
-        SimulatedAnnealing(MetropolisHastings(moves), geometric(1.0, cold, max(steps, 1))),
-        start,
-        steps=steps,
-        seed=seed,
-        temperature=temperature,
-        until=until,
-        progress=progress,
-        numbers=numbers,
+    return viewed(
+        lambda: generate(
+            objective,
+            SimulatedAnnealing(MetropolisHastings(moves), geometric(1.0, cold, max(steps, 1))),
+            start,
+            steps=steps,
+            seed=seed,
+            temperature=temperature,
+            until=until,
+            progress=progress,
+            numbers=numbers,
+        ),
+        lambda result: replace(result, sources=[", ".join(words) for words in sets]),
     )
-    return replace(result, sources=[", ".join(words) for words in sets])

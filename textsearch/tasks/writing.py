@@ -22,13 +22,16 @@ from textsearch.loop import Rule
 from textsearch.models import text_classifier
 from textsearch.models.classifier import TextClassifier
 from textsearch.models.guided import GuidedMaskedLM
+from textsearch.models.turns import remembered
 from textsearch.objective import Objective
+from textsearch.partial import viewed
 from textsearch.proposal import Proposal
 from textsearch.rng import input_numbers
 from textsearch.sampler import Sampler
 from textsearch.schedule import geometric
 from textsearch.tasks import given
 from textsearch.tasks.beginnings import beginnings, constraints, stated
+from textsearch.tasks.by_input import ByInput
 from textsearch.tasks.frames import Lexicon, frame, layout_numbers
 from textsearch.tasks.languages import language, pieces_of
 from textsearch.tasks.lexical import LexicalMaskedLM
@@ -153,20 +156,27 @@ def write(
         start = beginnings(wanted, objective, lm, guided, prompts, chains=chains, seed=seed, numbers=numbers)
     # the final mark stays
     start = start.frozen(torch.arange(start.width) >= start.lengths[:, None] - 1)
-    edits = SAME_LENGTH if all(request.acrostic for request in stated_requests) else EDITS
-    moves = Mixture({SpanEdit(guided, edits, pieces_of(model.vocabulary)): 0.95, Swap(model.vocabulary): 0.05})
-    result = generate(
-        objective,
-        sampler(moves) if sampler else annealed(moves, steps),
-        start,
-        steps=steps,
-        seed=seed,
-        temperature=temperature,
-        until=until,
-        progress=progress,
-        numbers=numbers,
+    pieces = pieces_of(model.vocabulary)
+    # an acrostic says how many words there are
+    edits = ByInput(
+        [SpanEdit(guided, EDITS, pieces), SpanEdit(guided, SAME_LENGTH, pieces)],
+        [int(bool(request.acrostic)) for request in stated_requests],
     )
-    return replace(result, sources=list(map(str, stated_requests)))
+    moves = Mixture({edits: 0.95, Swap(model.vocabulary): 0.05})
+    return viewed(
+        lambda: generate(
+            objective,
+            sampler(moves) if sampler else annealed(moves, steps),
+            start,
+            steps=steps,
+            seed=seed,
+            temperature=temperature,
+            until=until,
+            progress=progress,
+            numbers=numbers,
+        ),
+        lambda result: replace(result, sources=list(map(str, stated_requests))),
+    )
 
 
 def given_classifier(given: TextClassifier | str | PathLike[str], progress: bool = False) -> TextClassifier:
@@ -183,6 +193,6 @@ def _lexicon(vocabulary: Vocabulary) -> Lexicon:
     return Lexicon(vocabulary)
 
 
-@lru_cache(maxsize=2)
+@remembered(most=2)
 def _classifier(name: str) -> TextClassifier:
     return text_classifier(name)

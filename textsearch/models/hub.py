@@ -1,0 +1,60 @@
+"""Names of models: a path that is not there, and a hub that does not answer, are known at once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from threading import Thread
+
+_PATIENCE = 3.0  # seconds
+
+
+def check_path(name_or_path: str | os.PathLike[str]) -> None:
+    """Refuse what can only be a path and leads nowhere.
+
+    Raises:
+        ValueError: there is no such folder.
+
+    >>> check_path("bert-base-uncased"), check_path("HuggingFaceTB/SmolLM2-135M")
+    (None, None)
+    >>> check_path("models/my/bert")
+    Traceback (most recent call last):
+    ...
+    ValueError: cannot load the model 'models/my/bert': there is no such folder -- pass the path of a folder, or the ...
+    """
+    name = os.fspath(name_or_path)
+    path = Path(name).expanduser()
+    # the id of a model is a name, or an owner and a name
+    is_path = not isinstance(name_or_path, str) or name.count("/") > 1 or name.startswith((".", "/", "~"))
+    if path.is_dir() or not (is_path or (os.sep != "/" and os.sep in name) or path.exists()):
+        return
+    what = "it is a file" if path.exists() else "there is no such folder"
+    raise ValueError(
+        f"cannot load the model {name!r}: {what} -- pass the path of a folder, or the id of a model on the hub"
+    )
+
+
+def reachable() -> bool:
+    """Whether the model hub answers in good time, by whatever way the hub's library is set to take.
+
+    Its library asks again and again, for most of a minute, and the name of a host may be looked up for longer.
+    """
+    from huggingface_hub import constants
+    from huggingface_hub.utils import get_session  # type: ignore[attr-defined]
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    answered = []
+
+    def ask() -> None:
+        try:
+            get_session().head(constants.ENDPOINT, timeout=_PATIENCE)
+        # no answer, whatever the reason
+        except Exception:
+            return
+        answered.append(True)
+
+    thread = Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(_PATIENCE)
+    return bool(answered)
