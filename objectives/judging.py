@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import torch
@@ -62,7 +63,11 @@ def freeze_words(batch: Batch, chosen: Callable[[Sequence[str], int], Iterable[i
     starts = batch.word_starts.tolist()
     for row, (tokens, number) in enumerate(zip(batch.token_lists(), batch.inputs.tolist(), strict=True)):
         size = len(tokens)
-        prefixes = Batch.of([tokens[:stop] for stop in range(size + 1)], batch.vocabulary)
+        # a text may be written as its input has it
+        prefixes = replace(
+            Batch.of([tokens[:stop] for stop in range(size + 1)], batch.vocabulary),
+            inputs=torch.full((size + 1,), number),
+        )
         found = [words(text) for text in prefixes.texts()]
         for word in chosen(found[-1], number):
             # a prefix may end inside a word: the end is where it first agrees with the whole text

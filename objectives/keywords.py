@@ -11,7 +11,7 @@ import math
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, final
 
 import regex
@@ -161,17 +161,15 @@ class Keywords(Objective):
                 f"keywords has {len(self.keywords)} lists, but there are {most} inputs: "
                 "pass one list for each input, or a single list of strings for all of them"
             )
-        for keyword in dict.fromkeys(itertools.chain(*(self.keywords[self._list_of(number)] for number in inputs))):
-            self._check_writable(keyword, batch.vocabulary)
+        for number in sorted(inputs):
+            for keyword in self.keywords[self._list_of(number)]:
+                self._check_writable(keyword, number, batch.vocabulary)
 
     def freeze(self, batch: Batch) -> Batch:
         """With `freeze=True`, one occurrence of each keyword uneditable; a row that lacks one is left as it is."""
         if not self.freezes:
             return batch
-        keys = [
-            (tuple(row), self._list_of(number))
-            for row, number in zip(batch.token_lists(), batch.inputs.tolist(), strict=True)
-        ]
+        keys = [(tuple(row), number) for row, number in zip(batch.token_lists(), batch.inputs.tolist(), strict=True)]
         starts = batch.word_starts.tolist()
         kept = {key: self._kept(key[0], key[1], row, batch.vocabulary) for key, row in zip(keys, starts, strict=True)}
         where = [[column in kept[key] for column in range(batch.width)] for key in keys]
@@ -195,10 +193,10 @@ class Keywords(Objective):
 
     def _kept(self, tokens: Sequence[int], number: int, starts: Sequence[bool], vocabulary: Vocabulary) -> set[int]:
         """Columns of the tokens that make up one occurrence of each keyword."""
-        prefixes = [words(text) for text in vocabulary.decode(_prefixes(tokens, vocabulary))]
+        prefixes = [words(text) for text in _prefixes(tokens, number, vocabulary).texts()]
         text = prefixes[-1]
         columns: set[int] = set()
-        for first, stop in self._spans(text, number) or []:
+        for first, stop in self._spans(text, self._list_of(number)) or []:
             # a prefix may end inside a word ("dog" of "dog's"): the end is where it first agrees with the whole text
             begin = max(i for i, prefix in enumerate(prefixes) if len(prefix) <= first)
             end = min(i for i, prefix in enumerate(prefixes) if prefix[:stop] == text[:stop])
@@ -210,12 +208,13 @@ class Keywords(Objective):
             columns.update(range(begin, end))
         return columns
 
-    def _check_writable(self, keyword: str, vocabulary: Vocabulary) -> None:
+    def _check_writable(self, keyword: str, number: int, vocabulary: Vocabulary) -> None:
         spellings = itertools.chain([keyword], map(" ".join, itertools.product(*self.forms(keyword))))
         reasons: list[str] = []
         for spelling in spellings:
             try:
-                written = vocabulary.decode(vocabulary.encode([spelling]))[0]
+                row = vocabulary.encode([spelling])
+                written = replace(row, inputs=torch.full_like(row.inputs, number)).texts()[0]
             except ValueError as error:
                 reasons.append(str(error))
                 continue
@@ -355,6 +354,7 @@ def _matching(options: Sequence[Sequence[int]]) -> list[int] | None:
     return [places[item] for item in range(len(options))]
 
 
-def _prefixes(tokens: Sequence[int], vocabulary: Vocabulary) -> Batch:
-    """The first 0, 1, ..., n tokens as n + 1 rows."""
-    return Batch.of([tokens[:size] for size in range(len(tokens) + 1)], vocabulary)
+def _prefixes(tokens: Sequence[int], number: int, vocabulary: Vocabulary) -> Batch:
+    """The first 0, 1, ..., n tokens of a row of input `number` as n + 1 rows."""
+    rows = Batch.of([tokens[:size] for size in range(len(tokens) + 1)], vocabulary)
+    return replace(rows, inputs=torch.full_like(rows.inputs, number))

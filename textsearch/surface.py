@@ -96,22 +96,60 @@ def _words(text: str) -> Iterator[tuple[str, bool]]:
         end = match.end()
 
 
-def truecase(words: list[str], capitals: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+Spellings = Mapping[tuple[str, ...], str]
+"""Words one after another, in the form of a tokenizer -> as they are to be written."""
+
+_NONE: Spellings = MappingProxyType({})
+
+
+def truecase(words: list[str], spellings: Spellings = _NONE) -> list[str]:
     """Lower-cased English words with their capitals put back: at sentence starts, in names, and "I".
 
     Args:
         words: in lower case.
-        capitals: how some of them are written, whatever the list of names says.
+        spellings: how some of them are written, alone or one after another, whatever the list of names says.
 
     >>> truecase(["the", "dog", "met", "i", "in", "london", ".", "good", "!"])
     ['The', 'dog', 'met', 'I', 'in', 'London', '.', 'Good', '!']
+    >>> truecase(["the", "c", "+", "+", "of", "new", "delhi"], {("c", "+", "+"): "C++", ("new", "delhi"): "New Delhi"})
+    ['The', 'C++', 'of', 'New Delhi']
     """
-    names = proper_names()
     out, begins = [], True
-    for word in words:
-        cased = capitals.get(word) or ("I" if word == "i" else names.get(word, word))
-        if begins and word[:1].isalpha() and cased == cased.lower():
-            cased = cased[:1].upper() + cased[1:]
-        begins = word in _ENDS or (begins and not word[:1].isalnum())
-        out.append(cased)
+    for word, is_spelt in spelt(words, spellings):
+        out.append(capitalised(word) if is_spelt and begins else word if is_spelt else cased(word, begins))
+        # a full stop within or behind what somebody spelt is a part of it: "U.S."
+        begins = word in _ENDS or word[-1:] in ("!", "?") or (begins and not word[:1].isalnum())
     return out
+
+
+def spelt(words: list[str], spellings: Spellings) -> Iterator[tuple[str, bool]]:
+    """The words, those of a phrase in one where there is a spelling of it; with whether there is. Longer ones first.
+
+    >>> list(spelt(["a", "b", "c"], {("a",): "A", ("a", "b"): "A-B"}))
+    [('A-B', True), ('c', False)]
+    """
+    sizes = sorted({len(phrase) for phrase in spellings}, reverse=True)
+    place = 0
+    while place < len(words):
+        size = next((size for size in sizes if tuple(words[place : place + size]) in spellings), 0)
+        yield (spellings[tuple(words[place : place + size])], True) if size else (words[place], False)
+        place += size or 1
+
+
+def cased(word: str, begins: bool) -> str:
+    """A lower-cased English word with its capitals; `begins` says that it begins a sentence.
+
+    >>> cased("london", False), cased("i", False), cased("dog", True), cased("dog", False)
+    ('London', 'I', 'Dog', 'dog')
+    """
+    known = "I" if word == "i" else proper_names().get(word, word)
+    return capitalised(known) if begins else known
+
+
+def capitalised(word: str) -> str:
+    """With a capital at its beginning, unless it has capitals of its own.
+
+    >>> capitalised("dog"), capitalised("iPhone"), capitalised("3rd")
+    ('Dog', 'iPhone', '3rd')
+    """
+    return word[:1].upper() + word[1:] if word[:1].isalpha() and word == word.lower() else word

@@ -16,7 +16,11 @@ from textsearch.cli.inputs import inputs_of
 def infill(
     texts: Annotated[
         list[str] | None,
-        typer.Argument(metavar="TEXT...", help="Texts with [MASK] where a word is to be written.", show_default=False),
+        typer.Argument(
+            metavar="TEXT...",
+            help="Texts with [MASK], <mask> or ___ where a word is to be written.",
+            show_default=False,
+        ),
     ] = None,
     file: options.File = None,
     *,
@@ -24,6 +28,8 @@ def infill(
     steps: options.Steps,
     seed: options.Seed,
     temperature: options.Temperature,
+    gap: Annotated[str | None, typer.Option(help="How a gap is written in the texts.", show_default=False)] = None,
+    marks: Annotated[bool, typer.Option("--marks", help="A gap may be filled by a mark of punctuation too.")] = False,
     lang: options.Lang,
     top: options.Top = 5,
     causal: options.Causal,
@@ -54,6 +60,8 @@ def infill(
         steps=steps,
         seed=seed,
         temperature=temperature,
+        gap=gap,
+        marks=marks,
         lang=lang,
         causal=causal,
         masked=masked,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor
@@ -51,25 +51,42 @@ class GuidedMaskedLM:
     def log_probs(self, batch: Batch, rows: Tensor, positions: Tensor) -> Tensor:
         """(K, V) float64 log-probabilities at `positions` (K,) of `rows` (K,)."""
         own = self.masked.log_probs(batch, rows, positions).to(torch.float64)
-        contexts = self._left(batch.rows(rows), positions)
+        contexts, begins = self._left(batch.rows(rows), positions)
         inputs = batch.inputs[rows].tolist()
         prompts = [self.prompt if isinstance(self.prompt, str) else self.prompt[number] for number in inputs]
         keys = list(zip(prompts, contexts, strict=True))
         causal = self._causal(keys).to(own.device)
-        begins = torch.tensor([not context for context in contexts], device=own.device)
-        within, at_start = first_pieces(self.vocabulary, self.causal.vocabulary).to(own.device)
-        piece = torch.where(begins[:, None], at_start, within)
+        within, at_start = first_pieces(self.vocabulary.tokenizer, self.causal.vocabulary.tokenizer).to(own.device)
+        piece = torch.where(torch.tensor(begins, device=own.device)[:, None], at_start, within)
         return (own + self.weight * causal.gather(1, piece)).log_softmax(-1)
 
-    def _left(self, batch: Batch, positions: Tensor) -> list[str]:
-        """The text before each position; what lies before a mask still open is left away."""
+    def _left(self, batch: Batch, positions: Tensor) -> tuple[list[str], list[bool]]:
+        """The text before each position, and whether a word there has no space before it.
+
+        What lies before a mask still open is left away.
+        """
         column = torch.arange(batch.width, device=batch.device)
         open_mask = (batch.tokens == self.vocabulary.mask_id) & (column < positions[:, None])
         start = torch.where(open_mask, column + 1, 0).amax(1) if batch.width else torch.zeros_like(positions)
+        if self.vocabulary.sources:
+            return self._left_in_sources(batch, start.tolist(), positions.tolist())
         cut = batch.splice(torch.zeros_like(start), start, torch.zeros_like(start), batch.width)
         lengths = positions - start
         present = column < lengths[:, None]
-        return Batch(cut.tokens * present, lengths, present, batch.inputs, batch.vocabulary).texts()
+        texts = Batch(cut.tokens * present, lengths, present, batch.inputs, batch.vocabulary).texts()
+        return texts, [not text for text in texts]
+
+    def _left_in_sources(
+        self, batch: Batch, starts: Sequence[int], positions: Sequence[int]
+    ) -> tuple[list[str], list[bool]]:
+        texts, tight = [], []
+        first = batch.word_starts.tolist()
+        for own, begins, start, place in zip(self.vocabulary.strings(batch), first, starts, positions, strict=True):
+            # a causal model's tokens bring the space before them
+            space = own[place][: len(own[place]) - len(own[place].lstrip())]
+            texts.append("".join(own[start:place]) + space.removesuffix(" "))
+            tight.append(begins[place] and not (texts[-1] and space.endswith(" ")))
+        return texts, tight
 
     def _causal(self, keys: Sequence[tuple[str, str]]) -> Tensor:
         """(K, V') log-probabilities of the causal model's next token."""
@@ -82,11 +99,12 @@ class GuidedMaskedLM:
 
 
 @remembered(most=4)
-def first_pieces(vocabulary: TokenizerVocabulary, causal: TokenizerVocabulary) -> Tensor:
-    """(2, V) int64: the causal model's first token of each token of `vocabulary`, within a text and at its beginning.
+def first_pieces(tokenizer: Any, causal: Any) -> Tensor:
+    """(2, V) int64: the first token of `causal` for each token of `tokenizer`, within a text and at its beginning.
 
-    It takes seconds, and is the same for all runs of the two models.
+    It takes seconds, and is the same for all runs of two models with these tokenizers.
     """
+    vocabulary = TokenizerVocabulary(tokenizer, 2)
     tokens = torch.arange(vocabulary.size)[:, None]
     ones = torch.ones(vocabulary.size, dtype=torch.int64)
     single = Batch(tokens, ones, ones[:, None] > 0, torch.zeros_like(ones), vocabulary)
@@ -99,6 +117,6 @@ def first_pieces(vocabulary: TokenizerVocabulary, causal: TokenizerVocabulary) -
     inner = [text[len(begin[anchor]) :] for text in double.texts()]
     firsts = []
     for texts in (inner, begin):
-        ids = causal.tokenizer([text or " " for text in texts], add_special_tokens=False)["input_ids"]
+        ids = causal([text or " " for text in texts], add_special_tokens=False)["input_ids"]
         firsts.append([row[0] if row else 0 for row in ids])
     return torch.tensor(firsts)

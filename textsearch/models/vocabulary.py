@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, final
 
 import regex
@@ -14,9 +15,11 @@ from torch import Tensor
 
 from textsearch.batch import Batch
 from textsearch.checks import strings
+from textsearch.models.sources import Source, begins_sentence
 from textsearch.models.turns import lock_of
-from textsearch.surface import join_words, truecase
+from textsearch.surface import Spellings, cased, join_words, spelt, truecase
 
+_ANCHOR = ["x"]  # what follows is within a sentence
 _UNUSED = regex.compile(r"\[unused\d+\]|<unused\d+>|madeupword\d+")
 
 
@@ -26,17 +29,20 @@ class TokenizerVocabulary:
     """Encodes and decodes with any fast transformers tokenizer.
 
     WordPiece texts are rendered deterministically: pieces joined, spaces set around punctuation, and capitals put back
-    if the tokenizer had lower-cased them; other tokenizers decode themselves.
+    if the tokenizer had lower-cased them; other tokenizers decode themselves. What a user wrote is rendered as it was
+    written: words and phrases by `spellings`, and all that stands around the gaps of a text by `sources`.
 
     Attributes:
         tokenizer: a `PreTrainedTokenizerFast`.
         longest: tokens that the model can read in one text, its special tokens not counted.
-        capitals: for each input, words in the tokenizer's own form -> as they are written in its texts.
+        spellings: for each input, how words are written in its texts, alone or one after another; see `spelling`.
+        sources: for each input, the text whose gaps the editable tokens of its rows fill; see `gapped`.
     """
 
     tokenizer: Any
     longest: int
-    capitals: Sequence[Mapping[str, str]] = ()
+    spellings: Sequence[Spellings] = ()
+    sources: Sequence[Source] = ()
 
     @cached_property
     def pieces(self) -> list[str]:
@@ -107,34 +113,111 @@ class TokenizerVocabulary:
                     f"the tokenizer has no pieces for part of {text!r} (it reads {self.tokenizer.decode(row)!r}); "
                     "write it with other characters, or use a model whose tokenizer knows them"
                 )
-            if len(row) > self.longest:
-                raise ValueError(
-                    f"a text of {len(row)} tokens is over the model's limit of {self.longest}: {text[:60]!r}...; "
-                    "shorten or split it"
-                )
+            self._check_length(text, row)
         return Batch.of(rows, self)
+
+    def gapped(self, texts: Sequence[Sequence[str]]) -> Batch:
+        """Texts with gaps as rows that are rendered as they were written, a mask in each gap; nothing else is editable.
+
+        The batch has a vocabulary of its own, which knows the texts.
+
+        Args:
+            texts: of each, the parts between its gaps.
+
+        Raises:
+            ValueError: one too long for the model.
+
+        >>> from transformers import BertTokenizerFast
+        >>> pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "cafe", "##s", "big"]
+        >>> vocabulary = TokenizerVocabulary(BertTokenizerFast(vocab={piece: i for i, piece in enumerate(pieces)}), 9)
+        >>> batch = vocabulary.gapped([["THE  ", "", " Café\\t😀"]])
+        >>> batch.texts(), batch.with_tokens(torch.tensor([1]), torch.tensor([8])).texts()
+        (['THE  [MASK][MASK] Café\\t😀'], ['THE  big[MASK] Café\\t😀'])
+        """
+        rows, sources = [], []
+        for parts in texts:
+            ids, ends = self._ids_and_ends(list(parts))
+            row = list(ids[0])
+            for own in ids[1:]:
+                row += [self.mask_id, *own]
+            self._check_length("[MASK]".join(parts), row)
+            rows.append(row)
+            sources.append(Source.of(parts, ends))
+        batch = Batch.of(rows, replace(self, sources=tuple(sources)))
+        return batch.frozen(batch.tokens != self.mask_id)
 
     def decode(self, batch: Batch) -> list[str]:
         """Surface texts."""
+        inputs = batch.inputs.tolist()
+        if self.sources:
+            return [
+                "".join(own) + self.sources[number].tail
+                for own, number in zip(self.strings(batch), inputs, strict=True)
+            ]
         rows = batch.token_lists()
-        if not rows:
-            return []  # an empty list would be decoded as one text
         if not self.wordpiece:
-            with lock_of(self.tokenizer):
-                return [str(text) for text in self.tokenizer.batch_decode(rows, skip_special_tokens=False)]
-        known = len(self.capitals)
-        inputs = batch.inputs.tolist() if known else [0] * len(rows)
+            return self._decoded(rows)
+        known = len(self.spellings)
         return [
-            self._render(row, self.capitals[number] if number < known else {})
+            self._render(row, self.spellings[number] if number < known else {})
             for row, number in zip(rows, inputs, strict=True)
         ]
+
+    def strings(self, batch: Batch) -> list[list[str]]:
+        """What each token of each row adds to its text, the tail apart, where the vocabulary has `sources`."""
+        return [
+            self.sources[number].strings(row, editable, begins, self._written)
+            for row, editable, begins, number in zip(
+                batch.token_lists(),
+                batch.editable.tolist(),
+                batch.word_starts.tolist(),
+                batch.inputs.tolist(),
+                strict=True,
+            )
+        ]
+
+    def spelling(self, phrases: Iterable[str]) -> Spellings:
+        """The phrases as their words one after another -> as they are written; only those that need to be told.
+
+        A phrase in small letters is given capitals as any other; one that the tokenizer cannot read has no spelling.
+
+        >>> from transformers import BertTokenizerFast
+        >>> pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "i", "##phone", "dog", "u", "s", "."]
+        >>> vocabulary = TokenizerVocabulary(BertTokenizerFast(vocab={piece: i for i, piece in enumerate(pieces)}), 9)
+        >>> vocabulary.spelling(["iPhone", "dog", "U.S."])
+        {('iphone',): 'iPhone', ('u', '.', 's', '.'): 'U.S.'}
+        """
+        if not self.wordpiece:
+            return {}
+        found: dict[tuple[str, ...], str] = {}
+        for phrase, row in zip(phrases := list(phrases), self._ids(phrases), strict=True):
+            words = self._words(row)
+            within = join_words(truecase([*_ANCHOR, *words])[1:] if self.lower_cases else words)
+            plain = within.lower() == phrase
+            if words and within != phrase and not plain and self.tokenizer.unk_token_id not in row:
+                found.setdefault(tuple(words), phrase)
+        return found
 
     def plain(self, word: str) -> str:
         """A word as the tokenizer normalises it."""
         normalizer = self.tokenizer.backend_tokenizer.normalizer
         return str(normalizer.normalize_str(word)) if normalizer else word
 
-    def _render(self, row: list[int], capitals: Mapping[str, str]) -> str:
+    def _check_length(self, text: str, row: Sequence[int]) -> None:
+        if len(row) > self.longest:
+            raise ValueError(
+                f"a text of {len(row)} tokens is over the model's limit of {self.longest}: {text[:60]!r}...; "
+                "shorten or split it"
+            )
+
+    def _render(self, row: list[int], spellings: Spellings) -> str:
+        words = self._words(row)
+        return join_words(
+            truecase(words, spellings) if self.lower_cases else [word for word, _ in spelt(words, spellings)]
+        )
+
+    def _words(self, row: Sequence[int]) -> list[str]:
+        """The pieces of a WordPiece, joined."""
         words: list[str] = []
         for token in row:
             piece = self.pieces[token]
@@ -142,7 +225,32 @@ class TokenizerVocabulary:
                 words[-1] += piece[2:]
             else:
                 words.append(piece)
-        return join_words(truecase(words, capitals) if self.lower_cases else words)
+        return words
+
+    def _written(self, tokens: list[int], before: str) -> list[str]:
+        """What each token of a word in a gap adds to the text `before`."""
+        sizes = range(1, len(tokens) + 1)
+        if self.wordpiece:
+            begun = ["".join(self._words(tokens[:size])) for size in sizes]
+            if self.lower_cases and len(whole := cased(begun[-1], begins_sentence(before))) == len(begun[-1]):
+                begun = [whole[: len(part)] for part in begun]
+        else:
+            # the space before it is that of the text
+            begun = [part.removeprefix(" ") for part in self._decoded([tokens[:size] for size in sizes])]
+        return [part[len(old) :] for old, part in pairwise(["", *begun])]
+
+    def _decoded(self, rows: list[list[int]]) -> list[str]:
+        """As the tokenizer decodes them."""
+        if not rows:
+            return []  # an empty list would be decoded as one text
+        with lock_of(self.tokenizer):
+            return [str(text) for text in self.tokenizer.batch_decode(rows, skip_special_tokens=False)]
+
+    def _ids_and_ends(self, texts: list[str]) -> tuple[list[list[int]], list[list[int]]]:
+        """Token ids, and where each token ends in its text, in characters."""
+        with lock_of(self.tokenizer):
+            encoded = self.tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        return encoded["input_ids"], [[end for _, end in own] for own in encoded["offset_mapping"]]
 
     def _ids(self, texts: list[str]) -> list[list[int]]:
         if not texts:

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import final
+
+import regex
+import torch
+from torch import Tensor
 
 from objectives import Fluency
 from samplers import MetropolisHastings
 from samplers.fill import fill_masks
 from samplers.proposals import BlockInfill, Mixture, Replace
 from textsearch import Generations, generate
-from textsearch.checks import run_of, strings
+from textsearch.batch import Batch
+from textsearch.checks import flag, run_of, strings
 from textsearch.models.guided import GuidedMaskedLM
+from textsearch.models.protocols import MaskedLM
+from textsearch.models.vocabulary import TokenizerVocabulary
 from textsearch.partial import viewed
 from textsearch.rng import input_numbers
 from textsearch.tasks import given
 from textsearch.tasks.languages import language, pieces_of
+
+GAPS = ("[MASK]", "[mask]", "<mask>", "___")
+"""The common ways to write a gap; more than three underscores are one gap too."""
+
+_GAP = regex.compile(r"\[MASK\]|\[mask\]|<mask>|_{3,}")
 
 
 def infill(
@@ -25,20 +40,24 @@ def infill(
     steps: int = 100,
     seed: int = 0,
     temperature: float = 1.0,
+    gap: str | None = None,
+    marks: bool = False,
     lang: str = "en",
     causal: given.Causal = None,
     masked: given.Masked = None,
     progress: bool = False,
     numbers: Sequence[int] | None = None,
 ) -> Generations:
-    """One word for each [MASK] of a text, nothing else changed: `chains` chains for each text, in one run.
+    """One word for each gap of a text, all else as it was written: `chains` chains for each text, in one run.
 
     Args:
-        texts: with the masked model's mask token where a word is wanted.
+        texts: with `[MASK]`, `<mask>` or `___` where a word is wanted.
         chains: chains for each text.
         steps: of every chain.
         seed: the same seed gives the same texts.
         temperature: draws come from exp(-energy / temperature).
+        gap: how a gap is written in the texts, in place of these.
+        marks: whether a gap may be filled by a mark of punctuation too.
         lang: "en", or "zh" with models of your own; a gap is one character then.
         causal: judges the whole text and proposes; by default SmolLM2-135M-Instruct.
         masked: proposes; by default the one that comes with textsearch.
@@ -47,7 +66,7 @@ def infill(
             answered alike in every call. By default 0, 1, 2, ...
 
     Raises:
-        ValueError: a text without a gap.
+        ValueError: a text without a gap, or one too long for the models.
     """
     steps, seed, chains, temperature = run_of(
         steps=steps, seed=seed, chains=chains, temperature=temperature, progress=progress
@@ -55,24 +74,24 @@ def infill(
     texts = strings("texts", texts)
     if not texts:
         raise ValueError("texts is empty: pass at least one text")
+    marks = flag("marks", marks)
+    parts = [parts_of(text, gap) for text in texts]
     given.check(causal=causal, masked=masked)
     language(lang).check(causal=causal, masked=masked)
     input_numbers(numbers, len(texts))
     model = given.masked(masked, progress)
-    mask = model.vocabulary.tokenizer.mask_token
-    for text in texts:
-        if mask not in text:
-            raise ValueError(f"{text!r} has no gap: write {mask} for each word that is wanted")
-    gaps = model.vocabulary.encode(texts).repeat(chains)
+    gaps = model.vocabulary.gapped(parts)
     lm = given.causal(causal, progress)
-    guided = GuidedMaskedLM(model, lm)
-    pieces = pieces_of(model.vocabulary)
+    guided: MaskedLM = GuidedMaskedLM(replace(model, vocabulary=gaps.vocabulary), lm)
+    if not marks:
+        guided = WordsOnly(guided)
+    pieces = pieces_of(gaps.vocabulary)
     moves = Mixture({Replace(guided, pieces=pieces): 0.7, BlockInfill(guided, words=(2,), pieces=pieces): 0.3})
     return viewed(
         lambda: generate(
             Fluency(lm),
             MetropolisHastings(moves),
-            fill_masks(guided, gaps, seed, numbers),
+            fill_masks(guided, gaps.repeat(chains), seed, numbers),
             steps=steps,
             seed=seed,
             temperature=temperature,
@@ -81,3 +100,52 @@ def infill(
         ),
         lambda result: replace(result, sources=list(texts)),
     )
+
+
+def parts_of(text: str, gap: str | None = None) -> list[str]:
+    """What stands between the gaps of a text.
+
+    Raises:
+        ValueError: there is none.
+
+    >>> parts_of("The [MASK] ran ____."), parts_of("The ?? ran.", gap="??")
+    (['The ', ' ran ', '.'], ['The ', ' ran.'])
+    """
+    if gap is not None and not (isinstance(gap, str) and gap.strip()):
+        raise ValueError(f"gap={gap!r} must be what stands for a gap in the texts, such as '[MASK]'")
+    parts = _GAP.split(text) if gap is None else text.split(gap)
+    if len(parts) < 2:
+        ways = f"{', '.join(GAPS[:-1])} or {GAPS[-1]}" if gap is None else gap
+        raise ValueError(f"{text!r} has no gap: write {ways} for each word that is wanted")
+    return parts
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class WordsOnly:
+    """A masked language model that begins no word with a mark of punctuation.
+
+    Attributes:
+        model: the masked language model.
+    """
+
+    model: MaskedLM
+
+    @property
+    def vocabulary(self) -> TokenizerVocabulary:
+        """That of the model."""
+        return self.model.vocabulary
+
+    def log_probs(self, batch: Batch, rows: Tensor, positions: Tensor) -> Tensor:
+        """(K, V) float64 log-probabilities at `positions` (K,) of `rows` (K,)."""
+        own = self.model.log_probs(batch, rows, positions).to(torch.float64)
+        return own.masked_fill(self._marks.to(own.device), -math.inf).log_softmax(-1)
+
+    @cached_property
+    def _marks(self) -> Tensor:
+        """(V,) bool, tokens that begin a word, but with no letter or number."""
+        vocabulary = self.vocabulary
+        begins = vocabulary.allowed & ~vocabulary.continues
+        starts = TokenizerVocabulary(vocabulary.tokenizer, 1)
+        texts = Batch.of([[token] for token in range(vocabulary.size)], starts).texts()
+        return torch.tensor([not text.strip()[:1].isalnum() for text in texts]) & begins

@@ -34,6 +34,7 @@ from textsearch.tasks import given
 from textsearch.tasks.languages import ENGLISH, language
 from textsearch.tasks.sentences import ENDS, marked, sentence
 from textsearch.tasks.unprompted import unprompted
+from textsearch.tasks.written import as_written, with_forms
 
 EXAMPLES = (
     ("book, read, tree", "A girl is reading a book under a tree."),
@@ -142,7 +143,9 @@ def keywords(
     speech.check(causal=causal, masked=masked)
     input_numbers(numbers, len(sets))
     constraint = Keywords(sets, inflections=inflections and speech.inflects, in_order=in_order)
-    model = given.masked(masked, progress)
+    model = as_written(
+        given.masked(masked, progress), [with_forms(words) if constraint.inflections else words for words in sets]
+    )
     vocabulary = model.vocabulary
     constraint.check(vocabulary.encode([speech.stop] * len(sets)))
     if speech is ENGLISH:

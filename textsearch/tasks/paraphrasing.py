@@ -294,8 +294,11 @@ def cased(
     if not (words.wordpiece and words.lower_cases):
         return model
     others = drafts or [()] * len(texts)
-    capitals = [capitals_of(text, own, words.plain) for text, own in zip(texts, others, strict=True)]
-    return replace(model, vocabulary=replace(words, capitals=tuple(capitals)))
+    spellings = [
+        {(plain,): word for plain, word in capitals_of(text, own, words.plain).items()}
+        for text, own in zip(texts, others, strict=True)
+    ]
+    return replace(model, vocabulary=replace(words, spellings=tuple(spellings)))
 
 
 def drafted(

@@ -37,6 +37,7 @@ from textsearch.tasks.languages import language, pieces_of
 from textsearch.tasks.lexical import LexicalMaskedLM
 from textsearch.tasks.request import Request
 from textsearch.tasks.verses import in_lines
+from textsearch.tasks.written import as_written, phrases_of
 
 EDITS = {(1, 1): 0.46, (0, 1): 0.12, (1, 0): 0.12, (2, 2): 0.14, (1, 2): 0.08, (2, 1): 0.08}
 """How often so many words are replaced by so many, where the number of words is free."""
@@ -138,7 +139,8 @@ def write(
     if classifier is None and any(request.label for request in wanted):
         raise ValueError("a label needs classifier=: the folder or name of a sequence classifier")
 
-    model = given.masked(masked, progress)
+    plain = given.masked(masked, progress)
+    model = as_written(plain, [phrases_of(request) for request in wanted])
     hard.check(model.vocabulary.encode([speech.stop] * len(wanted)))
     lm = given.causal(causal, progress)
     prompts = [request.context.rstrip() + "\n" if request.context else "" for request in wanted]
@@ -151,7 +153,7 @@ def write(
     if some := stated(wanted, "context"):
         objective += coherence_weight * Only(Coherence(lm, some.values), some.inputs)
 
-    guided = LexicalMaskedLM(GuidedMaskedLM(model, lm, prompts), _lexicon(model.vocabulary), wanted)
+    guided = LexicalMaskedLM(GuidedMaskedLM(model, lm, prompts), _lexicon(plain.vocabulary), wanted)
     with waiting("writing starts", progress):
         start = beginnings(wanted, objective, lm, guided, prompts, chains=chains, seed=seed, numbers=numbers)
     # the final mark stays

@@ -1,0 +1,105 @@
+"""Texts with gaps: what stands around the gaps is kept character by character, whatever the tokenizer makes of it.
+
+A tokenizer may fold capitals, accents and spaces, or know no piece for a character. Of the tokens that no proposal may
+touch, the text is known: it is the user's. So a row is rendered as that text, with the words of its editable tokens in
+the gaps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import regex
+
+_BEGINS = regex.compile(r"(?:^|[.!?]['\"’”)\]]*\s|\n)\s*['\"‘“(\[]*$")
+
+
+@final
+@dataclass(frozen=True)
+class Source:
+    """A text with gaps.
+
+    Attributes:
+        literals: of each kept token, the characters from the end of what is before it up to its own end.
+        gaps: number of kept tokens before a gap -> the characters between them and the gap, for each gap there.
+        tail: the characters behind the last kept token or gap.
+    """
+
+    literals: tuple[str, ...]
+    gaps: Mapping[int, tuple[str, ...]]
+    tail: str
+
+    @staticmethod
+    def of(parts: Sequence[str], ends: Sequence[Sequence[int]]) -> Source:
+        """The text whose `parts` stand between gaps; `ends[i]` are the ends of the tokens of part i, in characters.
+
+        >>> Source.of(["The old ", " ran."], [[3, 7], [4, 5]])
+        Source(literals=('The', ' old', ' ran', '.'), gaps={2: (' ',)}, tail='')
+        """
+        literals: list[str] = []
+        gaps: dict[int, tuple[str, ...]] = {}
+        for number, (part, own) in enumerate(zip(parts, ends, strict=True)):
+            done = 0
+            for end in own:
+                literals.append(part[done:end])
+                done = max(done, end)
+            if number < len(parts) - 1:
+                gaps[len(literals)] = (*gaps.get(len(literals), ()), part[done:])
+        return Source(tuple(literals), gaps, part[done:])
+
+    def strings(
+        self,
+        row: Sequence[int],
+        editable: Sequence[bool],
+        begins: Sequence[bool],
+        written: Callable[[list[int], str], list[str]],
+    ) -> list[str]:
+        """What each token of a row adds to the text, the tail apart; together they are the text.
+
+        Args:
+            row: tokens.
+            editable: whether each is of a gap.
+            begins: whether each begins a word.
+            written: (tokens of a word, the text before it) -> what each of them adds.
+        """
+        found: list[str] = []
+        kept = words = 0
+        for tokens, is_kept in _runs(row, editable, begins):
+            if is_kept:
+                found.append(self.literals[kept])
+                kept += 1
+                words = 0
+            else:
+                words += 1
+                own = self.gaps.get(kept, ())
+                before = own[words - 1] if words <= len(own) else " "
+                first, *rest = written(tokens, "".join(found) + before)
+                found += [before + first, *rest]
+        return found
+
+
+def _runs(row: Sequence[int], editable: Sequence[bool], begins: Sequence[bool]) -> Iterator[tuple[list[int], bool]]:
+    """Kept tokens one by one, and the words of the others; with whether they are kept."""
+    word: list[int] = []
+    # the flags go on beyond the end of the row
+    for token, is_open, is_first in zip(row, editable, begins, strict=False):
+        if word and (is_first or not is_open):
+            yield word, False
+            word = []
+        if is_open:
+            word.append(token)
+        else:
+            yield [token], True
+    if word:
+        yield word, False
+
+
+def begins_sentence(before: str) -> bool:
+    """Whether a sentence begins behind this text.
+
+    >>> [begins_sentence(text) for text in ("", "It rains. ", "He said: “", "In the ", 'Go! "')]
+    [True, True, False, False, True]
+    """
+    return _BEGINS.search(before) is not None

@@ -1,0 +1,49 @@
+"""Words and phrases that a user wrote come back as they were written: capitals, accents, spaces and marks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from objectives.inflect import inflections
+from objectives.template import Gap, parse
+from textsearch.models.masked import TransformersMaskedLM
+from textsearch.tasks.request import Request
+
+
+def as_written(model: TransformersMaskedLM, phrases: Sequence[Iterable[str]]) -> TransformersMaskedLM:
+    """The model with a vocabulary that writes the phrases of each input as they stand there.
+
+    A phrase in small letters is still given the capitals of names and of the beginning of a sentence.
+    """
+    spellings = [model.vocabulary.spelling(own) for own in phrases]
+    if not any(spellings):
+        return model
+    return replace(model, vocabulary=replace(model.vocabulary, spellings=tuple(spellings)))
+
+
+def with_forms(keywords: Iterable[str]) -> list[str]:
+    """The keywords, and the English forms of those that have capitals.
+
+    >>> with_forms(["iPhone", "dog"])
+    ['iPhone', 'iPhoned', 'iPhones', 'dog']
+    """
+    found = []
+    for keyword in keywords:
+        found.append(keyword)
+        if keyword != keyword.lower() and keyword.isalpha():
+            plain = keyword.lower()
+            found += [
+                keyword + form.removeprefix(plain) for form in sorted(inflections(plain)) if form.startswith(plain)
+            ]
+    return list(dict.fromkeys(found))
+
+
+def phrases_of(request: Request) -> list[str]:
+    """What a request wants to read word for word.
+
+    >>> phrases_of(Request(template="NASA * the *", suffix="in New York?"))
+    ['in New York?', 'NASA', 'the']
+    """
+    fixed = [part for part in parse(request.template) if not isinstance(part, Gap)] if request.template else []
+    return [text for text in (request.prefix, request.suffix, *request.required, *fixed) if text]
