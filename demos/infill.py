@@ -4,6 +4,7 @@ python demos/infill.py "The [MASK] [MASK] ran home."
 """
 
 import sys
+from dataclasses import replace
 
 from objectives import Fluency
 from samplers import MetropolisHastings
@@ -16,10 +17,12 @@ from textsearch.models.guided import GuidedMaskedLM
 texts = sys.argv[1:] or ["The [MASK] [MASK] ran home."]
 lm, masked = causal_lm(), masked_lm()
 
+# all but the gaps is frozen, and comes back character by character
+vocabulary, gaps = masked.vocabulary.gapped([text.split("[MASK]") for text in texts])
 # the masked model sees both sides of a gap, the causal model what led up to it: their product proposes
-proposer = GuidedMaskedLM(masked, lm)
+proposer = GuidedMaskedLM(replace(masked, vocabulary=vocabulary), lm)
 sampler = MetropolisHastings(
     Mixture({Replace(proposer, pieces=PIECES): 0.7, BlockInfill(proposer, words=(2,), pieces=PIECES): 0.3})
 )
-start = fill_masks(proposer, masked.vocabulary.encode(texts).repeat(8), seed=0)
+start = fill_masks(proposer, gaps.repeat(8), seed=0)
 print(generate(Fluency(lm), sampler, start, steps=100, seed=0, progress=True))

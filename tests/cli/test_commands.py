@@ -103,7 +103,7 @@ def test_infill_changes_the_gaps_alone(models: list[str]) -> None:
         (["keywords"], "name the words", 2),
         (["keywords", "dog \N{SNOWMAN}"], "\N{SNOWMAN}", 1),
         (["keywords", "dog", "--masked", "no/such/model"], "no/such/model", 2),
-        (["infill", "nothing to fill"], "write [MASK]", 1),
+        (["infill", "nothing to fill"], "write [MASK], [mask], <mask> or ___", 1),
     ],
 )
 def test_a_wrong_request_is_one_clear_line(arguments: list[str], complaint: str, code: int, models: list[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -32,7 +33,7 @@ ODD = [
     "**",
     "e\u0301",
 ]
-POOLS = [
+POOLS: list[Callable[[random.Random], str]] = [
     lambda draw: draw.choice(["the", "Dog", "CAT", "don't", "U.S.", "3.5", "well-known", "sat."]),
     lambda draw: draw.choice(ODD),
     lambda draw: chr(draw.randrange(32, 127)),
@@ -55,7 +56,7 @@ def parts(draw: random.Random) -> list[str]:
 def test_all_around_the_gaps_is_as_it_was_written(vocabulary: TokenizerVocabulary) -> None:
     draw = random.Random(0)
     texts = [parts(draw) for _ in range(1_000)]
-    batch = vocabulary.gapped(texts)
+    _, batch = vocabulary.gapped(texts)
     assert batch.texts() == ["[MASK]".join(own) for own in texts]
     gaps = batch.tokens == vocabulary.mask_id
     assert batch.editable.equal(gaps) and gaps.sum(1).tolist() == [len(own) - 1 for own in texts]
@@ -77,14 +78,14 @@ def test_all_around_the_gaps_is_as_it_was_written(vocabulary: TokenizerVocabular
 def test_bytes_keep_what_is_around_too() -> None:
     draw = random.Random(1)
     texts = [parts(draw) for _ in range(200)]
-    batch = replace(BYTES, longest=10_000).gapped(texts)
+    _, batch = replace(BYTES, longest=10_000).gapped(texts)
     dog = BYTES.pieces.index("Ġdog")
     filled = replace(batch, tokens=batch.tokens.masked_fill(batch.editable, dog))
     assert filled.texts() == ["dog".join(own) for own in texts]
 
 
 def test_words_of_many_pieces_stand_in_one_gap() -> None:
-    batch = LONG.gapped([["It's  ", "", " of ", "!"]])
+    _, batch = LONG.gapped([["It's  ", "", " of ", "!"]])
     kept = batch.tokens[0, :3].tolist(), batch.tokens[0, 5:6].tolist(), batch.tokens[0, 7:].tolist()
     words = [[PIECES.index(piece) for piece in word] for word in (["w", "##a", "##l", "##k"], ["i"], ["london"])]
     row = [*kept[0], *words[0], *words[1], *kept[1], *words[2], *kept[2]]
@@ -96,11 +97,11 @@ def test_words_of_many_pieces_stand_in_one_gap() -> None:
         vocabulary=batch.vocabulary,
     )
     assert longer.texts() == ["It's  walkI of London!"]
-    assert LONG.gapped([["so it is. ", " sat, ", ""]]).vocabulary.sources[0].gaps == {4: (" ",), 6: (" ",)}
+    assert LONG.gapped([["so it is. ", " sat, ", ""]])[0].sources[0].gaps == {4: (" ",), 6: (" ",)}
 
 
 def test_a_capital_begins_a_sentence_in_a_gap() -> None:
-    batch = LONG.gapped([["", " sat. ", " ran."]])
+    _, batch = LONG.gapped([["", " sat. ", " ran."]])
     filled = replace(batch, tokens=batch.tokens.masked_fill(batch.editable, PIECES.index("dog")))
     assert filled.texts() == ["Dog sat. Dog ran."]
 
@@ -112,8 +113,8 @@ def test_texts_too_long_for_the_model_are_refused() -> None:
 
 def test_the_causal_model_reads_the_text_before_a_gap_as_it_was_written(tiny: Tiny) -> None:
     masked = tiny.masked()
-    batch = masked.vocabulary.gapped([["The CAFÉ\t", " (", ")\n", ""]])
-    guided = GuidedMaskedLM(replace(masked, vocabulary=batch.vocabulary), tiny.causal())
+    vocabulary, batch = masked.vocabulary.gapped([["The CAFÉ\t", " (", ")\n", ""]])
+    guided = GuidedMaskedLM(replace(masked, vocabulary=vocabulary), tiny.causal())
     places = batch.editable[0].nonzero().flatten()
     for done, (place, left, tight) in enumerate(
         zip(
@@ -123,8 +124,8 @@ def test_the_causal_model_reads_the_text_before_a_gap_as_it_was_written(tiny: Ti
         row = replace(batch, tokens=batch.tokens.clone())
         row.tokens[0, places[:done]] = PIECES.index("dog")
         assert guided._left(row, torch.tensor([place])) == ([left], [tight])
-    spaced = masked.vocabulary.gapped([["The old ", ""]])
-    guided = GuidedMaskedLM(replace(masked, vocabulary=spaced.vocabulary), tiny.causal())
+    vocabulary, spaced = masked.vocabulary.gapped([["The old ", ""]])
+    guided = GuidedMaskedLM(replace(masked, vocabulary=vocabulary), tiny.causal())
     assert guided._left(spaced, torch.tensor([2])) == (["The old"], [False])
 
 

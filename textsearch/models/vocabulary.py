@@ -116,10 +116,10 @@ class TokenizerVocabulary:
             self._check_length(text, row)
         return Batch.of(rows, self)
 
-    def gapped(self, texts: Sequence[Sequence[str]]) -> Batch:
+    def gapped(self, texts: Sequence[Sequence[str]]) -> tuple[TokenizerVocabulary, Batch]:
         """Texts with gaps as rows that are rendered as they were written, a mask in each gap; nothing else is editable.
 
-        The batch has a vocabulary of its own, which knows the texts.
+        The vocabulary of the batch, which is given with it, knows the texts.
 
         Args:
             texts: of each, the parts between its gaps.
@@ -130,7 +130,7 @@ class TokenizerVocabulary:
         >>> from transformers import BertTokenizerFast
         >>> pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "cafe", "##s", "big"]
         >>> vocabulary = TokenizerVocabulary(BertTokenizerFast(vocab={piece: i for i, piece in enumerate(pieces)}), 9)
-        >>> batch = vocabulary.gapped([["THE  ", "", " Café\\t😀"]])
+        >>> _, batch = vocabulary.gapped([["THE  ", "", " Café\\t😀"]])
         >>> batch.texts(), batch.with_tokens(torch.tensor([1]), torch.tensor([8])).texts()
         (['THE  [MASK][MASK] Café\\t😀'], ['THE  big[MASK] Café\\t😀'])
         """
@@ -143,8 +143,9 @@ class TokenizerVocabulary:
             self._check_length("[MASK]".join(parts), row)
             rows.append(row)
             sources.append(Source.of(parts, ends))
-        batch = Batch.of(rows, replace(self, sources=tuple(sources)))
-        return batch.frozen(batch.tokens != self.mask_id)
+        knowing = replace(self, sources=tuple(sources))
+        batch = Batch.of(rows, knowing)
+        return knowing, batch.frozen(batch.tokens != self.mask_id)
 
     def decode(self, batch: Batch) -> list[str]:
         """Surface texts."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import final
+from typing import Any, final
 
 import regex
 import torch
@@ -17,7 +17,7 @@ from samplers import MetropolisHastings
 from samplers.fill import fill_masks
 from samplers.proposals import BlockInfill, Mixture, Replace
 from textsearch import Generations, generate
-from textsearch.batch import Batch
+from textsearch.batch import Batch, Vocabulary
 from textsearch.checks import flag, run_of, strings
 from textsearch.models.guided import GuidedMaskedLM
 from textsearch.models.protocols import MaskedLM
@@ -80,12 +80,12 @@ def infill(
     language(lang).check(causal=causal, masked=masked)
     input_numbers(numbers, len(texts))
     model = given.masked(masked, progress)
-    gaps = model.vocabulary.gapped(parts)
+    vocabulary, gaps = model.vocabulary.gapped(parts)
     lm = given.causal(causal, progress)
-    guided: MaskedLM = GuidedMaskedLM(replace(model, vocabulary=gaps.vocabulary), lm)
+    guided: MaskedLM = GuidedMaskedLM(replace(model, vocabulary=vocabulary), lm)
     if not marks:
-        guided = WordsOnly(guided)
-    pieces = pieces_of(gaps.vocabulary)
+        guided = WordsOnly(guided, vocabulary.tokenizer)
+    pieces = pieces_of(vocabulary)
     moves = Mixture({Replace(guided, pieces=pieces): 0.7, BlockInfill(guided, words=(2,), pieces=pieces): 0.3})
     return viewed(
         lambda: generate(
@@ -127,12 +127,14 @@ class WordsOnly:
 
     Attributes:
         model: the masked language model.
+        tokenizer: its tokenizer.
     """
 
     model: MaskedLM
+    tokenizer: Any
 
     @property
-    def vocabulary(self) -> TokenizerVocabulary:
+    def vocabulary(self) -> Vocabulary:
         """That of the model."""
         return self.model.vocabulary
 
@@ -146,6 +148,6 @@ class WordsOnly:
         """(V,) bool, tokens that begin a word, but with no letter or number."""
         vocabulary = self.vocabulary
         begins = vocabulary.allowed & ~vocabulary.continues
-        starts = TokenizerVocabulary(vocabulary.tokenizer, 1)
+        starts = TokenizerVocabulary(self.tokenizer, 1)
         texts = Batch.of([[token] for token in range(vocabulary.size)], starts).texts()
         return torch.tensor([not text.strip()[:1].isalnum() for text in texts]) & begins

@@ -30,7 +30,7 @@ from textsearch.result import Generations
 from textsearch.rng import Rng, input_numbers
 from textsearch.sampler import Sampler
 from textsearch.schedule import geometric
-from textsearch.surface import capitals_of
+from textsearch.surface import Spellings, capitals_of
 from textsearch.tasks import given
 from textsearch.tasks.languages import language, pieces_of
 
@@ -294,7 +294,7 @@ def cased(
     if not (words.wordpiece and words.lower_cases):
         return model
     others = drafts or [()] * len(texts)
-    spellings = [
+    spellings: list[Spellings] = [
         {(plain,): word for plain, word in capitals_of(text, own, words.plain).items()}
         for text, own in zip(texts, others, strict=True)
     ]
