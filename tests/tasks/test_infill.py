@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -49,7 +50,7 @@ def test_all_but_the_gaps_is_as_it_was_written(tiny: Tiny) -> None:
 
 
 def test_marks_when_they_are_asked_for(tiny: Tiny) -> None:
-    settings = {"chains": 40, "steps": 0, "causal": tiny.causal(), "masked": tiny.masked()}
+    settings: dict[str, Any] = {"chains": 40, "steps": 0, "causal": tiny.causal(), "masked": tiny.masked()}
     with_marks = infill(["the dog [MASK] ran"], marks=True, **settings)
     without = infill(["the dog [MASK] ran"], **settings)
     assert any(not text[8].isalnum() for text in with_marks.texts)
@@ -57,7 +58,7 @@ def test_marks_when_they_are_asked_for(tiny: Tiny) -> None:
 
 
 def test_a_gap_of_the_user_s_own(tiny: Tiny) -> None:
-    settings = {"chains": 2, "steps": 2, "causal": tiny.causal(), "masked": tiny.masked()}
+    settings: dict[str, Any] = {"chains": 2, "steps": 2, "causal": tiny.causal(), "masked": tiny.masked()}
     for text in infill(["The ?? said ___ twice."], gap="??", **settings).texts:
         assert len(fillings(text, ["The ", " said ___ twice."])) == 1
 
