@@ -16,6 +16,7 @@ from textsearch.partial import viewed
 from textsearch.rng import input_numbers
 from textsearch.tasks import given
 from textsearch.tasks.languages import language, pieces_of
+from textsearch.tasks.room import check_texts
 
 
 def infill(
@@ -63,6 +64,7 @@ def infill(
     for text in texts:
         if mask not in text:
             raise ValueError(f"{text!r} has no gap: write {mask} for each word that is wanted")
+    check_texts(texts, model.vocabulary)
     gaps = model.vocabulary.encode(texts).repeat(chains)
     lm = given.causal(causal, progress)
     guided = GuidedMaskedLM(model, lm)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import islice
@@ -16,19 +17,26 @@ from objectives.length import LengthBetween
 from objectives.pattern import Pattern
 from objectives.rhyme import Rhyme, last_word, rhymes
 from objectives.template import Gap, Template, parse
-from textsearch.checks import keep, sequence, string, strings
+from textsearch.checks import (
+    MOST_CHARACTERS,
+    MOST_INPUT,
+    MOST_PHRASES,
+    MOST_TOKENS,
+    MOST_WORDS,
+    keep,
+    sequence,
+    string,
+    strings,
+)
 from textsearch.kinds import plain_number, shown
 
 Bounds = tuple[int, int | None]
 
-MOST = {"words": 400, "characters": 4_000}
-"""Of one text: it must fit into what a masked model reads at once."""
+MOST = {"words": MOST_WORDS, "characters": MOST_CHARACTERS}
+"""Of the bounds of one text."""
 
-MOST_CONTEXT = 100_000
-"""Characters of what was said before, and of a topic."""
-
-MOST_PHRASES = 100
-"""Required ones, and forbidden ones."""
+LEAST = {"words": MOST_TOKENS - 1, "characters": 8 * MOST_TOKENS}
+"""The most that can be asked for as the fewest: a word has a token or more, and so has the mark at the end."""
 
 MOST_GAPS = 40
 """Of one template."""
@@ -201,6 +209,16 @@ def surface_words(text: str) -> Fixed:
     return tuple(found)
 
 
+def fixed_parts(name: str, value: str) -> list[Fixed]:
+    """The words that stand in a value of a request: in a template, those between its gaps.
+
+    >>> fixed_parts("template", "The * ran home")
+    [('The',), ('ran', 'home')]
+    """
+    parts = (parse(value) if name == "template" else (value,)) if value else ()
+    return [surface_words(part) for part in parts if not isinstance(part, Gap)]
+
+
 def begun(parts: Layout, wanted: Fixed) -> Iterator[Layout]:
     """The ways in which a row of fixed words and gaps can begin with the words `wanted`.
 
@@ -276,17 +294,17 @@ def missing(request: Request, layout: Layout) -> list[Fixed]:
 def _check(request: Request) -> None:
     """Refuse what can be seen to contradict itself without a model."""
     layouts = request.layouts()
-    given = [f"{name}={value!r}" for name in ("prefix", "template", "suffix") if (value := getattr(request, name))]
+    given = [f"{name}={shown(value)}" for name in ("prefix", "template", "suffix") if (value := getattr(request, name))]
     if not layouts:
         raise ValueError(f"{' and '.join(given)} contradict: no text fits all of them")
     for name in ("prefix", "suffix", "template", "required"):
         value = getattr(request, name)
-        for text in value if name == "required" else [_text(part) for part in _fixed_parts(name, value)]:
+        for text in value if name == "required" else [_text(part) for part in fixed_parts(name, value)]:
             for phrase in request.forbidden:
                 if _holds(surface_words(text), surface_words(phrase)):
                     raise ValueError(f"{name}={value!r} holds the forbidden {phrase!r}: take one of them away")
     needed = min(least_words(way) + sum(map(_count, missing(request, way))) for way in layouts)
-    sources = [*given, *([f"required={request.required!r}"] if request.required else [])]
+    sources = [*given, *([f"required={shown(list(request.required))}"] if request.required else [])]
     low, high = request.words or (0, None)
     if high is not None and needed > high:
         raise ValueError(f"words={request.words} contradicts {' and '.join(sources)}, which take {needed} words")
@@ -305,6 +323,20 @@ def _check(request: Request) -> None:
             )
     _check_letters(request, layouts, needed)
     _check_rhyme(request, layouts)
+    _check_least(request, needed, sources)
+
+
+def _check_least(request: Request, needed: int, sources: Sequence[str]) -> None:
+    """Refuse what takes more tokens than a text may grow to, however short its words are."""
+    taken = {"words": [(needed, " and ".join(sources))], "characters": []}
+    taken["words"].append((len("".join(request.acrostic.split())), f"acrostic={shown(request.acrostic)}"))
+    for unit, limit in LEAST.items():
+        bounds = getattr(request, unit)
+        least, what = max([*taken[unit], (bounds[0] if bounds else 0, f"{unit}={bounds}")])
+        if least > limit:
+            raise ValueError(
+                f"{what} takes {least} {unit} or more, above the limit of {limit} {unit} in one text: ask for fewer"
+            )
 
 
 def _check_letters(request: Request, layouts: Sequence[Layout], needed: int) -> None:
@@ -316,6 +348,15 @@ def _check_letters(request: Request, layouts: Sequence[Layout], needed: int) -> 
         raise ValueError(
             f"acrostic={request.acrostic!r} makes a text of {len(letters)} words, which words={request.words} forbids"
         )
+    fixed = [request.prefix, request.suffix, *request.required]
+    fixed += [_text(part) for part in fixed_parts("template", request.template)]
+    given = Counter("".join(map(initials, fixed)))
+    for letter, count in Counter(letters).items():
+        if not letter.isalpha() and count > given[letter]:
+            raise ValueError(
+                f"acrostic={request.acrostic!r} holds {letter!r}, with which no word begins: take letters, or give the "
+                "words that begin so as required"
+            )
     for name, fits in (("prefix", letters.startswith), ("suffix", letters.endswith)):
         own = initials(getattr(request, name))
         if own and not fits(own):
@@ -376,14 +417,9 @@ def _bounds(name: str, given: Any) -> Bounds | None:
 def _check_sizes(request: Request) -> None:
     """Refuse what is too long to be laid out, before anything is done that takes longer the longer it is."""
     for name in ("prefix", "suffix", "template", "regex", "rhyme", "acrostic", "label", "topic", "context"):
-        _check_size(name, getattr(request, name), MOST_CONTEXT if name in ("context", "topic") else MOST["characters"])
+        _check_size(name, getattr(request, name), MOST_INPUT if name in ("context", "topic") else MOST["characters"])
     for name in ("required", "forbidden"):
-        phrases = getattr(request, name)
-        _check_size(name, "".join(phrases), MOST["characters"])
-        if len(phrases) > MOST_PHRASES:
-            raise ValueError(
-                f"{name} has {len(phrases):,} phrases, above the limit of {MOST_PHRASES} in one request: name fewer"
-            )
+        check_phrases(name, getattr(request, name))
     for name in ("prefix", "suffix", "template", "required", "acrostic"):
         value = getattr(request, name)
         count = len(value) if name == "acrostic" else len(words(value if isinstance(value, str) else " ".join(value)))
@@ -406,16 +442,18 @@ def _check_sizes(request: Request) -> None:
             )
 
 
+def check_phrases(name: str, phrases: Sequence[str]) -> None:
+    """Refuse more words and phrases than one text can be about."""
+    _check_size(name, "".join(phrases), MOST["characters"])
+    if len(phrases) > MOST_PHRASES:
+        raise ValueError(f"{name} has {len(phrases):,} phrases, above the limit of {MOST_PHRASES}: name fewer")
+
+
 def _check_size(name: str, value: str, most: int) -> None:
     if len(value) > most:
         raise ValueError(
             f"{name} has {len(value):,} characters, above the limit of {most:,} in one request: shorten it"
         )
-
-
-def _fixed_parts(name: str, value: str) -> list[Fixed]:
-    parts = parse(value) if name == "template" else (value,)
-    return [surface_words(part) for part in parts if not isinstance(part, Gap)]
 
 
 def _turned(layout: Layout) -> Layout:

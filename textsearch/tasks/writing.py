@@ -36,6 +36,7 @@ from textsearch.tasks.frames import Lexicon, frame, layout_numbers
 from textsearch.tasks.languages import language, pieces_of
 from textsearch.tasks.lexical import LexicalMaskedLM
 from textsearch.tasks.request import Request
+from textsearch.tasks.room import check_letters, check_request
 from textsearch.tasks.verses import in_lines
 
 EDITS = {(1, 1): 0.46, (0, 1): 0.12, (1, 0): 0.12, (2, 2): 0.14, (1, 2): 0.08, (2, 1): 0.08}
@@ -140,6 +141,10 @@ def write(
 
     model = given.masked(masked, progress)
     hard.check(model.vocabulary.encode([speech.stop] * len(wanted)))
+    lexicon = _lexicon(model.vocabulary)
+    for request in wanted:
+        check_request(request, model.vocabulary)
+        check_letters(request, lexicon)
     lm = given.causal(causal, progress)
     prompts = [request.context.rstrip() + "\n" if request.context else "" for request in wanted]
     objective: Objective = Fluency(lm, prompts) + hard
@@ -151,7 +156,7 @@ def write(
     if some := stated(wanted, "context"):
         objective += coherence_weight * Only(Coherence(lm, some.values), some.inputs)
 
-    guided = LexicalMaskedLM(GuidedMaskedLM(model, lm, prompts), _lexicon(model.vocabulary), wanted)
+    guided = LexicalMaskedLM(GuidedMaskedLM(model, lm, prompts), lexicon, wanted)
     with waiting("writing starts", progress):
         start = beginnings(wanted, objective, lm, guided, prompts, chains=chains, seed=seed, numbers=numbers)
     # the final mark stays
