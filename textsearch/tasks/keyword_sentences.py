@@ -33,9 +33,9 @@ from textsearch.sampler import Sampler
 from textsearch.schedule import geometric
 from textsearch.tasks import given
 from textsearch.tasks.languages import ENGLISH, Language, language
-from textsearch.tasks.request import check_phrases
 from textsearch.tasks.room import tokens_of
 from textsearch.tasks.sentences import marked
+from textsearch.tasks.sizes import check_phrases
 from textsearch.tasks.unprompted import unprompted
 
 EXAMPLES = (
@@ -196,20 +196,23 @@ def keywords(
         partial(missing, constraint, lm.vocabulary),
         temperature=DRAFT_TEMPERATURE,
         numbers=numbers,
-        most_tokens=[32 + max(4 * len(words), size) for words, size in zip(sets, sizes, strict=True)],
+        most_tokens=[
+            min(32 + max(4 * len(words), size), MOST_TOKENS + size // 4)
+            for words, size in zip(sets, sizes, strict=True)
+        ],
         finish=lambda text, number: one_sentence(text, kept[number]),
     )
     with waiting("writing drafts", progress) as say:
         texts = weave(count=drafts - drafts // 2, seed=seed, report=say)
         if drafts > 1:
-            best = [best_of(own, i, objective, vocabulary, _AGAIN).texts() for i, own in enumerate(texts)]
+            best = [best_of(own, i, objective, vocabulary, _AGAIN, MOST_TOKENS).texts() for i, own in enumerate(texts)]
             more = weave(
                 count=drafts // 2, seed=seed, again=best, report=lambda far: say(f"{far}, from beginnings of the best")
             )
             texts = [[*own, *others] for own, others in zip(texts, more, strict=True)]
         starts = []
         for number, own in enumerate(texts):
-            rows = best_of(own, number, objective, vocabulary, chains)
+            rows = best_of(own, number, objective, vocabulary, chains, MOST_TOKENS)
             if len(rows) == 0:
                 note(
                     f"no draft holds all of {', '.join(sets[number])}: the chains start from these words alone",

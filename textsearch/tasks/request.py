@@ -17,29 +17,11 @@ from objectives.length import LengthBetween
 from objectives.pattern import Pattern
 from objectives.rhyme import Rhyme, last_word, rhymes
 from objectives.template import Gap, Template, parse
-from textsearch.checks import (
-    MOST_CHARACTERS,
-    MOST_INPUT,
-    MOST_PHRASES,
-    MOST_TOKENS,
-    MOST_WORDS,
-    keep,
-    sequence,
-    string,
-    strings,
-)
+from textsearch.checks import keep, sequence, string, strings
 from textsearch.kinds import plain_number, shown
+from textsearch.tasks.sizes import MOST, check_least, check_sizes
 
 Bounds = tuple[int, int | None]
-
-MOST = {"words": MOST_WORDS, "characters": MOST_CHARACTERS}
-"""Of the bounds of one text."""
-
-LEAST = {"words": MOST_TOKENS - 1, "characters": 8 * MOST_TOKENS}
-"""The most that can be asked for as the fewest: a word has a token or more, and so has the mark at the end."""
-
-MOST_GAPS = 40
-"""Of one template."""
 
 _WAYS = 2_000  # of a prefix in a template, tried with the suffix
 
@@ -125,7 +107,7 @@ class Request:
             object.__setattr__(self, name, _bounds(name, getattr(self, name)))
         for name in ("prefix", "suffix", "template", "regex", "rhyme", "acrostic", "label", "topic", "context"):
             keep(self, **{name: string(name, getattr(self, name))})
-        _check_sizes(self)
+        check_sizes(self)
         for _ in self.terms():  # each looks at its own value
             pass
         _check(self)
@@ -323,20 +305,7 @@ def _check(request: Request) -> None:
             )
     _check_letters(request, layouts, needed)
     _check_rhyme(request, layouts)
-    _check_least(request, needed, sources)
-
-
-def _check_least(request: Request, needed: int, sources: Sequence[str]) -> None:
-    """Refuse what takes more tokens than a text may grow to, however short its words are."""
-    taken = {"words": [(needed, " and ".join(sources))], "characters": []}
-    taken["words"].append((len("".join(request.acrostic.split())), f"acrostic={shown(request.acrostic)}"))
-    for unit, limit in LEAST.items():
-        bounds = getattr(request, unit)
-        least, what = max([*taken[unit], (bounds[0] if bounds else 0, f"{unit}={bounds}")])
-        if least > limit:
-            raise ValueError(
-                f"{what} takes {least} {unit} or more, above the limit of {limit} {unit} in one text: ask for fewer"
-            )
+    check_least(request, needed, sources)
 
 
 def _check_letters(request: Request, layouts: Sequence[Layout], needed: int) -> None:
@@ -412,48 +381,6 @@ def _bounds(name: str, given: Any) -> Bounds | None:
         remedy = f"; [{low}, null] has no upper bound" if low <= most else ""
         raise ValueError(f"{name}={shown(given)} is above the limit of {most:,} {name} in one request{remedy}")
     return None if (low, high) == (0, None) else (low, high)
-
-
-def _check_sizes(request: Request) -> None:
-    """Refuse what is too long to be laid out, before anything is done that takes longer the longer it is."""
-    for name in ("prefix", "suffix", "template", "regex", "rhyme", "acrostic", "label", "topic", "context"):
-        _check_size(name, getattr(request, name), MOST_INPUT if name in ("context", "topic") else MOST["characters"])
-    for name in ("required", "forbidden"):
-        check_phrases(name, getattr(request, name))
-    for name in ("prefix", "suffix", "template", "required", "acrostic"):
-        value = getattr(request, name)
-        count = len(value) if name == "acrostic" else len(words(value if isinstance(value, str) else " ".join(value)))
-        if count > MOST["words"]:
-            raise ValueError(
-                f"{name}={shown(value)} has {count:,} words and marks, above the limit of {MOST['words']} in one "
-                "request: shorten it"
-            )
-    gaps = [part for part in parse(request.template) if isinstance(part, Gap)] if request.template else []
-    if len(gaps) > MOST_GAPS:
-        raise ValueError(
-            f"template={shown(request.template)} has {len(gaps)} gaps, above the limit of {MOST_GAPS} in one request: "
-            "take fewer"
-        )
-    for gap in gaps:
-        if max(gap.low, gap.high or 0) > MOST["words"]:
-            raise ValueError(
-                f"template={shown(request.template)} has a gap of {max(gap.low, gap.high or 0):,} words, above the "
-                f"limit of {MOST['words']} in one request: narrow it, or write * for a gap of any length"
-            )
-
-
-def check_phrases(name: str, phrases: Sequence[str]) -> None:
-    """Refuse more words and phrases than one text can be about."""
-    _check_size(name, "".join(phrases), MOST["characters"])
-    if len(phrases) > MOST_PHRASES:
-        raise ValueError(f"{name} has {len(phrases):,} phrases, above the limit of {MOST_PHRASES}: name fewer")
-
-
-def _check_size(name: str, value: str, most: int) -> None:
-    if len(value) > most:
-        raise ValueError(
-            f"{name} has {len(value):,} characters, above the limit of {most:,} in one request: shorten it"
-        )
 
 
 def _turned(layout: Layout) -> Layout:
