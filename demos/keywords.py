@@ -5,16 +5,17 @@ python demos/keywords.py dog frisbee park
 
 import sys
 
-from objectives import Fluency, Keywords, Pattern
+from objectives import Fluency, Keywords
 from objectives.conditional import Conditional
 from samplers import MetropolisHastings, SimulatedAnnealing
-from samplers.drafts import best_of
+from samplers.drafts import best_of, one_sentence
 from samplers.proposals import PIECES, Mixture, SpanEdit, Swap
 from samplers.woven import woven
 from textsearch import generate
 from textsearch.models import causal_lm, masked_lm
 from textsearch.models.guided import GuidedMaskedLM
 from textsearch.schedule import geometric
+from textsearch.tasks.keyword_sentences import kept_whole, one_sentence_each
 
 ASK = "Write one short sentence with the words: "
 EXAMPLES = [
@@ -27,7 +28,8 @@ lm, masked = causal_lm(), masked_lm()
 prompt = lm.ask(ASK + ", ".join(words), EXAMPLES)
 
 # E(x) = -log p(x | prompt) - log p(x), +inf where a keyword is missing or x is not one sentence
-objective = Conditional(lm, prompt) + Fluency(lm) + Keywords(words, inflections=True) + Pattern(r"^[^.!?]*[.!?]$")
+held = Keywords(words, inflections=True)
+objective = Conditional(lm, prompt) + Fluency(lm) + held + one_sentence_each(held)
 
 proposer = GuidedMaskedLM(masked, lm, prompt)
 edits = {(1, 1): 0.5, (0, 1): 0.1, (1, 0): 0.1, (2, 2): 0.1, (1, 2): 0.1, (2, 1): 0.1}
@@ -41,6 +43,11 @@ def missing(text: str, number: int) -> list[str]:
     return [word for word in words if Keywords([word], inflections=True).energy(batch) > 0]
 
 
-texts = woven(lm, [prompt], missing, count=16, seed=0, temperature=0.7)[0]
+def finished(text: str, number: int) -> str:
+    """The first sentence; none ends inside a keyword such as "Mr. Smith"."""
+    return one_sentence(text, kept_whole(held)[number])
+
+
+texts = woven(lm, [prompt], missing, count=16, seed=0, temperature=0.7, finish=finished)[0]
 start = best_of(texts, 0, objective, masked.vocabulary, 8)
 print(generate(objective, sampler, start, steps=60, seed=0, progress=True))

@@ -29,6 +29,9 @@ _LETTER = rf"[[\p{{L}}\p{{M}}\p{{N}}]--[{_SINGLE}]]"
 _WORD = regex.compile(rf"(?V1){_LETTER}+(?:(?:['\-]|(?<=\p{{N}})[.,](?=\p{{N}})){_LETTER}+)*|[{_SINGLE}]\p{{M}}*|\S")
 _PLAIN = str.maketrans({"\u2019": "'", "\u2010": "-", "\u2011": "-"})
 
+_NODES = 1_000
+"""Of each search for phrases that do not overlap, which takes exponential time in the worst case."""
+
 Template = tuple[frozenset[str], ...]
 """A keyword as the text must show it: for each of its words the forms that will do."""
 
@@ -59,7 +62,9 @@ class Keywords(Objective):
     """Each keyword occurs as whole words: energy 0, or +inf where one is missing.
 
     Case does not count. A keyword of several words ("hot dog") is a phrase: they must be adjacent, with nothing but
-    space between. Each word of the text serves one keyword at most, so a keyword named twice must occur twice.
+    space between. Each word of the text serves one keyword at most, so a keyword named twice must occur twice. Whether
+    many phrases can be told apart in a text is a hard question (it holds interval scheduling with choices, Spieksma,
+    1999): where a search of some thousand steps finds no way, the text counts as one that lacks them.
 
     With `freeze`, one occurrence of each keyword in the starting texts, the first that fits, is made uneditable, so
     that no proposal is wasted on it. The chain then samples texts in which those very occurrences are marked: a text
@@ -289,13 +294,38 @@ def _disjoint(starts: Sequence[Sequence[int]], sizes: Sequence[int]) -> list[int
         return None
     phrases = [k for k, size in enumerate(sizes) if size > 1]
     singles = [k for k, size in enumerate(sizes) if size == 1]
-    for places in _phrase_places([(starts[k], sizes[k]) for k in phrases], frozenset()):
-        taken = {place for k, start in zip(phrases, places, strict=True) for place in range(start, start + sizes[k])}
-        seats = _matching([[start for start in starts[k] if start not in taken] for k in singles])
-        if seats is not None:
-            chosen = dict(zip(phrases + singles, places + seats, strict=True))
-            return [chosen[k] for k in range(len(sizes))]
+    options = [(starts[k], sizes[k]) for k in phrases]
+    for search in (_phrase_places(options, frozenset(), _Steps()), _phrase_places_scarce_first(options, _Steps())):
+        try:
+            for places in search:
+                taken = {
+                    at for start, (_, size) in zip(places, options, strict=True) for at in range(start, start + size)
+                }
+                seats = _matching([[start for start in starts[k] if start not in taken] for k in singles])
+                if seats is not None:
+                    chosen = dict(zip(phrases + singles, places + seats, strict=True))
+                    return [chosen[k] for k in range(len(sizes))]
+        except _TooLongError:
+            continue
+        return None
     return None
+
+
+class _TooLongError(Exception):
+    """A search was given up."""
+
+
+@final
+class _Steps:
+    """How far a search may go."""
+
+    def __init__(self) -> None:
+        self.left = _NODES
+
+    def __call__(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise _TooLongError
 
 
 def _most_apart(starts: Sequence[int], size: int) -> int:
@@ -307,8 +337,11 @@ def _most_apart(starts: Sequence[int], size: int) -> int:
     return count
 
 
-def _phrase_places(options: Sequence[tuple[Sequence[int], int]], taken: frozenset[int]) -> Iterator[list[int]]:
+def _phrase_places(
+    options: Sequence[tuple[Sequence[int], int]], taken: frozenset[int], step: _Steps
+) -> Iterator[list[int]]:
     """All choices of one start for each phrase such that no two overlap, the earliest first."""
+    step()
     if not options:
         yield []
         return
@@ -319,8 +352,40 @@ def _phrase_places(options: Sequence[tuple[Sequence[int], int]], taken: frozense
             left = list(options[1:])
             if left and left[0] == options[0]:  # equal phrases change places for nothing: in order only
                 left = [([at for at in starts if at > start], size) if one == options[0] else one for one in left]
-            for rest in _phrase_places(left, taken | places):
+            for rest in _phrase_places(left, taken | places, step):
                 yield [start, *rest]
+
+
+def _phrase_places_scarce_first(options: Sequence[tuple[Sequence[int], int]], step: _Steps) -> Iterator[list[int]]:
+    """The same in another order: the phrase that has the fewest places left is placed first.
+
+    What can be told without trying is: phrases left with no place, and those that have fewer places than there are of
+    them, each begin counted once.
+    """
+    sizes = [size for _, size in options]
+
+    def place(left: dict[int, list[int]], chosen: dict[int, int]) -> Iterator[list[int]]:
+        step()
+        if not left:
+            yield [chosen[number] for number in range(len(sizes))]
+            return
+        if not all(left.values()) or _matching(list(left.values())) is None:
+            return
+        number = min(left, key=lambda one: (len(left[one]), one))
+        for start in left[number]:
+            stop = start + sizes[number]
+            rest = {
+                other: [at for at in places if at >= stop or at + sizes[other] <= start]
+                for other, places in left.items()
+                if other != number
+            }
+            # equal phrases change places for nothing: in order only
+            for other in rest:
+                if options[other] == options[number] and left[other] == left[number]:
+                    rest[other] = [at for at in rest[other] if (at > start) == (other > number)]
+            yield from place(rest, chosen | {number: start})
+
+    yield from place({number: list(starts) for number, (starts, _) in enumerate(options)}, {})
 
 
 def _matching(options: Sequence[Sequence[int]]) -> list[int] | None:

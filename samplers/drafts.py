@@ -95,12 +95,20 @@ def drafts(
     return concatenate(found)
 
 
-def best_of(texts: Sequence[str], number: int, objective: Objective, vocabulary: Vocabulary, most: int) -> Batch:
+def best_of(
+    texts: Sequence[str],
+    number: int,
+    objective: Objective,
+    vocabulary: Vocabulary,
+    most: int,
+    longest: int | None = None,
+) -> Batch:
     """At most `most` different texts of finite energy for input `number`, the lowest energies first.
 
-    Texts that the vocabulary cannot write are left out.
+    Texts that the vocabulary cannot write, or that have more than `longest` tokens, are left out.
     """
     rows = [row for text in dict.fromkeys(texts) if (row := _encode(vocabulary, text)) is not None]
+    rows = [row for row in rows if longest is None or row.width <= longest]
     if not rows:
         return vocabulary.encode([])
     batch = concatenate(rows)

@@ -27,6 +27,18 @@ MOST_CHAINS = 1_000_000
 MOST_DRAFTS = 10_000
 """Texts that a causal model writes for one input before a run."""
 
+MOST_TOKENS = 64
+"""Of a text that the moves of a task edit: proposals let none grow beyond it."""
+
+MOST_WORDS, MOST_CHARACTERS = 400, 4_000
+"""Bounds on the length of one text that may be asked for, and what its fixed parts may hold."""
+
+MOST_PHRASES = 100
+"""Words and phrases that one text must hold, or must not."""
+
+MOST_INPUT = 100_000
+"""Characters of one input: no model reads as many, and looking at millions takes its time."""
+
 
 def keep(owner: object, **values: object) -> None:
     """Set fields of a frozen dataclass, from its `__post_init__`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -12,14 +13,32 @@ from rich.progress import Progress as Bar
 
 from textsearch.loop import Callback, Progress
 
+SELDOM = 30.0
+"""Seconds between two lines where nobody watches."""
+
 
 @contextmanager
 def waiting(message: str, shown: bool) -> Iterator[Callable[[str], None]]:
-    """A line on standard error that says what is being done while the block runs; what it yields says how far."""
+    """A line on standard error that says what is being done while the block runs; what it yields says how far.
+
+    Where nobody watches, as in the log of a job, that is a plain line every `SELDOM` seconds at most.
+    """
     if not shown:
         yield lambda far: None
         return
-    with Console(stderr=True).status(message) as status:
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        last = time.monotonic()
+
+        def seldom(far: str) -> None:
+            nonlocal last
+            if time.monotonic() - last >= SELDOM:
+                last = time.monotonic()
+                note(f"{message}: {far}", shown)
+
+        yield seldom
+        return
+    with console.status(message) as status:
         yield lambda far: status.update(escape(f"{message}: {far}"))
 
 
@@ -32,13 +51,16 @@ def note(message: str, shown: bool) -> None:
 @contextmanager
 def live(console: Console | None = None) -> Iterator[Callback]:
     """A callback that draws a bar on standard error while the block runs."""
+    shown_on = console or Console(stderr=True)
     bar = Bar(
         MofNCompleteColumn(),
         BarColumn(bar_width=16),
         TextColumn("{task.fields[speed]:.1f} steps/s  accepted {task.fields[accepted]:.2f}"),
         TimeRemainingColumn(compact=True),
         TextColumn("best [bold]{task.fields[energy]:.2f}[/] {task.fields[text]}", markup=True),
-        console=console or Console(stderr=True),
+        console=shown_on,
+        # a log has no use for a bar
+        disable=console is None and not shown_on.is_terminal,
         transient=True,
     )
     with bar:

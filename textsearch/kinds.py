@@ -14,20 +14,19 @@ from typing import Any, TypeVar, final
 
 T = TypeVar("T")
 
-_SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = 80
 
-
-def shown(value: object) -> str:
-    """A value as messages show it: at most some eighty characters, classes and functions by their names.
+def shown(value: object, most: int = 80) -> str:
+    """A value as messages show it: strings in `most` characters, few items of a list, classes and functions by name.
 
     >>> shown(["a"] * 9), shown(shown), shown(dict)
     ("['a', 'a', 'a', 'a', 'a', 'a', ...]", 'shown', 'dict')
     """
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = most
     if isinstance(value, type) or inspect.isroutine(value):
         return str(getattr(value, "__name__", type(value).__name__))
     try:
-        text = " ".join(_SHORT.repr(value).split())
+        text = " ".join(short.repr(value).split())
     except Exception:
         text = "..."  # a number of more digits than Python prints, or an object that cannot be shown
     whole = isinstance(value, int | float | str | bytes | Collection) or "..." not in text

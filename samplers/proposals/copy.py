@@ -45,7 +45,7 @@ class Copy:
 
     Attributes:
         model: writes new words over copied ones, and prices the words that copies replace.
-        sources: one text for all inputs, or one for each.
+        sources: one text for all inputs, or one for each; of lines that are read by themselves, if it has some.
         weights: probabilities of insert, delete, copy and write.
         pieces: probability that a new word has 1, 2, ... pieces; by default any number, see `PIECES`.
         max_length: tokens; a move that would go beyond it is a null move.
@@ -81,7 +81,7 @@ class Copy:
         given = one_or_each("sources", self.sources)
         keep(self, _writer=writer, weights=weights, pieces=writer.pieces, max_length=writer.max_length, sources=given)
         sources = [given] if isinstance(given, str) else list(given)
-        object.__setattr__(self, "_words", _words_of(self.vocabulary.encode(sources)))
+        object.__setattr__(self, "_words", _words_of(sources, self.vocabulary))
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -206,17 +206,20 @@ class Copy:
         return new, log_prob
 
 
-def _words_of(sources: Batch) -> Tensor:
+def _words_of(sources: Sequence[str], vocabulary: Vocabulary) -> Tensor:
     """(I, M, P) the different words of each source, as pieces; 0 where there are no more.
 
     Raises:
         ValueError: a source has no word that the vocabulary may write.
     """
-    allowed = sources.vocabulary.allowed.tolist()
+    allowed = vocabulary.allowed.tolist()
     lists = []
-    for text, row, starts in zip(sources.texts(), sources.token_lists(), sources.word_starts.tolist(), strict=True):
-        edges = [column for column, begins in enumerate(starts) if begins] + [len(row)]
-        words = dict.fromkeys(tuple(row[a:b]) for a, b in itertools.pairwise(edges))
+    for text in sources:
+        lines = vocabulary.encode([line for line in text.split("\n") if line.strip()])
+        words: dict[tuple[int, ...], None] = {}
+        for row, starts in zip(lines.token_lists(), lines.word_starts.tolist(), strict=True):
+            edges = [column for column, begins in enumerate(starts) if begins] + [len(row)]
+            words |= dict.fromkeys(tuple(row[a:b]) for a, b in itertools.pairwise(edges))
         lists.append([word for word in words if all(allowed[token] and token > 0 for token in word)])
         if not lists[-1]:
             raise ValueError(f"the source {text!r} has no word that could be copied; leave the copy moves out")

@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
-
 import pytest
 
-from tests.cli import contract, stub
-from textsearch import tasks
-
-
-@pytest.fixture(autouse=True)
-def agreed_stream(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The stream of the package, where it takes the numbers of inputs."""
-    if "numbers" not in inspect.signature(tasks.stream).parameters:
-        monkeypatch.setattr(tasks, "stream", contract.stream)
+from tests.cli import stub
 
 
 @pytest.fixture

@@ -10,20 +10,31 @@ from pathlib import Path
 from tests.cli.stub import COMMANDS
 
 # fmt: off
+OVERLAPPING = [f"{a} {b}" for a in "abcdefg" for b in "abcdefg" if a != b]
 FINE_TEXTS = ["She go to school.", "dog frisbee park", "hot dog, park", "The [MASK] ran.", "[bold]x[/] \\\\[/]",
               ":heart: C:\\temp\\", "a\tb", "caf\u00e9 \u4e2d\u6587 \U0001f600", "$HOME %s {}"]
 ODD_TEXTS = ["", " ", "!", "!!", "-", "--", "-5", "a" * 3000, "caf\udce9", "a\0b", "\x1b[31mred", "a\nb", "\u2028",
-             "\x85", "\u202e", "{", "[1]", '["a"]', "null", "1e999", "'", '"', "../..", ",", ", ,"]
+             "\x85", "\u202e", "{", "[1]", '["a"]', "null", "1e999", "'", '"', "../..", ",", ", ,", "U.S. economy",
+             "Mr. Smith, 3.5 percent", "info@example.com",
+             "dog " * 1200, "a b, " * 14, ", ".join(OVERLAPPING), "\u2603", "x" * 200_000]
 FINE_REQUESTS = ['{"prefix": "A"}', '{"required": "dog"}', '{"template": "The * ran."}', '{"words": [6, 12]}']
 ODD_REQUESTS = ['{"prefix": 5}', '{"words": [12, 6]}', '{"words": [0, 0]}', '{"words": "12"}', '{"words": [1e999, 2]}',
                 '{"regex": "("}', '{"regex": ""}', '{"acrostic": "A1"}', '{"no such": 1}', "{}", '{"required": [1]}',
                 '{"rhyme": "xqzzy"}', '{"template": "*"}', '{"prefix": "\\ud800"}', '{"prefix": "A", "prefix": "B"}',
                 '{"forbidden": ["a"], "prefix": "a"}', '{"words": [1, NaN]}', '{"label": "x"}', "[" * 3000,
+                '{"acrostic": "1"}', '{"words": [100, 120]}', '{"characters": [2000, null]}', '{"suffix": "\u2603"}',
+                '{"template": "a *{1,99999999999}"}', '{"template": "' + "* a " * 20 + '"}',
+                '{"words": 1' + "0" * 5000 + "}",
+                '{"prefix": "' + "word " * 3000 + '"}', '{"required": ["' + '", "'.join(["a b"] * 14) + '"]}',
+                '{"required": ["' + '", "'.join(OVERLAPPING[:25]) + '"]}',
+                '{"required": ["' + '", "'.join(["dog"] * 1200) + '"]}',
+                '{"regex": "' + "|".join(map(str, range(15_000))) + '"}', '{"regex": "((a{1000}){1000}){1000}"}',
                 '{"context": {"a": []}}', "no json", '{"prefix": ', "[1]", '["a"]', "null", ""]
 FINE_NUMBERS = ["1", "2", "3"]
 ODD_NUMBERS = ["0", "-1", "1.5", "x", "", "nan", "inf", "-inf", "1e9", "99999999999999999999", "0x10", "\uff11", " 7 "]
 FINE_RANGES = ["6-12", "8", "6-"]
-ODD_RANGES = ["12-6", "-", "1-99999999999", "1-200000000", "a-b", "", "6-12-20", "-6"]
+ODD_RANGES = ["12-6", "-", "0" * 5000 + "8", "9" * 5000, "100-120", "0-0", "1-99999999999",
+              "1-200000000", "a-b", "", "6-12-20", "-6"]
 ODD_MODELS = ["no/such/model", "./models/x", "/", ".", "", "a b", "\0", "~/m", "x" * 300]
 
 NUMBERS = (FINE_NUMBERS, ODD_NUMBERS)
@@ -40,7 +51,8 @@ OWN = {
     "keywords": {"--lang": LANGUAGES},
     "paraphrase": {"--similarity": NUMBERS, "--diversity": NUMBERS, "--lang": LANGUAGES, "--encoder": MODELS},
     "write": {"--prefix": TEXTS, "--suffix": TEXTS, "--required": TEXTS, "--forbidden": TEXTS, "--words": RANGES,
-              "--characters": RANGES, "--template": (["The * ran.", "*{2,4} a"], ["*", "*{", "*{4,2}", "* *"]),
+              "--characters": RANGES,
+              "--template": (["The * ran.", "*{2,4} a"], ["*", "*{", "*{4,2}", "* *", "* a " * 20, "a *{999999} b"]),
               "--regex": (["a+"], ["(", "[", "(?P<a>", "\\", "*"]), "--rhyme": (["day"], ["xqzzy", "", "1"]),
               "--acrostic": (["dog"], ["A1", "", "!"]), "--label": TEXTS, "--topic": TEXTS, "--context": TEXTS,
               "--classifier": MODELS, "--label-weight": NUMBERS, "--topic-weight": NUMBERS, "--lang": LANGUAGES},

@@ -49,6 +49,7 @@ def test_options_and_arguments_agree(task: str, monkeypatch: pytest.MonkeyPatch)
     if "weights" in settings:
         weights = settings.pop("weights")
         settings |= {field.name: getattr(weights, field.name) for field in fields(weights)}
+    assert settings.pop("progress")  # no option: --quiet says that there is none
     settings.pop("numbers", None)
     assert settings == {name: wanted[name] for name in settings}
 

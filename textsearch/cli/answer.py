@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, final
 import typer
 
 from textsearch.cli import output, sidecar
-from textsearch.cli.console import is_terminal, json_text, one_line, say, shortened, show, write
+from textsearch.cli.console import json_text, one_line, say, shortened, show, write
 from textsearch.cli.inputs import Input
 from textsearch.cli.leaving import REFUSED, USAGE
 from textsearch.cli.models import fingerprint
@@ -161,7 +161,7 @@ class _Run:
         # torch is loaded with the task: from here on seconds pass
         task = self._watched(_task(tasks, self.command))
         settings = dict(self.settings) | {"seed": self.seed}
-        if not self.shown.quiet and is_terminal(sys.stderr):
+        if not self.shown.quiet:
             settings["progress"] = True
         if len(fine) < len(self.inputs):
             # an input keeps the random numbers of its place among all, whoever else is refused

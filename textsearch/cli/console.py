@@ -45,11 +45,6 @@ def shortened(text: str, most: int = LONGEST_MESSAGE) -> str:
     return f"{text[:start]}... ({len(text) - start - end:,} more) ...{text[-end:]}"
 
 
-def quoted(value: object, most: int = 60) -> str:
-    """A value as messages quote it."""
-    return shortened(repr(value), most)
-
-
 def one_line(message: object) -> str:
     r"""A message as one line that is not too long.
 

@@ -12,10 +12,9 @@ from typing import Any, final
 
 import typer
 
-from textsearch.cli.console import quoted, shortened
-
-LONGEST = 100_000
-"""Characters of one input: no model reads as many, and looking at millions takes its time."""
+from textsearch.checks import MOST_INPUT
+from textsearch.cli.console import shortened
+from textsearch.kinds import shown
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -40,10 +39,10 @@ class Input:
     @staticmethod
     def of(text: str, line: int | None = None) -> Input:
         """A text as it was given; one that nothing can be made of is refused here."""
-        if len(text) > LONGEST:
+        if len(text) > MOST_INPUT:
             few = shortened(text)
             return Input(
-                few, few, line, f"{quoted(text)} has {len(text):,} characters, more than {LONGEST:,}: split it"
+                few, few, line, f"{shown(text)} has {len(text):,} characters, more than {MOST_INPUT:,}: split it"
             )
         if not text.strip():
             return Input(text, text, line, f"{text!r} is an empty text: leave it out")
@@ -81,10 +80,10 @@ def inputs_of(arguments: Sequence[str] | None, file: Path | None) -> list[Input]
             byte = ord(broken[0]) - 0xDC00
             what = f"byte 0x{byte:02x}" if 0x80 <= byte <= 0xFF else f"half of a character, {broken[0]!r}"
             raise typer.BadParameter(
-                f"argument {number} is no text in UTF-8: {what} at character {broken.start() + 1} of {quoted(text)}"
+                f"argument {number} is no text in UTF-8: {what} at character {broken.start() + 1} of {shown(text)}"
             )
         if "\0" in text:
-            raise typer.BadParameter(f"argument {number} holds a NUL byte: {quoted(text)} is no text")
+            raise typer.BadParameter(f"argument {number} holds a NUL byte: {shown(text)} is no text")
         found.append(Input.of(text))
     if file is not None:
         found += _lines(_bytes(file), "standard input" if str(file) == "-" else str(file))
@@ -107,10 +106,10 @@ def _bytes(file: Path) -> bytes:
             raise OSError("it is closed")
         return sys.stdin.buffer.read()
     except IsADirectoryError:
-        raise typer.BadParameter(f"{quoted(str(file))} is a folder: name a file", param_hint="--file") from None
+        raise typer.BadParameter(f"{shown(str(file))} is a folder: name a file", param_hint="--file") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        name = "standard input" if str(file) == "-" else quoted(str(file), 200)
+        name = "standard input" if str(file) == "-" else shown(str(file), 200)
         raise typer.BadParameter(f"cannot read {name}: {reason}", param_hint="--file") from error
 
 

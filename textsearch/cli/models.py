@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from textsearch.cli.console import quoted
+from textsearch.kinds import shown
 
 UNKNOWN = "at an unknown revision"
 """How the mark of a model ends that is not in the cache of the hub yet."""
@@ -26,19 +26,19 @@ def model_name(name: str | None) -> str | None:
     """
     if name is None:
         return None
-    shown = quoted(name, 200)
+    said = shown(name, 200)
     try:
         path = Path(name)
         there = bool(name.strip()) and path.exists()
         folder, config = path.is_dir(), (path / "config.json").is_file()
     except (OSError, ValueError) as error:
-        raise typer.BadParameter(f"{shown} is no name of a model: {error}") from error
+        raise typer.BadParameter(f"{said} is no name of a model: {error}") from error
     if there and not folder:
-        raise typer.BadParameter(f"{shown} is a file: name the folder that holds config.json and the weights")
+        raise typer.BadParameter(f"{said} is a file: name the folder that holds config.json and the weights")
     if there and folder and not config:
-        raise typer.BadParameter(f"the folder {shown} holds no config.json: name the folder of a model")
+        raise typer.BadParameter(f"the folder {said} holds no config.json: name the folder of a model")
     if not there and (len(name) > 96 or not _HUB_ID.fullmatch(name)):
-        raise typer.BadParameter(f"there is no folder {shown}, and no model on a hub has such a name")
+        raise typer.BadParameter(f"there is no folder {said}, and no model on a hub has such a name")
     return name
 
 

@@ -14,8 +14,9 @@ from typing import Any, final
 import typer
 
 from textsearch.cli import sidecar
-from textsearch.cli.console import json_text, quoted
+from textsearch.cli.console import json_text
 from textsearch.cli.inputs import Input, same_file
+from textsearch.kinds import shown
 
 ELSE = "name another file, or move this one away"
 
@@ -83,7 +84,7 @@ def opened(path: Path, file: Path | None, inputs: Sequence[Input], made: sidecar
         descriptor, new = _locked(real)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise typer.BadParameter(f"cannot write {quoted(str(path), 200)}: {reason}", param_hint="--output") from error
+        raise typer.BadParameter(f"cannot write {shown(str(path), 200)}: {reason}", param_hint="--output") from error
     output = None
     try:
         try:
@@ -112,16 +113,16 @@ def _plain(path: Path, file: Path | None) -> Path:
         except FileNotFoundError:
             continue
         if stat.S_ISDIR(kind):
-            raise ValueError(f"{quoted(str(one), 200)} is a folder: name a file")
+            raise ValueError(f"{shown(str(one), 200)} is a folder: name a file")
         if not stat.S_ISREG(kind):
             raise ValueError("answers are gone on with, which takes a plain file; --jsonl prints the same lines")
         if file is not None and same_file(file, one):
             raise ValueError(f"the inputs are read from it (--file {file}): {ELSE.split(',')[0]}")
     if not real.parent.is_dir():
-        raise ValueError(f"there is no folder {quoted(str(real.parent), 200)}: make it first")
+        raise ValueError(f"there is no folder {shown(str(real.parent), 200)}: make it first")
     if not os.access(real.parent, os.W_OK):
         raise ValueError(
-            f"the folder {quoted(str(real.parent), 200)} cannot be written to, where {note.name} is to stand"
+            f"the folder {shown(str(real.parent), 200)} cannot be written to, where {note.name} is to stand"
         )
     return real
 
@@ -172,7 +173,7 @@ def _looked_at(path: Path, descriptor: int, inputs: Sequence[Input], made: sidec
     if unlike := made.differences(before, note.name):
         for number, (record, one) in enumerate(zip(records, inputs, strict=False)):
             if record is not None and unlike[-1].startswith("inputs: not") and record["input"] != one.value:
-                unlike[-1] = f"input {number}: {quoted(record['input'])} in {path.name}, {quoted(one.value)} now"
+                unlike[-1] = f"input {number}: {shown(record['input'])} in {path.name}, {shown(one.value)} now"
                 break
         raise ValueError(f"{'; '.join(unlike[:4])}: name another file, or move {path.name} and {note.name} away")
     for number, record in enumerate(records):

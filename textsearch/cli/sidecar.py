@@ -13,9 +13,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, final
 
-from textsearch.cli.console import json_text, quoted
+from textsearch.cli.console import json_text
 from textsearch.cli.inputs import Input
 from textsearch.cli.models import UNKNOWN
+from textsearch.kinds import shown
 
 FORMAT = "textsearch answers 1"
 _PACKAGES = ("textsearch-sampling", "torch", "transformers")
@@ -81,7 +82,7 @@ class Made:
             for key in sorted({*before[part], *now[part]}):
                 old, new = (side[part].get(key) for side in (before, now))
                 if old != new and not str(new).endswith(UNKNOWN):
-                    found.append(f"{key}: {quoted(old, 100)} in {name}, {quoted(new, 100)} now")
+                    found.append(f"{key}: {shown(old, 100)} in {name}, {shown(new, 100)} now")
         count = before["inputs"]["count"]
         if count > len(self.inputs):
             found.append(f"inputs: {count} in {name}, {len(self.inputs)} now")

@@ -8,12 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
+from textsearch.checks import MOST_CHARACTERS, MOST_WORDS
 from textsearch.cli import options
 from textsearch.cli.answer import Shown, answer
 from textsearch.cli.application import command
-from textsearch.cli.console import quoted
-from textsearch.cli.inputs import LONGEST, Input, as_utf8, inputs_of
+from textsearch.cli.inputs import Input, as_utf8, inputs_of
 from textsearch.cli.models import model_name
+from textsearch.kinds import shown
 
 
 @command
@@ -86,8 +87,8 @@ def write(
         "template": template,
         "required": phrases(as_utf8(required)),
         "forbidden": phrases(as_utf8(forbidden)),
-        "words": bounds(words, "--words"),
-        "characters": bounds(characters, "--characters"),
+        "words": bounds(words, "--words", MOST_WORDS),
+        "characters": bounds(characters, "--characters", MOST_CHARACTERS),
         "regex": regex,
         "rhyme": rhyme,
         "acrostic": acrostic,
@@ -134,10 +135,10 @@ def request(said: str | dict[str, Any], own: dict[str, Any]) -> tuple[dict[str, 
             said = json.loads(said, parse_constant=_no_number)
         except (ValueError, RecursionError) as error:
             raise ValueError(
-                f'{quoted(said)} is no JSON ({error}): write {{"prefix": "The book"}}, or use --prefix and its like'
+                f'{shown(said)} is no JSON ({error}): write {{"prefix": "The book"}}, or use --prefix and its like'
             ) from error
     if not isinstance(said, dict):
-        raise TypeError(f'{quoted(said)} is no request: write {{"prefix": "The book"}}')
+        raise TypeError(f'{shown(said)} is no request: write {{"prefix": "The book"}}')
     wanted = own | said
     if broken := re.search("[\ud800-\udfff]", json.dumps(wanted, ensure_ascii=False)):
         raise ValueError(f"the request holds half of a character, {broken[0]!r}")
@@ -157,22 +158,23 @@ def phrases(text: str) -> list[str]:
     return [part.strip() for part in text.replace("，", ",").split(",") if part.strip()]
 
 
-def bounds(text: str, option: str) -> list[int | None] | None:
+def bounds(text: str, option: str, most: int) -> list[int | None] | None:
     """The fewest and the most, None for no bound.
 
-    >>> bounds("6-12", "--words"), bounds("8", "--words"), bounds("6-", "--words"), bounds("", "--words")
-    ([6, 12], [8, 8], [6, None], None)
+    >>> [bounds(text, "--words", 400) for text in ("6-12", "8", "6-", "")]
+    [[6, 12], [8, 8], [6, None], None]
     """
     if not text:
         return None
-    found = re.fullmatch(r"([0-9]{1,9})(-?)([0-9]{0,9})", text, re.ASCII)
+    found = re.fullmatch(r"([0-9]+)(-?)([0-9]*)", text, re.ASCII)
     if not found or (found[3] and not found[2]):
-        what = "is too much" if re.fullmatch(r"[0-9]+(-[0-9]*)?", text, re.ASCII) else "is no range"
-        raise typer.BadParameter(f"{quoted(text)} {what}: write 6-12, 8 or 6-", param_hint=option)
-    low = int(found[1])
-    high = int(found[3]) if found[3] else None if found[2] else low
+        raise typer.BadParameter(f"{shown(text)} is no range: write 6-12, 8 or 6-", param_hint=option)
+    if max(len(found[1].lstrip("0")), len(found[3].lstrip("0"))) > len(str(most)):
+        raise typer.BadParameter(f"{shown(text)} is too much: {most:,} is the most", param_hint=option)
+    low = int(found[1].lstrip("0") or 0)
+    high = int(found[3].lstrip("0") or 0) if found[3] else None if found[2] else low
     if high is not None and low > high:
-        raise typer.BadParameter(f"{text} ends before it begins: write {high}-{low}", param_hint=option)
-    if max(low, high or 0) > LONGEST:
-        raise typer.BadParameter(f"{text} is too much: {LONGEST:,} is the most", param_hint=option)
+        raise typer.BadParameter(f"{shown(text)} ends before it begins: write {high}-{low}", param_hint=option)
+    if max(low, high or 0) > most:
+        raise typer.BadParameter(f"{shown(text)} is too much: {most:,} is the most", param_hint=option)
     return [low, high]

@@ -12,6 +12,7 @@ import torch
 from objectives import Acrostic, Forbidden, Keywords, LengthBetween, Only, Pattern, Prefix, Rhyme, Suffix, Template
 from samplers.drafts import one_sentence
 from textsearch.batch import Batch, Vocabulary, concatenate
+from textsearch.checks import MOST_TOKENS
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.objective import Objective, evaluate, term_names
 from textsearch.rng import Rng, input_numbers
@@ -92,7 +93,7 @@ def beginnings(
     """
     own_numbers = input_numbers(numbers, len(requests))
     kept: dict[int, Batch] = {}
-    refusals = dict.fromkeys(range(len(requests)), "none could be written")
+    refusals = dict.fromkeys(range(len(requests)), f"none could be written in {MOST_TOKENS} tokens")
     pools: dict[int, list[str]] = {number: [] for number in refusals}
 
     def keep(number: int) -> bool:
@@ -190,13 +191,15 @@ def _ends_within(request: Request) -> bool:
 
 
 def _encoded(texts: Sequence[str], number: int, vocabulary: Vocabulary) -> Batch:
-    """The different texts that the tokenizer can write and give back, as rows of one input."""
+    """The different texts that the tokenizer can write and moves can edit, as rows of one input."""
     rows = []
     for text in dict.fromkeys(texts):
         try:
-            rows.append(vocabulary.encode([text]))
+            row = vocabulary.encode([text])
         except ValueError:
             continue
+        # a longer one could not be edited
+        rows += [row] if row.width <= MOST_TOKENS else []
     batch = concatenate(rows) if rows else vocabulary.encode([])
     return replace(batch, inputs=torch.full_like(batch.inputs, number))
 

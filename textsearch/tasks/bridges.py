@@ -74,7 +74,9 @@ def bridges(
         best = energy.argsort(stable=True)[:chains]
         allowed = best[energy[best] < torch.inf]
         if len(allowed) == 0:
-            bare = vocabulary.encode([language.space.join(words) + language.stop])
+            bare = vocabulary.encode(
+                [language.space.join(words) + ("" if words[-1][-1] in language.ends else language.stop)]
+            )
             batch, allowed = replace(bare, inputs=torch.full_like(bare.inputs, number)), torch.tensor([0])
         chosen_rows = batch.rows(allowed[torch.arange(chains) % len(allowed)])
         found.append(replace(chosen_rows, editable=chosen_rows.present))

@@ -24,6 +24,7 @@ from objectives.rhyme import last_word, rhymes
 from objectives.template import Gap
 from samplers.proposals.sites import masks
 from textsearch.batch import Batch, Vocabulary
+from textsearch.checks import MOST_TOKENS
 from textsearch.models.protocols import MaskedLM
 from textsearch.rng import Rng, categorical
 from textsearch.tasks.request import Fixed, Layout, Request, least_words, missing, most_words
@@ -123,6 +124,7 @@ def _word_count(request: Request, layout: Layout, lacking: int, rng: np.random.G
     room = 8 if len(gaps) == 1 else 3 * len(gaps)
     ends = [end for end in (most, high) if end is not None]
     high = min(ends) if ends else max(low, least + room, 5)
+    high = min(high, MOST_TOKENS - 1)
     return int(rng.integers(min(low, high), high + 1))
 
 

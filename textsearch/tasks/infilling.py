@@ -26,6 +26,7 @@ from textsearch.partial import viewed
 from textsearch.rng import input_numbers
 from textsearch.tasks import given
 from textsearch.tasks.languages import language, pieces_of
+from textsearch.tasks.room import check_room
 
 GAPS = ("[MASK]", "[mask]", "<mask>", "___")
 """The common ways to write a gap; more than three underscores are one gap too."""
@@ -81,6 +82,8 @@ def infill(
     input_numbers(numbers, len(texts))
     model = given.masked(masked, progress)
     vocabulary, gaps = model.vocabulary.gapped(parts)
+    for text, count in zip(texts, gaps.lengths.tolist(), strict=True):
+        check_room(text, count)
     lm = given.causal(causal, progress)
     guided: MaskedLM = GuidedMaskedLM(replace(model, vocabulary=vocabulary), lm)
     if not marks:

@@ -12,13 +12,14 @@ import torch
 
 from objectives import Fluency, Keywords, Pattern
 from objectives.conditional import Conditional
+from objectives.keywords import words
 from samplers import MetropolisHastings, SimulatedAnnealing
 from samplers.drafts import best_of, one_sentence
 from samplers.proposals import PIECES, Mixture, SpanEdit, Swap
 from samplers.woven import woven
 from textsearch import Batch, Generations, generate
 from textsearch.batch import Vocabulary, concatenate
-from textsearch.checks import MOST_DRAFTS, flag, run_of, string_lists, whole
+from textsearch.checks import MOST_DRAFTS, MOST_TOKENS, flag, run_of, string_lists, whole
 from textsearch.display import note, waiting
 from textsearch.kinds import shown
 from textsearch.loop import Rule
@@ -31,8 +32,10 @@ from textsearch.rng import input_numbers
 from textsearch.sampler import Sampler
 from textsearch.schedule import geometric
 from textsearch.tasks import given
-from textsearch.tasks.languages import ENGLISH, language
-from textsearch.tasks.sentences import ENDS, marked, sentence
+from textsearch.tasks.languages import ENGLISH, Language, language
+from textsearch.tasks.room import tokens_of
+from textsearch.tasks.sentences import marked
+from textsearch.tasks.sizes import check_phrases
 from textsearch.tasks.unprompted import unprompted
 from textsearch.tasks.written import as_written, with_forms
 
@@ -71,15 +74,32 @@ def energy(
     return Conditional(lm, prompts) + Fluency(lm) + one_sentence_each(constraint) + constraint
 
 
-def one_sentence_each(constraint: Keywords) -> Pattern:
+def one_sentence_each(constraint: Keywords, speech: Language = ENGLISH) -> Pattern:
     """Each text is one sentence with an end; the marks that its own keywords hold do not end it."""
-    kept = kept_whole(constraint)
-    return Pattern([sentence(own) for own in kept] if any(kept) else sentence())
+    kept = kept_whole(constraint, speech)
+    return Pattern([speech.sentence(own) for own in kept] if any(kept) else speech.sentence())
 
 
-def kept_whole(constraint: Keywords) -> list[str]:
+def kept_whole(constraint: Keywords, speech: Language = ENGLISH) -> list[str]:
     """For each input a regular expression of the keywords that no sentence ends inside."""
-    return [marked(map(constraint.forms, own)) for own in constraint.keywords]
+    return [marked(map(constraint.forms, own), speech.ends) for own in constraint.keywords]
+
+
+def check_sentence(keywords: Sequence[str]) -> None:
+    """Refuse more keywords than a sentence has room for.
+
+    >>> check_sentence(["a a"] * 32)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    ValueError: ['a a', 'a a', 'a a', 'a a', 'a a', 'a a', ...] has 64 words, above the limit of 63 in one sentence: ...
+    """
+    check_phrases("the set of keywords", keywords)
+    count = len(words(" ".join(keywords)))
+    if count > MOST_TOKENS - 1:
+        raise ValueError(
+            f"{shown(list(keywords))} has {count:,} words, above the limit of {MOST_TOKENS - 1} in one sentence: "
+            "name fewer"
+        )
 
 
 def annealed(moves: Proposal, steps: int) -> Sampler[Any]:
@@ -143,13 +163,13 @@ def keywords(
     speech.check(causal=causal, masked=masked)
     input_numbers(numbers, len(sets))
     constraint = Keywords(sets, inflections=inflections and speech.inflects, in_order=in_order)
-    model = as_written(
-        given.masked(masked, progress), [with_forms(words) if constraint.inflections else words for words in sets]
-    )
+    for own in sets:
+        check_sentence(own)
+    spellings = [with_forms(words) if constraint.inflections else words for words in sets]
+    model = as_written(given.masked(masked, progress), spellings)
     vocabulary = model.vocabulary
     constraint.check(vocabulary.encode([speech.stop] * len(sets)))
-    if speech is ENGLISH:
-        _check_last_resort(sets, one_sentence_each(constraint) + constraint, vocabulary)
+    _check_last_resort(sets, speech, one_sentence_each(constraint, speech) + constraint, vocabulary)
     lm = given.causal(causal, progress)
     if speech is not ENGLISH:
         return unprompted(
@@ -178,20 +198,23 @@ def keywords(
         partial(missing, constraint, lm.vocabulary),
         temperature=DRAFT_TEMPERATURE,
         numbers=numbers,
-        most_tokens=[32 + max(4 * len(words), size) for words, size in zip(sets, sizes, strict=True)],
+        most_tokens=[
+            min(32 + max(4 * len(words), size), MOST_TOKENS + size // 4)
+            for words, size in zip(sets, sizes, strict=True)
+        ],
         finish=lambda text, number: one_sentence(text, kept[number]),
     )
     with waiting("writing drafts", progress) as say:
         texts = weave(count=drafts - drafts // 2, seed=seed, report=say)
         if drafts > 1:
-            best = [best_of(own, i, objective, vocabulary, _AGAIN).texts() for i, own in enumerate(texts)]
+            best = [best_of(own, i, objective, vocabulary, _AGAIN, MOST_TOKENS).texts() for i, own in enumerate(texts)]
             more = weave(
                 count=drafts // 2, seed=seed, again=best, report=lambda far: say(f"{far}, from beginnings of the best")
             )
             texts = [[*own, *others] for own, others in zip(texts, more, strict=True)]
         starts = []
         for number, own in enumerate(texts):
-            rows = best_of(own, number, objective, vocabulary, chains)
+            rows = best_of(own, number, objective, vocabulary, chains, MOST_TOKENS)
             if len(rows) == 0:
                 note(
                     f"no draft holds all of {', '.join(sets[number])}: the chains start from these words alone",
@@ -242,19 +265,27 @@ def spellings(constraint: Keywords, keyword: str) -> list[str]:
     return [keyword, *written, *(words.title() for words in written)]
 
 
-def bare(words: Sequence[str], number: int, vocabulary: Vocabulary) -> Batch:
-    """The start of last resort: the keywords in their order."""
-    text = " ".join(words)
-    start = vocabulary.encode([text if text.endswith(tuple(ENDS)) else text + "."])
+def bare_text(keywords: Sequence[str], speech: Language = ENGLISH) -> str:
+    """The keywords in their order, with an end."""
+    text = speech.space.join(keywords)
+    return text if text.endswith(tuple(speech.ends)) else text + speech.stop
+
+
+def bare(keywords: Sequence[str], number: int, vocabulary: Vocabulary, speech: Language = ENGLISH) -> Batch:
+    """The start of last resort: these as one text."""
+    start = vocabulary.encode([bare_text(keywords, speech)])
     return replace(start, inputs=torch.full_like(start.inputs, number))
 
 
-def _check_last_resort(sets: Sequence[Sequence[str]], hard: Objective, vocabulary: Vocabulary) -> None:
-    """Refuse a set whose words, one after another, are no text that its own constraints allow."""
-    for number, words in enumerate(sets):
-        start = bare(words, number, vocabulary)
+def _check_last_resort(
+    sets: Sequence[Sequence[str]], speech: Language, hard: Objective, vocabulary: Vocabulary
+) -> None:
+    """Refuse a set whose words, one after another, are no text that its own constraints allow and moves can edit."""
+    for number, keywords in enumerate(sets):
+        tokens_of(bare_text(keywords, speech), vocabulary, remedy="name fewer keywords")
+        start = bare(keywords, number, vocabulary, speech)
         if not bool(hard.energy(start).isfinite()):
             raise ValueError(
-                f"sets[{number}]={shown(words)}: no sentence can hold these, since the tokenizer gives them back as "
+                f"{shown(list(keywords))}: no sentence can hold these, since the tokenizer gives them back as "
                 f"{shown(start.texts()[0])}; spell them otherwise"
             )

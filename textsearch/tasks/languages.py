@@ -10,6 +10,7 @@ from typing import final
 from samplers.proposals.pieces import PIECES, sizes_of
 from textsearch.batch import Vocabulary
 from textsearch.segment import chinese_keywords, chinese_words, english_keywords
+from textsearch.tasks.sentences import ENDS, sentence
 
 
 @final
@@ -20,7 +21,9 @@ class Language:
     Attributes:
         code: ISO 639-1.
         name: in English.
-        sentence: a regular expression of one sentence, with an end.
+        sentence: of a regular expression of phrases that no sentence ends inside, or of none: one of a whole sentence,
+            with an end.
+        ends: marks that end sentences.
         stop: ends a plain sentence.
         space: between words.
         between: a regular expression of what stands between the keywords of a set.
@@ -33,7 +36,8 @@ class Language:
 
     code: str
     name: str
-    sentence: str
+    sentence: Callable[..., str]
+    ends: str
     stop: str
     space: str
     between: str
@@ -74,10 +78,23 @@ class Language:
             )
 
 
+CHINESE_ENDS = "。！？"
+"""Marks that end a sentence in Chinese."""
+
+
+def _chinese_sentence(kept: str = "") -> str:
+    """One sentence: no mark at the beginning, no two in a row, and quotation marks and brackets in pairs."""
+    inner = r"[^。！？“”‘’《》（）]|“[^。！？“”]+”|《[^。！？《》]+》|（[^。！？（）]+）"
+    # as in `sentence`: a phrase is never left half read, and may bring the end
+    rest = rf"(?:{kept}|{inner})++(?:[。！？]|(?<=[。！？]))$" if kept else rf"(?:{inner})+[。！？]$"
+    return r"^(?![，、；：])(?!.*[，、；：][，、；：。！？])" + rest
+
+
 ENGLISH = Language(
     code="en",
     name="English",
-    sentence=r"^[^.!?]*[.!?]$",
+    sentence=sentence,
+    ends=ENDS,
     stop=".",
     space=" ",
     between=r"\s+",
@@ -91,11 +108,8 @@ ENGLISH = Language(
 CHINESE = Language(
     code="zh",
     name="Chinese",
-    # no mark at the beginning, no two in a row, and quotation marks and brackets in pairs
-    sentence=(
-        r"^(?![，、；：])(?!.*[，、；：][，、；：。！？])"
-        r"(?:[^。！？“”‘’《》（）]|“[^。！？“”]+”|《[^。！？《》]+》|（[^。！？（）]+）)+[。！？]$"
-    ),
+    sentence=_chinese_sentence,
+    ends=CHINESE_ENDS,
     stop="。",
     space="",
     between=r"[\s,，、;；]+",

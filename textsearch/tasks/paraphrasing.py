@@ -15,7 +15,7 @@ from objectives.diversity import plain_words
 from samplers import MetropolisHastings, SimulatedAnnealing
 from samplers.proposals import Copy, Mixture, SpanEdit, Swap
 from textsearch.batch import Batch, concatenate
-from textsearch.checks import MOST_DRAFTS, keep, positive, run_of, strings, whole
+from textsearch.checks import MOST_DRAFTS, MOST_TOKENS, keep, positive, run_of, strings, whole
 from textsearch.display import waiting
 from textsearch.generation import generate
 from textsearch.kinds import nature, shown
@@ -33,6 +33,7 @@ from textsearch.schedule import geometric
 from textsearch.surface import Spellings, capitals_of
 from textsearch.tasks import given
 from textsearch.tasks.languages import language, pieces_of
+from textsearch.tasks.room import check_texts
 
 QUESTIONS = (
     ("How can I get rid of a cold quickly?", "How do I cure a cold fast?"),
@@ -194,7 +195,7 @@ def paraphrase(
     # a sentence without its mark gets it for the time of the run: models read it as it is meant, and none is added
     marks = ["" if lang != "en" or not text.rstrip()[-1].isalnum() else "?" if asks(text) else "." for text in texts]
     ended = [text.rstrip() + mark if mark else text for text, mark in zip(texts, marks, strict=True)]
-    model.vocabulary.encode(ended)
+    check_texts(ended, model.vocabulary)
     lm, vectors = given.causal(causal, progress), given.encoder(encoder, progress)
     with waiting("writing drafts", progress):
         ready = plan(
@@ -280,7 +281,7 @@ def plan(
     pieces = pieces_of(vocabulary)
     moves: dict[Proposal, float] = {
         SpanEdit(model, EDITS, pieces): 0.6,
-        Copy(model, [" ".join(batch.texts()) for batch in pools], pieces=pieces): 0.3,
+        Copy(model, ["\n".join(batch.texts()) for batch in pools], pieces=pieces): 0.3,
         Swap(vocabulary): 0.1,
     }
     return Plan(cheap + weights.fluency * Fluency(lm, prompts), start, Mixture(moves))
@@ -337,7 +338,9 @@ def written(lines: Sequence[Sequence[str]], source: Batch) -> list[Batch]:
         rows = []
         for line in own:
             with suppress(ValueError):
-                rows.append(source.vocabulary.encode([line.rstrip(".?!？。！ ") + end]))
+                row = source.vocabulary.encode([line.rstrip(".?!？。！ ") + end])
+                # a longer one could not be edited
+                rows += [row] if row.width <= MOST_TOKENS else []
         batches.append(concatenate(rows or [source.rows([number])]))
     return [replace(batch, inputs=torch.full_like(batch.inputs, number)) for number, batch in enumerate(batches)]
 

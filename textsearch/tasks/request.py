@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import islice
@@ -18,20 +19,9 @@ from objectives.rhyme import Rhyme, last_word, rhymes
 from objectives.template import Gap, Template, parse
 from textsearch.checks import keep, sequence, string, strings
 from textsearch.kinds import plain_number, shown
+from textsearch.tasks.sizes import MOST, check_least, check_sizes
 
 Bounds = tuple[int, int | None]
-
-MOST = {"words": 400, "characters": 4_000}
-"""Of one text: it must fit into what a masked model reads at once."""
-
-MOST_CONTEXT = 100_000
-"""Characters of what was said before, and of a topic."""
-
-MOST_PHRASES = 100
-"""Required ones, and forbidden ones."""
-
-MOST_GAPS = 40
-"""Of one template."""
 
 _WAYS = 2_000  # of a prefix in a template, tried with the suffix
 
@@ -117,7 +107,7 @@ class Request:
             object.__setattr__(self, name, _bounds(name, getattr(self, name)))
         for name in ("prefix", "suffix", "template", "regex", "rhyme", "acrostic", "label", "topic", "context"):
             keep(self, **{name: string(name, getattr(self, name))})
-        _check_sizes(self)
+        check_sizes(self)
         for _ in self.terms():  # each looks at its own value
             pass
         _check(self)
@@ -201,6 +191,16 @@ def surface_words(text: str) -> Fixed:
     return tuple(found)
 
 
+def fixed_parts(name: str, value: str) -> list[Fixed]:
+    """The words that stand in a value of a request: in a template, those between its gaps.
+
+    >>> fixed_parts("template", "The * ran home")
+    [('The',), ('ran', 'home')]
+    """
+    parts = (parse(value) if name == "template" else (value,)) if value else ()
+    return [surface_words(part) for part in parts if not isinstance(part, Gap)]
+
+
 def begun(parts: Layout, wanted: Fixed) -> Iterator[Layout]:
     """The ways in which a row of fixed words and gaps can begin with the words `wanted`.
 
@@ -276,17 +276,17 @@ def missing(request: Request, layout: Layout) -> list[Fixed]:
 def _check(request: Request) -> None:
     """Refuse what can be seen to contradict itself without a model."""
     layouts = request.layouts()
-    given = [f"{name}={value!r}" for name in ("prefix", "template", "suffix") if (value := getattr(request, name))]
+    given = [f"{name}={shown(value)}" for name in ("prefix", "template", "suffix") if (value := getattr(request, name))]
     if not layouts:
         raise ValueError(f"{' and '.join(given)} contradict: no text fits all of them")
     for name in ("prefix", "suffix", "template", "required"):
         value = getattr(request, name)
-        for text in value if name == "required" else [_text(part) for part in _fixed_parts(name, value)]:
+        for text in value if name == "required" else [_text(part) for part in fixed_parts(name, value)]:
             for phrase in request.forbidden:
                 if _holds(surface_words(text), surface_words(phrase)):
                     raise ValueError(f"{name}={value!r} holds the forbidden {phrase!r}: take one of them away")
     needed = min(least_words(way) + sum(map(_count, missing(request, way))) for way in layouts)
-    sources = [*given, *([f"required={request.required!r}"] if request.required else [])]
+    sources = [*given, *([f"required={shown(list(request.required))}"] if request.required else [])]
     low, high = request.words or (0, None)
     if high is not None and needed > high:
         raise ValueError(f"words={request.words} contradicts {' and '.join(sources)}, which take {needed} words")
@@ -305,6 +305,7 @@ def _check(request: Request) -> None:
             )
     _check_letters(request, layouts, needed)
     _check_rhyme(request, layouts)
+    check_least(request, needed, sources)
 
 
 def _check_letters(request: Request, layouts: Sequence[Layout], needed: int) -> None:
@@ -316,6 +317,15 @@ def _check_letters(request: Request, layouts: Sequence[Layout], needed: int) -> 
         raise ValueError(
             f"acrostic={request.acrostic!r} makes a text of {len(letters)} words, which words={request.words} forbids"
         )
+    fixed = [request.prefix, request.suffix, *request.required]
+    fixed += [_text(part) for part in fixed_parts("template", request.template)]
+    given = Counter("".join(map(initials, fixed)))
+    for letter, count in Counter(letters).items():
+        if not letter.isalpha() and count > given[letter]:
+            raise ValueError(
+                f"acrostic={request.acrostic!r} holds {letter!r}, with which no word begins: take letters, or give the "
+                "words that begin so as required"
+            )
     for name, fits in (("prefix", letters.startswith), ("suffix", letters.endswith)):
         own = initials(getattr(request, name))
         if own and not fits(own):
@@ -371,51 +381,6 @@ def _bounds(name: str, given: Any) -> Bounds | None:
         remedy = f"; [{low}, null] has no upper bound" if low <= most else ""
         raise ValueError(f"{name}={shown(given)} is above the limit of {most:,} {name} in one request{remedy}")
     return None if (low, high) == (0, None) else (low, high)
-
-
-def _check_sizes(request: Request) -> None:
-    """Refuse what is too long to be laid out, before anything is done that takes longer the longer it is."""
-    for name in ("prefix", "suffix", "template", "regex", "rhyme", "acrostic", "label", "topic", "context"):
-        _check_size(name, getattr(request, name), MOST_CONTEXT if name in ("context", "topic") else MOST["characters"])
-    for name in ("required", "forbidden"):
-        phrases = getattr(request, name)
-        _check_size(name, "".join(phrases), MOST["characters"])
-        if len(phrases) > MOST_PHRASES:
-            raise ValueError(
-                f"{name} has {len(phrases):,} phrases, above the limit of {MOST_PHRASES} in one request: name fewer"
-            )
-    for name in ("prefix", "suffix", "template", "required", "acrostic"):
-        value = getattr(request, name)
-        count = len(value) if name == "acrostic" else len(words(value if isinstance(value, str) else " ".join(value)))
-        if count > MOST["words"]:
-            raise ValueError(
-                f"{name}={shown(value)} has {count:,} words and marks, above the limit of {MOST['words']} in one "
-                "request: shorten it"
-            )
-    gaps = [part for part in parse(request.template) if isinstance(part, Gap)] if request.template else []
-    if len(gaps) > MOST_GAPS:
-        raise ValueError(
-            f"template={shown(request.template)} has {len(gaps)} gaps, above the limit of {MOST_GAPS} in one request: "
-            "take fewer"
-        )
-    for gap in gaps:
-        if max(gap.low, gap.high or 0) > MOST["words"]:
-            raise ValueError(
-                f"template={shown(request.template)} has a gap of {max(gap.low, gap.high or 0):,} words, above the "
-                f"limit of {MOST['words']} in one request: narrow it, or write * for a gap of any length"
-            )
-
-
-def _check_size(name: str, value: str, most: int) -> None:
-    if len(value) > most:
-        raise ValueError(
-            f"{name} has {len(value):,} characters, above the limit of {most:,} in one request: shorten it"
-        )
-
-
-def _fixed_parts(name: str, value: str) -> list[Fixed]:
-    parts = parse(value) if name == "template" else (value,)
-    return [surface_words(part) for part in parts if not isinstance(part, Gap)]
 
 
 def _turned(layout: Layout) -> Layout:

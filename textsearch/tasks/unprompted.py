@@ -23,6 +23,7 @@ from textsearch.partial import viewed
 from textsearch.schedule import geometric
 from textsearch.tasks.bridges import bridges
 from textsearch.tasks.languages import Language, pieces_of
+from textsearch.tasks.sentences import marked
 
 COLD = 0.3
 """The temperature at the end: a weak causal model's own draws are no sentences, its likeliest texts often are."""
@@ -47,7 +48,9 @@ def energy(
     r of pairs of neighbouring words that come again, k of keywords cut out of other words. +inf where a keyword is
     missing or x is not one sentence.
     """
-    form = Keywords(sets, in_order=in_order, freeze=True) + Pattern(language.sentence) + Length(lengths, sd=1.5)
+    constraint = Keywords(sets, in_order=in_order, freeze=True)
+    kept = [marked(map(constraint.forms, own), language.ends) for own in sets]
+    form = constraint + Pattern([language.sentence(own) for own in kept]) + Length(lengths, sd=1.5)
     form = form + 3.0 * Repeats()
     if language.segment:
         form = form + 5.0 * WholeWords(sets, language.segment)

@@ -36,6 +36,7 @@ from textsearch.tasks.frames import Lexicon, frame, layout_numbers
 from textsearch.tasks.languages import language, pieces_of
 from textsearch.tasks.lexical import LexicalMaskedLM
 from textsearch.tasks.request import Request
+from textsearch.tasks.room import check_letters, check_request
 from textsearch.tasks.verses import in_lines
 from textsearch.tasks.written import as_written, phrases_of
 
@@ -142,6 +143,10 @@ def write(
     plain = given.masked(masked, progress)
     model = as_written(plain, [phrases_of(request) for request in wanted])
     hard.check(model.vocabulary.encode([speech.stop] * len(wanted)))
+    lexicon = _lexicon(plain.vocabulary)
+    for request in wanted:
+        check_request(request, model.vocabulary)
+        check_letters(request, lexicon)
     lm = given.causal(causal, progress)
     prompts = [request.context.rstrip() + "\n" if request.context else "" for request in wanted]
     objective: Objective = Fluency(lm, prompts) + hard
@@ -153,7 +158,7 @@ def write(
     if some := stated(wanted, "context"):
         objective += coherence_weight * Only(Coherence(lm, some.values), some.inputs)
 
-    guided = LexicalMaskedLM(GuidedMaskedLM(model, lm, prompts), _lexicon(plain.vocabulary), wanted)
+    guided = LexicalMaskedLM(GuidedMaskedLM(model, lm, prompts), lexicon, wanted)
     with waiting("writing starts", progress):
         start = beginnings(wanted, objective, lm, guided, prompts, chains=chains, seed=seed, numbers=numbers)
     # the final mark stays

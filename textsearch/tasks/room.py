@@ -1,0 +1,99 @@
+"""Room: what a tokenizer must be able to write for a task, and how much of it one text holds.
+
+Known as soon as the vocabulary is, before a model writes drafts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from objectives.acrostic import Acrostic, initials
+from objectives.judging import is_mark
+from objectives.template import Gap
+from textsearch.batch import Vocabulary
+from textsearch.checks import MOST_TOKENS
+from textsearch.kinds import shown
+from textsearch.tasks.frames import Lexicon
+from textsearch.tasks.request import Request, fixed_parts, missing
+
+
+def tokens_of(text: str, vocabulary: Vocabulary, name: str = "", remedy: str = "shorten or split it") -> int:
+    """How many tokens a text has.
+
+    Args:
+        text: to be written.
+        vocabulary: of the tokenizer.
+        name: of the value that the text is of, for messages.
+        remedy: where there are too many.
+
+    Raises:
+        ValueError: the tokenizer cannot write it, or it is longer than the moves of a task let a text grow.
+
+    >>> from textsearch.testing import letters
+    >>> tokens_of("abc", letters("abc"))
+    3
+    >>> tokens_of("abd", letters("abc"), "prefix")
+    Traceback (most recent call last):
+    ...
+    ValueError: prefix='abd' cannot be written: 'abd' holds ['d'], not among the letters 'abc'
+    """
+    said = f"{name}={shown(text)}" if name else shown(text)
+    try:
+        count = int(vocabulary.encode([text]).lengths[0])
+    except ValueError as error:
+        raise ValueError(f"{said} cannot be written: {error}") from error
+    check_room(text, count, said, remedy)
+    return count
+
+
+def check_room(text: str, count: int, said: str = "", remedy: str = "shorten or split it") -> None:
+    """Refuse a text of more tokens than the moves of a task let a text grow to."""
+    if count > MOST_TOKENS:
+        said = said or shown(text)
+        raise ValueError(f"{said} takes {count:,} tokens, above the limit of {MOST_TOKENS} in one text: {remedy}")
+
+
+def check_texts(texts: Sequence[str], vocabulary: Vocabulary) -> None:
+    """Refuse texts that cannot be written, or edited as a whole; see `tokens_of`."""
+    for text in texts:
+        tokens_of(text, vocabulary)
+
+
+def check_request(request: Request, vocabulary: Vocabulary) -> None:
+    """Refuse fixed parts that cannot be written, and more of them than a text has room for."""
+    for name in ("prefix", "suffix", "template"):
+        for part in fixed_parts(name, getattr(request, name)):
+            tokens_of(" ".join(part), vocabulary, name)
+    for phrase in request.required:
+        tokens_of(phrase, vocabulary, "required")
+    needed = []
+    for layout in request.layouts():
+        fixed = [part for part in [*layout, *missing(request, layout)] if not isinstance(part, Gap)]
+        gaps = sum(part.low for part in layout if isinstance(part, Gap))
+        end = layout[-1]
+        closed = not isinstance(end, Gap) and is_mark(end[-1])
+        sizes = [int(size) for size in vocabulary.encode([" ".join(part) for part in fixed]).lengths] if fixed else []
+        needed.append(sum(sizes) + max(gaps - _words(missing(request, layout)), 0) + (not closed))
+    if needed and min(needed) > MOST_TOKENS:
+        raise ValueError(
+            f"({request}) takes {min(needed)} tokens or more, above the limit of {MOST_TOKENS} in one text: "
+            "ask for less"
+        )
+
+
+def check_letters(request: Request, lexicon: Lexicon) -> None:
+    """Refuse letters of an acrostic that no word begins with, neither one that is asked for nor one of the lexicon."""
+    if not request.acrostic:
+        return
+    own = "".join(initials(text) for text in (request.prefix, request.suffix, *request.required))
+    own += "".join(initials(" ".join(part)) for part in fixed_parts("template", request.template))
+    for letter in Acrostic(request.acrostic).letters[0]:
+        if letter not in own and not bool(lexicon.allowed(letter, "", ()).any()):
+            raise ValueError(
+                f"acrostic={request.acrostic!r} holds {letter!r}, with which no word of the masked model begins: take "
+                "another letter, or give the words that begin so as required"
+            )
+
+
+def _words(phrases: Sequence[Sequence[str]]) -> int:
+    return sum(not is_mark(word) for phrase in phrases for word in phrase)
