@@ -258,15 +258,13 @@ def cell(
     energies = []
     few, steps = 0, 0
     if compare:
-        one = textbook.metropolis_hastings(
-            setting.propose, setting.energy, batch.rows([0]).token_lists(), steps=1, seed=seed
-        )
+        one = textbook.metropolis_hastings(setting.propose, setting.energy, batch.rows([0]), steps=1, seed=seed)
         few = min(chains, max(FEW, int(seconds / one.seconds)))
         steps = max(1, int(seconds / (one.seconds * few)))
     for number in range(2, turns + 2):
         turn: dict[str, Any] = {"product_rate": product_rate(device)}
         if compare:
-            texts, memory = batch.token_lists()[:few], Memory(device)
+            texts, memory = batch.rows(range(few)), Memory(device)
             memory = memory.start() if number == 2 else memory
             run = textbook.metropolis_hastings(setting.propose, setting.energy, texts, steps=steps, seed=seed + number)
             if number == 2:

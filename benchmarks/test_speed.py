@@ -86,7 +86,7 @@ def setting(folder: Path, name: str) -> speed.Setting:
 
 def run(one: speed.Setting, propose: textbook.Propose) -> tuple[int, int, textbook.Run]:
     texts = one.start.repeat(6)
-    loop = textbook.metropolis_hastings(propose, one.energy, texts.token_lists(), steps=10, seed=3)
+    loop = textbook.metropolis_hastings(propose, one.energy, texts, steps=10, seed=3)
     own = speed.ours(one, texts, 3, least=10, seconds=0.0, device="cpu")
     return *speed.differences(own.visited, loop), loop
 

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from objectives.keywords import words
 from textsearch.batch import Batch
+from textsearch.loop import streams
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.masked import TransformersMaskedLM
 from textsearch.rng import Rng, categorical
@@ -82,9 +83,9 @@ Energy = Callable[[Texts], Tensor]
 
 
 @torch.inference_mode()
-def metropolis_hastings(propose: Propose, energy: Energy, texts: Texts, *, steps: int, seed: int) -> Run:
-    """`steps` steps of one chain for each text, towards exp(-E)."""
-    rng = Rng.start(seed, len(texts))
+def metropolis_hastings(propose: Propose, energy: Energy, start: Batch, *, steps: int, seed: int) -> Run:
+    """`steps` steps of one chain for each text, towards exp(-E), with the random numbers of `generate`."""
+    rng, texts = streams(seed, start, 1), start.token_lists()
     visited, close = [], []
     accepted, again = 0, 0.0
     began = time.perf_counter()

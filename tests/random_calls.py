@@ -450,6 +450,8 @@ class Calls:
             # a name that may be one is asked for on the network: whether there is one is not the question here
             if isinstance(settings[name], str) and 0 < len(settings[name]) < 9:
                 settings[name] = "/no/such/folder"
+            elif settings[name] is None:  # the default model, which would have to be fetched
+                settings[name] = self.models[name]
         given = self.maybe(inputs[chosen])
         if chosen == "stream":
             return list(stream(self.maybe(lambda: tasks.infill), given, **settings))

@@ -34,6 +34,7 @@ LAYERS: list[set[str]] = [
     {
         "textsearch.result",
         "textsearch.loop",
+        "textsearch.partial",
         "textsearch.continuous",
         "textsearch.display",
         "textsearch.generation",

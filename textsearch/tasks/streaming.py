@@ -74,17 +74,17 @@ def stream(
             "textsearch.tasks.paraphrase; the order is stream(task, inputs, ...)"
         )
     if isinstance(inputs, str | bytes):
-        raise TypeError(f"{shown(inputs)} is one string; pass a list of inputs")
+        raise TypeError(f"inputs={shown(inputs)} is one string; pass a list of inputs, [{shown(inputs)}]")
     if isinstance(inputs, Mapping) or not isinstance(inputs, Iterable):
         raise TypeError(f"inputs={inputs!r} gives no inputs one by one; pass a list of them, [{inputs!r}]")
     at_once, done, seed = whole("at_once", at_once, 1), whole("done", done), seed_of(seed)
-    _bind(task, [], {"seed": seed, **settings})
+    grouped = _takes_numbers(task)
+    _bind(task, [], {"seed": seed, **({"numbers": []} if grouped else {}), **settings})
     if isinstance(inputs, Sized):
         if done > len(inputs):
             raise ValueError(f"done={done} must lie between 0 and the {len(inputs)} inputs")
         if isinstance(numbers, Sized) and len(numbers) != len(inputs):
             raise ValueError(f"{len(numbers)} numbers for {len(inputs)} inputs: pass one for each input")
-    grouped = _takes_numbers(task)
     return _records(_Asked(task, seed, settings, grouped), inputs, numbers, at_once if grouped else 1, done)
 
 
