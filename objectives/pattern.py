@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Any, final
+from typing import Protocol, final
 
 import regex
 from torch import Tensor
 
 from objectives.judging import check_inputs, of_input, verdicts
+from objectives.linear_search import LinearSearch, NotRegularError
 from textsearch.batch import Batch
 from textsearch.checks import flag, keep, positive
 from textsearch.kinds import shown
@@ -18,11 +19,24 @@ from textsearch.objective import Cost, Objective
 LONGEST = 10_000
 """Characters of an expression."""
 
-LARGEST = 200_000
+LARGEST = 20_000
 """Parts of an expression, repeats written out."""
 
+TIMEOUT = 0.1
+"""Seconds of a search by backtracking in one text."""
+
+DEEPEST = 100
+"""Groups within groups."""
+
 # an escape, a set of characters, a counted repeat, or a character
-_PART = regex.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{(?:\d*,)?(?P<most>\d+)\}|.", regex.DOTALL)
+_PART = regex.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{(?P<least>\d*),?(?P<most>\d*)\}|.", regex.DOTALL)
+
+
+class Search(Protocol):
+    """Tells whether an expression is found in a text."""
+
+    def found(self, text: str) -> bool:
+        """Whether a match is somewhere in the text."""
 
 
 @final
@@ -32,13 +46,17 @@ class Pattern(Objective):
 
     The syntax is that of the `regex` module, flags inside: `(?i)` for either case, `^` and `$` for the whole text.
 
+    A regular expression in the strict sense, lookarounds included, is searched for in time linear in the text. One with
+    a backreference, an atomic group, a possessive repeat, or another thing that only backtracking can decide has a
+    limit of time: what it answers within the limit does not depend on the machine, whether it answers does.
+
     Attributes:
         pattern: the expression, one for all inputs or one for each: row r is judged by `pattern[batch.inputs[r]]`.
         forbid: forbid the texts that match instead.
-        timeout: seconds that the search in one text may take.
+        timeout: seconds of processor time that a search by backtracking in one text may take.
 
     Raises:
-        ValueError: an expression that does not compile, or a timeout that is not positive.
+        ValueError: an expression that does not compile or is too large, or a timeout that is not positive.
 
     >>> from textsearch.testing import letters
     >>> batch = letters("abc").encode(["abc", "cab", ""])
@@ -51,8 +69,8 @@ class Pattern(Objective):
     pattern: str | Sequence[str]
     _: KW_ONLY
     forbid: bool = False
-    timeout: float = 0.1
-    _compiled: tuple[Any, ...] = field(init=False, repr=False, compare=False)
+    timeout: float = TIMEOUT
+    _searches: tuple[Search, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if isinstance(self.pattern, Sequence) and not isinstance(self.pattern, str | bytes):
@@ -61,7 +79,7 @@ class Pattern(Objective):
                 raise ValueError("pattern is empty: pass one expression for all inputs, or one for each")
         timeout = positive("timeout", self.timeout, "number of seconds")
         keep(self, timeout=timeout, forbid=flag("forbid", self.forbid))
-        object.__setattr__(self, "_compiled", tuple(map(_compile, self._patterns)))
+        object.__setattr__(self, "_searches", tuple(search_for(pattern, timeout) for pattern in self._patterns))
 
     @property
     def cost(self) -> Cost:
@@ -72,9 +90,9 @@ class Pattern(Objective):
         """(B,) 0 for the texts that may be, +inf for the others.
 
         Raises:
-            TimeoutError: a text took longer than `timeout`.
+            TimeoutError: a search by backtracking took longer than `timeout`.
         """
-        return verdicts(batch, lambda text, number: self._found(text, number) != self.forbid)
+        return verdicts(batch, lambda text, number: of_input(self._searches, number).found(text) != self.forbid)
 
     def check(self, batch: Batch) -> None:
         """Each input has its expression."""
@@ -84,56 +102,84 @@ class Pattern(Objective):
     def _patterns(self) -> tuple[str, ...]:
         return self.pattern if isinstance(self.pattern, tuple) else (self.pattern,)
 
-    def _found(self, text: str, number: int) -> bool:
+
+@final
+@dataclass(frozen=True)
+class Backtracking:
+    """A search that may take time exponential in the text, and so has a limit."""
+
+    pattern: str
+    timeout: float
+
+    def found(self, text: str) -> bool:
+        """Whether a match is somewhere in the text."""
         try:
-            return of_input(self._compiled, number).search(text, timeout=self.timeout) is not None
+            return regex.search(self.pattern, text, timeout=self.timeout) is not None
         except TimeoutError as error:
             raise TimeoutError(
-                f"pattern={of_input(self._patterns, number)!r} took longer than timeout={self.timeout} s on the text "
-                f"{text!r}; simplify nested repeats such as (a+)+, or allow more time"
+                f"pattern={self.pattern!r} took longer than timeout={self.timeout} s on the text {text!r}; write it "
+                "without backreferences, atomic groups and possessive repeats, which needs no limit, or allow more time"
             ) from error
 
 
-def _compile(pattern: str) -> Any:
+def search_for(pattern: str, timeout: float = TIMEOUT) -> Search:
+    """The search for an expression, checked: linear where that is possible."""
+    _check(pattern)
+    try:
+        return LinearSearch(pattern)
+    except NotRegularError:
+        return Backtracking(pattern, timeout)
+
+
+def _check(pattern: str) -> None:
+    """Refuse what is no expression, or too large a one."""
     if not isinstance(pattern, str):
         raise TypeError(f"pattern={shown(pattern)} must be a string, the regular expression itself")
-    for count, most, what in ((len(pattern), LONGEST, "characters"), (_expanded(pattern), LARGEST, "parts")):
-        if count > most:
-            where = ", repeats such as {1000} written out," if what == "parts" else ""
-            raise ValueError(
-                f"pattern={shown(pattern)} has {count:,} {what}{where} above the limit of {most:,}: shorten it, or "
-                "split it into several"
-            )
+    if len(pattern) > LONGEST:
+        raise ValueError(_too_much(pattern, len(pattern), "characters", LONGEST))
+    parts, depth = _expanded(pattern)
+    if depth > DEEPEST:
+        raise ValueError(_too_much(pattern, depth, "groups within groups", DEEPEST, "nest fewer"))
+    if parts > LARGEST:
+        raise ValueError(_too_much(pattern, parts, "parts, repeats such as {1000} written out,", LARGEST))
     try:
-        return regex.compile(pattern)
+        regex.compile(pattern)
     except regex.error as error:
         raise ValueError(
             f"pattern={shown(pattern)} is no regular expression: {error.msg} at position {error.pos}; "
             "put a backslash before a character that is meant literally"
         ) from error
-    except RecursionError as error:
-        raise ValueError(f"pattern={shown(pattern)} has groups within groups, too many: nest fewer") from error
 
 
-def _expanded(pattern: str) -> int:
-    """How many parts the expression has once counted repeats are written out; compiling takes time in proportion.
+def _too_much(pattern: str, count: int, what: str, most: int, remedy: str = "shorten it") -> str:
+    return (
+        f"pattern={shown(pattern)} has {count:,} {what} above the limit of {most:,}: {remedy}, or split it into several"
+    )
+
+
+def _expanded(pattern: str) -> tuple[int, int]:
+    """How many parts the expression has once counted repeats are written out, a group one more, and how deep groups go.
+
+    Compiling takes time in proportion.
 
     >>> _expanded("ab"), _expanded("(ab){10}c"), _expanded("((a{10}){10}){1,10}"), _expanded("[{9}]x")
-    (2, 21, 1000, 2)
+    ((2, 0), (31, 1), (1110, 2), (2, 0))
     """
-    sizes, last = [0], 0
+    sizes, last, depth = [0], 0, 0
     for match in _PART.finditer(pattern):
         part = match[0]
         if match["most"] is not None:
-            # the part before it is there already
-            sizes[-1] += last * (max(int(match["most"]), 1) - 1)
-            last *= max(int(match["most"]), 1)
+            # no number is that large, and the part before it is there already
+            times = max(int(count or 1) if len(count) < 9 else 10**9 for count in (match["least"], match["most"]))
+            sizes[-1] += last * (max(times, 1) - 1)
+            last *= max(times, 1)
         elif part == "(":
             sizes.append(0)
+            depth = max(depth, len(sizes) - 1)
         elif part == ")" and len(sizes) > 1:
-            last = sizes.pop()
+            last = sizes.pop() + 1
             sizes[-1] += last
         else:
             last = 1
             sizes[-1] += 1
-    return sum(sizes)
+    return sum(sizes), depth

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from rich.progress import Progress as Bar
 
 from samplers import MetropolisHastings
 from samplers.proposals import InsertDelete, Mixture, Replace
@@ -121,6 +123,35 @@ def again_and_again(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
 
     monkeypatch.setattr(loop, "generations", slow)
     monkeypatch.setattr("textsearch.continuous.each.generations", slow)
+
+
+def test_control_c_while_the_live_line_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    leave = Bar.__exit__
+
+    def struck(bar: Bar, *arguments: Any) -> None:
+        leave(bar, *arguments)
+        raise KeyboardInterrupt
+
+    before = run()
+    monkeypatch.setattr(Bar, "__exit__", struck)
+    result = run(progress=True)
+    assert result.interrupted and result.trace.tolist() == before.trace.tolist()
+    with pytest.raises(KeyboardInterrupt):
+        run(at_call(1, RuntimeError("no run had begun")), progress=True)
+
+
+def test_control_c_while_a_task_shows_what_it_found() -> None:
+    calls = 0
+
+    def show(result: Generations) -> Generations:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise KeyboardInterrupt
+        return replace(result, sources=["seen"])
+
+    result = viewed(run, show)
+    assert result.interrupted and result.sources == ["seen"] and result.steps == 8
 
 
 @pytest.mark.parametrize("times", [1, 2])

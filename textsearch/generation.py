@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from textsearch.checks import Run, flag, functions, run_of, strings, whole
@@ -108,8 +109,16 @@ def generate(
         return start(callbacks)
     from textsearch.display import live
 
-    with live() as show:
-        return start([*callbacks, show])
+    result: Generations | None = None
+    try:
+        with live() as show:
+            result = start([*callbacks, show])
+    except KeyboardInterrupt:
+        # while the line was taken away
+        if result is None:
+            raise
+        result = replace(result, interrupted=True)
+    return result
 
 
 def generate_each(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def viewed(run: Callable[[], Generations], view: Callable[[Generations], Generat
         if (found := partial_result(error)) is not None:
             carry(error, view(found))
         raise
-    return view(result)
+    return gathered(lambda interrupted: view(replace(result, interrupted=result.interrupted or interrupted)), False)
 
 
 def gathered(make: Callable[[bool], Generations], interrupted: bool) -> Generations:

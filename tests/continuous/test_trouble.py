@@ -111,14 +111,20 @@ def test_control_c_keeps_what_is_done() -> None:
 
 
 def interrupted_at(code: Any, line: int, visit: int) -> list[Answer]:
-    """The answers if Ctrl-C arrives at a visit of a line."""
-    visits = 0
+    """The answers if Ctrl-C arrives at a visit of a line.
+
+    A visit comes from another line: a comprehension in the line may be told of once for each of its elements, or not at
+    all, as the version of Python has it.
+    """
+    visits, before_it = 0, 0
 
     def trace_lines(frame: FrameType, event: str, argument: object) -> Any:
-        nonlocal visits
-        if event == "line" and frame.f_lineno == line:
-            visits += 1
-            if visits == visit:
+        nonlocal visits, before_it
+        if event == "line":
+            visits += frame.f_lineno == line != before_it
+            arrives = frame.f_lineno == line != before_it and visits == visit
+            before_it = frame.f_lineno
+            if arrives:
                 raise KeyboardInterrupt
         return trace_lines
 

@@ -13,6 +13,7 @@ from samplers.proposals import Replace
 from textsearch import FunctionObjective, Generations, generate
 from textsearch.tasks import stream
 from textsearch.testing import TableMaskedLM, letters
+from textsearch.until import Settled
 
 MOVES = Replace(TableMaskedLM.random(letters("abc"), seed=0))
 FEW_B = FunctionObjective(lambda texts: [float(text.count("b")) for text in texts], name="b")
@@ -92,6 +93,23 @@ def test_an_answer_depends_on_seed_and_number_alone(at_once: int) -> None:
     # with an input that is refused in between
     beside = list(stream(task, ["x", *MANY[:3], "x"], at_once=at_once, seed=3, steps=20, numbers=[77, 0, 1, 2, 78]))
     assert [record.get("texts") for record in beside] == [None, *(record["texts"] for record in whole[:3]), None]
+
+
+def until_settled(texts: Sequence[str], *, until: Any, **settings: Any) -> Generations:
+    return generate(FEW_B, MetropolisHastings(MOVES), texts, steps=60, chains=2, until=until, **settings)
+
+
+def test_a_rule_sees_each_input_alone() -> None:
+    whole = list(stream(until_settled, MANY[:9], at_once=1, seed=3, until=Settled(4)))
+    assert list(stream(until_settled, MANY[:9], at_once=4, seed=3, until=Settled(4))) == whole
+    part = stream(until_settled, [MANY[8], MANY[2]], numbers=[8, 2], seed=3, until=Settled(4))
+    assert [record["texts"] for record in part] == [whole[8]["texts"], whole[2]["texts"]]
+    # the control: asked of all together, it lets the first to settle go on
+    steps = {
+        number: until_settled([MANY[number]], until=Settled(4), seed=3, numbers=[number]).steps for number in (1, 7)
+    }
+    both = until_settled([MANY[1], MANY[7]], until=Settled(4), seed=3, numbers=[1, 7]).steps
+    assert min(steps.values()) < both == max(steps.values())
 
 
 def test_groups_that_take_a_seed_each_are_found() -> None:

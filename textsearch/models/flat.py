@@ -12,8 +12,7 @@ multiples of `BLOCK`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
@@ -22,6 +21,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from textsearch.models.hooks import attending
 from textsearch.models.loading import first_position
 from textsearch.models.projection import hidden_states
 from textsearch.models.sound import check_finite
@@ -169,8 +169,15 @@ def read_flat(
     if getattr(model.config, "type_vocab_size", 0):
         # a model's own zeros are as many as its positions: fewer than tokens here
         inputs["token_type_ids"] = torch.zeros_like(inputs["input_ids"])
-    with _attending(model, _attended(spans, len(tokens) + len(padding), source, causal, device)):
-        return reader(model, use_cache=False, **inputs)[0]
+    from transformers import AttentionInterface
+
+    AttentionInterface.register(_NAME, _attention)
+    token = _ATTENTION.set(_attended(spans, len(tokens) + len(padding), source, causal, device))
+    try:
+        found: Tensor = attending(model.config, _NAME, lambda: reader(model, use_cache=False, **inputs)[0])
+        return found
+    finally:
+        _ATTENTION.reset(token)
 
 
 def own_keys(layer: Any, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
@@ -210,22 +217,6 @@ def bytes_a_token(model: Any, causal: bool, reader: Reader = hidden_states) -> i
     if not seen or bool(apart.mean() > max(1e-5, 8 * torch.finfo(wanted.dtype).eps)):
         return None
     return sum(seen.values()) + found[0].numel() * found.element_size()
-
-
-@contextmanager
-def _attending(model: Any, attention: _Attention) -> Iterator[None]:
-    """`model` uses `attention` while the block runs."""
-    from transformers import AttentionInterface
-
-    AttentionInterface.register(_NAME, _attention)
-    config = model.config
-    before, token = config._attn_implementation, _ATTENTION.set(attention)
-    config._attn_implementation = _NAME
-    try:
-        yield
-    finally:
-        config._attn_implementation = before
-        _ATTENTION.reset(token)
 
 
 def _attended(spans: Sequence[Span], size: int, source: Source, causal: bool, device: torch.device) -> _Attention:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
@@ -108,8 +107,8 @@ class TransformersMaskedLM:
         with torch.no_grad():
             whole = read_rows(self.model, [row])[3:9]
             try:
-                with narrowed(door, torch.arange(3, 9, device=whole.device)):
-                    found = read_rows(self.model, [row])[:6]
+                places = torch.arange(3, 9, device=whole.device)
+                found = narrowed(door, places, lambda: read_rows(self.model, [row]))[:6]
             except (RuntimeError, TypeError, ValueError):
                 return None
         return door if torch.allclose(found, whole, rtol=1e-4, atol=1e-5) else None
@@ -134,11 +133,15 @@ class TransformersMaskedLM:
         places = torch.tensor(wanted, device=self.model.device)
         if not self._flat:
             return torch.cat(self._padded(rows))[places]
-        with narrowed(self._door, places) if self._door is not None else nullcontext():
-            hidden = read_rows(self.model, rows)
+        door = self._door
+
+        def read_all() -> Tensor:
+            return read_rows(self.model, rows)
+
+        hidden = read_all() if door is None else narrowed(door, places, read_all)
         read = sum(map(len, rows))
         self.usage.count((1, read + -read % BLOCK), read, rows=len(rows))
-        return hidden[: len(places)] if self._door is not None else hidden[places]
+        return hidden[places] if door is None else hidden[: len(places)]
 
     def _padded(self, rows: Sequence[Sequence[int]]) -> list[Tensor]:
         """(length, d) of each row, for models that need every row in a line of its own."""

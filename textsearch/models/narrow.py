@@ -6,14 +6,16 @@ last layer only keys, values and queries are left to work out everywhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import regex
 from torch import Tensor
 
+from textsearch.models.hooks import hooked
 from textsearch.models.tiles import whole_blocks
+
+Found = TypeVar("Found")
 
 _DOOR = regex.compile(r".*\.layer\.\d+\.attention\.output")
 
@@ -24,16 +26,7 @@ def last_output(model: Any) -> Any | None:
     return found[-1] if found else None
 
 
-@contextmanager
-def narrowed(door: Any, places: Tensor) -> Iterator[None]:
-    """While the block runs, what passes the `door` as (1, T, d) goes on as (1, K', d): the K `places`, and padding."""
+def narrowed(door: Any, places: Tensor, run: Callable[[], Found]) -> Found:
+    """What `run` gives while what passes the `door` as (1, T, d) goes on as (1, K', d): the K `places`, and padding."""
     whole = places[whole_blocks(len(places), places.device)]
-
-    def pick(module: Any, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        return tuple(argument[:, whole] for argument in arguments)
-
-    handle = door.register_forward_pre_hook(pick)
-    try:
-        yield
-    finally:
-        handle.remove()
+    return hooked(door, lambda arguments: tuple(argument[:, whole] for argument in arguments), run)

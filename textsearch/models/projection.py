@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from textsearch.models.hooks import hooked
 from textsearch.models.sound import check_finite, wide
 from textsearch.models.tiles import whole_blocks
 
@@ -28,16 +29,13 @@ def hidden_states(model: Any, **inputs: Any) -> Tensor:
     Works for any transformers model with output embeddings.
     """
 
-    def leave(module: Any, arguments: tuple[Tensor, ...]) -> None:
+    def leave(arguments: tuple[Tensor, ...]) -> None:
         raise _ReachedError(arguments[0])
 
-    handle = model.get_output_embeddings().register_forward_pre_hook(leave)
     try:
-        model(**inputs)
+        hooked(model.get_output_embeddings(), leave, lambda: model(**inputs))
     except _ReachedError as reached:
         return reached.hidden
-    finally:
-        handle.remove()
     raise ValueError(f"{type(model).__name__} never used its output embeddings: it is no language model")
 
 

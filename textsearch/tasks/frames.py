@@ -20,6 +20,7 @@ from torch import Tensor
 from objectives.acrostic import Acrostic
 from objectives.judging import is_mark
 from objectives.keywords import words
+from objectives.pattern import search_for
 from objectives.rhyme import last_word, rhymes
 from objectives.template import Gap
 from samplers.proposals.sites import masks
@@ -93,13 +94,13 @@ def _hinted(request: Request, rng: np.random.Generator) -> Request | None:
     gaps are filled with any word.
     """
     hints = _SPELLED.findall(_ESCAPED.sub(" ", _NUMBER.sub(" 3 ", request.regex)))
-    pattern = regex.compile(request.regex)
+    search = search_for(request.regex)
     for _ in range(_TRIES if hints else 0):
         chosen = [hint for hint in hints if rng.random() < 0.7]
         before, *behind = rng.integers(0, 4, len(chosen) + 1).tolist()
         parts = [_room(before), *(part for pair in zip(chosen, map(_room, behind), strict=True) for part in pair)]
         text = " ".join(" ".join(parts).replace("*{1}", "thing").split())
-        if chosen and "thing" in text and pattern.search(text[:1].upper() + text[1:] + "."):
+        if chosen and "thing" in text and search.found(text[:1].upper() + text[1:] + "."):
             return replace(request, regex="", words=None, template=" ".join(parts))
     return None
 

@@ -45,8 +45,8 @@ def sentence(kept: str = "", ends: str = ENDS) -> str:
     [True, False, False, False]
     """
     inner = rf"(?:{kept})|[^{ends}]" if kept else rf"[^{ends}]"
-    # a phrase that ends with a mark may end the sentence; possessive, since a phrase is never left half read
-    return rf"^(?:{inner})*+(?:[{ends}]|(?<=[{ends}]))$" if kept else rf"^[^{ends}]*[{ends}]$"
+    # a phrase that ends with a mark may end the sentence
+    return rf"^(?:{inner})*(?:[{ends}]|(?<=[{ends}]))$" if kept else rf"^[^{ends}]*[{ends}]$"
 
 
 def _spelled(phrase: Template) -> str:

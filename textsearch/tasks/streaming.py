@@ -40,7 +40,8 @@ def stream(
         task: `paraphrase`, `keywords`, ... of this package, or any function like them. One that does not take `numbers`
             is asked for one input at a time, with a seed for each.
         inputs: what the task takes a sequence of; a list, or a generator, say.
-        at_once: inputs whose chains share a batch.
+        at_once: inputs whose chains share a batch. With a rule `until` among the settings there is one at a time: each
+            input ends when the rule says so of its chains alone.
         done: inputs at the beginning that are answered already: they are passed over.
         seed: the same seed gives the same answers.
         numbers: of the inputs among all that there are, on which their random numbers rest; by default 0, 1, 2, ... in
@@ -85,7 +86,9 @@ def stream(
             raise ValueError(f"done={done} must lie between 0 and the {len(inputs)} inputs")
         if isinstance(numbers, Sized) and len(numbers) != len(inputs):
             raise ValueError(f"{len(numbers)} numbers for {len(inputs)} inputs: pass one for each input")
-    return _records(_Asked(task, seed, settings, grouped), inputs, numbers, at_once if grouped else 1, done)
+    # a rule for stopping sees all that runs together, and would make an answer depend on its group
+    alone = not grouped or settings.get("until") is not None
+    return _records(_Asked(task, seed, settings, grouped), inputs, numbers, 1 if alone else at_once, done)
 
 
 @final
