@@ -91,7 +91,7 @@ def test_what_the_vocabulary_cannot_write_is_named() -> None:
         check_request(Request(prefix="a" * 40, suffix="b" * 29), vocabulary)
     with pytest.raises(ValueError, match="takes 65 tokens, above the limit of 64"):
         check_texts(["a" * 64, "a" * 65], vocabulary)
-    check_request(Request(prefix="a" * 30, template="a" * 30 + " *", required=["b"]), vocabulary)
+    check_request(Request(prefix="a" * 30, template="a" * 30 + " *", required=("b",)), vocabulary)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_too_many_keywords_are_refused_before_a_model(
     def loaded(*_: Any) -> Any:
         raise AssertionError("a model was loaded")
 
-    monkeypatch.setattr(keyword_sentences.given, "masked", loaded)
+    monkeypatch.setattr("textsearch.tasks.given.masked", loaded)
     with pytest.raises(ValueError, match=message):
         keyword_sentences.keywords([keywords])
 
