@@ -213,3 +213,10 @@ def test_inputs_without_a_source_are_refused() -> None:
         Copy(model, ["a"]).check(letters("ab").encode(["a", "b"]))
     with pytest.raises(ValueError, match="max_length"):
         Copy(model, "a", max_length=1).check(letters("ab").encode(["ab"]))
+
+
+def test_lines_of_a_source_are_read_by_themselves() -> None:
+    """A source may be longer than the model reads at once, if none of its lines is; a line break is no letter."""
+    model = TableMaskedLM.random(letters("abc"), seed=0)
+    lines, whole = Copy(model, "ab\nca\n\nb", max_length=4), Copy(model, "abcab", max_length=4)
+    assert torch.equal(lines._words, whole._words)

@@ -42,6 +42,7 @@ from textsearch.tasks import infill, keywords, paraphrase, write
 from textsearch.tasks.bridges import bridges
 from textsearch.tasks.languages import CHINESE, ENGLISH, language, pieces_of
 from textsearch.tasks.request import Request
+from textsearch.tasks.sentences import marked
 from textsearch.tasks.unprompted import energy, unprompted
 from textsearch.tasks.verses import in_lines
 from textsearch.testing import check_objective, letters
@@ -163,6 +164,8 @@ def test_hard_terms_take_characters_for_words(chinese: Chinese) -> None:
     good = ["春天。", "春天！", "“春天”的花，是花。", "《花》（大）的人。"]
     bad = ["春。天。", "春天", "，花。", "花，。", "花、，人。", "”花。", "“花。", "《花。》", "。"]
     assert holds(Pattern(CHINESE.sentence()), *good, *bad) == [True] * len(good) + [False] * len(bad)
+    kept = marked([Keywords(["是！花"]).forms("是！花"), Keywords(["花"]).forms("花")], CHINESE.ends)
+    assert holds(Pattern(CHINESE.sentence(kept)), "春天是！花。", "春天是！。", "是！花是！花。") == [True, False, True]
     assert holds(Prefix("春天"), "春天了。", "了春天。") == [True, False]
     assert holds(Suffix("春天"), "是春天。", "春天是。") == [True, False]
     assert holds(Template("春*{2}夏*"), "春天的夏天。", "春的夏天。") == [True, False]
