@@ -139,7 +139,8 @@ COME_AND_GO = [name for name in [*TERMS, *SAMPLERS] if "population" not in name 
 
 
 def parts(name: str, trap: Trap) -> tuple[Objective, Any]:
-    return TERMS.get(name, lambda _: PLAIN)(trap), SAMPLERS.get(name, lambda _: WALK)(trap)
+    objective = TERMS[name](trap) if name in TERMS else PLAIN
+    return objective, SAMPLERS[name](trap) if name in SAMPLERS else WALK
 
 
 def run(name: str, trap: Trap, **changes: Any) -> Generations:
