@@ -163,8 +163,8 @@ def keywords(
     speech.check(causal=causal, masked=masked)
     input_numbers(numbers, len(sets))
     constraint = Keywords(sets, inflections=inflections and speech.inflects, in_order=in_order)
-    for words in sets:
-        check_sentence(words)
+    for asked in sets:
+        check_sentence(asked)
     spellings = [with_forms(words) if constraint.inflections else words for words in sets]
     model = as_written(given.masked(masked, progress), spellings)
     vocabulary = model.vocabulary
