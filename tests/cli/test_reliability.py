@@ -38,7 +38,7 @@ def finished(program: Sequence[str], folder: Path) -> None:
     assert run.returncode == 0, said
 
 
-def killed(program: Sequence[str], folder: Path, kills: int, seed: int, group: int) -> Counter[str]:
+def killed(program: Sequence[str], folder: Path, kills: int, seed: int) -> Counter[str]:
     """Kill so many runs, going on after each; how they ended.
 
     Raises:
@@ -50,8 +50,7 @@ def killed(program: Sequence[str], folder: Path, kills: int, seed: int, group: i
     finished(program, folder)
     seconds = time.monotonic() - began
     whole, note = answers.read_bytes(), (folder / "answers.jsonl.settings.json").read_bytes()
-    lines = whole.splitlines(keepends=True)
-    groups = {b"".join(lines[:size]) for size in range(0, len(lines), group)} | {whole}
+    ends_of_lines = {0, *(place + 1 for place, byte in enumerate(whole) if byte == ord("\n"))}
     answers.unlink()
     while sum(ends[number.name] for number in SIGNALS) < kills:
         number = rng.choice(SIGNALS)
@@ -72,8 +71,8 @@ def killed(program: Sequence[str], folder: Path, kills: int, seed: int, group: i
         assert whole.startswith(held), what
         if code == 128 + number:
             ends["handled"] += 1
-            # whole groups were added, or nothing was: what a kill had cut short is there still, or taken off
-            assert held in groups | {before, before[: before.rfind(b"\n") + 1]}, what
+            # whole answers were added, or nothing was: what a kill had cut short is there still, or taken off
+            assert held == before or len(held) in ends_of_lines, what
             assert b"Traceback" not in said and said.count(b"\n") <= 2 and b"interrupted" in said, what
         if code == 0:
             assert held == whole, what
@@ -96,7 +95,7 @@ def test_killed_runs(tmp_path: Path) -> None:
     """A few, of a task without models; the next test has many, of a real one."""
     (tmp_path / "texts.txt").write_text("\n".join(f"slow {n} \N{SNOWMAN}" for n in range(12)), encoding="utf-8")
     program = ["-m", "tests.cli.light", "correct", "--file", "texts.txt", "--output", "answers.jsonl", "--at-once", "3"]
-    ends = killed([*program, "--quiet"], tmp_path, kills=8, seed=3, group=3)
+    ends = killed([*program, "--quiet"], tmp_path, kills=8, seed=3)
     assert ends["handled"] > 0
 
 
@@ -111,6 +110,6 @@ def test_fifty_killed_runs(tiny: Tiny, tmp_path: Path) -> None:
     (tmp_path / "texts.txt").write_text("\n\n".join(texts * 2) + "\n", encoding="utf-8")
     models = ["--causal", str(tiny.causal_path), "--masked", str(tiny.masked_path)]
     program = ["-m", "textsearch", "infill", "--file", "texts.txt", "--output", "answers.jsonl", "--at-once", "3"]
-    ends = killed([*program, "--chains", "2", "--steps", "40", "--quiet", *models], tmp_path, kills=50, seed=0, group=3)
+    ends = killed([*program, "--chains", "2", "--steps", "40", "--quiet", *models], tmp_path, kills=50, seed=0)
     print(dict(ends))
     assert min(ends[number.name] for number in SIGNALS) > 5

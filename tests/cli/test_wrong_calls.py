@@ -33,6 +33,7 @@ pytestmark = pytest.mark.usefixtures("stubbed")
         (["keywords", "dog", "--chains", "99999999999"], "--chains"),
         (["keywords", "dog", "--steps", "-1"], "--steps"),
         (["keywords", "dog", "--seed", "x"], "--seed"),
+        (["keywords", "dog", "--seed=99999999999999999999"], "--seed"),
         (["keywords", "dog", "--seed", "1.5"], "--seed"),
         (["keywords", "dog", "--top", "0"], "--top"),
         (["keywords", "dog", "--at-once", "0"], "--at-once"),

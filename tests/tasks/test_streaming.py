@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 
 from samplers import MetropolisHastings
@@ -242,7 +243,7 @@ def test_control_c_outside_a_run_is_raised() -> None:
         next(records)
 
 
-@pytest.mark.parametrize("inputs", [7, None, {"a": 1}])
+@pytest.mark.parametrize("inputs", [7, None, {"a": 1}, np.array("a")])
 def test_inputs_that_do_not_come_one_by_one(inputs: Any) -> None:
     with pytest.raises(TypeError, match="pass a list"):
         stream(task, inputs)

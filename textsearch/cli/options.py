@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from textsearch.checks import seed_of
 from textsearch.cli.models import model_name
 
 MOST_STEPS, MOST_CHAINS, MOST_AT_ONCE = 10**7, 10**5, 10**5
@@ -26,6 +27,14 @@ def temperature(number: float) -> float:
     if not 0 < number < math.inf:
         raise typer.BadParameter(f"temperature={number:g} must be a number above 0; for a pure search take a small one")
     return number
+
+
+def seed(number: int) -> int:
+    """A seed."""
+    try:
+        return seed_of(number)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def not_negative(number: float) -> float:
@@ -49,7 +58,7 @@ def language(code: str) -> str:
 
 Steps = Annotated[int, typer.Option(min=0, max=MOST_STEPS, help="Steps of every chain.")]
 Chains = Annotated[int, typer.Option(min=1, max=MOST_CHAINS, help="Chains for each input, run together.")]
-Seed = Annotated[int, typer.Option(help="The same seed prints the same texts.")]
+Seed = Annotated[int, typer.Option(callback=seed, help="The same seed prints the same texts.")]
 Temperature = Annotated[
     float, typer.Option(callback=temperature, help="Draws come from exp(-energy / temperature); below 1 is greedier.")
 ]

@@ -19,6 +19,7 @@ from samplers.proposals import BlockInfill, Mixture, Replace
 from textsearch import Generations, generate
 from textsearch.batch import Batch, Vocabulary
 from textsearch.checks import flag, run_of, strings
+from textsearch.kinds import shown
 from textsearch.models.guided import GuidedMaskedLM
 from textsearch.models.protocols import MaskedLM
 from textsearch.models.vocabulary import TokenizerVocabulary
@@ -115,11 +116,11 @@ def parts_of(text: str, gap: str | None = None) -> list[str]:
     (['The ', ' ran ', '.'], ['The ', ' ran.'])
     """
     if gap is not None and not (isinstance(gap, str) and gap.strip()):
-        raise ValueError(f"gap={gap!r} must be what stands for a gap in the texts, such as '[MASK]'")
+        raise ValueError(f"gap={shown(gap)} must be what stands for a gap in the texts, such as '[MASK]'")
     parts = _GAP.split(text) if gap is None else text.split(gap)
     if len(parts) < 2:
         ways = f"{', '.join(GAPS[:-1])} or {GAPS[-1]}" if gap is None else gap
-        raise ValueError(f"{text!r} has no gap: write {ways} for each word that is wanted")
+        raise ValueError(f"{shown(text)} has no gap: write {ways} for each word that is wanted")
     return parts
 
 

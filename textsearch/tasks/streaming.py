@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from itertools import count, islice
+from operator import length_hint
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
 from textsearch.checks import seed_of, whole
@@ -76,16 +77,18 @@ def stream(
         )
     if isinstance(inputs, str | bytes):
         raise TypeError(f"inputs={shown(inputs)} is one string; pass a list of inputs, [{shown(inputs)}]")
-    if isinstance(inputs, Mapping) or not isinstance(inputs, Iterable):
-        raise TypeError(f"inputs={inputs!r} gives no inputs one by one; pass a list of them, [{inputs!r}]")
+    # an array of no dimensions has the methods of a list, and the size of none
+    size = length_hint(inputs, -1) if isinstance(inputs, Sized) else None
+    if isinstance(inputs, Mapping) or not isinstance(inputs, Iterable) or size == -1:
+        raise TypeError(f"inputs={shown(inputs)} gives no inputs one by one; pass a list of them, [{shown(inputs)}]")
     at_once, done, seed = whole("at_once", at_once, 1), whole("done", done), seed_of(seed)
     grouped = _takes_numbers(task)
     _bind(task, [], {"seed": seed, **({"numbers": []} if grouped else {}), **settings})
-    if isinstance(inputs, Sized):
-        if done > len(inputs):
-            raise ValueError(f"done={done} must lie between 0 and the {len(inputs)} inputs")
-        if isinstance(numbers, Sized) and len(numbers) != len(inputs):
-            raise ValueError(f"{len(numbers)} numbers for {len(inputs)} inputs: pass one for each input")
+    if size is not None:
+        if done > size:
+            raise ValueError(f"done={done} must lie between 0 and the {size} inputs")
+        if isinstance(numbers, Sized) and len(numbers) != size:
+            raise ValueError(f"{len(numbers)} numbers for {size} inputs: pass one for each input")
     # a rule for stopping sees all that runs together, and would make an answer depend on its group
     alone = not grouped or settings.get("until") is not None
     return _records(_Asked(task, seed, settings, grouped), inputs, numbers, 1 if alone else at_once, done)
