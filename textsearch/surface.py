@@ -11,7 +11,7 @@ from types import MappingProxyType
 import regex
 
 _LEFT = set(",.;:!?)]}%'’”…，。！？；：、）》」")
-_RIGHT = set("([{$£€#“‘")
+_RIGHT = set("([{$#“‘")  # not the pound nor the euro: WordPiece reads "£5" as one word, and "£ 5" as two
 _CONTRACTED = {"s", "t", "re", "ve", "ll", "d", "m"}
 _CJK = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}，。！？；：、（）《》「」“”‘’]")
 _ENDS = {".", "!", "?"}
@@ -110,8 +110,9 @@ def truecase(words: list[str], capitals: Mapping[str, str] = MappingProxyType({}
     out, begins = [], True
     for word in words:
         cased = capitals.get(word) or ("I" if word == "i" else names.get(word, word))
-        if begins and word[:1].isalpha() and cased == cased.lower():
-            cased = cased[:1].upper() + cased[1:]
+        # a letter whose capital is another's, or two letters, stays: the text would be read as another word
+        if begins and word[:1].isalpha() and cased == cased.lower() and cased[0].upper().lower() == cased[0]:
+            cased = cased[0].upper() + cased[1:]
         begins = word in _ENDS or (begins and not word[:1].isalnum())
         out.append(cased)
     return out
