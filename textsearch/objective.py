@@ -22,6 +22,7 @@ from textsearch.checks import keep, real, sequence, string
 from textsearch.kinds import OBJECTIVE, instance, nature, shown
 from textsearch.marks import counts
 from textsearch.models.usage import asked_by
+from textsearch.spelling import canonical
 
 
 class Cost(IntEnum):
@@ -309,14 +310,21 @@ def evaluate(
 
 
 def proper(objective: Objective, batch: Batch, wanted: Tensor | None = None) -> Tensor:
-    """(B,) bool, the rows that count, of those `wanted`: each text with one marking of it; see `textsearch.marks`.
+    """(B,) bool, the rows that count, of those `wanted`: each text with one row, and with one marking of it.
+
+    What makes the law one over texts, whatever the sampler and its moves; see `textsearch.spelling` and
+    `textsearch.marks`.
     """
     asked = torch.ones_like(batch.lengths, dtype=torch.bool) if wanted is None else wanted
     rows = asked.nonzero().squeeze(-1)
     if len(rows) == 0:
         return asked
     part = batch if len(rows) == len(batch) else batch.rows(rows)
-    return torch.zeros_like(asked).index_put((rows,), counts(objective, part))
+    good = counts(objective, part)  # the cheaper question first
+    if not bool(good.all()):
+        rows = rows[good]
+        part = batch.rows(rows)
+    return torch.zeros_like(asked).index_put((rows,), canonical(part))
 
 
 def _in_stages(objective: Objective, batch: Batch, wanted: Tensor | None, limit: Limit | None) -> Evaluation:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from textsearch.batch import Batch
 from textsearch.checks import strings
+from textsearch.models.characters import is_character_level
 from textsearch.models.turns import lock_of
 from textsearch.surface import join_words, truecase
 
@@ -64,6 +65,11 @@ class TokenizerVocabulary:
     def wordpiece(self) -> bool:
         """Whether the tokenizer is a WordPiece: "##" marks the pieces that go on a word."""
         return isinstance(self.tokenizer.backend_tokenizer.model, WordPiece)
+
+    @cached_property
+    def one_spelling(self) -> bool:
+        """Whether no text has two spellings: each character is a token, and no token is more."""
+        return is_character_level(self.pieces)
 
     @cached_property
     def lower_cases(self) -> bool:
