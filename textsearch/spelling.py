@@ -22,7 +22,7 @@ from torch import Tensor
 
 from textsearch.batch import Batch, Vocabulary
 
-_MOST = 100_000  # rows remembered of a vocabulary
+_MOST = 20_000  # rows remembered of a vocabulary
 
 
 def canonical(batch: Batch) -> Tensor:

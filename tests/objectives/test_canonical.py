@@ -21,7 +21,7 @@ from textsearch.objective import Objective, evaluate
 from textsearch.rng import Rng
 from textsearch.sampler import Sampler
 from textsearch.spelling import canonical
-from textsearch.testing import TableMaskedLM
+from textsearch.testing import LawBroken, TableMaskedLM, check_sampler
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +87,16 @@ def test_a_text_of_two_spellings_has_the_share_of_one(name: str) -> None:
     # said by a term instead
     if name == "moves":
         assert p_value(TWINS[name], ON_TEXTS + Canonical()) > 1e-4
+
+
+def test_the_laws_are_those_of_texts() -> None:
+    sampler, twin = SAMPLERS["moves"], TWINS["moves"]
+    check_sampler(sampler, TEXTS, chains=3_000)
+    with pytest.raises(LawBroken, match=r"a chain came to '.*', which is not listed"):
+        check_sampler(twin, TEXTS, chains=3_000)
+    other = VOCABULARY.encode(["a", "a b"]).with_tokens(torch.tensor([0, 1]), torch.tensor([1, 4]))
+    with pytest.raises(ValueError, match="'ab' is listed in another spelling than its vocabulary's"):
+        check_sampler(sampler, other)
 
 
 def test_another_spelling_costs_no_energy() -> None:
