@@ -8,7 +8,8 @@ from typing import final
 
 from torch import Tensor
 
-from objectives.judging import check_inputs, freeze_words, is_mark, of_input, strings, verdicts
+from objectives.freezing import Kept, freeze_words
+from objectives.judging import check_inputs, is_mark, of_input, strings, verdicts
 from objectives.keywords import words
 from textsearch.batch import Batch
 from textsearch.checks import flag, keep
@@ -20,10 +21,9 @@ from textsearch.objective import Cost, Objective
 class Prefix(Objective):
     """The text begins with these words: energy 0, or +inf. Case does not count.
 
-    With `freeze_tokens` no proposal is wasted on the words of the prefix. The chain then samples texts in which those
-    very words are marked, and an insertion before one may move the mark behind another that is like it: "the the cat"
-    begins with "the" whichever of the two is the marked one, and is there twice. Where that matters, freeze nothing, or
-    insert nothing.
+    With `freeze_tokens` no proposal is wasted on the words of the prefix: they stay as the starting texts have them,
+    and nothing is put in before them or between them. Chains sample exp(-E / T) over the texts that begin with those
+    very tokens, capitals included. Frozen or not, each text counts once.
 
     Attributes:
         prefix: whole words, one text for all inputs or one for each: row r is judged by `prefix[batch.inputs[r]]`.
@@ -61,7 +61,11 @@ class Prefix(Objective):
 
     def freeze(self, batch: Batch) -> Batch:
         """The words of the prefix uneditable, unless `freeze_tokens=False`."""
-        return freeze_words(batch, self._span) if self.freeze_tokens else batch
+        return freeze_words(batch, words, self._kept) if self.freeze_tokens else batch
+
+    def _kept(self, text: Sequence[str], number: int) -> Kept:
+        span = self._span(text, number)
+        return Kept([(0, len(span))] if span else [], begins=True)
 
     def _span(self, text: Sequence[str], number: int) -> range:
         """The numbers of the words of the prefix, none where the text begins otherwise."""
@@ -76,9 +80,13 @@ class Suffix(Objective):
 
     Marks of punctuation behind them are free, unless the suffix ends with one itself.
 
+    With `freeze_tokens` the words of the suffix stay as the starting texts have them, and nothing is put in between
+    them, nor behind them if the suffix ends with a mark. Chains sample exp(-E / T) over the texts that end with those
+    very tokens, marks apart. Frozen or not, each text counts once.
+
     Attributes:
         suffix: whole words, one text for all inputs or one for each.
-        freeze_tokens: whether to make its tokens in the starting texts uneditable; see `Prefix`.
+        freeze_tokens: whether to make its tokens in the starting texts uneditable, as above.
 
     Raises:
         ValueError: a suffix without a word.
@@ -112,7 +120,12 @@ class Suffix(Objective):
 
     def freeze(self, batch: Batch) -> Batch:
         """The words of the suffix uneditable, unless `freeze_tokens=False`."""
-        return freeze_words(batch, self._span) if self.freeze_tokens else batch
+        return freeze_words(batch, words, self._kept) if self.freeze_tokens else batch
+
+    def _kept(self, text: Sequence[str], number: int) -> Kept:
+        span = self._span(text, number)
+        ends = is_mark(words(of_input(self.suffix, number))[-1])
+        return Kept([(span.start, span.stop)] if span else [], ends=ends)
 
     def _span(self, text: Sequence[str], number: int) -> range:
         """The numbers of the words of the suffix, none where the text ends otherwise."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import torch
@@ -55,28 +54,3 @@ def is_mark(word: str) -> bool:
     [False, True, False, False, True]
     """
     return not any(letter.isalnum() for letter in word)
-
-
-def freeze_words(batch: Batch, chosen: Callable[[Sequence[str], int], Iterable[int]]) -> Batch:
-    """`batch` with the tokens of some words uneditable: those of `words(text)` that `chosen(words, input)` numbers."""
-    where = torch.zeros_like(batch.editable)
-    starts = batch.word_starts.tolist()
-    for row, (tokens, number) in enumerate(zip(batch.token_lists(), batch.inputs.tolist(), strict=True)):
-        size = len(tokens)
-        # a text may be written as its input has it
-        prefixes = replace(
-            Batch.of([tokens[:stop] for stop in range(size + 1)], batch.vocabulary),
-            inputs=torch.full((size + 1,), number),
-        )
-        found = [words(text) for text in prefixes.texts()]
-        for word in chosen(found[-1], number):
-            # a prefix may end inside a word: the end is where it first agrees with the whole text
-            begin = max(i for i, prefix in enumerate(found) if len(prefix) <= word)
-            end = min(i for i, prefix in enumerate(found) if prefix[: word + 1] == found[-1][: word + 1])
-            # a proposal takes a word with all its pieces
-            while begin > 0 and not starts[row][begin]:
-                begin -= 1
-            while end < size and not starts[row][end]:
-                end += 1
-            where[row, begin:end] = True
-    return batch.frozen(where)

@@ -18,6 +18,7 @@ import regex
 import torch
 from torch import Tensor
 
+from objectives.freezing import Kept, freeze_words
 from objectives.inflect import inflections as inflections_of
 from textsearch.batch import Batch, Vocabulary
 from textsearch.checks import flag, sequence
@@ -67,8 +68,9 @@ class Keywords(Objective):
     1999): where a search of some thousand steps finds no way, the text counts as one that lacks them.
 
     With `freeze`, one occurrence of each keyword in the starting texts, the first that fits, is made uneditable, so
-    that no proposal is wasted on it. The chain then samples texts in which those very occurrences are marked: a text
-    that holds a keyword k times is there k times over, once for each occurrence that could be the marked one.
+    that no proposal is wasted on it. Chains sample exp(-E / T) over the texts that hold those very tokens, capitals
+    included, in the order in which the starting text has them. Each counts once, in however many places the keywords
+    could stand: see `textsearch.marks`.
 
     Args:
         keywords: the keywords of all inputs, or one sequence of them for each input; row r of a batch is judged by
@@ -174,11 +176,7 @@ class Keywords(Objective):
         """With `freeze=True`, one occurrence of each keyword uneditable; a row that lacks one is left as it is."""
         if not self.freezes:
             return batch
-        keys = [(tuple(row), number) for row, number in zip(batch.token_lists(), batch.inputs.tolist(), strict=True)]
-        starts = batch.word_starts.tolist()
-        kept = {key: self._kept(key[0], key[1], row, batch.vocabulary) for key, row in zip(keys, starts, strict=True)}
-        where = [[column in kept[key] for column in range(batch.width)] for key in keys]
-        return batch.frozen(torch.tensor(where, dtype=torch.bool, device=batch.device).reshape(batch.tokens.shape))
+        return freeze_words(batch, words, lambda text, number: Kept(self._spans(text, self._list_of(number)) or []))
 
     def _list_of(self, number: int) -> int:
         """Which list of keywords judges an input."""
@@ -195,23 +193,6 @@ class Keywords(Objective):
         if chosen is None:
             return None
         return [(start, start + size) for start, size in zip(chosen, sizes, strict=True)]
-
-    def _kept(self, tokens: Sequence[int], number: int, starts: Sequence[bool], vocabulary: Vocabulary) -> set[int]:
-        """Columns of the tokens that make up one occurrence of each keyword."""
-        prefixes = [words(text) for text in _prefixes(tokens, number, vocabulary).texts()]
-        text = prefixes[-1]
-        columns: set[int] = set()
-        for first, stop in self._spans(text, self._list_of(number)) or []:
-            # a prefix may end inside a word ("dog" of "dog's"): the end is where it first agrees with the whole text
-            begin = max(i for i, prefix in enumerate(prefixes) if len(prefix) <= first)
-            end = min(i for i, prefix in enumerate(prefixes) if prefix[:stop] == text[:stop])
-            # a proposal takes a word with all its pieces
-            while begin > 0 and not starts[begin]:
-                begin -= 1
-            while end < len(tokens) and not starts[end]:
-                end += 1
-            columns.update(range(begin, end))
-        return columns
 
     def _check_writable(self, keyword: str, number: int, vocabulary: Vocabulary) -> None:
         spellings = itertools.chain([keyword], map(" ".join, itertools.product(*self.forms(keyword))))
@@ -417,9 +398,3 @@ def _matching(options: Sequence[Sequence[int]]) -> list[int] | None:
         return None
     places = {item: place for place, item in owner.items()}
     return [places[item] for item in range(len(options))]
-
-
-def _prefixes(tokens: Sequence[int], number: int, vocabulary: Vocabulary) -> Batch:
-    """The first 0, 1, ..., n tokens of a row of input `number` as n + 1 rows."""
-    rows = Batch.of([tokens[:size] for size in range(len(tokens) + 1)], vocabulary)
-    return replace(rows, inputs=torch.full_like(rows.inputs, number))

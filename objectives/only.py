@@ -72,7 +72,11 @@ class Only(Objective):
         if not len(mine):
             return batch
         part = self.objective.freeze(self._part(batch, mine))
-        return replace(batch, editable=batch.editable.index_put((mine,), part.editable))
+        return replace(
+            batch,
+            editable=batch.editable.index_put((mine,), part.editable),
+            closed=batch.closed.index_put((mine,), part.closed),
+        )
 
     def concerns(self, number: int) -> bool:
         """Its own inputs, as far as the objective does."""

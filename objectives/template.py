@@ -9,7 +9,8 @@ from typing import Any, final
 import regex
 from torch import Tensor
 
-from objectives.judging import check_inputs, freeze_words, is_mark, of_input, strings, verdicts
+from objectives.freezing import Kept, freeze_words
+from objectives.judging import check_inputs, is_mark, of_input, strings, verdicts
 from objectives.keywords import words
 from textsearch.batch import Batch
 from textsearch.checks import flag, keep
@@ -53,9 +54,10 @@ class Template(Objective):
     Case does not count. What a template begins or ends with the text begins or ends with; marks of punctuation behind
     a last fixed part are free, unless it ends with one itself.
 
-    With `freeze_tokens` the fixed parts in the starting texts, the first places that fit, are made uneditable. The
-    chain then samples texts in which those very places are marked: one that fits the template in k ways is there k
-    times over.
+    With `freeze_tokens` the fixed parts in the starting texts, at the first places that fit, are made uneditable, and
+    nothing is put in between the words of one part. Chains sample exp(-E / T) over the texts that fit the template and
+    hold those very tokens in their order, capitals included. Each counts once, in however many ways it fits: see
+    `textsearch.marks`.
 
     Attributes:
         template: see `parse`; one for all inputs or one for each.
@@ -95,18 +97,24 @@ class Template(Objective):
 
     def freeze(self, batch: Batch) -> Batch:
         """The fixed parts uneditable, unless `freeze_tokens=False`."""
-        return freeze_words(batch, self._fixed) if self.freeze_tokens else batch
+        return freeze_words(batch, words, self._kept) if self.freeze_tokens else batch
 
     def _fit(self, text: Sequence[str], number: int) -> Any:
         return of_input(self._compiled, number).fullmatch("".join(word + " " for word in text))
 
-    def _fixed(self, text: Sequence[str], number: int) -> list[int]:
-        """The numbers of the words that make up the fixed parts."""
+    def _kept(self, text: Sequence[str], number: int) -> Kept:
+        """The words that make up the fixed parts."""
         found = self._fit(text, number)
         if found is None:
-            return []
+            return Kept([])
         spans = [found.span(group + 1) for group in range(found.re.groups)]
-        return [i for a, b in spans for i in range(found.string.count(" ", 0, a), found.string.count(" ", 0, b))]
+        before = found.string.count
+        first, last = (parse(of_input(self.template, number))[place] for place in (0, -1))
+        return Kept(
+            [(before(" ", 0, a), before(" ", 0, b)) for a, b in spans],
+            begins=isinstance(first, str),
+            ends=isinstance(last, str) and is_mark(words(last)[-1]),
+        )
 
 
 def _gap(template: str, found: Any) -> Gap:

@@ -25,6 +25,7 @@ from textsearch.batch import Batch
 from textsearch.checks import run_of, whole
 from textsearch.kinds import OBJECTIVE, SAMPLER, instance, shown
 from textsearch.loop import starting_batch
+from textsearch.marks import marked
 from textsearch.objective import Objective
 from textsearch.rng import Rng
 
@@ -101,7 +102,7 @@ def tuned(
     batch = starting_batch(ladder, inputs)
     objective.check(batch)
     streams = Rng.of(seed, batch.inputs, chains=chains, purpose="ladder")
-    batch = objective.freeze(batch.repeat(chains))
+    batch = marked(objective, batch.repeat(chains))
     temperatures, rates = [], []
     with torch.inference_mode():
         state = ladder.init(objective, batch)

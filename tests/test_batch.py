@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,7 +22,9 @@ def encode(*texts: str) -> Batch:
 
 def padding_is_clean(batch: Batch) -> bool:
     """Nothing but zeros and uneditable columns beyond each length."""
-    return not batch.tokens[~batch.present].any() and not batch.editable[~batch.present].any()
+    beyond = ~batch.present
+    clean = not batch.tokens[beyond].any() and not batch.editable[beyond].any()
+    return clean and not batch.closed[beyond].any() and bool((batch.homes[beyond] == -1).all())
 
 
 def test_encode_and_decode_are_inverse() -> None:
@@ -131,6 +134,30 @@ def test_concatenate_keeps_order() -> None:
     assert padding_is_clean(whole)
 
 
+def test_marks_go_with_their_tokens() -> None:
+    batch = encode("abc", "aDE", "c")
+    frozen = batch.frozen(torch.tensor([[True, True, False], [False] * 3, [True, False, False]])).begun()
+    marked = frozen.closing(torch.tensor([[True, True, False, False], [False] * 4, [False, True, False, False]]))
+
+    def marks(batch: Batch, row: int) -> list[list[int]]:
+        size = int(batch.lengths[row])
+        return [part[row, :size].tolist() for part in (batch.closed, batch.homes)]
+
+    first, last = [[3, 1, 0], [0, 1, -1]], [[2], [0]]
+    assert [marks(marked, row) for row in (0, 2)] == [first, last]
+    assert [marks(marked.rows([2, 0, 2]), row) for row in (0, 1)] == [last, first]
+    assert [marks(marked.repeat(2), row) for row in (0, 1, 4)] == [first, first, last]
+    assert marks(concatenate([encode("aaaaa"), marked.widen(7)]), 1) == first
+    assert marks(batch.where(torch.tensor([True, False, False]), marked), 0) == first
+    assert marks(batch.where(torch.tensor([False, False, True]), marked), 0) == [[0, 0, 0], [-1, -1, -1]]
+    assert marks(marked.to("cpu"), 0) == first
+    assert marks(marked.widen(6).narrow(), 0) == first
+    assert marked.widen(6).narrow().width == 3
+    assert marked.open_slots.tolist() == [[False, False, True, True], [True] * 4, [True, False, False, False]]
+    assert marked.shifted(torch.tensor([[2, 0, 1]]).expand(3, 3)).closed[0].tolist() == [0, 3, 1]
+    assert padding_is_clean(marked.widen(6))
+
+
 def test_to_keeps_everything() -> None:
     batch = encode("ab").to("cpu")
     assert batch.texts() == ["ab"]
@@ -150,12 +177,20 @@ def test_splice_is_that_of_lists(seed: int) -> None:
     for row, marks in enumerate(frozen):
         where[row, : len(marks)] = torch.tensor(marks, dtype=torch.bool)
     batch = batch.frozen(where)
+    # what goes with frozen tokens
+    closed = torch.randint(0, 4, where.shape, generator=torch.Generator().manual_seed(seed)) * where
+    homes = torch.arange(batch.width).expand_as(where).where(where, -1)
+    batch = replace(batch, closed=closed, homes=homes)
     spliced = batch.splice(torch.tensor(starts), torch.tensor(stops), torch.tensor(counts), batch.width + 3)
     for row, (start, stop, count) in enumerate(zip(starts, stops, counts, strict=True)):
         tokens = rows[row][:start] + [0] * count + rows[row][stop:]
         marks = frozen[row][:start] + [False] * count + frozen[row][stop:]
         assert spliced.token_lists()[row] == tokens
         assert spliced.editable[row, : len(tokens)].tolist() == [not mark for mark in marks]
+        for name, nothing in (("closed", 0), ("homes", -1)):
+            own = getattr(batch, name)[row, : len(rows[row])].tolist()
+            expected = own[:start] + [nothing] * count + own[stop:]
+            assert getattr(spliced, name)[row, : len(tokens)].tolist() == expected
     assert padding_is_clean(spliced)
     assert batch.token_lists() == rows
 

@@ -83,7 +83,7 @@ def test_rendering_settles(text: str) -> None:
 
 
 def test_any_row_of_words_is_read_back_as_it_was() -> None:
-    pool = "the dog i s t re london a 12 3 1999 . , ! ? ; : ' \" - ( ) [ ] $ % # & / – “ ” 今 天 。"
+    pool = "the dog i s t re london a 12 3 1999 . , ! ? ; : ' \" - ( ) [ ] $ % # & / – “ ” 今 天 。 £ € £5 ß ŉ"
     chance = random.Random(0)
     for _ in range(3000):
         words = chance.choices(pool.split(), k=chance.randint(0, 12))

@@ -7,7 +7,7 @@ batch; operations that change one row never look at another.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol, final
 
 import torch
@@ -50,6 +50,15 @@ class Vocabulary(Protocol):
         """The surface texts of the rows."""
 
 
+BEFORE, BEHIND = 1, 2
+"""What `Batch.closed` holds of a token: that the slot before it is closed, the slot behind it, or both, added up."""
+
+ANYWHERE = -2
+"""What `Batch.homes` holds of a token that an objective has frozen: it has no home."""
+
+_UNSET = torch.zeros(0, 0, dtype=torch.int64)
+
+
 @final
 @dataclass(frozen=True, eq=False)
 class Batch:
@@ -61,6 +70,11 @@ class Batch:
         editable: (B, N) bool; False marks tokens that no proposal may touch, and is False beyond the length.
         inputs: (B,) int64, the input (its keywords, its source sentence, ...) that a row belongs to.
         vocabulary: the meaning of the ids.
+        closed: (B, N) int64, `BEFORE`, `BEHIND`, their sum, or 0: the slots beside a frozen token into which no
+            proposal may insert anything; 0 beyond the length. See `closing`.
+        homes: (B, N) int64, the number of the word that a token frozen by the caller stood in when its chain began,
+            `ANYWHERE` for one that the objective froze; -1 for the others, and where no chain has begun. See
+            `textsearch.marks`.
 
     >>> from textsearch.testing import letters
     >>> batch = letters("abc").encode(["ab", "c", ""])
@@ -75,6 +89,14 @@ class Batch:
     editable: Tensor
     inputs: Tensor
     vocabulary: Vocabulary
+    closed: Tensor = field(default=_UNSET)
+    homes: Tensor = field(default=_UNSET)
+
+    def __post_init__(self) -> None:
+        if self.closed is _UNSET:
+            object.__setattr__(self, "closed", torch.zeros_like(self.tokens))
+        if self.homes is _UNSET:
+            object.__setattr__(self, "homes", torch.full_like(self.tokens, -1))
 
     @staticmethod
     def of(rows: Sequence[Sequence[int]], vocabulary: Vocabulary, width: int | None = None) -> Batch:
@@ -128,6 +150,13 @@ class Batch:
             starts[:, 0] = self.lengths > 0
         return starts
 
+    @property
+    def open_slots(self) -> Tensor:
+        """(B, N + 1) bool, the slots that are not closed: column i stands for the one before token i."""
+        pad = torch.nn.functional.pad
+        shut = pad(self.closed & BEFORE, (0, 1)) + pad(self.closed & BEHIND, (1, 0))
+        return (shut == 0) & (torch.arange(self.width + 1, device=self.device) <= self.lengths[:, None])
+
     def texts(self) -> list[str]:
         """The rows as surface text."""
         return self.vocabulary.decode(self)
@@ -144,6 +173,8 @@ class Batch:
             lengths=self.lengths.to(device),
             editable=self.editable.to(device),
             inputs=self.inputs.to(device),
+            closed=self.closed.to(device),
+            homes=self.homes.to(device),
         )
 
     def rows(self, index: Tensor | Sequence[int]) -> Batch:
@@ -157,6 +188,8 @@ class Batch:
             lengths=self.lengths[index],
             editable=self.editable[index],
             inputs=self.inputs[index],
+            closed=self.closed[index],
+            homes=self.homes[index],
         )
 
     def repeat(self, times: int) -> Batch:
@@ -172,15 +205,64 @@ class Batch:
             self,
             tokens=torch.nn.functional.pad(self.tokens, (0, more)),
             editable=torch.nn.functional.pad(self.editable, (0, more)),
+            closed=torch.nn.functional.pad(self.closed, (0, more)),
+            homes=torch.nn.functional.pad(self.homes, (0, more), value=-1),
         )
+
+    def narrow(self) -> Batch:
+        """The same rows without columns that are empty in all of them, as a long text leaves them when it goes."""
+        width = int(self.lengths.max()) if len(self) else 0
+        return self.shifted(torch.arange(width, device=self.device).expand(len(self), -1))
+
+    def shifted(self, source: Tensor) -> Batch:
+        """Rows whose column j is what stood in column `source[b, j]`, with all that is known of it; (B, M) int64."""
+        parts = {name: getattr(self, name).gather(1, source) for name in ("tokens", "editable", "closed", "homes")}
+        return replace(self, **parts)
 
     def with_tokens(self, positions: Tensor, tokens: Tensor) -> Batch:
         """Row b with `tokens[b]` at `positions[b]`; both (B,)."""
         return replace(self, tokens=self.tokens.scatter(1, positions[:, None], tokens[:, None]))
 
     def frozen(self, where: Tensor) -> Batch:
-        """The same rows with the tokens under `where` (B, N) bool made uneditable."""
+        """The same rows with the tokens under `where` (B, N) bool made uneditable.
+
+        Chains then sample exp(-E / T) over the texts that can be reached without touching those tokens: those that
+        hold the frozen words in their order. Each counts once, in however many places the words could stand; see
+        `textsearch.marks`. Words may come between two frozen words, and before and behind them: see `closing`.
+        """
         return replace(self, editable=self.editable & ~where)
+
+    def closing(self, slots: Tensor) -> Batch:
+        """The same rows with the slots under `slots` (B, N + 1) bool closed, column i for the one before token i.
+
+        Nothing is ever inserted into a closed slot. It lies between two frozen tokens, or between one and an end of
+        the text.
+
+        >>> from textsearch.testing import letters
+        >>> batch = letters("ab").encode(["ab"])
+        >>> first = batch.frozen(torch.tensor([[True, False]]))
+        >>> first.closing(torch.tensor([[True, False, False]])).open_slots.tolist()
+        [[False, True, True]]
+        """
+        column = torch.arange(self.width + 1, device=self.device)
+        fixed = ~self.editable & self.present
+        left = torch.nn.functional.pad(fixed, (1, 0)) | (column == 0)
+        right = torch.nn.functional.pad(fixed, (0, 1)) | (column == self.lengths[:, None])
+        wrong = slots & ~(left & right & (self.lengths > 0)[:, None])
+        if bool(wrong.any()):
+            row, slot = wrong.nonzero()[0].tolist()
+            raise ValueError(
+                f"the slot before token {slot} of row {row}, {self.rows([row]).texts()[0][:60]!r}, stands beside a "
+                "token that is not frozen, and cannot be closed: freeze what stands on both sides of it"
+            )
+        before = (slots[:, :-1] & fixed).to(torch.int64) * BEFORE
+        behind = (slots[:, 1:] & fixed).to(torch.int64) * BEHIND
+        return replace(self, closed=self.closed | before | behind)
+
+    def begun(self) -> Batch:
+        """The same rows with a home for each frozen token: the word that it stands in now."""
+        word = self.word_starts.cumsum(1) - 1
+        return replace(self, homes=word.where(~self.editable & self.present, -1))
 
     def where(self, take: Tensor, other: Batch) -> Batch:
         """Row b of `other` where `take[b]` (B,) bool, of this batch elsewhere."""
@@ -192,6 +274,8 @@ class Batch:
             lengths=torch.where(take, theirs.lengths, mine.lengths),
             editable=torch.where(take[:, None], theirs.editable, mine.editable),
             inputs=torch.where(take, theirs.inputs, mine.inputs),
+            closed=torch.where(take[:, None], theirs.closed, mine.closed),
+            homes=torch.where(take[:, None], theirs.homes, mine.homes),
         )
 
     def same_text(self, other: Batch) -> Tensor:
@@ -246,9 +330,15 @@ class Batch:
         source = source.clamp(0, max(wide.width - 1, 0))
         inside = (column >= begin) & (column < end)
         beyond = column >= lengths[:, None]
-        tokens = wide.tokens.gather(1, source).masked_fill(inside, self.vocabulary.mask_id).masked_fill(beyond, 0)
-        editable = (wide.editable.gather(1, source) | inside) & ~beyond
-        return replace(self, tokens=tokens, lengths=lengths, editable=editable)
+        moved = wide.shifted(source)
+        return replace(
+            moved,
+            tokens=moved.tokens.masked_fill(inside, self.vocabulary.mask_id).masked_fill(beyond, 0),
+            lengths=lengths,
+            editable=(moved.editable | inside) & ~beyond,
+            closed=moved.closed.masked_fill(inside | beyond, 0),
+            homes=moved.homes.masked_fill(inside | beyond, -1),
+        )
 
 
 def concatenate(batches: Iterable[Batch]) -> Batch:
@@ -262,4 +352,6 @@ def concatenate(batches: Iterable[Batch]) -> Batch:
         lengths=torch.cat([part.lengths for part in wide]),
         editable=torch.cat([part.editable for part in wide]),
         inputs=torch.cat([part.inputs for part in wide]),
+        closed=torch.cat([part.closed for part in wide]),
+        homes=torch.cat([part.homes for part in wide]),
     )

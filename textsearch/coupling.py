@@ -42,6 +42,7 @@ from textsearch.batch import Batch, concatenate
 from textsearch.checks import real, run_of, whole
 from textsearch.kinds import OBJECTIVE, SAMPLER, instance
 from textsearch.loop import starting_batch, streams
+from textsearch.marks import marked
 from textsearch.objective import Evaluation, Objective
 from textsearch.sampler import ChainState, Guarantee, Sampler
 
@@ -175,7 +176,7 @@ def meeting_times(
     batch = starting_batch(sampler, inputs)
     objective.check(batch)
     rng = streams(seed, batch, chains)
-    batch = objective.freeze(batch.repeat(chains))
+    batch = marked(objective, batch.repeat(chains))
     with torch.inference_mode():
         start = sampler.init(objective, batch)
         if type(start) is not ChainState:

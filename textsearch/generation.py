@@ -42,7 +42,8 @@ def generate(
     Args:
         objective: the energy E; sums such as `Fluency(lm) + 5.0 * Keywords(words)` are objectives.
         sampler: the kernel.
-        inputs: the texts to start from, or a `Batch` of them (with frozen tokens, say).
+        inputs: the texts to start from, or a `Batch` of them. With frozen tokens, `batch.frozen(where)`, the law is
+            that over the texts that can be reached without touching them, each counted once: see `textsearch.marks`.
         steps: T, steps of every chain.
         seed: the same seed gives the same texts.
         chains: chains started from each input.

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from textsearch.batch import Batch
 from textsearch.checks import strings
+from textsearch.marks import marked
 from textsearch.models.usage import Usage, asked_by, ledger
 from textsearch.objective import Evaluation, Objective, term_names, terms_of
 from textsearch.partial import carry, gathered, said
@@ -201,7 +202,7 @@ def run(
     objective.check(batch)
     sources = sources_of(batch)
     rng = streams(seed, batch, chains, input_numbers(numbers, len(sources)))
-    batch = objective.freeze(batch.repeat(chains))
+    batch = marked(objective, batch.repeat(chains))
     with torch.inference_mode(), ledger() as usage, asked_by("/".join(dict.fromkeys(sampler.kinds))):
         # what is kept of the steps so far changes in one assignment: an interrupt finds whole steps only
         done = Done.start(sampler.init(objective, batch), len(sampler.kinds))

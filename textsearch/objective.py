@@ -20,7 +20,9 @@ from torch import Tensor
 from textsearch.batch import Batch
 from textsearch.checks import keep, real, sequence, string
 from textsearch.kinds import OBJECTIVE, instance, nature, shown
+from textsearch.marks import counts
 from textsearch.models.usage import asked_by
+from textsearch.spelling import canonical
 
 
 class Cost(IntEnum):
@@ -175,7 +177,7 @@ class Sum(Objective):
 
     def energy(self, batch: Batch) -> Tensor:
         """(B,) weighted sum of the terms."""
-        return evaluate(self, batch).energy
+        return _in_stages(self, batch, None, None).energy
 
     def check(self, batch: Batch) -> None:
         """Check each term."""
@@ -298,11 +300,35 @@ def evaluate(
 ) -> Evaluation:
     """Energies of the rows, stage by stage; rows where `wanted` (B,) is False are +inf and cost nothing.
 
-    A row within its limit has the same energy as without limits; one above may be given as +inf.
+    So are rows that are not `proper`. A row within its limit has the same energy as without limits; one above may be
+    given as +inf.
 
     Raises:
         ValueError: an energy is nan or -inf, of a term or of the sum; the message names the term, the text and the row.
     """
+    return _in_stages(objective, batch, proper(objective, batch, wanted), limit)
+
+
+def proper(objective: Objective, batch: Batch, wanted: Tensor | None = None) -> Tensor:
+    """(B,) bool, the rows that count, of those `wanted`: each text with one row, and with one marking of it.
+
+    What makes the law one over texts, whatever the sampler and its moves; see `textsearch.spelling` and
+    `textsearch.marks`.
+    """
+    asked = torch.ones_like(batch.lengths, dtype=torch.bool) if wanted is None else wanted
+    rows = asked.nonzero().squeeze(-1)
+    if len(rows) == 0:
+        return asked
+    part = batch if len(rows) == len(batch) else batch.rows(rows)
+    good = counts(objective, part)  # the cheaper question first
+    if not bool(good.all()):
+        rows = rows[good]
+        part = batch.rows(rows)
+    return torch.zeros_like(asked).index_put((rows,), canonical(part))
+
+
+def _in_stages(objective: Objective, batch: Batch, wanted: Tensor | None, limit: Limit | None) -> Evaluation:
+    """As `evaluate`, of any rows."""
     parts, names = objective.parts, term_names(objective)
     energy = torch.zeros(len(batch), dtype=torch.float64, device=batch.device)
     terms = torch.full((len(batch), len(parts)), math.nan, dtype=torch.float64, device=batch.device)

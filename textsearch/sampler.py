@@ -13,6 +13,7 @@ from torch import Tensor
 from textsearch.batch import Batch, Vocabulary
 from textsearch.objective import Evaluation, Objective, evaluate, term_names
 from textsearch.rng import Rng
+from textsearch.spelling import canonical
 
 
 class Guarantee(StrEnum):
@@ -61,6 +62,7 @@ class ChainState:
         if not bool(forbidden.any()):
             return ChainState(batch, evaluation)
         row = int(forbidden.nonzero()[0])
+        refuse_other_spelling(batch.rows([row]), row)
         values = zip(term_names(objective), evaluation.terms[row].tolist(), strict=True)
         guilty = " and ".join(name for name, value in values if value == math.inf)
         raise ValueError(
@@ -76,6 +78,17 @@ class ChainState:
     def where(self, take: Tensor, other: ChainState) -> ChainState:
         """Chain b of `other` where `take[b]` (B,) bool, of this state elsewhere."""
         return ChainState(self.batch.where(take, other.batch), self.evaluation.where(take, other.evaluation))
+
+
+def refuse_other_spelling(one: Batch, row: int) -> None:
+    """Raise a `ValueError` for a start, row `row` of all, that is not spelt as its vocabulary spells its text."""
+    if not bool(canonical(one)):
+        text = one.texts()[0]
+        raise ValueError(
+            f"row {row} spells {text[:60]!r} in other tokens than its vocabulary does, {one.token_lists()[0]}: chains "
+            "are over texts, each in one spelling; start from vocabulary.encode(texts), or change the text where "
+            "vocabulary.decode does not give it back"
+        )
 
 
 @final

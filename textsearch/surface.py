@@ -11,7 +11,7 @@ from types import MappingProxyType
 import regex
 
 _LEFT = set(",.;:!?)]}%'’”…，。！？；：、）》」")
-_RIGHT = set("([{$£€#“‘")
+_RIGHT = set("([{$#“‘")  # not the pound nor the euro: WordPiece reads "£5" as one word, and "£ 5" as two
 _CONTRACTED = {"s", "t", "re", "ve", "ll", "d", "m"}
 _CJK = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}，。！？；：、（）《》「」“”‘’]")
 _ENDS = {".", "!", "?"}
@@ -149,7 +149,10 @@ def cased(word: str, begins: bool) -> str:
 def capitalised(word: str) -> str:
     """With a capital at its beginning, unless it has capitals of its own.
 
-    >>> capitalised("dog"), capitalised("iPhone"), capitalised("3rd")
-    ('Dog', 'iPhone', '3rd')
+    >>> capitalised("dog"), capitalised("iPhone"), capitalised("3rd"), capitalised("ßig")
+    ('Dog', 'iPhone', '3rd', 'ßig')
     """
-    return word[:1].upper() + word[1:] if word[:1].isalpha() and word == word.lower() else word
+    first = word[:1]
+    # a letter whose capital is another's, or two letters, stays: the text would be read as another word
+    may = first.isalpha() and word == word.lower() and first.upper().lower() == first
+    return first.upper() + word[1:] if may else word

@@ -164,6 +164,7 @@ class WordVocabulary:
     """
 
     tokens: tuple[str, ...]
+    one_spelling = True  # a token of several words, "a lot", is what one word was meant to be, and no other spelling
 
     @staticmethod
     def of(tokens: Iterable[str]) -> WordVocabulary:

@@ -4,7 +4,7 @@ Four moves in two pairs, each the way back of the other. With n words and n_S of
 both), m different words in the source, and c(w) the law of a new word from the masked model, piece by piece as in
 `SpanEdit`:
 
-    insert   a source word into one of the n + 1 slots          q = p_insert / (n + 1) / m
+    insert   a source word into one of the n + 1 slots          q = p_insert / (n + 1) / m   (fewer if some are closed)
     delete   a source word                                      q = p_delete / n_S
     copy     a source word over any word                        q = p_copy / n / m
     write    a new word over a source word                      q = p_write / n_S * c(w)
@@ -24,7 +24,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from samplers.proposals.sites import place_of, word_table
+from samplers.proposals.sites import place_of, slot_open, slots, word_table
 from samplers.proposals.spans import SpanEdit, check_lengths
 from textsearch.batch import Batch, Vocabulary
 from textsearch.checks import keep, one_or_each, reals
@@ -140,7 +140,8 @@ class Copy:
         log_backward = log_backward + torch.where(copies, 0.0, log_copied)
         more = torch.tensor([1, -1, 0, 0], device=device)[kind]
         glued = new.word_starts.sum(1) != batch.word_starts.sum(1) + more
-        log_backward = log_backward.masked_fill(glued | (ways_back == 0), -math.inf)
+        shut = (kind == _DELETE) & ~slot_open(new, start)
+        log_backward = log_backward.masked_fill(glued | shut | (ways_back == 0), -math.inf)
         return Move(
             batch.where(possible, new),
             log_forward.where(possible, 0.0),
@@ -162,9 +163,8 @@ class Copy:
         for number in range(own.shape[1]):
             held |= (pieces == wanted[:, number, None]).all(2) & (own[:, number, :1] > 0)
         held &= editable & ~longer
-        slots = torch.arange(first.shape[1], device=batch.device) <= batch.word_starts.sum(1, keepdim=True)
         words = torch.where((kind == _COPY)[:, None], editable, held)
-        return torch.where((kind == _INSERT)[:, None], slots, torch.nn.functional.pad(words, (0, 1)))
+        return torch.where((kind == _INSERT)[:, None], slots(batch), torch.nn.functional.pad(words, (0, 1)))
 
     def _choose(self, batch: Batch, own: Tensor, kind: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """First position and end of the word or slot that is drawn, and how many there are."""

@@ -139,7 +139,8 @@ class Corrections:
 
     def _edits(self, batch: Batch) -> _Edits:
         """All edits of all rows; rows that are alike are read once."""
-        sides = [batch.tokens, batch.editable.to(torch.int64), batch.lengths[:, None], batch.inputs[:, None]]
+        sides = [batch.tokens, batch.editable, batch.closed, batch.lengths[:, None], batch.inputs[:, None]]
+        sides = [side.to(torch.int64) for side in sides]
         different, number = torch.unique(torch.cat(sides, 1), dim=0, return_inverse=True)
         row = torch.empty(len(different), dtype=torch.int64, device=batch.device)
         part = batch.rows(row.scatter(0, number, torch.arange(len(batch), device=batch.device)))
@@ -172,9 +173,8 @@ class Corrections:
 
     def _insertions(self, batch: Batch) -> _Edits:
         inserted, missing = self.clusters.inserted.to(batch.device), self.clusters.missing.to(batch.device)
-        column = torch.arange(batch.width + 1, device=batch.device)
         room = (batch.lengths < self.max_length) & (len(inserted) > 0)
-        rows, gaps = ((column <= batch.lengths[:, None]) & room[:, None]).nonzero().unbind(1)
+        rows, gaps = (batch.open_slots & room[:, None]).nonzero().unbind(1)
         words = inserted.expand(len(rows), -1)
         log_c = self.power * self.reader.suits(batch.rows(rows), gaps, gaps, words)
         shut = ~self.clusters.open(self._word(batch, rows, gaps - 1), self._word(batch, rows, gaps))
@@ -185,7 +185,9 @@ class Corrections:
     def _deletions(self, batch: Batch) -> _Edits:
         inserted, missing = self.clusters.inserted.to(batch.device), self.clusters.missing.to(batch.device)
         small = batch.tokens[..., None] == inserted
-        rows, places = (batch.editable & small.any(2)).nonzero().unbind(1)
+        # nor is it put in again beside a closed slot
+        free = batch.editable & batch.open_slots[:, :-1] & batch.open_slots[:, 1:]
+        rows, places = (free & small.any(2)).nonzero().unbind(1)
         # asked as for a gap, so that putting the word in again and taking it out are one question
         words = inserted.expand(len(rows), -1)
         # where no word may be taken out there are no rows, and of nothing there is no argmax

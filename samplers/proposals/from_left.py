@@ -10,6 +10,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from samplers.proposals.sites import slot_open
 from samplers.proposals.suffix import check_prompts, first_cuts, prompts_of
 from textsearch.batch import Batch, Vocabulary
 from textsearch.checks import keep, one_or_each, positive, whole
@@ -74,6 +75,13 @@ class FromLeft:
                 f"row {row}, {batch.rows([row]).texts()[0][:60]!r}, has frozen tokens behind others that are not: "
                 "FromLeft keeps what a text begins with and no more; freeze all before them, or use Fill"
             )
+        shut = ~slot_open(batch, batch.lengths)
+        if bool(shut.any()):
+            row = int(shut.nonzero()[0])
+            raise ValueError(
+                f"row {row}, {batch.rows([row]).texts()[0][:60]!r}, has a frozen end behind which nothing may come, "
+                "and FromLeft writes ends; leave its last words free, or use Fill"
+            )
         if int(cuts.max()) > self.max_length:
             raise ValueError(
                 f"a row begins with {int(cuts.max())} frozen tokens, over max_length={self.max_length}; raise it"
@@ -84,7 +92,7 @@ class FromLeft:
         """Every row written afresh, and (B,) log q; +inf for one without an end, or with too much that is frozen."""
         cuts = first_cuts(batch)
         # in turn with other samplers a text may come to begin with more than it may hold
-        room = cuts <= self.max_length
+        room = (cuts <= self.max_length) & slot_open(batch, batch.lengths)
         fits = bool(room.all())
         drawn, log_prob, ended = self.model.draw_suffixes(
             batch if fits else batch.splice(cuts * 0, cuts * ~room, cuts * 0, batch.width),
@@ -97,9 +105,9 @@ class FromLeft:
         return drawn if fits else batch.where(room, drawn), log_prob.where(ended & room, math.inf)
 
     def log_prob(self, batch: Batch) -> Tensor:
-        """(B,) log q of what stands behind the frozen tokens; -inf over `max_length`."""
+        """(B,) log q of what stands behind the frozen tokens; -inf over `max_length`, or where the end is closed."""
         log_prob = torch.full((len(batch),), -math.inf, dtype=torch.float64, device=batch.device)
-        fits = (batch.lengths <= self.max_length).nonzero().squeeze(-1)
+        fits = ((batch.lengths <= self.max_length) & slot_open(batch, batch.lengths)).nonzero().squeeze(-1)
         if len(fits):
             part = batch.rows(fits)
             log_prob[fits] = self.model.suffix_log_probs(

@@ -48,6 +48,21 @@ def word_table(batch: Batch) -> tuple[Tensor, Tensor]:
     return first, (frozen[:, :-1] == 0) & (column < count[:, None])
 
 
+def slots(batch: Batch) -> Tensor:
+    """(B, N + 1) bool, where a word may be put in: slot k is the one before word k, the last one that behind them all.
+
+    There is one between any two words, and one at both ends, but for those that are closed; see `Batch.closing`.
+    """
+    first, _ = word_table(batch)
+    column = torch.arange(first.shape[1], device=batch.device)
+    return batch.open_slots.gather(1, first) & (column <= batch.word_starts.sum(1, keepdim=True))
+
+
+def slot_open(batch: Batch, places: Tensor) -> Tensor:
+    """(B,) bool, whether a word may be put in before the token at `places` (B,), the length standing for the end."""
+    return batch.open_slots.gather(1, places[:, None])[:, 0]
+
+
 def sites(batch: Batch) -> Tensor:
     """(B, N) bool, the tokens of words without a frozen piece."""
     _, editable = word_table(batch)

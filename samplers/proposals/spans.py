@@ -3,7 +3,7 @@
 One mechanism behind replace (1 for 1), insert (1 for 0), delete (0 for 1) and block infill (w for w): masked-LM
 Metropolis-Hastings (Goyal et al., 2022) and the edits of CGMH (Miao et al., 2019), with words of several pieces.
 
-A move draws (w, w') from a fixed table, a span of w editable words (for w = 0 a slot between words) uniformly, a
+A move draws (w, w') from a fixed table, a span of w editable words (for w = 0 an open slot between words) uniformly, a
 number of pieces for each new word, an order in which to fill them, and then each piece from the model's conditional
 given all that is filled so far. With S_w(x) spans of w words to choose from,
 
@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from samplers.proposals.pieces import sizes_of
-from samplers.proposals.sites import place_of, tokens_by_role, word_table
+from samplers.proposals.sites import place_of, slot_open, slots, tokens_by_role, word_table
 from textsearch.batch import Batch, Vocabulary, concatenate
 from textsearch.checks import keep, mapping, real, reals, sequence, whole
 from textsearch.kinds import MASKED, instance
@@ -128,9 +128,11 @@ class SpanEdit:
         new, log_new, log_old = self.fill(batch, start, stop, counts, rng, old_log_counts > -math.inf)
         back = _span_counts(new)[torch.arange(rows, device=device), new_words.clamp(max=new.width)]
         log_forward = log_table[kind] - ways.clamp(min=1).to(torch.float64).log() + log_counts + log_new
-        log_backward = log_table[reverse[kind]] - back.to(torch.float64).log() + old_log_counts + log_old
+        log_backward = log_table[reverse[kind]] - back.clamp(min=1).to(torch.float64).log() + old_log_counts + log_old
         glued = new.word_starts.sum(1) != batch.word_starts.sum(1) - old_words + new_words
-        log_backward = log_backward.masked_fill(glued, -math.inf)
+        # what stood in a slot that is closed now could not be put in again
+        shut = (new_words == 0) & ~slot_open(new, start)
+        log_backward = log_backward.masked_fill(glued | shut, -math.inf)
         return Move(
             batch.where(possible, new),
             log_forward.where(possible, 0.0),
@@ -142,10 +144,7 @@ class SpanEdit:
         """First position, end position and number of the spans of `words` (B,) editable words; one drawn uniformly."""
         first, editable = word_table(batch)
         runs = _run_lengths(editable)
-        count = (batch.word_starts).sum(1)
-        index = torch.arange(first.shape[1], device=batch.device)
-        # a slot may stand between any two words, and at both ends
-        open_here = torch.where(words[:, None] == 0, index <= count[:, None], runs >= words[:, None])
+        open_here = torch.where(words[:, None] == 0, slots(batch), runs >= words[:, None])
         ways = open_here.sum(1)
         rank = (uniform * ways).floor().to(torch.int64)
         chosen = place_of(open_here, rank)
@@ -267,8 +266,7 @@ def _span_counts(batch: Batch) -> Tensor:
     runs = _run_lengths(editable)
     sizes = torch.arange(1, batch.width + 1, device=batch.device)
     spans = (runs[:, None, :] >= sizes[:, None]).sum(2)
-    slots = batch.word_starts.sum(1, keepdim=True) + 1
-    return torch.cat([slots, spans], 1)
+    return torch.cat([slots(batch).sum(1, keepdim=True), spans], 1)
 
 
 def _name(old: int, new: int) -> str:

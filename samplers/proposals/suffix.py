@@ -23,6 +23,7 @@ from typing import final
 
 import torch
 
+from samplers.proposals.sites import slot_open
 from samplers.proposals.spans import check_lengths
 from textsearch.batch import Batch, Vocabulary
 from textsearch.checks import keep, one_or_each, positive, whole
@@ -39,7 +40,8 @@ _CUT, _SUFFIX = range(2)  # draw, and tag
 class SuffixResampling:
     """Write all behind a random cut anew; see the module for the probabilities.
 
-    Frozen tokens, and what stands before one, are kept. A move takes a pass a new token, and one for the way back.
+    Frozen tokens, and what stands before one, are kept, and a text whose end is closed stays as it is. A move takes a
+    pass a new token, and one for the way back.
 
     Attributes:
         model: writes the new ends.
@@ -91,8 +93,8 @@ class SuffixResampling:
         first = first_cuts(batch)
         ways = batch.lengths - first + 1
         cuts = first + (rng.uniform(_CUT) * ways).floor().to(torch.int64)
-        # another proposal may have written a text that this one could not: it is left alone
-        fits = (batch.lengths <= self.max_length).nonzero().squeeze(-1)
+        # another proposal may have written a text that this one could not: it is left alone, as is a closed end
+        fits = ((batch.lengths <= self.max_length) & slot_open(batch, batch.lengths)).nonzero().squeeze(-1)
         log_forward = torch.zeros(len(batch), dtype=torch.float64, device=batch.device)
         log_backward = torch.full_like(log_forward, -math.inf)
         kind = torch.zeros_like(batch.lengths)

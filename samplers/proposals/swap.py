@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import final
 
 import torch
@@ -60,7 +60,7 @@ class Swap:
         source = torch.where(column >= middle, column - middle + b, source)
         source = torch.where(column >= tail, column - tail + a, source)
         source = torch.where((column >= d) | ~possible[:, None], column, source)
-        swapped = replace(batch, tokens=batch.tokens.gather(1, source), editable=batch.editable.gather(1, source))
+        swapped = batch.shifted(source)
         # a text may start with a piece that goes on a word: behind another word it would become part of it
         possible = possible & (swapped.word_starts.sum(1) == batch.word_starts.sum(1))
         log_forward = torch.zeros(len(batch), dtype=torch.float64, device=batch.device)

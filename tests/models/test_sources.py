@@ -14,6 +14,7 @@ from tests.models.tiny import PIECES, Tiny, wordpiece_tokenizer
 from tests.models.tiny import tiny as tiny
 from textsearch.models.guided import GuidedMaskedLM
 from textsearch.models.vocabulary import TokenizerVocabulary
+from textsearch.spelling import canonical
 
 LONG = replace(WORDPIECE, longest=10_000)
 ODD = [
@@ -104,6 +105,37 @@ def test_a_capital_begins_a_sentence_in_a_gap() -> None:
     _, batch = LONG.gapped([["", " sat. ", " ran."]])
     filled = replace(batch, tokens=batch.tokens.masked_fill(batch.editable, PIECES.index("dog")))
     assert filled.texts() == ["Dog sat. Dog ran."]
+
+
+def test_words_in_gaps_have_one_spelling() -> None:
+    _, batch = LONG.gapped([["It's 😀 ", " of\t", "!"]])
+    rows = []
+    for pieces in (
+        ["dogs", "i"],
+        ["dog", "##s", "i"],
+        ["l", "##o", "##n", "##d", "##o", "##n", "i"],
+        ["i", "w", "##a", "##s"],
+    ):
+        tokens = [PIECES.index(piece) for piece in pieces]
+        first = len(tokens) - 1 if pieces[-1] == "i" else 1
+        kept = batch.token_lists()[0]
+        at = [place for place, token in enumerate(kept) if token == LONG.mask_id]
+        row = [*kept[: at[0]], *tokens[:first], *kept[at[0] + 1 : at[1]], *tokens[first:], *kept[at[1] + 1 :]]
+        editable = (
+            [False] * at[0] + [True] * first + [False] * (at[1] - at[0] - 1) + [True] * (len(tokens) - first) + [False]
+        )
+        rows.append((row, editable))
+    width = max(len(row) for row, _ in rows)
+    many = replace(
+        batch.rows([0] * len(rows)).widen(width),
+        tokens=torch.tensor([row + [0] * (width - len(row)) for row, _ in rows]),
+        lengths=torch.tensor([len(row) for row, _ in rows]),
+        editable=torch.tensor([editable + [False] * (width - len(editable)) for _, editable in rows]),
+    )
+    assert canonical(many).tolist() == [True, False, False, False]
+    assert many.texts()[0] == many.texts()[1] == "It's 😀 dogs of\tI!"
+    # read as any other text, none of them could be written at all
+    assert canonical(replace(many, vocabulary=LONG)).tolist() == [False] * 4
 
 
 def test_texts_too_long_for_the_model_are_refused() -> None:

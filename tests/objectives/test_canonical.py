@@ -1,8 +1,9 @@
-"""Canonical rows: the law over texts, by enumeration, with the term and without it."""
+"""Spelling: the law over texts, by enumeration, in a vocabulary that can spell some of them in two ways."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,35 +11,60 @@ import pytest
 import torch
 
 from objectives import Canonical
-from samplers import Cycle, Gibbs, MetropolisHastings, MultipleTry
-from samplers.proposals import BlockInfill, InsertDelete, Replace
+from samplers import Cycle, Gibbs, MetropolisHastings, MultipleTry, ParallelTempering
+from samplers.proposals import BlockInfill, Copy, InsertDelete, LocallyBalanced, Replace
 from tests.objectives.laws import PieceVocabulary
 from tests.samplers.laws import chi_square
 from textsearch import FunctionObjective, generate
-from textsearch.objective import Objective
+from textsearch.batch import Batch
+from textsearch.objective import Objective, evaluate
 from textsearch.rng import Rng
 from textsearch.sampler import Sampler
-from textsearch.testing import TableMaskedLM
+from textsearch.spelling import canonical
+from textsearch.testing import LawBroken, TableMaskedLM, check_sampler
+
+
+@dataclass(frozen=True, eq=False)
+class Careless:
+    """The broken twin of a vocabulary: it says that no text has two spellings."""
+
+    vocabulary: Any
+    one_spelling = True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.vocabulary, name)
+
+    def encode(self, texts: Any) -> Batch:
+        return replace(self.vocabulary.encode(texts), vocabulary=self)
+
 
 VOCABULARY: Any = PieceVocabulary(("[MASK]", "a", "b", "ab", "##b"))
-MODEL = TableMaskedLM.random(VOCABULARY, seed=1)
 TEXTS = ["", "a", "b", "ab", "bb", "abb", "a a", "a b", "b a", "b b", "ab a", "ab b", "a ab", "b ab", "ab ab"]
 """All of two tokens at most. "ab" is one token, or two."""
 ENERGIES = {text: 0.9 * math.sin(5.0 * place) for place, text in enumerate(TEXTS)}
 ON_TEXTS = FunctionObjective(lambda texts: [ENERGIES[text] for text in texts], name="table")
 
-SAMPLERS: dict[str, Sampler[Any]] = {
-    "moves": Cycle(
-        [MetropolisHastings(Replace(MODEL, max_length=2)), MetropolisHastings(InsertDelete(MODEL, max_length=2))]
-    ),
-    "tries, and Gibbs": Cycle(
-        [
-            MultipleTry(InsertDelete(MODEL, pieces=(0.5, 0.5), max_length=2), 2),
-            Gibbs(MODEL, 2),
-            MetropolisHastings(BlockInfill(MODEL, words=(1,), pieces=(0.5, 0.5), max_length=2)),
-        ]
-    ),
-}
+
+def samplers(vocabulary: Any) -> dict[str, Sampler[Any]]:
+    """Of every family that can write several pieces, in the given vocabulary."""
+    model = TableMaskedLM.random(vocabulary, seed=1)
+    edits = InsertDelete(model, pieces=(0.5, 0.5), max_length=2)
+    return {
+        "moves": Cycle([MetropolisHastings(Replace(model, max_length=2)), MetropolisHastings(edits)]),
+        "tries, and Gibbs": Cycle(
+            [
+                MultipleTry(edits, 2),
+                Gibbs(model, 2),
+                MetropolisHastings(BlockInfill(model, words=(1,), pieces=(0.5, 0.5), max_length=2)),
+            ]
+        ),
+        "copies": MetropolisHastings(Copy(model, "ab b a", pieces=(0.5, 0.5), max_length=2)),
+        "informed, and edits": Cycle([MetropolisHastings(LocallyBalanced(model)), MetropolisHastings(edits)]),
+        "rungs": ParallelTempering(MetropolisHastings(edits), (1.0, 2.0)),
+    }
+
+
+SAMPLERS, TWINS = samplers(VOCABULARY), samplers(Careless(VOCABULARY))
 
 
 def p_value(sampler: Sampler[Any], objective: Objective) -> float:
@@ -47,25 +73,51 @@ def p_value(sampler: Sampler[Any], objective: Objective) -> float:
     law /= law.sum()
     starts = np.random.default_rng(0).choice(len(law), 6_000, p=law)
     with torch.inference_mode():
-        state = sampler.init(objective, VOCABULARY.encode(TEXTS).rows(torch.from_numpy(starts)))
+        state = sampler.init(objective, sampler.vocabulary.encode(TEXTS).rows(torch.from_numpy(starts)))
         for step in range(6):
             state, _ = sampler.step(objective, state, Rng.start(4, len(starts)).at(step))
     return chi_square(np.array([TEXTS.index(text) for text in state.batch.texts()]), law)
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS.keys())
-def test_a_text_of_two_spellings_has_the_share_of_one(sampler: Sampler[Any]) -> None:
-    assert p_value(sampler, ON_TEXTS + Canonical()) > 1e-4
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_text_of_two_spellings_has_the_share_of_one(name: str) -> None:
+    assert p_value(SAMPLERS[name], ON_TEXTS) > 1e-4
     # the twin: it weighs twice
-    assert p_value(sampler, ON_TEXTS) < 1e-9
+    assert p_value(TWINS[name], ON_TEXTS) < 1e-9
+    # said by a term instead
+    if name == "moves":
+        assert p_value(TWINS[name], ON_TEXTS + Canonical()) > 1e-4
+
+
+def test_the_laws_are_those_of_texts() -> None:
+    sampler, twin = SAMPLERS["moves"], TWINS["moves"]
+    check_sampler(sampler, TEXTS, chains=3_000)
+    with pytest.raises(LawBroken, match=r"a chain came to '.*', which is not listed"):
+        check_sampler(twin, TEXTS, chains=3_000)
+    other = VOCABULARY.encode(["a", "a b"]).with_tokens(torch.tensor([0, 1]), torch.tensor([1, 4]))
+    with pytest.raises(ValueError, match="'ab' is listed in another spelling than its vocabulary's"):
+        check_sampler(sampler, other)
+
+
+def test_another_spelling_costs_no_energy() -> None:
+    asked: list[str] = []
+    own = FunctionObjective(lambda texts: [asked.append(text) or 0.0 for text in texts], name="own")
+    batch = VOCABULARY.encode(["a b", "ab"])
+    other = batch.with_tokens(torch.tensor([1, 0]), torch.tensor([4, 3]))
+    assert other.texts() == ["ab", "ab"]
+    found = evaluate(own, other.rows([0, 1, 0]))
+    assert found.energy.tolist() == [math.inf, 0.0, math.inf]
+    assert asked == ["ab"]
+    assert canonical(other).tolist() == [False, True]
+    # the sum of terms is of the text, whoever asks for it
+    assert (own + own).energy(other).tolist() == [0.0, 0.0]
 
 
 def test_a_start_in_another_spelling_is_refused() -> None:
     batch = VOCABULARY.encode(["a b"])
     other = batch.with_tokens(torch.tensor([1]), torch.tensor([4]))
-    assert other.texts() == ["ab"]
-    with pytest.raises(ValueError, match="1 of 1 starting texts are forbidden, the first by canonical: 'ab'"):
-        generate(ON_TEXTS + Canonical(), SAMPLERS["moves"], other, steps=1, seed=0)
+    with pytest.raises(ValueError, match="row 0 spells 'ab' in other tokens than its vocabulary does"):
+        generate(ON_TEXTS, SAMPLERS["moves"], other, steps=1, seed=0)
 
 
 def test_what_the_vocabulary_cannot_write_is_no_text() -> None:
@@ -78,4 +130,5 @@ def test_what_the_vocabulary_cannot_write_is_no_text() -> None:
     strict: Any = Strict(VOCABULARY.pieces)
     batch = super(Strict, strict).encode(["ab", "abb", "a b"])
     assert Canonical().energy(batch).tolist() == [0.0, math.inf, 0.0]
+    assert canonical(batch).tolist() == [True, False, True]
     assert Canonical().energy(batch.rows([])).tolist() == []

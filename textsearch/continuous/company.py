@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import astuple, dataclass, field
 from itertools import accumulate
 from typing import Protocol, Self, final, runtime_checkable
 
@@ -140,7 +140,7 @@ class Company:
         done = Done(
             mine.steps,
             joined([mine.state, theirs.state]),
-            narrow(concatenate([mine.best, theirs.best])),
+            concatenate([mine.best, theirs.best]).narrow(),
             _together([mine.best_evaluation, theirs.best_evaluation]),
             torch.cat([mine.best_steps, theirs.best_steps]),
             torch.cat([mine.moves, theirs.moves]),
@@ -164,13 +164,7 @@ def part_of(state: State, rows: slice) -> State:
 
 def cut(batch: Batch, rows: slice) -> Batch:
     """Rows that stand side by side."""
-    return replace(
-        batch,
-        tokens=batch.tokens[rows],
-        lengths=batch.lengths[rows],
-        editable=batch.editable[rows],
-        inputs=batch.inputs[rows],
-    )
+    return batch.rows(torch.arange(rows.start, rows.stop, device=batch.device))
 
 
 def joined(states: Sequence[State]) -> State:
@@ -179,7 +173,7 @@ def joined(states: Sequence[State]) -> State:
         return states[0]
     plain = [state for state in states if isinstance(state, ChainState)]
     if len(plain) == len(states):
-        batch = narrow(concatenate([state.batch for state in plain]))
+        batch = concatenate([state.batch for state in plain]).narrow()
         return ChainState(batch, _together([state.evaluation for state in plain]))
     whole = states[0]
     for state in states[1:]:
@@ -192,9 +186,3 @@ def _together(evaluations: Iterable[Evaluation]) -> Evaluation:
     """The rows of all evaluations, in order."""
     parts = list(evaluations)
     return Evaluation(torch.cat([part.energy for part in parts]), torch.cat([part.terms for part in parts]))
-
-
-def narrow(batch: Batch) -> Batch:
-    """The same rows without columns that are empty in all of them, as a long text leaves them when it goes."""
-    width = int(batch.lengths.max())
-    return replace(batch, tokens=batch.tokens[:, :width], editable=batch.editable[:, :width])

@@ -18,11 +18,11 @@ from textsearch.continuous.company import (
     Spent,
     cut,
     joined,
-    narrow,
     part_of,
     rows_of,
 )
 from textsearch.loop import Done, Progress, Recorded, Rule, generations, kept_after, sources_of, starting_batch, streams
+from textsearch.marks import marked
 from textsearch.models.usage import Ledger, asked_by, ledger
 from textsearch.objective import FunctionObjective, Objective
 from textsearch.partial import carry, gathered, said
@@ -206,10 +206,10 @@ def _begun(
 ) -> tuple[Company, dict[int, Exception]]:
     """The chains of some inputs before their first step, and why there are none of others."""
     rows = torch.cat([(batch.inputs == number).nonzero().squeeze(-1) for number in numbers])
-    part = narrow(batch.rows(rows))
+    part = batch.rows(rows).narrow()
     try:
         plan.objective.check(part)
-        whole = plan.objective.freeze(part.repeat(plan.chains))
+        whole = marked(plan.objective, part.repeat(plan.chains))
         state = _divisible(plan, plan.sampler.init(plan.objective, whole))
     except IndivisibleError:
         raise

@@ -66,7 +66,7 @@ class Source:
         """
         found: list[str] = []
         kept = words = 0
-        for tokens, is_kept in _runs(row, editable, begins):
+        for tokens, is_kept in runs(row, editable, begins):
             if is_kept:
                 found.append(self.literals[kept])
                 kept += 1
@@ -80,7 +80,7 @@ class Source:
         return found
 
 
-def _runs(row: Sequence[int], editable: Sequence[bool], begins: Sequence[bool]) -> Iterator[tuple[list[int], bool]]:
+def runs(row: Sequence[int], editable: Sequence[bool], begins: Sequence[bool]) -> Iterator[tuple[list[int], bool]]:
     """Kept tokens one by one, and the words of the others; with whether they are kept."""
     word: list[int] = []
     # the flags go on beyond the end of the row

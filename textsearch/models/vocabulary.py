@@ -15,7 +15,8 @@ from torch import Tensor
 
 from textsearch.batch import Batch
 from textsearch.checks import strings
-from textsearch.models.sources import Source, begins_sentence
+from textsearch.models.characters import is_character_level
+from textsearch.models.sources import Source, begins_sentence, runs
 from textsearch.models.turns import lock_of
 from textsearch.surface import Spellings, cased, join_words, spelt, truecase
 
@@ -70,6 +71,11 @@ class TokenizerVocabulary:
     def wordpiece(self) -> bool:
         """Whether the tokenizer is a WordPiece: "##" marks the pieces that go on a word."""
         return isinstance(self.tokenizer.backend_tokenizer.model, WordPiece)
+
+    @cached_property
+    def one_spelling(self) -> bool:
+        """Whether no text has two spellings: each character is a token, and no token is more."""
+        return is_character_level(self.pieces)
 
     @cached_property
     def lower_cases(self) -> bool:
@@ -175,6 +181,24 @@ class TokenizerVocabulary:
                 batch.inputs.tolist(),
                 strict=True,
             )
+        ]
+
+    def respelled(self, batch: Batch) -> list[list[int]] | None:
+        """The rows with each word in a gap as the tokenizer reads it, see `textsearch.spelling`; None without `sources`.
+
+        What stands around the gaps may be nothing that the tokenizer knows, and is the user's.
+        """
+        if not self.sources:
+            return None
+        flags = zip(batch.token_lists(), batch.editable.tolist(), batch.word_starts.tolist(), strict=True)
+        cut = [list(runs(*own)) for own in flags]
+        words = list(dict.fromkeys(tuple(tokens) for own in cut for tokens, is_kept in own if not is_kept))
+        texts = (
+            ["".join(self._words(word)) for word in words] if self.wordpiece else self._decoded(list(map(list, words)))
+        )
+        read = dict(zip(words, self._ids(texts), strict=True))
+        return [
+            [token for tokens, is_kept in own for token in (tokens if is_kept else read[tuple(tokens)])] for own in cut
         ]
 
     def spelling(self, phrases: Iterable[str]) -> Spellings:

@@ -15,6 +15,7 @@ from torch import Tensor
 from textsearch.batch import Batch, Vocabulary
 from textsearch.objective import Objective
 from textsearch.rng import Rng
+from textsearch.spelling import canonical
 
 
 @final
@@ -40,6 +41,11 @@ class Space:
         for row, code in enumerate(codes):
             if code in codes[:row]:
                 raise ValueError(f"{self.batch.rows([row]).texts()[0]!r} is listed twice; list each text once")
+        for row in (~canonical(self.batch)).nonzero().flatten().tolist():
+            raise ValueError(
+                f"{self.batch.rows([row]).texts()[0]!r} is listed in another spelling than its vocabulary's; chains "
+                "are over texts: list vocabulary.encode(texts)"
+            )
 
     @staticmethod
     def of(texts: Batch | Sequence[str], vocabulary: Vocabulary) -> Space:
@@ -81,6 +87,19 @@ class Space:
         codes, order = self._codes(self.batch, marks=False).sort()
         return codes, order
 
+    def named(self, batch: Batch) -> Tensor:
+        """(B,) int64, the number of a listed row with the text of each row, in whatever tokens; -1 if none has it."""
+        found = self._find(batch, marks=False)
+        rows = (found < 0).nonzero().squeeze(-1)
+        if len(rows):
+            numbers = [self._texts.get(text, -1) for text in batch.rows(rows).texts()]
+            found = found.index_put((rows,), torch.tensor(numbers, device=batch.device))
+        return found
+
+    @cached_property
+    def _texts(self) -> dict[str, int]:
+        return {text: number for number, text in reversed(list(enumerate(self.batch.texts())))}
+
     def _find(self, batch: Batch, *, marks: bool) -> Tensor:
         """(B,) the number of each row, -1 where it is not listed."""
         codes, order = (table.to(batch.device) for table in (self._marked if marks else self._unmarked))
@@ -103,7 +122,7 @@ class Space:
 @final
 @dataclass(frozen=True, eq=False)
 class TableObjective(Objective):
-    """Energies from a table, looked up by the tokens: no text is ever decoded.
+    """Energies from a table: a text that has one has it in whatever tokens it is written.
 
     Attributes:
         space: the texts that have an energy.
@@ -130,7 +149,7 @@ class TableObjective(Objective):
 
     def energy(self, batch: Batch) -> Tensor:
         """(B,) the energies of the rows."""
-        found = self.space._find(batch, marks=False)
+        found = self.space.named(batch)
         return self.energies.to(batch.device)[found].where(found >= 0, self.others)
 
     def law(self, temperature: float) -> Tensor:

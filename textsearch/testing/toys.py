@@ -23,6 +23,7 @@ class LetterVocabulary:
     """One token a letter; id 0 is "_", the mask, and an upper-case letter goes on the word before it."""
 
     letters: str
+    one_spelling = True
 
     @property
     def size(self) -> int:

@@ -1,0 +1,96 @@
+"""Spelling: each text in one row of tokens, that which its own vocabulary makes of it.
+
+Chains move through rows of tokens, and energies are of texts. A tokenizer reads "playing" as one token, yet a proposal
+may write it as "play" and "##ing": another row, of the same text and the same energy. A text with k other spellings
+that a chain comes to would have k + 1 times its share. (Causal models sum over spellings, too, where they are asked for
+texts: Cao and Rimell, "You should evaluate your language model on marginal likelihood over tokenisations", 2021.)
+So a row counts if it is encode(decode(row)), and is forbidden otherwise, before any model runs.
+
+A vocabulary in which no text has two spellings may say so, `one_spelling = True`, and its rows are not looked at. One
+whose texts hold what it cannot read back may tell by itself how they are spelt, by a method `respelled(batch)`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import final
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+
+from textsearch.batch import Batch, Vocabulary
+
+_MOST = 20_000  # rows remembered of a vocabulary
+
+
+def canonical(batch: Batch) -> Tensor:
+    """(B,) bool, whether each row is the one that its vocabulary makes of its text; runs no model.
+
+    >>> from textsearch.testing import letters
+    >>> canonical(letters("ab").encode(["ab", ""])).tolist()
+    [True, True]
+    """
+    if getattr(batch.vocabulary, "one_spelling", False):
+        return torch.ones_like(batch.lengths, dtype=torch.bool)
+    memory = _memory(batch.vocabulary)
+    # how a text is written may depend on the input that it belongs to
+    keys = [(number, tuple(row)) for number, row in zip(batch.inputs.tolist(), batch.token_lists(), strict=True)]
+    known = {key: verdict for key in set(keys) if (verdict := memory.verdicts.get(key)) is not None}
+    new = {key: place for place, key in enumerate(keys) if key not in known}
+    if new:
+        part = batch.rows(list(new.values()))
+        own = respelled(part)
+        found = {key: row == list(key[1]) for key, row in zip(new, own, strict=True)}
+        known |= found
+        memory.learn(found)
+    return torch.tensor([known[key] for key in keys], dtype=torch.bool, device=batch.device)
+
+
+def respelled(batch: Batch) -> Sequence[list[int] | None]:
+    """The tokens that the vocabulary makes of the text of each row; None for one that it cannot write."""
+    own = getattr(batch.vocabulary, "respelled", None)
+    found: Sequence[list[int]] | None = own(batch) if own else None
+    return _encoded(batch.vocabulary, batch.texts()) if found is None else found
+
+
+def _encoded(vocabulary: Vocabulary, texts: Sequence[str]) -> Sequence[list[int] | None]:
+    try:
+        return vocabulary.encode(texts).token_lists()
+    except ValueError:
+        if len(texts) == 1:
+            return [None]
+        return [row for text in texts for row in _encoded(vocabulary, [text])]
+
+
+Key = tuple[int, tuple[int, ...]]
+"""The number of an input, and a row."""
+
+
+@final
+@dataclass(eq=False)
+class _Memory:
+    """What has been found out of the rows of one vocabulary; all forgotten once there is too much of it."""
+
+    verdicts: dict[Key, bool] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def learn(self, found: dict[Key, bool]) -> None:
+        """Remember these."""
+        with self.lock:
+            if len(self.verdicts) + len(found) > _MOST:
+                self.verdicts = {}
+            self.verdicts.update(found)
+
+
+_MEMORIES: WeakKeyDictionary[Vocabulary, _Memory] = WeakKeyDictionary()
+
+
+def _memory(vocabulary: Vocabulary) -> _Memory:
+    """That of a vocabulary; a new one each time for an object that nothing can be kept beside."""
+    try:
+        return _MEMORIES.setdefault(vocabulary, _Memory())
+    except TypeError:
+        return _Memory()
