@@ -184,7 +184,7 @@ class TokenizerVocabulary:
         ]
 
     def respelled(self, batch: Batch) -> list[list[int]] | None:
-        """The rows with each word in a gap as the tokenizer reads it, see `textsearch.spelling`; None without `sources`.
+        """The rows with each word in a gap as the tokenizer reads it (`textsearch.spelling`); None without `sources`.
 
         What stands around the gaps may be nothing that the tokenizer knows, and is the user's.
         """
