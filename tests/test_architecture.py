@@ -19,7 +19,9 @@ LAYERS: list[set[str]] = [
         "textsearch.batch",
         "textsearch.checks",
         "textsearch.kinds",
+        "textsearch.marks",
         "textsearch.rng",
+        "textsearch.spelling",
         "textsearch.surface",
     },
     {
