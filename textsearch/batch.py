@@ -20,6 +20,9 @@ from textsearch.kinds import shown
 class Vocabulary(Protocol):
     """What token ids mean: the tokenizer that a batch was encoded with.
 
+    A text counts in one row, encode(decode(row)) of any; one in which no text could have two may say so with an
+    attribute `one_spelling = True`, which saves the question. See `textsearch.spelling`.
+
     Attributes:
         size: V, the number of token ids.
         mask_id: the id that stands for "to be filled in".

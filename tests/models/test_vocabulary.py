@@ -9,6 +9,7 @@ from tests.models.tiny import FEW, PIECES, TEXTS, Tiny, byte_tokenizer, word_tok
 from tests.models.tiny import tiny as tiny
 from textsearch.batch import Batch
 from textsearch.models.vocabulary import TokenizerVocabulary
+from textsearch.spelling import canonical
 
 WORDPIECE = TokenizerVocabulary(wordpiece_tokenizer(), 38)
 CASED = TokenizerVocabulary(wordpiece_tokenizer([*PIECES, *"ABCDEFGHIJKLMNOPQRSTUVWXYZ", "The"], lower=False), 38)
@@ -156,3 +157,15 @@ def test_adapters_limit_texts_to_what_their_models_read(tiny: Tiny) -> None:
     longest = masked.vocabulary.encode(["!" * 62])
     assert masked.log_probs(longest, torch.tensor([0]), torch.tensor([61])).isfinite().all()
     assert causal.score(causal.vocabulary.encode(["!" * 63])).log_prob.isfinite().all()
+
+
+def test_what_no_text_is_spelt_with_may_not_be_written() -> None:
+    vocabulary = TokenizerVocabulary(wordpiece_tokenizer([*PIECES, "...", "!?"]), 38)
+    batch = vocabulary.encode(["."])
+    wrong = [vocabulary.pieces.index(piece) for piece in ("...", "!?")]
+    for token in wrong:
+        other = batch.with_tokens(torch.tensor([0]), torch.tensor([token]))
+        assert canonical(other).tolist() == [False]
+    assert not vocabulary.allowed[wrong].any()
+    assert vocabulary.allowed[vocabulary.pieces.index(".")]
+    assert canonical(batch).tolist() == [True]

@@ -93,7 +93,7 @@ def space() -> Batch:
 
 
 READER = TableMaskedLM.random(PLAIN, seed=4, scale=0.4)
-EDITS = {"edits": InsertDelete(READER, max_length=3), "copies": Copy(READER, "ab", max_length=3)}
+EDITS: dict[str, Proposal] = {"edits": InsertDelete(READER, max_length=3), "copies": Copy(READER, "ab", max_length=3)}
 
 
 @pytest.mark.parametrize("edits", EDITS.values(), ids=EDITS.keys())

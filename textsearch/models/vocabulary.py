@@ -21,6 +21,7 @@ from textsearch.models.turns import lock_of
 from textsearch.surface import Spellings, cased, join_words, spelt, truecase
 
 _ANCHOR = ["x"]  # what follows is within a sentence
+_SEVERAL_MARKS = regex.compile(r"(?!##)[^\p{L}\p{M}\p{N}]{2,}")
 _UNUSED = regex.compile(r"\[unused\d+\]|<unused\d+>|madeupword\d+")
 
 
@@ -84,15 +85,22 @@ class TokenizerVocabulary:
 
     @cached_property
     def allowed(self) -> Tensor:
-        """(V,) bool: no special, unused or absent tokens, and for English WordPiece only Latin text and punctuation."""
+        """(V,) bool: no special, unused or absent tokens, and none that no text is spelt with.
+
+        Of an English WordPiece only Latin text and punctuation.
+        """
         special = set(self.tokenizer.all_special_ids)
         plain = regex.compile(r"(##)?[\x21-\x7e]+") if self.wordpiece and self._mostly_latin else regex.compile(r".+")
-        return torch.tensor(
-            [
-                index not in special and not _UNUSED.fullmatch(piece) and bool(plain.fullmatch(piece))
-                for index, piece in enumerate(self.pieces)
-            ]
-        )
+        allowed = [
+            index not in special and not _UNUSED.fullmatch(piece) and bool(plain.fullmatch(piece))
+            for index, piece in enumerate(self.pieces)
+        ]
+        if self.wordpiece:
+            # "..." is in the vocabulary, and read as three tokens: no text would be spelt with it
+            marks = [i for i, piece in enumerate(self.pieces) if allowed[i] and _SEVERAL_MARKS.fullmatch(piece)]
+            for index, row in zip(marks, self._ids([self.pieces[i] for i in marks]), strict=True):
+                allowed[index] = row == [index]
+        return torch.tensor(allowed)
 
     @cached_property
     def continues(self) -> Tensor:
