@@ -8,6 +8,7 @@ words that stand for one another, are listed here.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -55,7 +56,7 @@ too very so to also quite
 there their it they here
 other others another
 , ; : . and
-! ? .
+? .
 someone anyone everyone nobody something anything everything nothing somebody anybody everybody
 myself yourself himself herself itself ourselves themselves
 """
@@ -102,6 +103,7 @@ _NO_WORDS = frozenset(
     ("childs", "informations", "equipments", "homeworks", "furnitures", "knowledges", "stuffs", "researches")
 )
 """Written for other words, and never to be written for them."""
+_DENYING = frozenset({"un", "in", "im", "il", "ir", "dis", "non", "non-", "mis"})
 _PUNCTUATION = frozenset({",", ".", ";", ":", "!", "?"})
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _CONTRACTED = re.compile(rf"(?<=[a-zA-Z])(?<!{TIGHT})(?:n't|'(?:s|re|ve|ll|d|m))$")
@@ -199,7 +201,10 @@ def _confusions(word: str, spellings: int, look_alikes: int) -> dict[str, str]:
     def add(candidates: Iterable[str], kind: str) -> None:
         for candidate in candidates:
             cased = _CONTRACTED.sub(TIGHT + r"\g<0>", _cased_like(word, names.get(candidate, candidate)))
-            if cased.replace(TIGHT, "") != word.replace(TIGHT, "") and candidate not in _NO_WORDS:
+            if cased.replace(TIGHT, "") == word.replace(TIGHT, "") or candidate in _NO_WORDS:
+                continue
+            # "résumé" is "resume" written with more care, and "unmeaningful" is not "meaningful" written badly
+            if plain(cased) != plain(word) and not denied(lower, candidate.lower()):
                 found.setdefault(cased, kind)
 
     names = proper_names()
@@ -212,11 +217,13 @@ def _confusions(word: str, spellings: int, look_alikes: int) -> dict[str, str]:
     if (contracted := parts(word)) is not None:
         return _contracted(word, contracted, spellings, look_alikes)
     name = names.get(lower, "I" if lower == "i" else word)
-    if name != word:
-        found[name] = "name"
-    for other in (lower, lower[:1].upper() + lower[1:]):
-        if other != word:
-            found.setdefault(other, "case")
+    # a word in capitals is meant to be: an abbreviation, or said loudly
+    if len(word) < 2 or not word.isupper():
+        if name != word:
+            found[name] = "name"
+        for other in (lower, lower[:1].upper() + lower[1:]):
+            if other != word:
+                found.setdefault(other, "case")
     if lower in _RUN_TOGETHER:
         add([_RUN_TOGETHER[lower].replace("~", TIGHT)], "splitting")
         if lower != "cannot":
@@ -245,7 +252,7 @@ def _confusions(word: str, spellings: int, look_alikes: int) -> dict[str, str]:
     add(_small().get(lower, ()), "small word")
     for base in bases[:2]:
         add(_family(base), "family")
-    if known and len(lower) > 2:
+    if known and len(lower) > 2 and lower.isascii():
         add(_near(lower, 1)[:look_alikes], "look-alike")
         if len(lower) > 5:
             add(_split(lower), "splitting")
@@ -283,6 +290,29 @@ def _contracted(word: str, contracted: tuple[str, str], spellings: int, look_ali
     return found
 
 
+def plain(word: str) -> str:
+    """The word in small letters without its accents.
+
+    >>> plain("Résumé")
+    'resume'
+    """
+    letters = unicodedata.normalize("NFKD", word.replace(TIGHT, "").lower())
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
+
+
+def denied(word: str, other: str) -> bool:
+    """Whether one of the two is the other with a beginning or an ending that denies it.
+
+    >>> denied("unmeaningful", "meaningful"), denied("careful", "careless"), denied("under", "der")
+    (True, True, False)
+    """
+    short, long = sorted((word, other), key=len)
+    if len(short) > 3 and long.endswith(short) and long[: -len(short)] in _DENYING:
+        return True
+    bases = [re.sub("(?:less|ful)$", "", one) for one in (word, other)]
+    return bases[0] == bases[1] and word.endswith("less") != other.endswith("less")
+
+
 @cache
 def _near_contractions(word: str) -> tuple[str, ...]:
     """Contractions at most one letter away, apostrophes aside."""
@@ -302,7 +332,12 @@ def _name(word: str, begins: bool) -> bool:
         return True  # McDonald, iPhone
     if begins and _zipf(lower) < 1.5:
         return False
-    near = (other for other in _near(lower, 1) if _common(other)) if len(lower) > 4 else iter(())
+    near = [other for other in _near(lower, 1) if _common(other)]
+    if len(lower) < 5 and lower in proper_names():
+        return True
+    if len(lower) < 5:
+        # so many short words are one letter away from others that only two letters in the wrong order tell: "Teh"
+        near = [other for other in near if len(lower) > 2 and sorted(other) == sorted(lower)]
     return not any(_zipf(other) > max(_zipf(lower), 1.0) + (1.0 if begins else 2.5) for other in near)
 
 
@@ -329,6 +364,8 @@ def _cased_like(word: str, candidate: str) -> str:
 @cache
 def _known(word: str) -> bool:
     lower = word.lower().replace(TIGHT, "")
+    if not lower.isascii() and (bare := plain(lower)) != lower and _known(bare):
+        return True  # naïve, café
     if (lower in _RUN_TOGETHER and lower != "cannot") or must_be_contracted(lower):
         return False
     if (contracted := parts(lower)) is not None:

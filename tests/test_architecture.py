@@ -19,6 +19,7 @@ LAYERS: list[set[str]] = [
         "textsearch.batch",
         "textsearch.checks",
         "textsearch.kinds",
+        "textsearch.literals",
         "textsearch.rng",
         "textsearch.surface",
     },

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import final
@@ -17,10 +17,11 @@ from textsearch.batch import Batch
 from textsearch.checks import keep, positive
 from textsearch.kinds import CONFUSIONS, instance
 from textsearch.objective import Cost, Objective
-from textsearch.words import WordVocabulary, bare
+from textsearch.words import TIGHT, WordVocabulary, bare, gap
 
 COSTS: Mapping[str, float] = MappingProxyType(
     {
+        "sentence": 3.0,
         "name": 0.0,
         "capital": 3.0,
         "small letter": 8.0,
@@ -45,6 +46,7 @@ COSTS: Mapping[str, float] = MappingProxyType(
 """Nats by which an edit must make a text likelier, by its kind; chosen on the first sentences of JFLEG dev."""
 
 _ARTICLES = frozenset({"a", "an", "the"})
+_ENDS = frozenset({".", "!", "?", "..."})
 
 
 @final
@@ -99,7 +101,7 @@ class Channel:
         return cost
 
     def _kind(self, old: str, new: str) -> str:
-        found = {written.replace("\u2060", ""): kind for written, kind in self.confusions.of(old).items()}
+        found = {written.replace(TIGHT, ""): kind for written, kind in self.confusions.of(old).items()}
         return found.get(new, "other")
 
 
@@ -147,3 +149,83 @@ class NonWords(Objective):
     def _wrong(self, word: str) -> bool:
         odd = ("'" in word or "’" in word) and parts(word) is None
         return must_be_contracted(word) or (odd and word[:1].isalpha() and not self.confusions.known(word))
+
+
+@final
+@dataclass(frozen=True)
+class ChangedSentences(Objective):
+    """Nats for each sentence of the source that is not as it was: what is read most often was right already.
+
+    A prior of two parts (George and McCulloch, 1993): with the probability 1 / (1 + exp(nats)) or so a sentence has
+    mistakes, any number of them, and else none. The first edit of a sentence must pay for this, the others need not, so
+    that one doubtful edit in a sentence without a fault is left, and beside a certain one is made.
+
+    Attributes:
+        sources: one for each input.
+        channel: knows the nats, and how strict it is.
+    """
+
+    sources: Batch
+    channel: Channel
+
+    @property
+    def name(self) -> str:
+        """Two words."""
+        return "changed sentences"
+
+    @property
+    def cost(self) -> Cost:
+        """A comparison of tokens."""
+        return Cost.CHEAP
+
+    def energy(self, batch: Batch) -> Tensor:
+        """(B,) nats."""
+        own, other = (self._sentences(part) for part in (self.sources, batch))
+        numbers = batch.inputs.tolist()
+        counts = [_apart(own[number], there) for number, there in zip(numbers, other, strict=True)]
+        nats = self.channel.strictness * self.channel.costs["sentence"]
+        return nats * torch.tensor(counts, dtype=torch.float64, device=batch.device)
+
+    @staticmethod
+    def _sentences(batch: Batch) -> list[list[tuple[str, ...]]]:
+        words = batch.vocabulary
+        assert isinstance(words, WordVocabulary)
+        return [sentences(row) for row in words.words(batch)]
+
+
+def sentences(row: Sequence[str]) -> list[tuple[str, ...]]:
+    """Tokens cut behind the marks that end sentences, and at line ends.
+
+    >>> sentences(["So", TIGHT + ".", "He", "\\nwent"])
+    [('So', '\u2060.'), ('He',), ('\\nwent',)]
+    """
+    found: list[tuple[str, ...]] = []
+    begin = 0
+    for place, token in enumerate(row):
+        if place > begin and ("\n" in gap(token) or (bare(row[place - 1]) in _ENDS and bare(token) not in _ENDS)):
+            found.append(tuple(row[begin:place]))
+            begin = place
+    return [*found, tuple(row[begin:])]
+
+
+def _apart(old: Sequence[object], new: Sequence[object]) -> int:
+    """Items put in, taken out or replaced (Levenshtein, 1966)."""
+    while old and new and old[-1] == new[-1]:
+        old, new = old[:-1], new[:-1]
+    before = list(range(len(new) + 1))
+    for i, one in enumerate(old, 1):
+        row = [i]
+        for j, other in enumerate(new):
+            row.append(min(before[j] + (one != other), before[j + 1] + 1, row[j] + 1))
+        before = row
+    return before[-1]
+
+
+def shouted(row: Sequence[str]) -> bool:
+    """Whether the words are written in capitals, all but one in five: what is left says nothing of names.
+
+    >>> shouted(["WE", "SAW", "IT"]), shouted(["We", "saw", "NASA"]), shouted(["NASA"])
+    (True, False, False)
+    """
+    words = [word for word in map(bare, row) if len(word) > 1 and word.isalpha()]
+    return len(words) > 1 and sum(word.isupper() for word in words) >= 0.8 * len(words)
