@@ -54,7 +54,8 @@ class Clusters:
         inserted: (I,) int64, the words that may be inserted and deleted.
         missing: (I,) float64 log-weights, nats.
         alike: whether all inputs share the clusters of input 0.
-        sealed: (S,) int64 sorted, input * V + word for each word of each input that nothing may be glued to.
+        sealed: (S,) int64 sorted, input * V + word for each word of each input that nothing may be put in
+            front of, or glued to.
 
     >>> from samplers.confusions import ListedConfusions
     >>> listed = ListedConfusions({"then": {"than": "confusion"}}, inserted=("a",))
@@ -98,7 +99,7 @@ class Clusters:
             rows: one for each input.
             confusions: what a word may have been meant to be.
             alike: whether every input gets the clusters of all.
-            sealed: the tokens of each input that nothing may be glued to, nor stand in front of where a line begins.
+            sealed: the tokens of each input that nothing may be put in front of, or glued to.
         """
         # each once, however often they are given: an insertion must have one way back
         small = list(dict.fromkeys(TIGHT + word if word in _PUNCTUATION else word for word in confusions.inserted))
@@ -160,18 +161,15 @@ class Clusters:
         """(R, I) bool, which of the inserted words may stand between the words `before` and `after` (R,), -1 for none.
 
         No word stands before what goes on the word before it, as in "(b", and no comma where nothing ends that it
-        could follow. What is sealed takes no comma, and where it begins a line it keeps that place. This looks at the
-        neighbours alone: what may be put in may be taken out again.
+        could follow. Before what is sealed nothing is put in, and no comma behind it: models know nothing of it. This
+        looks at the neighbours alone: what may be put in may be taken out again.
         """
         tokens, device = self.vocabulary.tokens, before.device
         joined = torch.tensor([*(glued(token) for token in tokens), False], device=device)
         ends = torch.tensor([*(ends_a_word(token) for token in tokens), False], device=device)
-        tied = torch.tensor(
-            [*(token.startswith(TIGHT) or "\n" in gap(token) for token in tokens), False], device=device
-        )
         tight = [tokens[word].startswith(TIGHT) for word in self.inserted.tolist()]
         marks = torch.tensor(tight, dtype=torch.bool, device=device)
-        shut = joined[after] | (self._sealed(after, inputs) & (tied[after] | (before < 0)))
+        shut = joined[after] | self._sealed(after, inputs)
         return ~shut[:, None] & (~marks | (ends[before] & ~self._sealed(before, inputs))[:, None])
 
     def _sealed(self, words: Tensor, inputs: Tensor) -> Tensor:

