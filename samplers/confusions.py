@@ -380,6 +380,8 @@ def _known(word: str) -> bool:
     if word[:1].isupper() and _zipf(lower) >= _LEAST_KNOWN - 1:
         # a name, unless it looks like a slip in a much more frequent word: "Thier"
         return not any(_zipf(other) > _zipf(lower) + 2.5 for other in _near(lower, 1)[:1])
+    if word == lower and _common(lower) and lower not in _NO_WORDS:
+        return True  # a plural or a participle that the list of frequencies lacks: "limestones"
     pieces = lower.split("-")
     return _zipf(lower) >= _LEAST_KNOWN or (len(pieces) > 1 and all(not piece or _known(piece) for piece in pieces))
 
