@@ -15,7 +15,7 @@ from objectives.judging import check_inputs, of_input
 from objectives.keywords import words
 from objectives.polarity import denials
 from textsearch.batch import Batch
-from textsearch.checks import keep, one_or_each, string_lists
+from textsearch.checks import keep, one_or_each, string_lists, strings
 from textsearch.objective import Cost, Objective
 
 _PERSONS = (
@@ -28,16 +28,22 @@ _PERSONS = (
 """Who is spoken of. "it" and "they" are none: they may stand for anything, and grammar often wants them."""
 
 _MODALS = "can cannot ca could may might must should shall"
-_NUMBERS = """zero two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
-seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million billion dozen
-twice half third fourth fifth sixth seventh eighth ninth tenth"""
-"""Without "one", which is a pronoun or an article as often as a number."""
+_CARDINALS = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
+seventeen eighteen nineteen twenty"""
+_NUMBERS = """thirty forty fifty sixty seventy eighty ninety hundred thousand million billion dozen twice half third
+fourth fifth sixth seventh eighth ninth tenth"""
 
 _FEATURES = {
     **{word: f"person {line.split()[0]}" for line in _PERSONS for word in line.split()},
     **dict.fromkeys(_MODALS.split(), "modal"),
+    **{word: f"number {value}" for value, word in enumerate(_CARDINALS.split())},
     **{word: f"number {word}" for word in _NUMBERS.split()},
 }
+del _FEATURES["one"]  # a pronoun or an article as often as a number
+
+KINDS = ("denial", "number", "person", "modal")
+"""What may be preserved."""
+
 _DIGITS = regex.compile(r"\d+(?:[.,:/]\\d+)*+")
 _CLITIC = regex.compile(r"n['’]t$|['’].*$")
 
@@ -46,7 +52,7 @@ def facts(text: str) -> Counter[str]:
     """What the text says that no edit of its form should change, and how often.
 
     >>> sorted(facts("I can't give you 5 of my two dogs."))
-    ['denial 0', 'modal', 'number 5', 'number two', 'person i', 'person you']
+    ['denial 0', 'modal', 'number 2', 'number 5', 'person i', 'person you']
     """
     found = Counter({f"denial {kind}": count for kind, count in denials(text).items()})
     found.update(f"number {digits}" for digits in _DIGITS.findall(text))
@@ -67,9 +73,10 @@ class Preserve(Objective):
         sources: one text for all inputs, or one for each: row r is judged by `sources[batch.inputs[r]]`.
         meant: for each source, what some of its words may have been meant to be, such as ["not note"] for "nto": for
             each such word the text may, and need not, have one more of what one of these words says.
+        kinds: what is preserved, of "denial", "number", "person" and "modal".
 
     Raises:
-        ValueError: no sources, or another number of `meant` than of sources.
+        ValueError: no sources, another number of `meant` than of sources, or an unknown kind.
 
     >>> from textsearch.testing import letters
     >>> batch = letters("ademnot 25").encode(["do not", "note 2", "not 5", "to me"])
@@ -79,10 +86,14 @@ class Preserve(Objective):
 
     sources: str | Sequence[str]
     meant: Sequence[Sequence[str]] | None = None
+    kinds: Sequence[str] = KINDS
     _bounds: tuple[Any, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         keep(self, sources=one_or_each("sources", self.sources))
+        keep(self, kinds=strings("kinds", self.kinds, "kinds"))
+        if not self.kinds or set(self.kinds) - set(KINDS):
+            raise ValueError(f"kinds={list(self.kinds)} must be some of {', '.join(KINDS)}")
         own = (self.sources,) if isinstance(self.sources, str) else self.sources
         meant: Sequence[Sequence[str]] = ((),) * len(own)
         if self.meant is not None:
@@ -92,9 +103,12 @@ class Preserve(Objective):
             raise ValueError(f"meant has {len(meant)} lists for {len(own)} sources: pass one for each")
         bounds = []
         for source, lines in zip(own, meant, strict=True):
-            more = Counter(fact for line in lines for fact in facts(line))
-            bounds.append((facts(source), facts(source) + more))
+            more = Counter(fact for line in lines for fact in self._facts(line))
+            bounds.append((self._facts(source), self._facts(source) + more))
         keep(self, _bounds=tuple(bounds))
+
+    def _facts(self, text: str) -> Counter[str]:
+        return Counter({fact: count for fact, count in facts(text).items() if fact.split()[0] in self.kinds})
 
     @property
     def cost(self) -> Cost:
@@ -105,7 +119,7 @@ class Preserve(Objective):
         """(B,) a count."""
         values = []
         for text, number in zip(batch.texts(), batch.inputs.tolist(), strict=True):
-            own, (least, most) = facts(text), of_input(self._bounds, number)
+            own, (least, most) = self._facts(text), of_input(self._bounds, number)
             values.append(float((least - own).total() + (own - most).total()))
         return torch.tensor(values, dtype=torch.float64, device=batch.device)
 

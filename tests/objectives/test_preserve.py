@@ -31,6 +31,7 @@ LETTERS = LetterVocabulary("abcdefghijklmnopqrstuvwxyzIWY '’,.?0123456789")
         ("It hardly works", "It works hard", False),
         ("They go", "it goes", True),
         ("This is one way", "This is a way", True),
+        ("two dogs", "2 dogs", True),
         ("No money", "Not money", False),
     ],
 )
@@ -58,11 +59,14 @@ def test_each_input_has_its_source() -> None:
     assert Preserve(["I go", "I go"]).energy(batch).tolist() == [0.0, 2.0]
     with pytest.raises(ValueError, match="sources has 2 values"):
         Preserve(["I go", "I go"]).check(LETTERS.encode(["a", "b", "c"]))
+    assert Preserve("I go", kinds=["number", "denial"]).energy(batch).tolist() == [0.0, 0.0]
     assert Preserve("I go").energy(batch).dtype == torch.float64
 
 
 def test_what_cannot_be_meant() -> None:
     with pytest.raises(ValueError, match="sources is empty"):
         Preserve([])
+    with pytest.raises(ValueError, match=r"kinds=\['tense'\] must be some of denial, number"):
+        Preserve("a", kinds=["tense"])
     with pytest.raises(ValueError, match="meant has 1 lists for 2 sources"):
         Preserve(["a", "b"], [["c"]])

@@ -11,15 +11,18 @@ from textsearch.cli import options
 from textsearch.cli.answer import Shown, answer
 from textsearch.cli.application import command
 from textsearch.cli.inputs import inputs_of
-from textsearch.literals import Kept
 
 
-def _kept(given: str) -> Any:
+def _kept(given: str | bool) -> Any:
     """What `--keep` means: True, False, a list of words, or the name of a file that is there."""
+    if isinstance(given, bool):  # the default
+        return given
     if given.lower() in {"yes", "no"}:
         return given.lower() == "yes"
     if "," in given:
         return [word.strip() for word in given.split(",") if word.strip()]
+    from textsearch.literals import Kept
+
     try:
         Kept.of(given)
     except ValueError as error:
@@ -49,14 +52,15 @@ def correct(
         ),
     ],
     keep: Annotated[
-        str,
+        Any,
         typer.Option(
             metavar="YES|NO|FILE|WORDS",
-            callback=_kept,
+            parser=_kept,
+            show_default="yes",
             help="Leave addresses, handles, code, file names, numbers with units and marks of markdown as they are: "
             "yes, no, or yes and some words besides: a file with one a line, or words with commas between them.",
         ),
-    ] = "yes",
+    ],
     meaning: Annotated[
         bool,
         typer.Option(
