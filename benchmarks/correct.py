@@ -47,7 +47,7 @@ from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.masked import TransformersMaskedLM
 from textsearch.tasks.channel import Channel
 from textsearch.tasks.correction import correct, spelled
-from textsearch.words import WordVocabulary, apart, attach
+from textsearch.words import TIGHT, WordVocabulary, apart, attach
 
 TUNED = 150
 """Sentences at the beginning on which the costs were chosen."""
@@ -124,7 +124,7 @@ def by_frequency(sources: Sequence[str]) -> list[str]:
     def mended(word: str) -> str:
         candidates = [] if english.known(word) else [*english.of(word).items()]
         ordered = [other for wanted in ("spelling", "splitting") for other, kind in candidates if kind == wanted]
-        return ordered[0].replace("\u2060", " ") if ordered else word
+        return ordered[0].replace(TIGHT, " ") if ordered else word
 
     return [" ".join(mended(word) for word in source.split()) for source in sources]
 

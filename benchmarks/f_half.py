@@ -11,6 +11,7 @@ Both are optional: they are imported when asked for.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, final
@@ -32,9 +33,7 @@ def edits_by_errant(pipeline: str = "en_core_web_sm") -> Callable[[str, str], se
         ImportError: errant is not installed.
         OSError: there is no such pipeline.
     """
-    import errant
-    import spacy
-
+    errant, spacy = (importlib.import_module(name) for name in ("errant", "spacy"))
     annotator = errant.load("en", spacy.load(pipeline, disable=["ner"]))
     parsed: dict[str, Any] = {}
 

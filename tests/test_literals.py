@@ -69,7 +69,7 @@ def test_what_is_found(text: str) -> None:
 def some_texts(count: int) -> list[str]:
     """Of signs that literals are made of."""
     rng = random.Random(5)
-    signs = "ab A1._-/@#`'\"()[]{}<>|*$%\\:\n\t 5kg=,;&~é中\u0301\u200d\u00a0😀"
+    signs = "ab A1._-/@#`'\"()[]{}<>|*$%\\:\n\t 5kg=,;&~é中\u0301\u200d\u2060\u00a0😀"
     parts = [*signs, "http://", "www.", ".txt", "a_b", "foo()", "```", " --x", "5 kg", "don't", "Bob's", "’s"]
     return ["".join(rng.choices(parts, k=rng.randrange(1, 40))) for _ in range(count)]
 

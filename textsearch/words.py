@@ -19,8 +19,8 @@ from torch import Tensor
 from textsearch.batch import Batch
 from textsearch.literals import Span, literals
 
-TIGHT = "\u2060"
-"""In front of a token that follows the one before it without a space."""
+TIGHT = "\ufdd0"
+"""In front of a token that follows the one before it without a space: a noncharacter, which no text holds."""
 
 MASK = "[MASK]"
 
@@ -82,7 +82,7 @@ def attach(words: Sequence[str]) -> list[str]:
     """Words of a tokenised text as tokens that know what stands without a space before it.
 
     >>> "".join(word if word.startswith(TIGHT) else " " + word for word in attach("I do n't , I ( do ) .".split()))
-    " I do\\u2060n't\\u2060, I (\\u2060do\\u2060)\\u2060."
+    " I do\\ufdd0n't\\ufdd0, I (\\ufdd0do\\ufdd0)\\ufdd0."
     """
     return [token for token, _ in attached(words, ())]
 
@@ -91,7 +91,7 @@ def attached(words: Sequence[str], spans: Sequence[Span]) -> list[tuple[str, boo
     """The same, each token with whether it is one of the spans of the text, which lie in order: what one meets is one.
 
     >>> attached("We need 5 kg .".split(), [(8, 12)])
-    [('We', False), ('need', False), ('5 kg', True), ('\\u2060.', False)]
+    [('We', False), ('need', False), ('5 kg', True), ('\\ufdd0.', False)]
     """
     tokens: list[tuple[str, bool]] = []
     glue, opened = False, False

@@ -23,7 +23,7 @@ from textsearch.models import causal_lm
 from textsearch.tasks import correct, stream
 from textsearch.tasks.channel import COSTS, ChangedSentences, Channel, NonWords, sentences
 from textsearch.tasks.correction import EvenlySpaced, names
-from textsearch.words import WordVocabulary, bare, split
+from textsearch.words import TIGHT, WordVocabulary, bare, split
 
 LISTED = ListedConfusions(
     {"dog": {"dogs": "inflection", "cat": "look-alike"}, "then": {"than": "confusion"}, "a": {"the": "small word"}},
@@ -66,7 +66,7 @@ def test_only_what_is_listed_changes(tiny: Tiny) -> None:
     result = write(tiny, ["mat dog so"], strictness=1e-3, steps=30, chains=3)
     allowed = {"mat", "Mat", "dog", "dogs", "cat", "Dogs", "Cat", "so", "the", ",", "The", "a", "A"}
     for text in [*result.texts, *result.best_texts]:
-        assert {token.strip("\u2060") for token in split(text)} <= allowed, text
+        assert {token.strip(TIGHT) for token in split(text)} <= allowed, text
 
 
 def test_an_input_does_not_depend_on_those_behind_it(tiny: Tiny) -> None:
@@ -86,6 +86,8 @@ def test_many_inputs_are_streamed(tiny: Tiny) -> None:
 def test_requests_that_cannot_be_met_run_no_model() -> None:
     with pytest.raises(ValueError, match="'  ' is an empty text"):
         correct(["fine", "  "], causal="nowhere", masked="nowhere")
+    with pytest.raises(ValueError, match=r"'a\\ufdd0b' holds U\+FDD0, which is no character"):
+        correct(["a\ufdd0b"], causal="nowhere", masked="nowhere")
     with pytest.raises(ValueError, match="strictness=0 must be a positive number"):
         correct(["fine"], strictness=0, causal="nowhere", masked="nowhere")
 

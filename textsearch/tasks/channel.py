@@ -203,7 +203,7 @@ def sentences(row: Sequence[str]) -> list[tuple[str, ...]]:
     """Tokens cut behind the marks that end sentences, and at line ends.
 
     >>> sentences(["So", TIGHT + ".", "He", "\\nwent"])
-    [('So', '\u2060.'), ('He',), ('\\nwent',)]
+    [('So', '\ufdd0.'), ('He',), ('\\nwent',)]
     """
     found: list[tuple[str, ...]] = []
     begin = 0

@@ -89,6 +89,8 @@ def correct(
     for text in texts:
         if not text.strip():
             raise ValueError(f"{text!r} is an empty text: leave it out")
+        if TIGHT in text:
+            raise ValueError(f"{text!r} holds U+{ord(TIGHT):04X}, which is no character: take it out")
     input_numbers(numbers, len(texts))
     english = confusions or EnglishConfusions()
     if meaning and isinstance(english, EnglishConfusions):
