@@ -260,7 +260,7 @@ def _name(word: str, begins: bool) -> bool:
     if begins and _zipf(lower) < 1.5:
         return False
     near = [other for other in _near(lower, 1) if _common(other)]
-    if len(lower) < 5 and lower in proper_names():
+    if len(lower) < 5 and (lower in proper_names() or bare.isupper()):
         return True
     if len(lower) < 5:
         # so many short words are one letter away from others that only two letters in the wrong order tell: "Teh"

@@ -97,7 +97,7 @@ def test_what_is_no_misspelling() -> None:
 
 def test_short_words_in_the_wrong_order_are_no_names() -> None:
     assert not ENGLISH.name("Teh", begins=True) and ENGLISH.of("Teh")["The"] == "spelling"
-    assert all(ENGLISH.name(word, begins=True) for word in ("Amy", "Oslo", "Lodz", "Peru", "Mike"))
+    assert all(ENGLISH.name(word, begins=True) for word in ("Amy", "Oslo", "Lodz", "Peru", "Mike", "CDO"))
 
 
 def test_what_a_dictionary_derives_is_known() -> None:

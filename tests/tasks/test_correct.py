@@ -22,7 +22,7 @@ from textsearch.cli import app
 from textsearch.models import causal_lm
 from textsearch.tasks import correct, stream
 from textsearch.tasks.channel import COSTS, ChangedSentences, Channel, NonWords, sentences
-from textsearch.tasks.correction import EvenlySpaced, names
+from textsearch.tasks.correction import EvenlySpaced, names, sealed, spared
 from textsearch.words import TIGHT, WordVocabulary, bare, split
 
 LISTED = ListedConfusions(
@@ -220,6 +220,10 @@ def test_capitals_throughout_tell_no_names_and_stay() -> None:
         batch = WordVocabulary.of(split(text)).encode([text])
         found = names(batch, english)[0].tolist()
         assert {token for token, name in zip(split(text), found, strict=True) if name} == kept
+    row = [(token, False) for token in split("WE SAW YESTERDY.")]
+    assert [inside for _, inside in spared(row, english)] == [True, True, False, True]
+    assert sealed(row) == split("WE SAW YESTERDY.")
+    assert spared([("We", False)], english) == [("We", False)] and sealed([("We", False), ("5", True)]) == []
     clusters = Clusters.of([split("WE SAW YESTERDAY")], english)
     written = {bare(token) for token in clusters.vocabulary.tokens if bare(token).lower() == "yesterday"}
     assert written == {"YESTERDAY"}

@@ -99,6 +99,8 @@ def correct(
     channel = Channel(english, strictness=strictness)
     inner = [" ".join(text.split()) if tokenised else text.strip() for text in texts]
     cut = [attached(text.split(), kept.spans(text)) if tokenised else marked(text, kept.spans(text)) for text in inner]
+    if isinstance(english, EnglishConfusions):
+        cut = [spared(row, english) for row in cut]
     rows = [[token for token, _ in row] for row in cut]
     with waiting("looking up words", progress):
         clusters = Clusters.of(rows, english, sealed=[sealed(row) for row in cut])
@@ -200,8 +202,23 @@ def _between(around: Sequence[tuple[str, str]], batch: Batch) -> list[str]:
     return [around[number][0] + text + around[number][1] for text, number in found]
 
 
+def spared(row: Sequence[tuple[str, bool]], confusions: EnglishConfusions) -> Sequence[tuple[str, bool]]:
+    """Tokens and whether they stay; in a text in capitals throughout all words that a list knows do.
+
+    Language models have read too little in capitals to judge more of it than spelling.
+    """
+    if not shouted([token for token, _ in row]):
+        return row
+    return [(token, inside or confusions.known(bare(token))) for token, inside in row]
+
+
 def sealed(row: Sequence[tuple[str, bool]]) -> list[str]:
-    """Of tokens and whether they are literals, those that nothing may be glued to: all literals but plain numbers."""
+    """Of tokens and whether they stay, those that nothing may be glued to.
+
+    All that stay but plain numbers; of a text in capitals throughout, all.
+    """
+    if shouted([token for token, _ in row]):
+        return [token for token, _ in row]
     return [token for token, inside in row if inside and any(not (c.isdigit() or c in ".,:/") for c in bare(token))]
 
 
