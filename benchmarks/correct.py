@@ -45,7 +45,7 @@ from samplers.proposals import Clusters, Corrections
 from textsearch.models import causal_lm, masked_lm
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.masked import TransformersMaskedLM
-from textsearch.tasks.channel import Channel
+from textsearch.tasks.channel import ChangedSentences, Channel
 from textsearch.tasks.correction import correct, spelled
 from textsearch.words import TIGHT, WordVocabulary, apart, attach
 
@@ -147,7 +147,8 @@ def failures(found: Sequence[Answer], references: Sequence[Sequence[str]], lm: T
     search = model = neither = 0
     gaps = []
     for (answer, own), (source, *others) in zip(texts, rows, strict=True):
-        objective = Fluency(lm) + Closeness(vocabulary.batch([source]), Channel(EnglishConfusions()))
+        own_source, channel = vocabulary.batch([source]), Channel(EnglishConfusions())
+        objective = Fluency(lm) + Closeness(own_source, channel) + ChangedSentences(own_source, channel)
         with torch.inference_mode():
             ours, *theirs = objective.energy(vocabulary.batch(others)).tolist()
         gaps.append(min(theirs) - ours)

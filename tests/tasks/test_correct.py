@@ -200,6 +200,7 @@ def test_each_changed_sentence_costs_once() -> None:
         words.encode(rows[:1]), Channel(LISTED, costs={**COSTS, "sentence": 2.0}, strictness=1.5)
     )
     assert changed.energy(batch).tolist() == [0.0, 3.0, 6.0, 3.0, 6.0]
+    assert changed.energy(words.encode(rows)).equal(changed.energy(batch))  # one source serves all inputs
     assert [len(sentences(split(text))) for text in rows] == [3, 3, 3, 4, 1]
 
 

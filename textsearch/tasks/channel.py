@@ -167,7 +167,7 @@ class ChangedSentences(Objective):
     that one doubtful edit in a sentence without a fault is left, and beside a certain one is made.
 
     Attributes:
-        sources: one for each input.
+        sources: one for all inputs, or one for each.
         channel: knows the nats, and how strict it is.
     """
 
@@ -187,7 +187,7 @@ class ChangedSentences(Objective):
     def energy(self, batch: Batch) -> Tensor:
         """(B,) nats."""
         own, other = (self._sentences(part) for part in (self.sources, batch))
-        numbers = batch.inputs.tolist()
+        numbers = batch.inputs.tolist() if len(own) > 1 else [0] * len(batch)
         counts = [_apart(own[number], there) for number, there in zip(numbers, other, strict=True)]
         nats = self.channel.strictness * self.channel.costs["sentence"]
         return nats * torch.tensor(counts, dtype=torch.float64, device=batch.device)
