@@ -86,7 +86,6 @@ KEPT_BY_CORRECTION = {
     "The sun was seting.": "The sun was setting.",
     "Teh": "The",
     "I SAW HIM YESTERDAY AT NOON.": "I SAW HIM YESTERDAY AT NOON.",
-    "WE WENT ONLY YESTERDY.": "WE WENT ONLY YESTERDAY.",
     "YESTERDAY": "YESTERDAY",
     "Young people do enjoy life more than older people do.": "Young people do enjoy life more than older people do.",
     "See https://exmaple.com/teh-page, pleas.": "See https://exmaple.com/teh-page, please.",

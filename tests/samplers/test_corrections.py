@@ -208,8 +208,8 @@ VARIANTS = {
 LISTED = ListedConfusions({"then": {"than": "confusion"}, "Their": {"There": "confusion"}}, inserted=("a", ","))
 
 
-def around(rows: list[list[str]], **settings: bool) -> Clusters:
-    return Clusters.of(rows, LISTED, **settings)
+def around(rows: list[list[str]]) -> Clusters:
+    return Clusters.of(rows, LISTED)
 
 
 def others(found: Clusters, own: int, word: str) -> dict[str, tuple[float, float]]:

@@ -95,7 +95,7 @@ def correct(
     english = confusions or EnglishConfusions()
     if meaning and isinstance(english, EnglishConfusions):
         # what would always be refused is not proposed
-        english = replace(english, inserted=[word for word in english.inserted if not facts(word)])
+        english = replace(english, inserted=tuple(word for word in english.inserted if not facts(word)))
     channel = Channel(english, strictness=strictness)
     inner = [" ".join(text.split()) if tokenised else text.strip() for text in texts]
     cut = [attached(text.split(), kept.spans(text)) if tokenised else marked(text, kept.spans(text)) for text in inner]
@@ -202,13 +202,13 @@ def _between(around: Sequence[tuple[str, str]], batch: Batch) -> list[str]:
     return [around[number][0] + text + around[number][1] for text, number in found]
 
 
-def spared(row: Sequence[tuple[str, bool]], confusions: EnglishConfusions) -> Sequence[tuple[str, bool]]:
+def spared(row: Sequence[tuple[str, bool]], confusions: EnglishConfusions) -> list[tuple[str, bool]]:
     """Tokens and whether they stay; in a text in capitals throughout all words that a list knows do.
 
     Language models have read too little in capitals to judge more of it than spelling.
     """
     if not shouted([token for token, _ in row]):
-        return row
+        return list(row)
     return [(token, inside or confusions.known(bare(token))) for token, inside in row]
 
 
