@@ -23,6 +23,7 @@ from textsearch.models import causal_lm
 from textsearch.tasks import correct, stream
 from textsearch.tasks.channel import COSTS, ChangedSentences, Channel, NonWords, sentences
 from textsearch.tasks.correction import EvenlySpaced, names, sealed, spared
+from textsearch.tasks.restoring import restored
 from textsearch.words import TIGHT, WordVocabulary, bare, split
 
 LISTED = ListedConfusions(
@@ -157,7 +158,7 @@ LITERALS = [
 @pytest.mark.parametrize("tokenised", [False, True])
 def test_what_is_kept_stays_letter_by_letter(tiny: Tiny, tokenised: bool) -> None:
     texts = [" ".join(text.split()) for text in KEPT] if tokenised else KEPT
-    given: dict[str, Any] = {"strictness": 1e-3, "temperature": 20.0, "steps": 50, "tokenised": tokenised}
+    given: dict[str, Any] = {"strictness": 1e-3, "temperature": 200.0, "steps": 50, "tokenised": tokenised}
     result = write(tiny, texts, keep=["Kowalczyk", "then dog"], **given)
     found = zip([*result.texts, *result.best_texts], [*result.inputs.tolist()] * 2, strict=True)
     for text, number in found:
@@ -202,6 +203,24 @@ def test_each_changed_sentence_costs_once() -> None:
     assert changed.energy(batch).tolist() == [0.0, 3.0, 6.0, 3.0, 6.0]
     assert changed.energy(words.encode(rows)).equal(changed.energy(batch))  # one source serves all inputs
     assert [len(sentences(split(text))) for text in rows] == [3, 3, 3, 4, 1]
+
+
+def test_sentences_that_do_not_pay_are_put_back() -> None:
+    """Of "A dog. A cat." both were changed; one edit is worth the price of a sentence, the other is not."""
+    rows = ["A dog. A cat.", "The dog. The cat.", "A dog. A cat. So.", "The dog. It. A cat."]
+    words = WordVocabulary.of(token for text in rows for token in split(text))
+    sources = words.encode(rows[:1]).frozen(torch.tensor([[False, True, False, False, True, False]]))
+    batch = replace(words.encode(rows), inputs=torch.zeros(len(rows), dtype=torch.int64))
+    price = ChangedSentences(sources, Channel(LISTED, costs={**COSTS, "sentence": 2.0}))
+    worth = FunctionObjective(lambda texts: [-3.0 * ("The dog" in text) - ("The cat" in text) for text in texts])
+    found = restored(worth + price, sources, batch)
+    # where sentences came or went, the text stays or goes as a whole
+    assert found.texts() == ["A dog. A cat.", "The dog. A cat.", "A dog. A cat.", "A dog. A cat."]
+    assert found.inputs.tolist() == [0] * 4
+    # what was put back is frozen where its source is
+    assert found.editable[1].tolist() == [True, True, True, True, False, True]
+    energies = (worth + price).energy
+    assert (energies(found) <= energies(batch)).all()
 
 
 def test_what_words_mean_stays(tiny: Tiny) -> None:

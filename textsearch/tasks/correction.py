@@ -25,7 +25,11 @@ from textsearch.rng import input_numbers
 from textsearch.schedule import geometric
 from textsearch.tasks import given
 from textsearch.tasks.channel import ChangedSentences, Channel, NonWords, shouted
+from textsearch.tasks.restoring import restored
 from textsearch.words import TIGHT, WordVocabulary, apart, attached, bare, gap, marked
+
+FINISH = 5
+"""One step in so many is made with the price of a changed sentence in the energy."""
 
 MEANING = 100.0
 """Nats for each denial, number, person or modal verb that comes, goes or is exchanged."""
@@ -51,7 +55,8 @@ def correct(
     """The texts with their mistakes mended, unchanged where no edit is worth its cost: all of them in one run.
 
     Chains start from the text with its unknown words spelled as the masked model likes best, or from the text itself
-    where that is the likelier one, and are cooled from `temperature` / 2 down to a tenth of that.
+    where that is the likelier one, and are cooled from `temperature` / 2 down to a tenth of that, at first without the
+    price of a changed sentence. The trace is that of the last fifth of the steps.
 
     Args:
         texts: sentences, or a few of them together.
@@ -109,18 +114,18 @@ def correct(
     model = given.masked(masked, progress)
     lm = given.causal(causal, progress)
 
-    objective = EvenlySpaced(Fluency(lm)) + Closeness(sources, channel) + ChangedSentences(sources, channel)
+    free = EvenlySpaced(Fluency(lm)) + Closeness(sources, channel)
     if isinstance(english, EnglishConfusions):
-        objective += NonWords(english)
+        free += NonWords(english)
         if meaning:
-            objective += MEANING * Preserve(sources.texts(), doubtful(sources, english))
+            free += MEANING * Preserve(sources.texts(), doubtful(sources, english))
         sources = sources.frozen(names(sources, english))
+    objective = free + ChangedSentences(sources, channel)
     moves = Corrections(model, clusters)
     with waiting("spelling", progress), torch.inference_mode():
         start = spelled(sources, moves, channel)
-        here, there = evaluate(objective, sources), evaluate(objective, start)
+        here, there = evaluate(free, sources), evaluate(free, start)
         start = sources.where(there.energy < here.energy, start)
-    sampler = SimulatedAnnealing(MetropolisHastings(moves), geometric(0.5, 0.05, max(steps, 1)))
 
     def seen(result: Generations) -> Generations:
         if tokenised:
@@ -134,10 +139,10 @@ def correct(
         result = replace(result, texts=_between(around, result.batch), best_texts=_between(around, result.best_batch))
         return replace(result, sources=list(texts))
 
-    return viewed(
-        lambda: generate(
+    def run(objective: Objective, start: Batch, steps: int, hottest: float, chains: int) -> Generations:
+        return generate(
             objective,
-            sampler,
+            SimulatedAnnealing(MetropolisHastings(moves), geometric(hottest, 0.05, max(steps, 1))),
             start,
             steps=steps,
             seed=seed,
@@ -145,9 +150,16 @@ def correct(
             temperature=temperature,
             progress=progress,
             numbers=numbers,
-        ),
-        seen,
-    )
+        )
+
+    def search() -> Generations:
+        # the price of a changed sentence is a wall before its first edit: most of the steps do not know of it
+        found = run(free, start, steps - steps // FINISH, 0.5, chains)
+        with torch.inference_mode():
+            again = restored(objective, sources, found.best_batch)
+        return run(objective, again, steps // FINISH, 0.1, 1)
+
+    return viewed(search, seen)
 
 
 @final
