@@ -15,6 +15,8 @@ on from there. Prints the table and writes `correct.json`.
 Of some sentences the references' energies are looked at too. A reference below our output in energy is a failure of
 the search; one above it that the scorer likes better than our output, a failure of the energy.
 
+With `--errant` the table has F0.5 by ERRANT too (`benchmarks/f_half.py`): errant and a pipeline of spaCy are needed.
+
 `quick` is 20 sentences, `full` all.
 """
 
@@ -34,6 +36,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.f_half import FHalf, edits_by_errant
 from benchmarks.gleu import Gleu, gleu
 from benchmarks.intervals import Interval, interval, shown
 from objectives import Closeness, Fluency
@@ -42,9 +45,9 @@ from samplers.proposals import Clusters, Corrections
 from textsearch.models import causal_lm, masked_lm
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.masked import TransformersMaskedLM
-from textsearch.tasks.channel import Channel
+from textsearch.tasks.channel import ChangedSentences, Channel
 from textsearch.tasks.correction import correct, spelled
-from textsearch.words import WordVocabulary, apart, attach
+from textsearch.words import TIGHT, WordVocabulary, apart, attach
 
 TUNED = 150
 """Sentences at the beginning on which the costs were chosen."""
@@ -121,7 +124,7 @@ def by_frequency(sources: Sequence[str]) -> list[str]:
     def mended(word: str) -> str:
         candidates = [] if english.known(word) else [*english.of(word).items()]
         ordered = [other for wanted in ("spelling", "splitting") for other, kind in candidates if kind == wanted]
-        return ordered[0].replace("\u2060", " ") if ordered else word
+        return ordered[0].replace(TIGHT, " ") if ordered else word
 
     return [" ".join(mended(word) for word in source.split()) for source in sources]
 
@@ -144,7 +147,8 @@ def failures(found: Sequence[Answer], references: Sequence[Sequence[str]], lm: T
     search = model = neither = 0
     gaps = []
     for (answer, own), (source, *others) in zip(texts, rows, strict=True):
-        objective = Fluency(lm) + Closeness(vocabulary.batch([source]), Channel(EnglishConfusions()))
+        own_source, channel = vocabulary.batch([source]), Channel(EnglishConfusions())
+        objective = Fluency(lm) + Closeness(own_source, channel) + ChangedSentences(own_source, channel)
         with torch.inference_mode():
             ours, *theirs = objective.energy(vocabulary.batch(others)).tolist()
         gaps.append(min(theirs) - ours)
@@ -174,6 +178,8 @@ def main() -> None:
     parser.add_argument("--at-once", type=int, default=20, help="sentences in a batch")
     parser.add_argument("--causal", help="model; by default the task's")
     parser.add_argument("--masked", help="model; by default the task's")
+    parser.add_argument("--errant", action="store_true", help="F0.5 too")
+    parser.add_argument("--spacy", default="en_core_web_sm", help="pipeline that errant reads sentences with")
     parser.add_argument("--out", type=Path, default=Path())
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -192,6 +198,7 @@ def main() -> None:
     found = [Answer(**json.loads(line)) for line in lines][: len(sources)]
     if [answer.source for answer in found] != sources[: len(found)]:
         parser.error(f"{file} holds answers to other sentences: move it away")
+    edits = edits_by_errant(args.spacy) if args.errant else None
     lm, model = causal_lm(args.causal), masked_lm(args.masked)
 
     def tell(answer: Answer) -> None:
@@ -210,6 +217,11 @@ def main() -> None:
         "steps": steps,
         "seed": args.seed,
         "rows": {name: figures(sources, references, texts, args.skip, args.seed) for name, texts in rows.items()},
+        "F0.5": {
+            name: interval(len(texts), FHalf.of(edits, sources, references, texts).score, args.seed)
+            for name, texts in rows.items()
+            if edits is not None
+        },
         "causal rows a sentence": float(np.mean([answer.causal_rows for answer in found])),
         "masked rows a sentence": float(np.mean([answer.masked_rows for answer in found])),
         "seconds a sentence": float(np.mean([answer.seconds for answer in found])),
@@ -244,9 +256,10 @@ def figures(
 def table(written: dict[str, Any], count: int) -> Table:
     """For people."""
     parts = list(next(iter(written["rows"].values())))
-    out = Table("GLEU", *parts, title=f"JFLEG dev, {count} sentences")
+    scored = written["F0.5"]
+    out = Table("GLEU", *parts, *(["F0.5, all"] if scored else []), title=f"JFLEG dev, {count} sentences")
     for name, values in written["rows"].items():
-        out.add_row(name, *(shown(values[part]) for part in parts))
+        out.add_row(name, *(shown(values[part]) for part in parts), *([shown(scored[name])] if scored else []))
     out.add_row("CGMH, published", f"{CGMH}")
     return out
 

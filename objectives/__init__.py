@@ -16,6 +16,7 @@ from objectives.length import Length, LengthBetween
 from objectives.only import Only
 from objectives.pattern import Pattern
 from objectives.polarity import Polarity
+from objectives.preserve import Preserve
 from objectives.pseudo_likelihood import PseudoLikelihood
 from objectives.repeats import Repeats
 from objectives.rhyme import Rhyme
@@ -46,6 +47,7 @@ __all__ = [
     "Pattern",
     "Polarity",
     "Prefix",
+    "Preserve",
     "PseudoLikelihood",
     "Repeats",
     "Rhyme",

@@ -2,7 +2,7 @@
 
 Spellings come from a frequency dictionary by the symmetric deletes of SymSpell (Garbe, 2012), inflections from
 lemminflect, word families from a shared stem; pairs that learners and spell checkers mix up, and the classes of small
-words that stand for one another, are listed here.
+words that stand for one another, are lists, `samplers.mixed_up`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from typing import Any, Protocol, final
 
 from samplers.contractions import alike, contractions, must_be_contracted, parts, restored
 from samplers.edit_distance import letters_apart
+from samplers.mixed_up import pairs, small_words
 from samplers.stems import stem
+from samplers.variants import denied, plain
 from textsearch.checks import keep, strings, whole
 from textsearch.surface import proper_names
 from textsearch.words import TIGHT
@@ -34,56 +36,6 @@ KINDS = (
     "look-alike",
 )
 """Kinds of replacements, the more plausible one first where a pair is of several."""
-
-_CLASSES = """
-a an the this that these those some any no every each all both another my your his her its our their one
-is are was were be been being am
-has have had having do does did done
-can could will would may might shall should must
-to for in on at of by with from about into onto as than over under through during since until between among within
-and or but so because if when while although however then thus therefore
-which who whom whose that what where
-i me my mine
-you your yours
-he she him his her hers
-it its they them their theirs
-we us our ours
-much many more most lot lots
-few little less fewer least
-not no never
-too very so to also quite
-there their it they here
-other others another
-, ; : . and
-! ? .
-someone anyone everyone nobody something anything everything nothing somebody anybody everybody
-myself yourself himself herself itself ourselves themselves
-"""
-
-_PAIRS = """
-a an; their there they're; then than; to too two; its it's; lose loose lost; affect effect; were where we're was; your
-you're; quiet quite quit; form from; whose who's; accept except; advice advise; choose chose chosen; close closed;
-good well; bad badly; say tell said told; make do; see watch look; economic economical; historic historical; besides
-beside; everyday daily; most almost; every all; rise raise; lie lay; learn teach; bring take; borrow lend; amount
-number; big large great; like as; hard hardly; late lately later; near nearby; alive live life lives; personal
-personnel; principle principal; passed past; piece peace; weather whether; which witch; week weak; buy by bye; know
-now no; new knew; right write; hole whole; hear here; hour our; hours ours; are our or; wear where ware; sea see; son
-sun; meet meat; thought though through thorough taught; think thing things thinks; leave live; feel fell felt fill;
-want won't; person people persons; person's people's; kind kinds; cause because; of off; on one; at it; an and; is
-it's his; as has; he the; this these thus; that than; can cannot; may many; in it; so some; maybe may; sometime
-sometimes; alone lonely; dead died death die; succeed success successful successfully; sell sale; advertise
-advertisement advertising; different difference; important importance; convenient convenience; confident confidence;
-difficult difficulty; knowledge knowledges; information informations; research researches; equipment equipments;
-homework homeworks; furniture furnitures; stuff stuffs; advice advices; child children childs; woman women; man men;
-life lives; foot feet; tooth teeth; mouse mice; leaf leaves; wife wives; half halves; specially especially;
-respectable respectful respective; sensible sensitive; beneficial benefit; concern concerned; interest interested
-interesting; bore bored boring; excite excited exciting; tire tired tiring; surprise surprised surprising; relax
-relaxed relaxing; use used; get become; grow increase; high higher raise; low lower; old older; young younger; long
-longer; other others; one's ones; ever every; even ever; still until; till until; among between; fun funny; farther
-further; latter later; desert dessert; breath breathe; cloth clothes cloths; bath bathe; device devise; practice
-practise; licence license; stationary stationery; compliment complement; role roll; site sight cite; steal steel; tail
-tale; waist waste; wait weight;
-"""
 
 _INSERTED = """
 the a an to of in on for with at by from about as is are was were be been being have has had do does will would can
@@ -199,12 +151,15 @@ def _confusions(word: str, spellings: int, look_alikes: int) -> dict[str, str]:
     def add(candidates: Iterable[str], kind: str) -> None:
         for candidate in candidates:
             cased = _CONTRACTED.sub(TIGHT + r"\g<0>", _cased_like(word, names.get(candidate, candidate)))
-            if cased.replace(TIGHT, "") != word.replace(TIGHT, "") and candidate not in _NO_WORDS:
+            if cased.replace(TIGHT, "") == word.replace(TIGHT, "") or candidate in _NO_WORDS:
+                continue
+            # "résumé" is "resume" written with more care, and "unmeaningful" is not "meaningful" written badly
+            if plain(cased) != plain(word) and not denied(lower, candidate.lower()):
                 found.setdefault(cased, kind)
 
     names = proper_names()
     if word in _PUNCTUATION:
-        add(_small().get(word, ()), "small word")
+        add(small_words().get(word, ()), "small word")
         return found
     if not _WORD.fullmatch(lower.replace(TIGHT, "")):
         add(_split(word), "splitting")
@@ -212,11 +167,13 @@ def _confusions(word: str, spellings: int, look_alikes: int) -> dict[str, str]:
     if (contracted := parts(word)) is not None:
         return _contracted(word, contracted, spellings, look_alikes)
     name = names.get(lower, "I" if lower == "i" else word)
-    if name != word:
-        found[name] = "name"
-    for other in (lower, lower[:1].upper() + lower[1:]):
-        if other != word:
-            found.setdefault(other, "case")
+    # a word in capitals is meant to be: an abbreviation, or said loudly
+    if len(word) < 2 or not word.isupper():
+        if name != word:
+            found[name] = "name"
+        for other in (lower, lower[:1].upper() + lower[1:]):
+            if other != word:
+                found.setdefault(other, "case")
     if lower in _RUN_TOGETHER:
         add([_RUN_TOGETHER[lower].replace("~", TIGHT)], "splitting")
         if lower != "cannot":
@@ -226,7 +183,7 @@ def _confusions(word: str, spellings: int, look_alikes: int) -> dict[str, str]:
         add([meant], "apostrophe")
     if must_be_contracted(word) and meant is not None:
         # "youre" and "whos" may be "your" and "whose" with a letter too many or too few
-        others = _pairs().get(meant.replace(TIGHT, ""), ())
+        others = pairs().get(meant.replace(TIGHT, ""), ())
         add((other for other in others if other.startswith(lower) or lower.startswith(other)), "confusion")
         return {candidate: kind for candidate, kind in found.items() if kind in {"apostrophe", "confusion"}}
     bases = [lower]
@@ -241,11 +198,11 @@ def _confusions(word: str, spellings: int, look_alikes: int) -> dict[str, str]:
         bases = nearest[:4]
     for base in bases:
         add(_inflections(base), "inflection")
-    add(_pairs().get(lower, ()), "confusion")
-    add(_small().get(lower, ()), "small word")
+    add(pairs().get(lower, ()), "confusion")
+    add(small_words().get(lower, ()), "small word")
     for base in bases[:2]:
         add(_family(base), "family")
-    if known and len(lower) > 2:
+    if known and len(lower) > 2 and lower.isascii():
         add(_near(lower, 1)[:look_alikes], "look-alike")
         if len(lower) > 5:
             add(_split(lower), "splitting")
@@ -267,7 +224,7 @@ def _contracted(word: str, contracted: tuple[str, str], spellings: int, look_ali
     for other in alike(before, clitic):
         add(_cased_like(before, other) + TIGHT + clitic, "inflection")
     plain = (before + clitic).lower().replace("’", "'")
-    for other in _pairs().get(plain, ()):
+    for other in pairs().get(plain, ()):
         add(_CONTRACTED.sub(TIGHT + r"\g<0>", _cased_like(word, other)), "confusion")
     own = plain.replace("'", "")
     if own in contractions() and own in _ranked() and not must_be_contracted(own):
@@ -302,7 +259,12 @@ def _name(word: str, begins: bool) -> bool:
         return True  # McDonald, iPhone
     if begins and _zipf(lower) < 1.5:
         return False
-    near = (other for other in _near(lower, 1) if _common(other)) if len(lower) > 4 else iter(())
+    near = [other for other in _near(lower, 1) if _common(other)]
+    if len(lower) < 5 and (lower in proper_names() or bare.isupper()):
+        return True
+    if len(lower) < 5:
+        # so many short words are one letter away from others that only two letters in the wrong order tell: "Teh"
+        near = [other for other in near if len(lower) > 2 and sorted(other) == sorted(lower)]
     return not any(_zipf(other) > max(_zipf(lower), 1.0) + (1.0 if begins else 2.5) for other in near)
 
 
@@ -315,7 +277,7 @@ def _common(lower: str) -> bool:
         raise ImportError("inflections need lemminflect: pip install 'textsearch-sampling[tasks]'") from error
     if lower in proper_names():
         return False
-    return lower in _small() or lower in INSERTED or bool(lemminflect.getAllLemmas(lower))
+    return lower in small_words() or lower in INSERTED or bool(lemminflect.getAllLemmas(lower))
 
 
 def _cased_like(word: str, candidate: str) -> str:
@@ -329,6 +291,8 @@ def _cased_like(word: str, candidate: str) -> str:
 @cache
 def _known(word: str) -> bool:
     lower = word.lower().replace(TIGHT, "")
+    if not lower.isascii() and (bare := plain(lower)) != lower and _known(bare):
+        return True  # naïve, café
     if (lower in _RUN_TOGETHER and lower != "cannot") or must_be_contracted(lower):
         return False
     if (contracted := parts(lower)) is not None:
@@ -338,11 +302,13 @@ def _known(word: str) -> bool:
         return lower in {"o'clock", "n't", "n’t"} or (
             len(pieces) == 2 and pieces[0] in {"o", "d", "l"} and word[:1].isupper()
         )
-    if not _WORD.fullmatch(lower) or _ranked().get(lower) or lower in _small():
+    if not _WORD.fullmatch(lower) or _ranked().get(lower) or lower in small_words():
         return True
     if word[:1].isupper() and _zipf(lower) >= _LEAST_KNOWN - 1:
         # a name, unless it looks like a slip in a much more frequent word: "Thier"
         return not any(_zipf(other) > _zipf(lower) + 2.5 for other in _near(lower, 1)[:1])
+    if word == lower and _common(lower) and lower not in _NO_WORDS:
+        return True  # a plural or a participle that the list of frequencies lacks: "limestones"
     pieces = lower.split("-")
     return _zipf(lower) >= _LEAST_KNOWN or (len(pieces) > 1 and all(not piece or _known(piece) for piece in pieces))
 
@@ -471,23 +437,3 @@ def _families() -> dict[str, list[str]]:
         if len(word) >= 4 and _zipf(word) >= 3.0:
             families.setdefault(stem(word), []).append(word)
     return families
-
-
-@cache
-def _small() -> dict[str, tuple[str, ...]]:
-    table: dict[str, dict[str, None]] = {}
-    for line in _CLASSES.strip().splitlines():
-        words = line.split()
-        for word in words:
-            table.setdefault(word, {}).update({other: None for other in words if other != word})
-    return {word: tuple(others) for word, others in table.items()}
-
-
-@cache
-def _pairs() -> dict[str, tuple[str, ...]]:
-    table: dict[str, dict[str, None]] = {}
-    for group in _PAIRS.replace("\n", " ").split(";"):
-        words = group.split()
-        for word in words:
-            table.setdefault(word, {}).update({other: None for other in words if other != word})
-    return {word: tuple(others) for word, others in table.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
 
@@ -23,3 +24,14 @@ def letters_apart(old: str, new: str) -> int:
                 best = min(best, older[j - 1] + 1)
             row.append(best)
     return row[-1]
+
+
+def slipped(old: str, new: str) -> bool:
+    """Whether the fingers slipped, no more: the same letters in another order, or one doubled or not.
+
+    >>> slipped("hte", "the"), slipped("seting", "setting"), slipped("seting", "seating"), slipped("tech", "the")
+    (True, True, False, False)
+    """
+    old, new = old.lower(), new.lower()
+    single = [re.sub(r"(.)\1+", r"\1", word) for word in (old, new)]
+    return single[0] == single[1] or (len(old) == len(new) and sorted(old) == sorted(new))

@@ -20,6 +20,7 @@ LAYERS: list[set[str]] = [
         "textsearch.checks",
         "textsearch.kinds",
         "textsearch.marks",
+        "textsearch.literals",
         "textsearch.rng",
         "textsearch.spelling",
         "textsearch.surface",

@@ -17,41 +17,17 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
+from textsearch.literals import Span, literals
 
-TIGHT = "\u2060"
-"""In front of a token that follows the one before it without a space."""
+TIGHT = "\ufdd0"
+"""In front of a token that follows the one before it without a space: a noncharacter, which no text holds."""
 
 MASK = "[MASK]"
 
-_KEPT = r"""
-    ```(?:[^`]++|`{1,2}(?!`)){1,5000}+```                                         # a block of code
-    | (?P<tick>`{1,3})(?!`)[^`\n]{1,1000}+(?P=tick)(?!`)                          # code within a line
-    | \[MASK\]
-    | (?:https?|ftp)://[^\s<>()\[\]"]*[\w/]                      # addresses
-    | www\.[^\s<>()\[\]"]*[\w/]
-    | [\w.+-]{1,64}+@[\w-]{1,64}+(?:\.[\w-]{1,64}+){1,8}
-    | (?<=\])\([^()\s]{0,2000}+(?:[ ]"[^"\n]{0,200}+")?\)                      # where a link leads
-    | <[/!?\p{L}][^<>\n]{0,1000}+>                                    # a tag
-    | &\#?\w+;
-    | (?<=^[ \t]*)\|?[ ]*:?-{3,}:?[ ]*(?:\|[ ]*:?-+:?[ ]*)*\|?(?=[ \t]*$)  # the line under a table's head
-    | (?<=^[ \t>]*)\d+[.)](?=\s)                               # the number of an item
-    | \[[ xX]\](?=\s)
-    | [\w-]{0,64}+:?(?:\\[\w.-]{1,64}+){1,64}                    # paths and names of files
-    | [\w.-]{0,64}+(?:/[\w.-]{0,64}\w){1,64}/?
-    | (?:[\w-]{1,64}+\.){1,6}(?:com|org|net|edu|gov|io|co
-        |txt|md|py|json|csv|pdf|html?|docx?|xlsx?|jpe?g|png|gif|ya?ml|zip|exe)\b
-    | [@\#]\p{L}[\w-]*+
-    | [\p{L}\d]++(?:_+[\p{L}\d]++)++                           # names_of_things, 3rd, mp3
-    | \d+(?:[.,:/]\d+)*\p{L}[\p{L}\d]*+ | \p{L}++\d[\p{L}\d]*+
-    | (?:\p{L}\.){2,} | \b(?:Mr|Mrs|Ms|Dr|Prof|Jr|Sr)\.           # abbreviations
-    | (?P<sign>[*_~=\#+|-])(?P=sign)+                                # marks of two signs or more
-"""
-"""What is one token whatever stands in it: nobody meant it as words."""
-
 _PARTS = regex.compile(
-    rf"""(?P<gap>\s*)(?P<word>{_KEPT}
-    | \d+(?:[.,:/]\d+)* | \p{{L}}[\p{{L}}\p{{M}}]*+(?:['’-]\p{{L}}[\p{{L}}\p{{M}}]*+)*+ | \.\.\. | [^\s\p{{L}}\d])""",
-    regex.MULTILINE | regex.VERBOSE,
+    r"""(?P<gap>\s*)(?P<word>(?<=\w)['’](?:s|re|ve|ll|d|m)\b
+    | \p{L}[\p{L}\p{M}]*+(?:['’-]\p{L}[\p{L}\p{M}]*+)*+ | \d+(?:[.,:/]\d+)* | \.\.\. | [^\s\p{L}\d])""",
+    regex.VERBOSE,
 )
 _CLITIC = regex.compile(r"(?<=\p{L})(?:n['’]t|['’](?:s|re|ve|ll|d|m))$", regex.IGNORECASE)
 _LEFT = set(",.;:!?)]}%”’''…") | {"n't", "'s", "'re", "'ve", "'ll", "'d", "'m", "''", "...", "n’t", "’s"}
@@ -61,22 +37,44 @@ _CLOSING = frozenset(")]}>”’%…`")
 _EMPHASIS = frozenset("*_~'\"")
 
 
-def split(text: str) -> list[str]:
+def split(text: str, spans: Sequence[Span] | None = None) -> list[str]:
     """The tokens of a text as it is written.
 
-    A contraction is one token, as are addresses, code, abbreviations and other things that hold no words of their own.
+    A contraction is one token, and so is what stands within one of the spans: addresses, code, numbers with their units
+    and other things that hold no words of their own.
+
+    Args:
+        text: as it is written.
+        spans: in order; by default its literals.
 
     >>> [token.replace(TIGHT, "~") for token in split("He don't like  it, see `a b`.")]
     ['He', "do~n't", 'like', '  it', '~,', 'see', '`a b`', '~.']
     """
-    tokens: list[str] = []
+    return [token for token, _ in marked(text, literals(text) if spans is None else spans)]
+
+
+def marked(text: str, spans: Sequence[Span]) -> list[tuple[str, bool]]:
+    """The tokens, each with whether it is one of the spans.
+
+    >>> marked("see `a b`", [(4, 9)])
+    [('see', False), ('`a b`', True)]
+    """
+    tokens: list[tuple[str, bool]] = []
     end = 0
-    for match in _PARTS.finditer(text):
-        gap, word = text[end : match.start("word")], _CLITIC.sub(TIGHT + r"\g<0>", match["word"])
-        tokens.append((gap or (TIGHT if tokens else "")) + word if gap != " " or not tokens else word)
-        end = match.end()
+
+    def add(start: int, stop: int, word: str, inside: bool) -> None:
+        nonlocal end
+        gap = text[end:start]
+        tokens.append(((gap or (TIGHT if tokens else "")) + word if gap != " " or not tokens else word, inside))
+        end = stop
+
+    for start, stop in [*spans, (len(text), len(text))]:
+        for match in _PARTS.finditer(text, end, start):
+            add(match.start("word"), match.end(), _CLITIC.sub(TIGHT + r"\g<0>", match["word"]), False)
+        if start < stop:
+            add(start, stop, text[start:stop], True)
     if text[end:].strip() or (tokens and text[end:]):
-        tokens.append((TIGHT if not text[end:][:1].isspace() else "") + text[end:])
+        tokens.append(((TIGHT if not text[end:][:1].isspace() else "") + text[end:], False))
     return tokens
 
 
@@ -84,25 +82,44 @@ def attach(words: Sequence[str]) -> list[str]:
     """Words of a tokenised text as tokens that know what stands without a space before it.
 
     >>> "".join(word if word.startswith(TIGHT) else " " + word for word in attach("I do n't , I ( do ) .".split()))
-    " I do\\u2060n't\\u2060, I (\\u2060do\\u2060)\\u2060."
+    " I do\\ufdd0n't\\ufdd0, I (\\ufdd0do\\ufdd0)\\ufdd0."
     """
-    tokens: list[str] = []
+    return [token for token, _ in attached(words, ())]
+
+
+def attached(words: Sequence[str], spans: Sequence[Span]) -> list[tuple[str, bool]]:
+    """The same, each token with whether it is one of the spans of the text, which lie in order: what one meets is one.
+
+    >>> attached("We need 5 kg .".split(), [(8, 12)])
+    [('We', False), ('need', False), ('5 kg', True), ('\\ufdd0.', False)]
+    """
+    tokens: list[tuple[str, bool]] = []
     glue, opened = False, False
+    begins, number_of, met = 0, 0, -1
     for number, word in enumerate(words):
-        if number and word.lower() in _CLITICS and words[number - 1].isalpha():
-            tokens[-1] += TIGHT + word
+        ends = begins + len(word)
+        while number_of < len(spans) and spans[number_of][1] <= begins:
+            number_of += 1
+        within = number_of if number_of < len(spans) and spans[number_of][0] < ends else -1
+        begins = ends + 1
+        if number and word.lower() in _CLITICS and words[number - 1].isalpha() and within < 0:
+            tokens[-1] = (tokens[-1][0] + TIGHT + word, tokens[-1][1])
             continue
         tight = glue or word.lower() in _LEFT
         glue = word in _RIGHT
         if word == '"':
             tight, glue, opened = glue or opened, not opened, not opened
-        tokens.append(TIGHT + word if tight and number else word)
+        if within >= 0 and within == met:
+            tokens[-1] = (tokens[-1][0] + (TIGHT if tight else " ") + word, True)
+        else:
+            tokens.append((TIGHT + word if tight and number else word, within >= 0))
+        met = within
     return tokens
 
 
 def glued(token: str) -> bool:
     """Whether the token goes on what stands before it, so that no word may come between: "b" in "a-b" or "(b"."""
-    return token.startswith(TIGHT) and token[1:2].isalnum()
+    return token.startswith(TIGHT) and (token[1:2].isalnum() or token[1:].lower() in _CLITICS)
 
 
 def ends_a_word(token: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 import torch
@@ -54,6 +54,8 @@ class Clusters:
         inserted: (I,) int64, the words that may be inserted and deleted.
         missing: (I,) float64 log-weights, nats.
         alike: whether all inputs share the clusters of input 0.
+        sealed: (S,) int64 sorted, input * V + word for each word of each input that nothing may be put in
+            front of, or glued to.
 
     >>> from samplers.confusions import ListedConfusions
     >>> listed = ListedConfusions({"then": {"than": "confusion"}}, inserted=("a",))
@@ -70,6 +72,7 @@ class Clusters:
     inserted: Tensor
     missing: Tensor
     alike: bool = False
+    sealed: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64))
 
     def __post_init__(self) -> None:
         # an edit that is listed twice is drawn twice as often as the way back is told to be
@@ -83,13 +86,20 @@ class Clusters:
                 )
 
     @staticmethod
-    def of(rows: Sequence[Sequence[str]], confusions: Confusions, *, alike: bool = False) -> Clusters:
+    def of(
+        rows: Sequence[Sequence[str]],
+        confusions: Confusions,
+        *,
+        alike: bool = False,
+        sealed: Sequence[Iterable[str]] = (),
+    ) -> Clusters:
         """From the tokens of the source of each input.
 
         Args:
             rows: one for each input.
             confusions: what a word may have been meant to be.
             alike: whether every input gets the clusters of all.
+            sealed: the tokens of each input that nothing may be put in front of, or glued to.
         """
         # each once, however often they are given: an insertion must have one way back
         small = list(dict.fromkeys(TIGHT + word if word in _PUNCTUATION else word for word in confusions.inserted))
@@ -126,6 +136,16 @@ class Clusters:
             torch.tensor([vocabulary.number[word] for word in small], dtype=torch.int64),
             torch.tensor([_missing(word) for word in small], dtype=torch.float64),
             alike,
+            torch.tensor(
+                sorted(
+                    {
+                        (0 if alike else number) * vocabulary.size + vocabulary.number[token]
+                        for number, own in enumerate(sealed)
+                        for token in own
+                    }
+                ),
+                dtype=torch.int64,
+            ),
         )
 
     def homes_of(self, inputs: Tensor, words: Tensor) -> Tensor:
@@ -137,18 +157,25 @@ class Clusters:
         at = torch.searchsorted(pairs, wanted.contiguous()).clamp(max=len(pairs) - 1)
         return torch.where(pairs[at] == wanted, self.homes.to(words.device)[at], -1)
 
-    def open(self, before: Tensor, after: Tensor) -> Tensor:
+    def open(self, before: Tensor, after: Tensor, inputs: Tensor) -> Tensor:
         """(R, I) bool, which of the inserted words may stand between the words `before` and `after` (R,), -1 for none.
 
         No word stands before what goes on the word before it, as in "(b", and no comma where nothing ends that it
-        could follow. This looks at the neighbours alone: what may be put in may be taken out again.
+        could follow. Before what is sealed nothing is put in, and no comma behind it: models know nothing of it. This
+        looks at the neighbours alone: what may be put in may be taken out again.
         """
         tokens, device = self.vocabulary.tokens, before.device
         joined = torch.tensor([*(glued(token) for token in tokens), False], device=device)
         ends = torch.tensor([*(ends_a_word(token) for token in tokens), False], device=device)
         tight = [tokens[word].startswith(TIGHT) for word in self.inserted.tolist()]
         marks = torch.tensor(tight, dtype=torch.bool, device=device)
-        return ~joined[after][:, None] & (~marks | ends[before][:, None])
+        shut = joined[after] | self._sealed(after, inputs)
+        return ~shut[:, None] & (~marks | (ends[before] & ~self._sealed(before, inputs))[:, None])
+
+    def _sealed(self, words: Tensor, inputs: Tensor) -> Tensor:
+        """(R,) bool."""
+        own = (torch.zeros_like(inputs) if self.alike else inputs) * self.vocabulary.size + words
+        return torch.isin(own, self.sealed.to(words.device)) & (words >= 0)
 
     def ends_sentence(self, device: torch.device) -> Tensor:
         """(V,) bool, the words after which a sentence begins."""
@@ -165,7 +192,9 @@ def _around(centre: str, confusions: Confusions) -> Weighed:
         # a candidate may begin a sentence though the word did not, and the other way about
         both = (
             (other,)
-            if kind in {"case", "name"} or not (word[:1].isalpha() and other[:1].isalpha())
+            if kind in {"case", "name"}
+            or (len(other) > 1 and other.isupper())
+            or not (word[:1].isalpha() and other[:1].isalpha())
             else (other, turned)
         )
         for written in both:

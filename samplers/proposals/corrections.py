@@ -177,7 +177,7 @@ class Corrections:
         rows, gaps = (batch.open_slots & room[:, None]).nonzero().unbind(1)
         words = inserted.expand(len(rows), -1)
         log_c = self.power * self.reader.suits(batch.rows(rows), gaps, gaps, words)
-        shut = ~self.clusters.open(self._word(batch, rows, gaps - 1), self._word(batch, rows, gaps))
+        shut = ~self.clusters.open(self._word(batch, rows, gaps - 1), self._word(batch, rows, gaps), batch.inputs[rows])
         forward, back = self.balance(log_c + missing), self.balance(self.deletion - log_c)
         forward, back = forward.masked_fill(shut, -math.inf), back.masked_fill(shut, -math.inf)
         return _Edits.spread(batch, INSERT, rows, gaps, words, forward, back)
@@ -195,7 +195,8 @@ class Corrections:
         asked = self.reader.suits(batch.rows(rows), places, places + 1, words)
         log_c = self.power * asked.gather(1, which[:, None])
         # where it could not be put in again it stays
-        may = self.clusters.open(self._word(batch, rows, places - 1), self._word(batch, rows, places + 1))
+        sides = self._word(batch, rows, places - 1), self._word(batch, rows, places + 1)
+        may = self.clusters.open(*sides, batch.inputs[rows])
         shut = ~may.gather(1, which[:, None])
         forward, back = self.balance(self.deletion - log_c), self.balance(log_c + missing[which][:, None])
         # into a text that is full nothing is put again: one that another sampler made longer stays as long

@@ -8,11 +8,13 @@ import pytest
 import torch
 
 from objectives import Fluency
+from objectives.preserve import facts
 from samplers import MetropolisHastings
 from samplers.proposals import Replace
 from textsearch import generate
 from textsearch.models import causal_lm, masked_lm
 from textsearch.rng import Rng
+from textsearch.tasks import correct
 
 pytestmark = pytest.mark.models
 
@@ -69,3 +71,40 @@ def test_chains_do_not_depend_on_one_another() -> None:
     together = run(8)
     assert run(1)[0] == together[0]
     assert len({tuple(row) for row in together}) > 1
+
+
+KEPT_BY_CORRECTION = {
+    "Please write to jon.smtih@exmaple.com about it.": "Please write to jon.smtih@exmaple.com about it.",
+    "Write jon.smtih@exmaple.com for more.": "Write jon.smtih@exmaple.com for more.",
+    "Thanks @mikky for the tip.": "Thanks @mikky for the tip.",
+    "Call my_fucntion() befor you start.": "Call my_fucntion() before you start.",
+    "She wrote a naïve résumé.": "She wrote a naïve résumé.",
+    "# Title": "# Title",
+    "# Titel\n\nThis are a text.": "# Title\n\nThis is a text.",
+    "We need 5 kg of flour.": "We need 5 kg of flour.",
+    "Is it you?": "Is it you?",
+    "The sun was seting.": "The sun was setting.",
+    "Teh": "The",
+    "I SAW HIM YESTERDAY AT NOON.": "I SAW HIM YESTERDAY AT NOON.",
+    "YESTERDAY": "YESTERDAY",
+    "Young people do enjoy life more than older people do.": "Young people do enjoy life more than older people do.",
+    "See https://exmaple.com/teh-page, pleas.": "See https://exmaple.com/teh-page, please.",
+    'He said "x = foo(bar)" to me.': 'He said "x = foo(bar)" to me.',
+}
+"""Texts, and what correction makes of them."""
+
+
+def test_correction_mends_what_is_wrong_and_keeps_the_rest() -> None:
+    found = correct(list(KEPT_BY_CORRECTION), steps=60, seed=0).best_texts
+    assert dict(zip(KEPT_BY_CORRECTION, found, strict=True)) == KEPT_BY_CORRECTION
+
+
+def test_correction_keeps_what_a_text_denies_and_can_do() -> None:
+    texts = [
+        "I go can there",
+        "In my opinion young people do enjoy their life more than the old peoples.",
+        "I no that.",
+    ]
+    found = correct(texts, steps=60, seed=0).best_texts
+    assert list(map(facts, found)) == list(map(facts, texts))
+    assert "enjoy" in found[1] and found[0] != "I went there."

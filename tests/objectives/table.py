@@ -108,6 +108,7 @@ OBJECTIVES: dict[str, Entry] = {
     "Pattern": Entry(lambda _, values: o.Pattern(values), ["dog", "cat", "know", r"\d"]),
     "Polarity": Entry(lambda _, values: o.Polarity(values), ["not", "never not", "without hardly not", "no no no no"]),
     "Prefix": Entry(lambda _, values: o.Prefix(values), ["The dog", "A red", "I", "We saw"]),
+    "Preserve": Entry(lambda _, values: o.Preserve(values), ["I said no", "You can", "We saw two", "no no no no"]),
     "PseudoLikelihood": Entry(lambda models, _: o.PseudoLikelihood(models.masked)),
     "Repeats": Entry(lambda *_: o.Repeats()),
     "Rhyme": Entry(lambda _, values: o.Rhyme(values), ["sat", "day", "red", "cat"]),

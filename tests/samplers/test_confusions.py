@@ -82,3 +82,24 @@ def test_listed() -> None:
 )
 def test_letters_apart(old: str, new: str, count: int) -> None:
     assert letters_apart(old, new) == letters_apart(new, old) == count
+
+
+def test_what_is_no_misspelling() -> None:
+    """Accents, denying beginnings and endings, capitals throughout, ? and !: none of them is written for the other."""
+    assert ENGLISH.known("naïve") and ENGLISH.known("résumé") and not ENGLISH.known("resumme")
+    assert not {"naive", "nave", "Naive"} & set(ENGLISH.of("naïve"))
+    assert "resume" not in ENGLISH.of("résumé")
+    assert "meaningful" not in ENGLISH.of("unmeaningful") and "careless" not in ENGLISH.of("careful")
+    assert all(other.isupper() for other in ENGLISH.of("YESTERDY")) and "YESTERDAY" in ENGLISH.of("YESTERDY")
+    assert "Yesterday" not in ENGLISH.of("YESTERDAY") and "London" not in ENGLISH.of("LONDON")
+    assert "!" not in ENGLISH.of("?") and "?" not in ENGLISH.of("!") and "?" in ENGLISH.of(".")
+
+
+def test_short_words_in_the_wrong_order_are_no_names() -> None:
+    assert not ENGLISH.name("Teh", begins=True) and ENGLISH.of("Teh")["The"] == "spelling"
+    assert all(ENGLISH.name(word, begins=True) for word in ("Amy", "Oslo", "Lodz", "Peru", "Mike", "CDO"))
+
+
+def test_what_a_dictionary_derives_is_known() -> None:
+    assert all(ENGLISH.known(word) for word in ("limestones", "aquaria", "favoritism"))
+    assert not any(ENGLISH.known(word) for word in ("knowledges", "seting", "becouse"))

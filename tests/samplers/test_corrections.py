@@ -36,7 +36,7 @@ INSERTED = (2, 1)
 DELETION, POWER, WINDOW = -0.3, 0.7, 1
 
 
-def clusters(log_weights: Floats, own: Sequence[str] = WORDS) -> Clusters:
+def clusters(log_weights: Floats, own: Sequence[str] = WORDS, sealed: Sequence[int] = ()) -> Clusters:
     """The same for all inputs; no word ends a sentence."""
     members = torch.full((5, 2), -1)
     weights = torch.full((2, 5, 2), -torch.inf, dtype=torch.float64)
@@ -46,7 +46,8 @@ def clusters(log_weights: Floats, own: Sequence[str] = WORDS) -> Clusters:
     words = torch.arange(1, 6)
     missing = torch.tensor([0.4, -0.6], dtype=torch.float64)
     vocabulary = WordVocabulary.of(own)
-    return Clusters(vocabulary, members, weights, words, words - 1, torch.tensor(INSERTED), missing, alike=True)
+    shut = torch.tensor(sorted(sealed), dtype=torch.int64)
+    return Clusters(vocabulary, members, weights, words, words - 1, torch.tensor(INSERTED), missing, True, shut)
 
 
 @dataclass
@@ -57,6 +58,7 @@ class CorrectionsLaw:
     log_weights: Floats
     max_length: int
     words: Sequence[str] = WORDS
+    sealed: Sequence[int] = ()
     sites: int = 0
     kinds: int = 3
 
@@ -71,11 +73,16 @@ class CorrectionsLaw:
         return float(math.prod(float(p) for p in laws) ** POWER)
 
     def may(self, left: Sequence[int], word: int, right: Sequence[int]) -> bool:
-        """Nothing comes before a word that goes on another; one that does so itself comes after a letter."""
+        """Nothing comes before a word that goes on another; one that does so itself comes after a letter.
+
+        Nothing comes before a sealed word, and none that goes on it behind it.
+        """
         joined = {number for number, own in enumerate(self.words, 1) if own[0] == TIGHT}
-        if right and right[0] in joined:
+        if right and right[0] in {*joined, *self.sealed}:
             return False
-        return word not in joined or (bool(left) and self.words[left[-1] - 1][-1].isalpha())
+        return word not in joined or (
+            bool(left) and left[-1] not in self.sealed and self.words[left[-1] - 1][-1].isalpha()
+        )
 
     def paths(self, state: State, order: Order) -> Iterator[Path]:
         found = list(self.edits(state))
@@ -117,18 +124,25 @@ class WordToy(Toy):
         return State(tokens, tuple(marked[at - 1 : at] == "!" for at, digit in enumerate(marked) if digit != "!"))
 
 
-def word_toy(start: str, max_length: int = 2, words: Sequence[str] = WORDS, **target: float) -> WordToy:
+def word_toy(
+    start: str, max_length: int = 2, words: Sequence[str] = WORDS, sealed: Sequence[int] = (), **target: float
+) -> WordToy:
     pieces = letters("abc")
     model = SeeingMaskedLM.random(pieces, seed=9)
     tables = language_of(model.blind)
     language = SeeingLanguage(tables.table, tables.by_length, tables.continues, own=model.own.numpy())
     log_weights = np.random.default_rng(5).normal(size=(2, 5, 2))
     proposal = Corrections(
-        model, clusters(log_weights, words), power=POWER, deletion=DELETION, window=WINDOW, max_length=max_length
+        model,
+        clusters(log_weights, words, sealed),
+        power=POWER,
+        deletion=DELETION,
+        window=WINDOW,
+        max_length=max_length,
     )
     return WordToy(
         proposal,
-        CorrectionsLaw(language, log_weights, max_length, words),
+        CorrectionsLaw(language, log_weights, max_length, words, sealed),
         proposal.vocabulary,  # type: ignore[arg-type]
         start,
         **target,
@@ -141,6 +155,7 @@ TOYS = {
     "forbidden texts": word_toy("1", forbidden=0.2),
     "a text without edits": word_toy("1!", max_length=1),
     "slots that are shut": word_toy("12", words=JOINED),
+    "sealed words": word_toy("1", words=JOINED, sealed=(1,)),
 }
 
 
@@ -193,8 +208,8 @@ VARIANTS = {
 LISTED = ListedConfusions({"then": {"than": "confusion"}, "Their": {"There": "confusion"}}, inserted=("a", ","))
 
 
-def around(rows: list[list[str]], **settings: bool) -> Clusters:
-    return Clusters.of(rows, LISTED, **settings)
+def around(rows: list[list[str]]) -> Clusters:
+    return Clusters.of(rows, LISTED)
 
 
 def others(found: Clusters, own: int, word: str) -> dict[str, tuple[float, float]]:
@@ -237,6 +252,16 @@ def test_the_gap_before_a_word_stays() -> None:
     found = around([split("so (then)")])
     assert TIGHT + "than" in found.vocabulary.tokens
     assert TIGHT + "," in found.vocabulary.tokens
+
+
+def test_what_is_sealed_is_sealed_for_its_input() -> None:
+    rows = [["see", "x()", "then"], ["see", "x()", "then"]]
+    found = Clusters.of(rows, LISTED, sealed=[["x()"], []])
+    number = found.vocabulary.number
+    code, word, inputs = torch.tensor([number["x()"]] * 2), torch.tensor([number["see"]] * 2), torch.tensor([0, 1])
+    assert [found.vocabulary.tokens[word] for word in found.inserted.tolist()] == ["a", TIGHT + ","]
+    assert found.open(word, code, inputs).tolist() == [[False, False], [True, True]]
+    assert found.open(code, word, inputs).tolist() == [[True, False], [True, True]]
 
 
 def test_a_question_asked_before_is_not_asked_again() -> None:

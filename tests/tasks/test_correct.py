@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from objectives import Closeness, Fluency
+from objectives.preserve import facts
 from samplers.confusions import EnglishConfusions, ListedConfusions
+from samplers.proposals import Clusters
 from tests.models.tiny import Tiny
 from tests.models.tiny import tiny as tiny
 from textsearch import FunctionObjective, Generations
 from textsearch.cli import app
 from textsearch.models import causal_lm
 from textsearch.tasks import correct, stream
-from textsearch.tasks.channel import COSTS, Channel, NonWords
-from textsearch.tasks.correction import EvenlySpaced, names
-from textsearch.words import WordVocabulary, bare, split
+from textsearch.tasks.channel import COSTS, ChangedSentences, Channel, NonWords, sentences
+from textsearch.tasks.correction import EvenlySpaced, names, sealed, spared
+from textsearch.tasks.restoring import restored
+from textsearch.words import TIGHT, WordVocabulary, bare, split
 
 LISTED = ListedConfusions(
     {"dog": {"dogs": "inflection", "cat": "look-alike"}, "then": {"than": "confusion"}, "a": {"the": "small word"}},
@@ -49,7 +54,8 @@ def test_the_energy_is_the_one_that_is_named(tiny: Tiny) -> None:
     words = WordVocabulary.of(token for text in [*TEXTS, *result.best_texts] for token in split(text))
     batch = words.encode(result.best_texts)
     lm = causal_lm(tiny.causal_path, device="cpu")
-    own = Closeness([text for text in TEXTS for _ in range(2)], Channel(LISTED, strictness=0.1))
+    channel, sources = Channel(LISTED, strictness=0.1), [text for text in TEXTS for _ in range(2)]
+    own = Closeness(sources, channel) + ChangedSentences(words.encode(sources), channel)
     energies = (EvenlySpaced(Fluency(lm)) + own).energy(batch).numpy()
     assert energies == pytest.approx(result.best_energies, abs=1e-4)
     assert (
@@ -61,7 +67,7 @@ def test_only_what_is_listed_changes(tiny: Tiny) -> None:
     result = write(tiny, ["mat dog so"], strictness=1e-3, steps=30, chains=3)
     allowed = {"mat", "Mat", "dog", "dogs", "cat", "Dogs", "Cat", "so", "the", ",", "The", "a", "A"}
     for text in [*result.texts, *result.best_texts]:
-        assert {token.strip("\u2060") for token in split(text)} <= allowed, text
+        assert {token.strip(TIGHT) for token in split(text)} <= allowed, text
 
 
 def test_an_input_does_not_depend_on_those_behind_it(tiny: Tiny) -> None:
@@ -81,6 +87,8 @@ def test_many_inputs_are_streamed(tiny: Tiny) -> None:
 def test_requests_that_cannot_be_met_run_no_model() -> None:
     with pytest.raises(ValueError, match="'  ' is an empty text"):
         correct(["fine", "  "], causal="nowhere", masked="nowhere")
+    with pytest.raises(ValueError, match=r"'a\\ufdd0b' holds U\+FDD0, which is no character"):
+        correct(["a\ufdd0b"], causal="nowhere", masked="nowhere")
     with pytest.raises(ValueError, match="strictness=0 must be a positive number"):
         correct(["fine"], strictness=0, causal="nowhere", masked="nowhere")
 
@@ -133,12 +141,128 @@ def test_what_cannot_be_a_word() -> None:
     assert NonWords(EnglishConfusions(), 2.0).energy(batch).tolist() == [2.0, 0.0, 0.0, 4.0, 0.0]
 
 
+KEPT = [
+    "Write a to jon.smtih@exmaple.com then, a dog.",
+    "@mikky then said: a `then dog` is a dog() #dog",
+    "# a dog\n\n- then a dog\n1. (https://x.org/then) a dog's",
+    'a 5 kg dog, a then dog "x = dog" dog.txt Kowalczyk\'s dog',
+]
+LITERALS = [
+    ["jon.smtih@exmaple.com"],
+    ["@mikky", "`then dog`", "dog()", "#dog"],
+    ["# ", "\n\n- ", "\n1. ", "(https://x.org/then)"],
+    ["5 kg", "then dog", '"x = dog"', "dog.txt", "Kowalczyk's"],
+]
+
+
+@pytest.mark.parametrize("tokenised", [False, True])
+def test_what_is_kept_stays_letter_by_letter(tiny: Tiny, tokenised: bool) -> None:
+    texts = [" ".join(text.split()) for text in KEPT] if tokenised else KEPT
+    given: dict[str, Any] = {"strictness": 1e-3, "temperature": 200.0, "steps": 50, "tokenised": tokenised}
+    result = write(tiny, texts, keep=["Kowalczyk", "then dog"], **given)
+    found = zip([*result.texts, *result.best_texts], [*result.inputs.tolist()] * 2, strict=True)
+    for text, number in found:
+        for literal in LITERALS[number]:
+            literal = literal.replace("\n", " ").strip() if tokenised else literal
+            assert literal in text, (literal, text)
+            # nothing is glued to it
+            before, after = text.split(literal, 1)
+            assert before[-1:] != "," and after[:1] != ","
+        if number == 2:
+            assert text.startswith("# ")
+    assert set(result.best_texts) != set(texts)
+    # the control: where nothing is kept, the same moves change it
+    loose = write(tiny, texts, keep=False, **given)
+    assert tokenised or any(
+        literal not in text
+        for text, number in zip([*loose.texts, *loose.best_texts], [*loose.inputs.tolist()] * 2, strict=True)
+        for literal in LITERALS[number]
+    )
+
+
+def test_bad_values_of_keep_load_no_model() -> None:
+    with pytest.raises(ValueError, match="keep='x' is no file that can be read: pass True"):
+        correct(["fine"], keep="x", causal="nowhere", masked="nowhere")
+    with pytest.raises(TypeError, match="keep=3 is a number"):
+        correct(["fine"], keep=3, causal="nowhere", masked="nowhere")  # type: ignore[arg-type]
+
+
+def test_each_changed_sentence_costs_once() -> None:
+    rows = [
+        "A dog. A cat!\n- so",
+        "The dog sat. A cat!\n- so",
+        "A dog. The cat!\n- and",
+        "A dog. A cat! It.\n- so",
+        "A dog.",
+    ]
+    words = WordVocabulary.of(token for text in rows for token in split(text))
+    batch = replace(words.encode(rows), inputs=torch.zeros(len(rows), dtype=torch.int64))
+    changed = ChangedSentences(
+        words.encode(rows[:1]), Channel(LISTED, costs={**COSTS, "sentence": 2.0}, strictness=1.5)
+    )
+    assert changed.energy(batch).tolist() == [0.0, 3.0, 6.0, 3.0, 6.0]
+    assert changed.energy(words.encode(rows)).equal(changed.energy(batch))  # one source serves all inputs
+    assert [len(sentences(split(text))) for text in rows] == [3, 3, 3, 4, 1]
+
+
+def test_sentences_that_do_not_pay_are_put_back() -> None:
+    """Of "A dog. A cat." both were changed; one edit is worth the price of a sentence, the other is not."""
+    rows = ["A dog. A cat.", "The dog. The cat.", "A dog. A cat. So.", "The dog. It. A cat."]
+    words = WordVocabulary.of(token for text in rows for token in split(text))
+    sources = words.encode(rows[:1]).frozen(torch.tensor([[False, True, False, False, True, False]]))
+    batch = replace(words.encode(rows), inputs=torch.zeros(len(rows), dtype=torch.int64))
+    price = ChangedSentences(sources, Channel(LISTED, costs={**COSTS, "sentence": 2.0}))
+    worth = FunctionObjective(lambda texts: [-3.0 * ("The dog" in text) - ("The cat" in text) for text in texts])
+    found = restored(worth + price, sources, batch)
+    # where sentences came or went, the text stays or goes as a whole
+    assert found.texts() == ["A dog. A cat.", "The dog. A cat.", "A dog. A cat.", "A dog. A cat."]
+    assert found.inputs.tolist() == [0] * 4
+    # what was put back is frozen where its source is
+    assert found.editable[1].tolist() == [True, True, True, True, False, True]
+    energies = (worth + price).energy
+    assert (energies(found) <= energies(batch)).all()
+
+
+def test_what_words_mean_stays(tiny: Tiny) -> None:
+    """Persons, denials and numbers, though the confusions offer others and the edits cost nothing to speak of."""
+    texts = ["we do not like two dog"]
+    given: dict[str, Any] = {"confusions": EnglishConfusions(inserted=("not", "you")), "strictness": 1e-3, "steps": 40}
+    for meaning in (True, False):
+        result = write(tiny, texts, meaning=meaning, **given)
+        kept = [facts(text) == facts(texts[0]) for text in result.best_texts]
+        assert all(kept) if meaning else not all(kept)
+        assert ("preserve" in result.best_terms) == meaning
+
+
+def test_capitals_throughout_tell_no_names_and_stay() -> None:
+    english = EnglishConfusions()
+    for text, kept in (("WE SAW YESTERDY IN LODZ", set()), ("We saw LODZ", {"LODZ"})):
+        batch = WordVocabulary.of(split(text)).encode([text])
+        found = names(batch, english)[0].tolist()
+        assert {token for token, name in zip(split(text), found, strict=True) if name} == kept
+    row = [(token, False) for token in split("WE SAW YESTERDY.")]
+    assert [inside for _, inside in spared(row, english)] == [True, True, False, True]
+    assert sealed(row) == split("WE SAW YESTERDY.")
+    assert spared([("We", False)], english) == [("We", False)] and sealed([("We", False), ("5", True)]) == []
+    clusters = Clusters.of([split("WE SAW YESTERDAY")], english)
+    written = {bare(token) for token in clusters.vocabulary.tokens if bare(token).lower() == "yesterday"}
+    assert written == {"YESTERDAY"}
+
+
 def test_the_command(tiny: Tiny, tmp_path: Path) -> None:
     models = ["--causal", str(tiny.causal_path), "--masked", str(tiny.masked_path)]
     given = ["correct", "The dog sat.", "--steps", "1", "--strictness", "50", "--json", "--quiet", *models]
     answer = CliRunner().invoke(app, given)
     assert answer.exit_code == 0, answer.output
     assert json.loads(answer.stdout)[0]["text"] == "The dog sat."
+    for keep, message in (("x", "'x' is no file: write yes, no"), (str(tmp_path), "is no file: write yes, no")):
+        refused = CliRunner().invoke(app, [*given, "--keep", keep])
+        assert refused.exit_code == 2
+        assert message in " ".join(refused.output.split())
+    names = tmp_path / "names.txt"
+    names.write_text("Kowalczyk\n", encoding="utf-8")
+    for keep in ("no", "Kowalczyk,", str(names)):
+        assert CliRunner().invoke(app, [*given, "--keep", keep, "--no-meaning"]).exit_code == 0
     refused = CliRunner().invoke(app, ["correct", "--steps", "1"])
     assert refused.exit_code == 2
     assert "name a text" in refused.output

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ def test_every_text_gets_its_chains(models: dict[str, Any]) -> None:
         "similarity",
         "polarity",
         "roles",
+        "preserve",
         "word preservation",
         "diversity",
         "consensus",
@@ -83,6 +85,7 @@ def test_energy_is_the_documented_sum(models: dict[str, Any]) -> None:
         "similarity": 3.0,
         "polarity": 100.0,
         "roles": 100.0,
+        "preserve": 100.0,
         "word preservation": 2.0,
         "diversity": 7.0,
         "consensus": 11.0,
@@ -91,6 +94,15 @@ def test_energy_is_the_documented_sum(models: dict[str, Any]) -> None:
     with torch.inference_mode():
         found = evaluate(ready.objective, ready.start)
     assert torch.allclose(found.energy, found.terms.sum(1))
+
+
+def test_numbers_stay(models: dict[str, Any]) -> None:
+    """A number is the same in letters; another, or none, costs as much as a denial."""
+    ready = plan(["The 2 dogs ran."], models["causal"], models["masked"], models["encoder"], chains=1, pool=1, seed=1)
+    vocabulary = ready.start.vocabulary
+    batch = replace(vocabulary.encode(["Two dogs ran.", "3 dogs ran.", "Dogs ran."]), inputs=torch.zeros(3).long())
+    (weight, term) = next(part for part in ready.objective.parts if part[1].name == "preserve")
+    assert (weight * term.energy(batch)).tolist() == [0.0, 200.0, 100.0]
 
 
 def test_chains_start_from_the_best_drafts(models: dict[str, Any]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -10,6 +11,26 @@ from textsearch.cli import options
 from textsearch.cli.answer import Shown, answer
 from textsearch.cli.application import command
 from textsearch.cli.inputs import inputs_of
+
+
+def _kept(given: str | bool) -> Any:
+    """What `--keep` means: True, False, a list of words, or the name of a file that is there."""
+    if isinstance(given, bool):  # the default
+        return given
+    if given.lower() in {"yes", "no"}:
+        return given.lower() == "yes"
+    if "," in given:
+        return [word.strip() for word in given.split(",") if word.strip()]
+    from textsearch.literals import Kept
+
+    try:
+        Kept.of(given)
+    except ValueError as error:
+        why = "is no text in UTF-8" if Path(given).is_file() else "is no file"
+        raise typer.BadParameter(
+            f"{given!r} {why}: write yes, no, a file of words, one a line, or words with commas, {given + ','!r}"
+        ) from error
+    return given
 
 
 @command
@@ -28,6 +49,23 @@ def correct(
         float,
         typer.Option(
             callback=options.not_negative, help="Times what every edit costs: above 1 fewer are made, below 1 more."
+        ),
+    ],
+    keep: Annotated[
+        Any,
+        typer.Option(
+            metavar="YES|NO|FILE|WORDS",
+            parser=_kept,
+            show_default="yes",
+            help="Leave addresses, handles, code, file names, numbers with units and marks of markdown as they are: "
+            "yes, no, or yes and some words besides: a file with one a line, or words with commas between them.",
+        ),
+    ],
+    meaning: Annotated[
+        bool,
+        typer.Option(
+            "--meaning/--no-meaning",
+            help="Keep denials, numbers, persons (I, you, he, she, we) and modal verbs, unless misspelt.",
         ),
     ],
     tokenised: Annotated[
@@ -64,6 +102,8 @@ def correct(
         seed=seed,
         temperature=temperature,
         strictness=strictness,
+        keep=keep,
+        meaning=meaning,
         tokenised=tokenised,
         causal=causal,
         masked=masked,

@@ -9,7 +9,8 @@ from typing import final
 import torch
 from torch import Tensor
 
-from objectives import Closeness, Fluency
+from objectives import Closeness, Fluency, Preserve
+from objectives.preserve import facts
 from samplers import MetropolisHastings, SimulatedAnnealing
 from samplers.confusions import Confusions, EnglishConfusions
 from samplers.proposals import Clusters, Corrections
@@ -17,13 +18,21 @@ from textsearch import Batch, Generations, generate
 from textsearch.checks import flag, run_of, strings
 from textsearch.display import waiting
 from textsearch.kinds import CONFUSIONS, instance
+from textsearch.literals import Keep, Kept
 from textsearch.objective import Cost, Limit, Objective, evaluate
 from textsearch.partial import viewed
 from textsearch.rng import input_numbers
 from textsearch.schedule import geometric
 from textsearch.tasks import given
-from textsearch.tasks.channel import Channel, NonWords
-from textsearch.words import WordVocabulary, apart, attach, bare, gap, split
+from textsearch.tasks.channel import ChangedSentences, Channel, NonWords, shouted
+from textsearch.tasks.restoring import restored
+from textsearch.words import TIGHT, WordVocabulary, apart, attached, bare, gap, marked
+
+FINISH = 5
+"""One step in so many is made with the price of a changed sentence in the energy."""
+
+MEANING = 100.0
+"""Nats for each denial, number, person or modal verb that comes, goes or is exchanged."""
 
 
 def correct(
@@ -34,6 +43,8 @@ def correct(
     seed: int = 0,
     temperature: float = 1.0,
     strictness: float = 1.0,
+    keep: Keep = True,
+    meaning: bool = True,
     tokenised: bool = False,
     confusions: Confusions | None = None,
     causal: given.Causal = None,
@@ -44,7 +55,8 @@ def correct(
     """The texts with their mistakes mended, unchanged where no edit is worth its cost: all of them in one run.
 
     Chains start from the text with its unknown words spelled as the masked model likes best, or from the text itself
-    where that is the likelier one, and are cooled from `temperature` / 2 down to a tenth of that.
+    where that is the likelier one, and are cooled from `temperature` / 2 down to a tenth of that, at first without the
+    price of a changed sentence. The trace is that of the last fifth of the steps.
 
     Args:
         texts: sentences, or a few of them together.
@@ -53,6 +65,10 @@ def correct(
         seed: the same seed gives the same texts.
         temperature: times the schedule; above 1 the search goes further afield.
         strictness: times the cost of every edit; above 1 fewer are made.
+        keep: leave alone, letter by letter, addresses, handles, code, names of files, numbers with their units and
+            marks of markdown; a list of words, or the name of a file with one a line, is left alone besides. See
+            `textsearch.literals`.
+        meaning: keep denials, numbers, persons and modal verbs, unless they come of a misspelt word: `Preserve`.
         tokenised: the texts come, and `best_texts` and `texts` go, with one space between any two tokens.
         confusions: what a word may have been meant to be; by default that of English.
         causal: judges; by default SmolLM2-135M-Instruct.
@@ -62,7 +78,7 @@ def correct(
             answered alike in every call. By default 0, 1, 2, ...
 
     Raises:
-        ValueError: an empty text.
+        ValueError: an empty text, or a file of words that cannot be read.
     """
     steps, seed, chains, temperature = run_of(
         steps=steps, seed=seed, chains=chains, temperature=temperature, progress=progress
@@ -70,33 +86,46 @@ def correct(
     texts = strings("texts", texts)
     if not texts:
         raise ValueError("texts is empty: pass at least one text")
-    tokenised = flag("tokenised", tokenised)
+    tokenised, meaning = flag("tokenised", tokenised), flag("meaning", meaning)
+    kept = Kept.of(keep)
     if confusions is not None:
         instance("confusions", confusions, CONFUSIONS)
     given.check(causal=causal, masked=masked)
     for text in texts:
         if not text.strip():
             raise ValueError(f"{text!r} is an empty text: leave it out")
+        if TIGHT in text:
+            raise ValueError(f"{text!r} holds U+{ord(TIGHT):04X}, which is no character: take it out")
     input_numbers(numbers, len(texts))
-    channel = Channel(confusions or EnglishConfusions(), strictness=strictness)
-    inner = [text.strip() for text in texts]
-    rows = [attach(text.split()) if tokenised else split(text) for text in inner]
+    english = confusions or EnglishConfusions()
+    if meaning and isinstance(english, EnglishConfusions):
+        # what would always be refused is not proposed
+        english = replace(english, inserted=tuple(word for word in english.inserted if not facts(word)))
+    channel = Channel(english, strictness=strictness)
+    inner = [" ".join(text.split()) if tokenised else text.strip() for text in texts]
+    cut = [attached(text.split(), kept.spans(text)) if tokenised else marked(text, kept.spans(text)) for text in inner]
+    if isinstance(english, EnglishConfusions):
+        cut = [spared(row, english) for row in cut]
+    rows = [[token for token, _ in row] for row in cut]
     with waiting("looking up words", progress):
-        clusters = Clusters.of(rows, channel.confusions)
+        clusters = Clusters.of(rows, english, sealed=[sealed(row) for row in cut])
     sources = clusters.vocabulary.batch(rows)
+    sources = sources.frozen(_padded([[inside for _, inside in row] for row in cut], sources))
     model = given.masked(masked, progress)
     lm = given.causal(causal, progress)
 
-    objective = EvenlySpaced(Fluency(lm)) + Closeness(sources, channel)
-    if isinstance(channel.confusions, EnglishConfusions):
-        objective += NonWords(channel.confusions)
-        sources = sources.frozen(names(sources, channel.confusions))
+    free = EvenlySpaced(Fluency(lm)) + Closeness(sources, channel)
+    if isinstance(english, EnglishConfusions):
+        free += NonWords(english)
+        if meaning:
+            free += MEANING * Preserve(sources.texts(), doubtful(sources, english))
+        sources = sources.frozen(names(sources, english))
+    objective = free + ChangedSentences(sources, channel)
     moves = Corrections(model, clusters)
     with waiting("spelling", progress), torch.inference_mode():
         start = spelled(sources, moves, channel)
-        here, there = evaluate(objective, sources), evaluate(objective, start)
+        here, there = evaluate(free, sources), evaluate(free, start)
         start = sources.where(there.energy < here.energy, start)
-    sampler = SimulatedAnnealing(MetropolisHastings(moves), geometric(0.5, 0.05, max(steps, 1)))
 
     def seen(result: Generations) -> Generations:
         if tokenised:
@@ -110,10 +139,10 @@ def correct(
         result = replace(result, texts=_between(around, result.batch), best_texts=_between(around, result.best_batch))
         return replace(result, sources=list(texts))
 
-    return viewed(
-        lambda: generate(
+    def run(objective: Objective, start: Batch, steps: int, hottest: float, chains: int) -> Generations:
+        return generate(
             objective,
-            sampler,
+            SimulatedAnnealing(MetropolisHastings(moves), geometric(hottest, 0.05, max(steps, 1))),
             start,
             steps=steps,
             seed=seed,
@@ -121,9 +150,16 @@ def correct(
             temperature=temperature,
             progress=progress,
             numbers=numbers,
-        ),
-        seen,
-    )
+        )
+
+    def search() -> Generations:
+        # the price of a changed sentence is a wall before its first edit: most of the steps do not know of it
+        found = run(free, start, steps - steps // FINISH, 0.5, chains)
+        with torch.inference_mode():
+            again = restored(objective, sources, found.best_batch)
+        return run(objective, again, steps // FINISH, 0.1, 1)
+
+    return viewed(search, seen)
 
 
 @final
@@ -178,24 +214,63 @@ def _between(around: Sequence[tuple[str, str]], batch: Batch) -> list[str]:
     return [around[number][0] + text + around[number][1] for text, number in found]
 
 
+def spared(row: Sequence[tuple[str, bool]], confusions: EnglishConfusions) -> list[tuple[str, bool]]:
+    """Tokens and whether they stay; in a text in capitals throughout all words that a list knows do.
+
+    Language models have read too little in capitals to judge more of it than spelling.
+    """
+    if not shouted([token for token, _ in row]):
+        return list(row)
+    return [(token, inside or confusions.known(bare(token))) for token, inside in row]
+
+
+def sealed(row: Sequence[tuple[str, bool]]) -> list[str]:
+    """Of tokens and whether they stay, those that nothing may be glued to.
+
+    All that stay but plain numbers; of a text in capitals throughout, all.
+    """
+    if shouted([token for token, _ in row]):
+        return [token for token, _ in row]
+    return [token for token, inside in row if inside and any(not (c.isdigit() or c in ".,:/") for c in bare(token))]
+
+
 def names(sources: Batch, confusions: EnglishConfusions) -> Tensor:
     """(B, N) bool, the words that are written as names: they stay as they are.
 
-    A word that is a name within a sentence is one at the beginning of a sentence of the same text too.
+    A word that is a name within a sentence is one at the beginning of a sentence of the same text too. In a text that
+    is in capitals throughout, capitals tell no names.
     """
     words = sources.vocabulary
     assert isinstance(words, WordVocabulary)
     rows = []
     for row in words.words(sources):
-        begins, found = True, []
+        begins, found, loud = True, [], shouted(row)
         for token in row:
             word = bare(token)
             begins = begins or "\n" in gap(token)
-            found.append(confusions.name(word, begins))
+            found.append(not loud and confusions.name(word, begins))
             begins = word in {".", "!", "?", "..."} or (begins and not any(letter.isalnum() for letter in word))
         own = {bare(token) for token, name in zip(row, found, strict=True) if name}
-        rows.append([bare(token) in own for token in row] + [False] * (sources.width - len(row)))
-    return torch.tensor(rows, dtype=torch.bool, device=sources.device)
+        rows.append([bare(token) in own for token in row])
+    return _padded(rows, sources)
+
+
+def doubtful(sources: Batch, confusions: EnglishConfusions) -> list[list[str]]:
+    """For each text the words that no list knows, as what each may have been meant to be: "not note" for "nto"."""
+    words = sources.vocabulary
+    assert isinstance(words, WordVocabulary)
+    found = []
+    for row, editable in zip(words.words(sources), sources.editable.tolist(), strict=True):
+        own = [bare(token) for token, may in zip(row, editable, strict=False) if may]
+        meant = (confusions.of(word) for word in own if not confusions.known(word))
+        found.append([" ".join(others).replace(TIGHT, "") for others in meant])
+    return found
+
+
+def _padded(rows: Sequence[Sequence[bool]], batch: Batch) -> Tensor:
+    """(B, N) bool."""
+    full = [[*row, *[False] * (batch.width - len(row))] for row in rows]
+    return torch.tensor(full, dtype=torch.bool, device=batch.device).reshape(len(rows), batch.width)
 
 
 def _apart(batch: Batch) -> list[str]:

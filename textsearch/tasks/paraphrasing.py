@@ -10,7 +10,17 @@ from typing import Any, final
 import regex
 import torch
 
-from objectives import Consensus, Diversity, Fluency, InputEmbeddings, Polarity, Roles, Similarity, WordPreservation
+from objectives import (
+    Consensus,
+    Diversity,
+    Fluency,
+    InputEmbeddings,
+    Polarity,
+    Preserve,
+    Roles,
+    Similarity,
+    WordPreservation,
+)
 from objectives.diversity import plain_words
 from samplers import MetropolisHastings, SimulatedAnnealing
 from samplers.proposals import Copy, Mixture, SpanEdit, Swap
@@ -106,6 +116,7 @@ class Weights:
         consensus: nats for an expected BLEU of 0 to the model's own drafts.
         polarity: nats for each denying word that comes or goes, in English.
         roles: nats for each two words that change places around a verb, and each new person, in English.
+        numbers: nats for each number that comes or goes, in English.
     """
 
     fluency: float = 0.25
@@ -115,6 +126,7 @@ class Weights:
     consensus: float = 40.0
     polarity: float = 100.0
     roles: float = 100.0
+    numbers: float = 100.0
 
     def __post_init__(self) -> None:
         keep(self, **{field.name: positive(field.name, getattr(self, field.name)) for field in fields(self)})
@@ -154,7 +166,8 @@ def paraphrase(
 
         - fluency * log p(x | request) + similarity * (1 - cos(x, s)) - preservation * log(keywords kept)
         - diversity * log(1 - BLEU(x, s)) + consensus * (1 - E_r BLEU(x, r))
-        + polarity * denying words changed + roles * words that changed places around a verb.
+        + polarity * denying words changed + roles * words that changed places around a verb
+        + numbers * numbers changed.
 
     Args:
         texts: to be paraphrased, one sentence or so each.
@@ -263,6 +276,7 @@ def plan(
     meaning: Objective = weights.similarity * Similarity(vectors, sources, sharpness=1.0)
     if lang == "en":
         meaning = meaning + weights.polarity * Polarity(sources) + weights.roles * Roles(sources)
+        meaning = meaning + weights.numbers * Preserve(sources, kinds=["number"])
     with torch.inference_mode():
         drafts = written(lines, source)
         # drawn from p(x | request), they stand with these weights for p(x | request) exp(-meaning)
