@@ -17,7 +17,7 @@ from samplers.confusions import EnglishConfusions, ListedConfusions
 from samplers.proposals import Clusters
 from tests.models.tiny import Tiny
 from tests.models.tiny import tiny as tiny
-from textsearch import FunctionObjective, Generations
+from textsearch import FunctionObjective, Generations, generate
 from textsearch.cli import app
 from textsearch.models import causal_lm
 from textsearch.tasks import correct, stream
@@ -266,3 +266,20 @@ def test_the_command(tiny: Tiny, tmp_path: Path) -> None:
     refused = CliRunner().invoke(app, ["correct", "--steps", "1"])
     assert refused.exit_code == 2
     assert "name a text" in refused.output
+
+
+def test_a_search_that_was_interrupted_is_told_as_such(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = []
+
+    def interrupted(*given: Any, **settings: Any) -> Generations:
+        result = generate(*given, **settings)
+        runs.append((settings["steps"], settings["seed"]))
+        return replace(result, interrupted=len(runs) == 1)
+
+    monkeypatch.setattr("textsearch.tasks.correction.generate", interrupted)
+    settings: dict[str, Any] = {"causal": tiny.causal(), "masked": tiny.masked(), "steps": 10, "seed": 3}
+    assert correct(["the dgo sat"], **settings).interrupted
+    assert runs == [(8, 3), (0, 3)]
+    assert not correct(["the dgo sat"], **settings).interrupted
+    # the second part of a search draws numbers of its own
+    assert [steps for steps, _ in runs[2:]] == [8, 2] and runs[2][1] == 3 != runs[3][1]

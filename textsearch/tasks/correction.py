@@ -21,7 +21,7 @@ from textsearch.kinds import CONFUSIONS, instance
 from textsearch.literals import Keep, Kept
 from textsearch.objective import Cost, Limit, Objective, evaluate
 from textsearch.partial import viewed
-from textsearch.rng import input_numbers
+from textsearch.rng import Rng, input_numbers
 from textsearch.schedule import geometric
 from textsearch.tasks import given
 from textsearch.tasks.channel import ChangedSentences, Channel, NonWords, shouted
@@ -139,7 +139,7 @@ def correct(
         result = replace(result, texts=_between(around, result.batch), best_texts=_between(around, result.best_batch))
         return replace(result, sources=list(texts))
 
-    def run(objective: Objective, start: Batch, steps: int, hottest: float, chains: int) -> Generations:
+    def run(objective: Objective, start: Batch, steps: int, hottest: float, chains: int, seed: int) -> Generations:
         return generate(
             objective,
             SimulatedAnnealing(MetropolisHastings(moves), geometric(hottest, 0.05, max(steps, 1))),
@@ -154,10 +154,12 @@ def correct(
 
     def search() -> Generations:
         # the price of a changed sentence is a wall before its first edit: most of the steps do not know of it
-        found = run(free, start, steps - steps // FINISH, 0.5, chains)
+        found = run(free, start, steps - steps // FINISH, 0.5, chains, seed)
         with torch.inference_mode():
             again = restored(objective, sources, found.best_batch)
-        return run(objective, again, steps // FINISH, 0.1, 1)
+        if found.interrupted:
+            return replace(run(objective, again, 0, 0.1, 1, seed), interrupted=True)
+        return run(objective, again, steps // FINISH, 0.1, 1, Rng.start(seed, 0, purpose="finish of a correction").key)
 
     return viewed(search, seen)
 
