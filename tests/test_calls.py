@@ -173,6 +173,10 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (lambda: np.array([1, 2]) * FEW, "weighs an objective with a ndarray"),
     (lambda: FEW + 1, r"'few a' \+ 1 adds a number to an objective: only objectives add up"),
     (lambda: 1 + FEW, r"1 \+ 'few a' adds an objective to a number"),
+    (lambda: -FEW, "-'few a' would reward what the term forbids: energies add up"),
+    (lambda: FEW - FEW, "'few a' - .* takes something away from an objective: energies add up"),
+    (lambda: FEW / "a", "'few a' / 'a' divides an objective by a string"),
+    (lambda: FEW / 0, "weight=0 below 'few a' must be a positive number"),
     (lambda: Sum((FEW, FEW)), r"terms\[0\]=.* is no pair of a weight and an objective"),
     (lambda: run(objective=FunctionObjective(lambda texts: [None] * len(texts), name="f")), r"'f' gave \[None\] for 1"),
     # tasks: no such models, so none has been loaded
@@ -280,6 +284,7 @@ def test_parts_are_told_by_their_methods() -> None:
     model: Any = Outer(CAUSAL)
     assert run(objective=Fluency(model)).texts == run(objective=Fluency(CAUSAL)).texts
     assert run(objective=Outer(FEW)).texts == run().texts
+    assert (FEW / 4).energy(WORDS.encode(["aa"])).tolist() == (0.25 * FEW).energy(WORDS.encode(["aa"])).tolist()
     near = Similarity(ArrayEncoder(), "a").energy(WORDS.encode(["a", "bb"])).tolist()
     assert near[0] == 0 < near[1]
 

@@ -127,6 +127,27 @@ class Objective(ABC):
 
     __rmul__ = __mul__
 
+    @final
+    def __truediv__(self, weight: float) -> Objective:
+        if nature(weight) != "a number":
+            raise TypeError(f"{self.name!r} / {shown(weight)} divides an objective by {nature(weight)}: pass a number")
+        must = "be a positive number"
+        return self * (1 / real("weight", weight, must, lambda x: 0 < x < math.inf, f" below {self.name!r}"))
+
+    @final
+    def __neg__(self) -> Objective:
+        raise TypeError(
+            f"-{self.name!r} would reward what the term forbids: energies add up, and a text is wanted where they are "
+            "low; write the opposite as a term of its own, such as FunctionObjective"
+        )
+
+    @final
+    def __sub__(self, other: object) -> Objective:
+        raise TypeError(
+            f"{self.name!r} - {shown(other)} takes something away from an objective: energies add up, and a text is "
+            "wanted where they are low; write the opposite as a term of its own, such as FunctionObjective"
+        )
+
 
 @final
 @dataclass(frozen=True)
