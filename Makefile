@@ -44,7 +44,7 @@ models: $(ENV)/test
 
 # runs that are killed and resumed, thousands of random calls and command lines
 reliability: $(ENV)/test
-	$(BIN)/python -m pytest -m reliability
+	$(BIN)/python -m pytest -m reliability -o faulthandler_timeout=3600
 
 # the newest releases that fit together, for every Python from 3.11 on; torch and what it brings are left to TORCH
 lock:
