@@ -10,8 +10,10 @@ from typing import final
 import torch
 from torch import Tensor
 
+from objectives.judging import check_inputs, of_input
 from objectives.keywords import words
 from textsearch.batch import Batch
+from textsearch.checks import keep, one_or_each
 from textsearch.objective import Cost, Objective
 
 _CLASSES = (
@@ -62,10 +64,11 @@ class Polarity(Objective):
     sources: str | Sequence[str]
 
     def __post_init__(self) -> None:
-        if not isinstance(self.sources, str):
-            object.__setattr__(self, "sources", tuple(self.sources))
-            if not self.sources:
-                raise ValueError("sources is empty: pass one text for all inputs, or one for each")
+        keep(self, sources=one_or_each("sources", self.sources))
+
+    @property
+    def _sources(self) -> Sequence[str]:
+        return (self.sources,) if isinstance(self.sources, str) else self.sources
 
     @property
     def cost(self) -> Cost:
@@ -74,19 +77,13 @@ class Polarity(Objective):
 
     def energy(self, batch: Batch) -> Tensor:
         """(B,) a count."""
-        sources = [self.sources] if isinstance(self.sources, str) else self.sources
-        wanted = [denials(source) for source in sources]
-        numbers = [0] * len(batch) if isinstance(self.sources, str) else batch.inputs.tolist()
+        wanted = [denials(source) for source in self._sources]
         values = []
-        for text, number in zip(batch.texts(), numbers, strict=True):
-            own = denials(text)
-            values.append(float(((own - wanted[number]) + (wanted[number] - own)).total()))
+        for text, number in zip(batch.texts(), batch.inputs.tolist(), strict=True):
+            own, source = denials(text), of_input(wanted, number)
+            values.append(float(((own - source) + (source - own)).total()))
         return torch.tensor(values, dtype=torch.float64, device=batch.device)
 
     def check(self, batch: Batch) -> None:
         """Each input has its source."""
-        inputs = int(batch.inputs.max()) + 1 if len(batch) else 0
-        if not isinstance(self.sources, str) and inputs > len(self.sources):
-            raise ValueError(
-                f"{len(self.sources)} sources for {inputs} inputs: pass one source for all of them, or one for each"
-            )
+        check_inputs("sources", self._sources, batch)

@@ -44,7 +44,7 @@ del _FEATURES["one"]  # a pronoun or an article as often as a number
 KINDS = ("denial", "number", "person", "modal")
 """What may be preserved."""
 
-_DIGITS = regex.compile(r"\d+(?:[.,:/]\\d+)*+")
+_DIGITS = regex.compile(r"\d+(?:[.,:/]\d+)*+")
 _CLITIC = regex.compile(r"n['’]t$|['’].*$")
 
 

@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 
 from objectives.diversity import plain_words
+from objectives.judging import check_inputs, of_input
 from objectives.word_preservation import FUNCTION_WORDS
 from textsearch.batch import Batch
+from textsearch.checks import keep, one_or_each
 from textsearch.objective import Cost, Objective
 
 _BE = frozenset("am is are was were be been being get gets got".split())  # noqa: SIM905
@@ -120,10 +122,11 @@ class Roles(Objective):
     sources: str | Sequence[str]
 
     def __post_init__(self) -> None:
-        if not isinstance(self.sources, str):
-            object.__setattr__(self, "sources", tuple(self.sources))
-            if not self.sources:
-                raise ValueError("sources is empty: pass one text for all inputs, or one for each")
+        keep(self, sources=one_or_each("sources", self.sources))
+
+    @property
+    def _sources(self) -> Sequence[str]:
+        return (self.sources,) if isinstance(self.sources, str) else self.sources
 
     @property
     def cost(self) -> Cost:
@@ -132,18 +135,11 @@ class Roles(Objective):
 
     def energy(self, batch: Batch) -> Tensor:
         """(B,) a count."""
-        sources = [self.sources] if isinstance(self.sources, str) else self.sources
-        numbers = [0] * len(batch) if isinstance(self.sources, str) else batch.inputs.tolist()
-        values = [
-            float(swapped(text, sources[number]) + strangers(text, sources[number]))
-            for text, number in zip(batch.texts(), numbers, strict=True)
-        ]
+        pairs = zip(batch.texts(), batch.inputs.tolist(), strict=True)
+        own = [(text, of_input(self._sources, number)) for text, number in pairs]
+        values = [float(swapped(text, source) + strangers(text, source)) for text, source in own]
         return torch.tensor(values, dtype=torch.float64, device=batch.device)
 
     def check(self, batch: Batch) -> None:
         """Each input has its source."""
-        inputs = int(batch.inputs.max()) + 1 if len(batch) else 0
-        if not isinstance(self.sources, str) and inputs > len(self.sources):
-            raise ValueError(
-                f"{len(self.sources)} sources for {inputs} inputs: pass one source for all of them, or one for each"
-            )
+        check_inputs("sources", self._sources, batch)

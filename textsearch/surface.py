@@ -117,8 +117,9 @@ def truecase(words: list[str], spellings: Spellings = _NONE) -> list[str]:
     out, begins = [], True
     for word, is_spelt in spelt(words, spellings):
         out.append(capitalised(word) if is_spelt and begins else word if is_spelt else cased(word, begins))
-        # a full stop within or behind what somebody spelt is a part of it: "U.S."
-        begins = word in _ENDS or word[-1:] in ("!", "?") or (begins and not word[:1].isalnum())
+        # what one word that somebody spelt ends with is a part of it: "U.S.", "Yahoo!"
+        ends = word in _ENDS or (" " in word and word[-1] in "!?")
+        begins = ends or (begins and not word[:1].isalnum())
     return out
 
 

@@ -179,9 +179,9 @@ def test_phrases_are_spelt_as_they_were_written(phrase: str) -> None:
 
 
 def test_a_sentence_may_end_with_a_phrase() -> None:
-    vocabulary = replace(PLUS, spellings=(PLUS.spelling(["in New York?", "U.S."]),))
-    texts = ["Who ran in New York? The dog.", "The U.S. dog ran."]
-    assert replace(vocabulary.encode(texts), inputs=torch.zeros(2, dtype=torch.int64)).texts() == texts
+    vocabulary = replace(PLUS, spellings=(PLUS.spelling(["in New York?", "U.S.", "Yahoo!"]),))
+    texts = ["Who ran in New York? The dog.", "The U.S. dog ran.", "The Yahoo! dog ran."]
+    assert replace(vocabulary.encode(texts), inputs=torch.zeros(3, dtype=torch.int64)).texts() == texts
 
 
 def test_some_spellings_are_lost_without() -> None:

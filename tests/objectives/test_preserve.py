@@ -33,6 +33,10 @@ LETTERS = LetterVocabulary("abcdefghijklmnopqrstuvwxyzIWY '’,.?0123456789")
         ("This is one way", "This is a way", True),
         ("two dogs", "2 dogs", True),
         ("No money", "Not money", False),
+        # the same digits, and another number
+        ("It costs 1.5.", "It costs 5.1.", False),
+        ("at 3:00", "at 3, 00", False),
+        ("It is 1,000.5", "it was 1,000.5.", True),
     ],
 )
 def test_facts(text: str, other: str, same: bool) -> None:

@@ -17,7 +17,7 @@ from samplers.proposals import Clusters, Corrections
 from textsearch import Batch, Generations, generate
 from textsearch.checks import flag, run_of, strings
 from textsearch.display import waiting
-from textsearch.kinds import CONFUSIONS, instance
+from textsearch.kinds import CONFUSIONS, instance, shown
 from textsearch.literals import Keep, Kept
 from textsearch.objective import Cost, Limit, Objective, evaluate
 from textsearch.partial import viewed
@@ -95,7 +95,7 @@ def correct(
         if not text.strip():
             raise ValueError(f"{text!r} is an empty text: leave it out")
         if TIGHT in text:
-            raise ValueError(f"{text!r} holds U+{ord(TIGHT):04X}, which is no character: take it out")
+            raise ValueError(f"{shown(text)} holds U+{ord(TIGHT):04X}, which is no character: take it out")
     input_numbers(numbers, len(texts))
     english = confusions or EnglishConfusions()
     if meaning and isinstance(english, EnglishConfusions):
