@@ -344,6 +344,18 @@ class Batch:
         )
 
 
+def every_token(vocabulary: Vocabulary) -> Batch:
+    """V rows, each of one token, in the order of their ids.
+
+    >>> from textsearch.testing import letters
+    >>> every_token(letters("ab")).texts()
+    ['_', 'a', 'b']
+    """
+    tokens = torch.arange(vocabulary.size)[:, None]
+    ones = torch.ones(vocabulary.size, dtype=torch.int64)
+    return Batch(tokens, ones, ones[:, None] > 0, torch.zeros_like(ones), vocabulary)
+
+
 def concatenate(batches: Iterable[Batch]) -> Batch:
     """The rows of all batches, in order; they must share one vocabulary."""
     parts = list(batches)

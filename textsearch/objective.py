@@ -132,7 +132,8 @@ class Objective(ABC):
         if nature(weight) != "a number":
             raise TypeError(f"{self.name!r} / {shown(weight)} divides an objective by {nature(weight)}: pass a number")
         must = "be a positive number"
-        return self * (1 / real("weight", weight, must, lambda x: 0 < x < math.inf, f" below {self.name!r}"))
+        divisor: float = real("weight", weight, must, lambda x: 0 < x < math.inf, f" below {self.name!r}")
+        return self * (1 / divisor)
 
     @final
     def __neg__(self) -> Objective:

@@ -15,7 +15,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from textsearch.batch import Batch
+from textsearch.batch import Batch, every_token
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.masked import TransformersMaskedLM
 from textsearch.models.memory import recall
@@ -105,15 +105,14 @@ def first_pieces(tokenizer: Any, causal: Any) -> Tensor:
     It takes seconds, and is the same for all runs of two models with these tokenizers.
     """
     vocabulary = TokenizerVocabulary(tokenizer, 2)
-    tokens = torch.arange(vocabulary.size)[:, None]
-    ones = torch.ones(vocabulary.size, dtype=torch.int64)
-    single = Batch(tokens, ones, ones[:, None] > 0, torch.zeros_like(ones), vocabulary)
+    single = every_token(vocabulary)
     begin = single.texts()
     # within a text the rendering after a plain word shows whether a space goes before
     plain = vocabulary.allowed & ~vocabulary.continues
     anchor = next(i for i in plain.nonzero().flatten().tolist() if vocabulary.pieces[i].isalpha())
-    pairs = torch.cat([torch.full_like(tokens, int(anchor)), tokens], 1)
-    double = Batch(pairs, 2 * ones, torch.ones_like(pairs, dtype=torch.bool), torch.zeros_like(ones), vocabulary)
+    pairs = torch.cat([torch.full_like(single.tokens, int(anchor)), single.tokens], 1)
+    both = torch.ones_like(pairs, dtype=torch.bool)
+    double = Batch(pairs, 2 * single.lengths, both, torch.zeros_like(single.lengths), vocabulary)
     inner = [text[len(begin[anchor]) :] for text in double.texts()]
     firsts = []
     for texts in (inner, begin):

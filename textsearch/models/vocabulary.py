@@ -20,6 +20,7 @@ from textsearch.models.sources import Source, begins_sentence, runs
 from textsearch.models.turns import lock_of
 from textsearch.surface import Spellings, cased, join_words, spelt, truecase
 
+_OF_TOKENS = ("pieces", "size", "mask_id", "wordpiece", "one_spelling", "lower_cases", "allowed", "continues")
 _ANCHOR = ["x"]  # what follows is within a sentence
 _SEVERAL_MARKS = regex.compile(r"(?!##)[^\p{L}\p{M}\p{N}]{2,}")
 _UNUSED = regex.compile(r"\[unused\d+\]|<unused\d+>|madeupword\d+")
@@ -157,9 +158,15 @@ class TokenizerVocabulary:
             self._check_length("[MASK]".join(parts), row)
             rows.append(row)
             sources.append(Source.of(parts, ends))
-        knowing = replace(self, sources=tuple(sources))
+        knowing = self.rendering(sources=tuple(sources))
         batch = Batch.of(rows, knowing)
         return knowing, batch.frozen(batch.tokens != self.mask_id)
+
+    def rendering(self, *, spellings: Sequence[Spellings] = (), sources: Sequence[Source] = ()) -> TokenizerVocabulary:
+        """The same tokenizer, its texts rendered otherwise; what is known of its tokens is not worked out again."""
+        other = replace(self, spellings=spellings, sources=sources)
+        vars(other).update({name: getattr(self, name) for name in _OF_TOKENS})
+        return other
 
     def decode(self, batch: Batch) -> list[str]:
         """Surface texts."""

@@ -24,7 +24,7 @@ from objectives.pattern import search_for
 from objectives.rhyme import last_word, rhymes
 from objectives.template import Gap
 from samplers.proposals.sites import masks
-from textsearch.batch import Batch, Vocabulary
+from textsearch.batch import Batch, Vocabulary, every_token
 from textsearch.checks import MOST_TOKENS
 from textsearch.models.protocols import MaskedLM
 from textsearch.rng import Rng, categorical
@@ -224,10 +224,7 @@ class Lexicon:
     @cached_property
     def words(self) -> list[str]:
         """V words by token, case folded; empty for marks, pieces and what no proposal may write."""
-        size = self.vocabulary.size
-        ones = torch.ones(size, dtype=torch.int64)
-        tokens = torch.arange(size)[:, None]
-        texts = self.vocabulary.decode(Batch(tokens, ones, ones[:, None] > 0, torch.zeros_like(ones), self.vocabulary))
+        texts = every_token(self.vocabulary).texts()
         usable = (self.vocabulary.allowed & ~self.vocabulary.continues).tolist()
         split = [words(text) if ok else [] for text, ok in zip(texts, usable, strict=True)]
         return [own[0] if len(own) == 1 and own[0].isalpha() else "" for own in split]

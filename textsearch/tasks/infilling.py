@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, final
 
 import regex
@@ -17,11 +16,12 @@ from samplers import MetropolisHastings
 from samplers.fill import fill_masks
 from samplers.proposals import BlockInfill, Mixture, Replace
 from textsearch import Generations, generate
-from textsearch.batch import Batch, Vocabulary
+from textsearch.batch import Batch, Vocabulary, every_token
 from textsearch.checks import flag, run_of, strings
 from textsearch.kinds import shown
 from textsearch.models.guided import GuidedMaskedLM
 from textsearch.models.protocols import MaskedLM
+from textsearch.models.turns import remembered
 from textsearch.models.vocabulary import TokenizerVocabulary
 from textsearch.partial import viewed
 from textsearch.rng import input_numbers
@@ -88,7 +88,7 @@ def infill(
     lm = given.causal(causal, progress)
     guided: MaskedLM = GuidedMaskedLM(replace(model, vocabulary=vocabulary), lm)
     if not marks:
-        guided = WordsOnly(guided, vocabulary.tokenizer)
+        guided = WordsOnly(guided, marks_of(vocabulary.tokenizer))
     pieces = pieces_of(vocabulary)
     moves = Mixture({Replace(guided, pieces=pieces): 0.7, BlockInfill(guided, words=(2,), pieces=pieces): 0.3})
     return viewed(
@@ -131,11 +131,11 @@ class WordsOnly:
 
     Attributes:
         model: the masked language model.
-        tokenizer: its tokenizer.
+        marks: (V,) bool, tokens that begin a word and are none; see `marks_of`.
     """
 
     model: MaskedLM
-    tokenizer: Any
+    marks: Tensor
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -145,13 +145,13 @@ class WordsOnly:
     def log_probs(self, batch: Batch, rows: Tensor, positions: Tensor) -> Tensor:
         """(K, V) float64 log-probabilities at `positions` (K,) of `rows` (K,)."""
         own = self.model.log_probs(batch, rows, positions).to(torch.float64)
-        return own.masked_fill(self._marks.to(own.device), -math.inf).log_softmax(-1)
+        return own.masked_fill(self.marks.to(own.device), -math.inf).log_softmax(-1)
 
-    @cached_property
-    def _marks(self) -> Tensor:
-        """(V,) bool, tokens that begin a word, but with no letter or number."""
-        vocabulary = self.vocabulary
-        begins = vocabulary.allowed & ~vocabulary.continues
-        starts = TokenizerVocabulary(self.tokenizer, 1)
-        texts = Batch.of([[token] for token in range(vocabulary.size)], starts).texts()
-        return torch.tensor([not text.strip()[:1].isalnum() for text in texts]) & begins
+
+# a stream of texts asks the same tokenizer with every group
+@remembered(most=4)
+def marks_of(tokenizer: Any) -> Tensor:
+    """(V,) bool, tokens that begin a word, but not with a letter or a number."""
+    vocabulary = TokenizerVocabulary(tokenizer, 1)
+    begins = vocabulary.allowed & ~vocabulary.continues
+    return torch.tensor([not text.strip()[:1].isalnum() for text in every_token(vocabulary).texts()]) & begins

@@ -313,7 +313,7 @@ def cased(
         {(plain,): word for plain, word in capitals_of(text, own, words.plain).items()}
         for text, own in zip(texts, others, strict=True)
     ]
-    return replace(model, vocabulary=replace(words, spellings=tuple(spellings)))
+    return replace(model, vocabulary=words.rendering(spellings=tuple(spellings)))
 
 
 def drafted(

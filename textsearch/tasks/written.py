@@ -19,7 +19,7 @@ def as_written(model: TransformersMaskedLM, phrases: Sequence[Iterable[str]]) ->
     spellings = [model.vocabulary.spelling(own) for own in phrases]
     if not any(spellings):
         return model
-    return replace(model, vocabulary=replace(model.vocabulary, spellings=tuple(spellings)))
+    return replace(model, vocabulary=model.vocabulary.rendering(spellings=tuple(spellings)))
 
 
 def with_forms(keywords: Iterable[str]) -> list[str]:
