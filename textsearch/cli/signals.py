@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import final
+from typing import TYPE_CHECKING, final
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
+
+_AGAIN = 0.02  # seconds
 
 
 class Interrupted(KeyboardInterrupt):
@@ -29,6 +35,7 @@ class Stop:
     def __init__(self) -> None:
         self.signal: int | None = None
         self._held = 0
+        self._hook = sys.unraisablehook
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """The handler: a run in progress knows Ctrl-C, so that SIGTERM comes as the same exception."""
@@ -45,6 +52,22 @@ class Stop:
             yield
         finally:
             self._held -= 1
+
+    def lost(self, said: UnraisableHookArgs) -> None:
+        """Hook of what no code can catch: a stop that fell into a finaliser comes again, once that is over.
+
+        Python says on standard error that it ignores what a finaliser raises, and goes on.
+        """
+        if isinstance(said.exc_value, Interrupted):
+            again = threading.Timer(_AGAIN, self._again)
+            again.daemon = True
+            again.start()
+        else:
+            self._hook(said)
+
+    def _again(self) -> None:
+        if _active is self and self.signal is not None:
+            signal.pthread_kill(threading.main_thread().ident or 0, self.signal)
 
     @property
     def exit_code(self) -> int:
@@ -63,7 +86,8 @@ def heeded() -> Iterator[Stop]:
         yield _active
         return
     stop, before = Stop(), {}
-    _active = stop
+    _active, hook = stop, sys.unraisablehook
+    sys.unraisablehook = stop.lost
     try:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
@@ -72,6 +96,6 @@ def heeded() -> Iterator[Stop]:
                     before[number] = signal.signal(number, stop)
         yield stop
     finally:
-        _active = None
+        _active, sys.unraisablehook = None, hook
         for number, handler in before.items():
             signal.signal(number, handler)
