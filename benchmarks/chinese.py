@@ -26,10 +26,10 @@ import torch
 from benchmarks.intervals import interval, mean_of, shown
 from objectives import FluencyPerToken, Keywords, PseudoLikelihood, WholeWords
 from objectives.repeats import repeats
+from textsearch.language.segmentation import chinese_keywords, chinese_words
 from textsearch.models import causal_lm, masked_lm
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.masked import TransformersMaskedLM
-from textsearch.segment import chinese_keywords, chinese_words
 from textsearch.tasks.languages import CHINESE
 from textsearch.tasks.unprompted import energy, unprompted, usual_lengths
 

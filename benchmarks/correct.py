@@ -40,14 +40,14 @@ from benchmarks.f_half import FHalf, edits_by_errant
 from benchmarks.gleu import Gleu, gleu
 from benchmarks.intervals import Interval, interval, shown
 from objectives import Closeness, Fluency
-from samplers.confusions import EnglishConfusions
 from samplers.proposals import Clusters, Corrections
+from textsearch.language.confusions import EnglishConfusions
+from textsearch.language.words import TIGHT, WordVocabulary, apart, attach
 from textsearch.models import causal_lm, masked_lm
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.masked import TransformersMaskedLM
 from textsearch.tasks.channel import ChangedSentences, Channel
 from textsearch.tasks.correction import correct, spelled
-from textsearch.words import TIGHT, WordVocabulary, apart, attach
 
 TUNED = 150
 """Sentences at the beginning on which the costs were chosen."""

@@ -56,15 +56,15 @@ from objectives import Fluency, Keywords, PseudoLikelihood, UnmaskedLikelihood
 from samplers import DelayedAcceptance, MetropolisHastings
 from samplers.proposals import InsertDelete, Mixture, Replace, Swap
 from textsearch import Batch, FunctionObjective, generate
-from textsearch.diagnostics import statistics
-from textsearch.loop import Progress
 from textsearch.models import causal_lm, masked_lm
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.masked import TransformersMaskedLM
 from textsearch.models.usage import Usage
 from textsearch.objective import Objective, evaluate
 from textsearch.proposal import Proposal
+from textsearch.result.diagnostics import statistics
 from textsearch.rng import Rng
+from textsearch.run.loop import Progress
 from textsearch.sampler import Sampler
 from textsearch.tasks.keyword_sentences import request
 

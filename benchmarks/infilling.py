@@ -20,15 +20,15 @@ from numpy.typing import NDArray
 from benchmarks.intervals import Interval, interval, mean_of
 from objectives import Fluency
 from samplers import Cycle, Gibbs, MaskedResampling, MetropolisHastings, MultipleTry, ParallelTempering
-from samplers.fill import fill_masks
 from samplers.proposals import AllSites, BlockInfill, LocallyBalanced, Mixture, PathAuxiliary, Replace
+from samplers.starts.fill import fill_masks
 from textsearch import Batch, generate
 from textsearch.batch import concatenate
-from textsearch.diagnostics import distinct_n
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.masked import TransformersMaskedLM
+from textsearch.result.diagnostics import distinct_n
+from textsearch.run.until import Budget
 from textsearch.sampler import Sampler
-from textsearch.until import Budget
 
 MASKED, TOP = 4, 5
 

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from benchmarks.intervals import Figure, interval, mean_of
 from objectives import FluencyPerToken, Keywords
 from samplers import AdaptiveTemperature, MetropolisHastings, MultipleTry, ParallelTempering, SimulatedAnnealing
-from textsearch.diagnostics import distinct_n
 from textsearch.models import causal_lm
 from textsearch.proposal import Proposal
+from textsearch.result.diagnostics import distinct_n
+from textsearch.run.until import Budget
 from textsearch.sampler import Sampler
 from textsearch.schedule import geometric
 from textsearch.tasks import keywords
-from textsearch.until import Budget
 
 
 def samplers(steps: int) -> Mapping[str, Callable[[Proposal], Sampler[Any]]]:

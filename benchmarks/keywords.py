@@ -36,13 +36,13 @@ from benchmarks.intervals import Interval, interval, mean_of, shown
 from benchmarks.ngram_scores import cider_d, corpus_bleu, held_keywords
 from objectives import Fluency, FluencyPerToken, Keywords
 from objectives.keywords import words
-from samplers.drafts import one_sentence
+from samplers.starts.drafts import one_sentence
 from textsearch import generate
-from textsearch.diagnostics import distinct_n
 from textsearch.models import causal_lm, masked_lm
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.guided import GuidedMaskedLM
 from textsearch.models.masked import TransformersMaskedLM
+from textsearch.result.diagnostics import distinct_n
 from textsearch.rng import Rng
 from textsearch.tasks.keyword_sentences import DRAFT_TEMPERATURE, energy, keywords, request
 

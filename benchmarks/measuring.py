@@ -17,7 +17,8 @@ from typing import Any, Protocol
 
 import torch
 
-from textsearch.models import contexts, prefix_tree
+from textsearch.models.reading import hidden_cache as contexts
+from textsearch.models.reading import prefix_tree
 from textsearch.models.usage import Usage
 
 

@@ -55,12 +55,12 @@ from objectives import Fluency, Keywords, PseudoLikelihood
 from samplers import MetropolisHastings
 from samplers.proposals import InsertDelete, Mixture, Replace, Swap
 from textsearch import Batch, generate
-from textsearch.diagnostics import statistics
-from textsearch.loop import Progress
 from textsearch.models import causal_lm, masked_lm
 from textsearch.models.usage import Usage
 from textsearch.objective import Objective
 from textsearch.proposal import Proposal
+from textsearch.result.diagnostics import statistics
+from textsearch.run.loop import Progress
 from textsearch.tasks.keyword_sentences import request
 
 ONE_PIECE = (1.0,)

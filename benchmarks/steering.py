@@ -26,15 +26,15 @@ from torch import Tensor
 from benchmarks.intervals import Interval, interval, mean_of, shown
 from benchmarks.requests import MIXES, in_words
 from objectives import FluencyPerToken
-from samplers.drafts import one_sentence
-from textsearch.diagnostics import distinct_n
+from samplers.starts.drafts import one_sentence
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.classifier import LinearClassifier
 from textsearch.objective import evaluate
+from textsearch.result.diagnostics import distinct_n
 from textsearch.rng import Rng
-from textsearch.tasks import given
-from textsearch.tasks.beginnings import asked, constraints, continued
+from textsearch.tasks import resolve as given
 from textsearch.tasks.request import Request
+from textsearch.tasks.starts.beginnings import asked, constraints, continued
 from textsearch.tasks.writing import LABEL_WEIGHT, write
 
 PROMPTS = (

@@ -46,8 +46,8 @@ from textsearch import Batch
 from textsearch.models import causal_lm, masked_lm
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.masked import TransformersMaskedLM
-from textsearch.models.narrow import last_output
-from textsearch.models.projection import hidden_states, log_sums, logits_at
+from textsearch.models.reading.last_layer import last_output
+from textsearch.models.reading.projection import hidden_states, log_sums, logits_at
 from textsearch.tasks.keyword_sentences import request
 
 TEXT = f"{PASSAGE} {SENTENCE}"

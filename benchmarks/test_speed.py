@@ -14,7 +14,7 @@ from benchmarks import measuring, speed, speed_tables, textbook
 from objectives import Fluency, Keywords, PseudoLikelihood
 from samplers.proposals import InsertDelete, Mixture, Replace, Swap
 from textsearch.models import causal_lm, masked_lm
-from textsearch.models.quiet import quiet
+from textsearch.models.checkpoints.silence import quiet
 from textsearch.models.usage import Usage
 from textsearch.rng import Rng
 

@@ -9,8 +9,8 @@ import torch
 
 from benchmarks import switches
 from textsearch.models.causal import TransformersCausalLM
+from textsearch.models.checkpoints.silence import quiet
 from textsearch.models.masked import TransformersMaskedLM
-from textsearch.models.quiet import quiet
 from textsearch.models.vocabulary import TokenizerVocabulary
 
 WORDS = 40

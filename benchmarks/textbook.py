@@ -25,10 +25,10 @@ from torch import Tensor
 
 from objectives.keywords import words
 from textsearch.batch import Batch
-from textsearch.loop import streams
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.masked import TransformersMaskedLM
 from textsearch.rng import Rng, categorical
+from textsearch.run.loop import streams
 
 TOKENS = {"cpu": 4096, "cuda": 65536}
 """Tokens of one pass, padding included, by device: the logits of all of them are in memory at once."""

@@ -9,12 +9,12 @@ from objectives import Fluency, Keywords, Length, Pattern, PseudoLikelihood, Rep
 from samplers import DelayedAcceptance, SimulatedAnnealing
 from samplers.proposals import SpanEdit
 from textsearch import generate
+from textsearch.language.segmentation import chinese_words
 from textsearch.models import causal_lm, masked_lm
 from textsearch.models.guided import GuidedMaskedLM
 from textsearch.schedule import geometric
-from textsearch.segment import chinese_words
-from textsearch.tasks.bridges import bridges
 from textsearch.tasks.languages import CHINESE
+from textsearch.tasks.starts.bridges import bridges
 
 masked, lm = masked_lm(sys.argv[1]), causal_lm(sys.argv[2])
 words = sys.argv[3:] or ["春天", "公园", "孩子"]

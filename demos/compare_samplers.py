@@ -13,11 +13,11 @@ from rich.table import Table
 
 from objectives import Fluency
 from samplers import Cycle, Gibbs, MaskedResampling, MetropolisHastings, MultipleTry, ParallelTempering
-from samplers.fill import fill_masks
 from samplers.proposals import AllSites, LocallyBalanced, Replace
+from samplers.starts.fill import fill_masks
 from textsearch import Sampler, generate
 from textsearch.models import causal_lm, masked_lm
-from textsearch.until import Budget
+from textsearch.run.until import Budget
 
 TEMPLATE = "The [MASK] saw a [MASK] near the [MASK]."
 CHAINS, PASSES = 4, 120

@@ -7,13 +7,13 @@ import sys
 
 from objectives import Closeness, Fluency
 from samplers import MetropolisHastings, SimulatedAnnealing
-from samplers.confusions import EnglishConfusions
 from samplers.proposals import Clusters, Corrections
 from textsearch import generate
+from textsearch.language.confusions import EnglishConfusions
+from textsearch.language.words import split
 from textsearch.models import causal_lm, masked_lm
 from textsearch.schedule import geometric
 from textsearch.tasks.channel import Channel
-from textsearch.words import split
 
 text = " ".join(sys.argv[1:]) or "She go to school yesterday becouse she have a exam."
 

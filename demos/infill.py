@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from objectives import Fluency
 from samplers import MetropolisHastings
-from samplers.fill import fill_masks
 from samplers.proposals import PIECES, BlockInfill, Mixture, Replace
+from samplers.starts.fill import fill_masks
 from textsearch import generate
 from textsearch.models import causal_lm, masked_lm
 from textsearch.models.guided import GuidedMaskedLM

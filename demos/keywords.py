@@ -8,9 +8,9 @@ import sys
 from objectives import Fluency, Keywords
 from objectives.conditional import Conditional
 from samplers import MetropolisHastings, SimulatedAnnealing
-from samplers.drafts import best_of, one_sentence
 from samplers.proposals import PIECES, Mixture, SpanEdit, Swap
-from samplers.woven import woven
+from samplers.starts.drafts import best_of, one_sentence
+from samplers.starts.woven import woven
 from textsearch import generate
 from textsearch.models import causal_lm, masked_lm
 from textsearch.models.guided import GuidedMaskedLM

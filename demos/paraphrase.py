@@ -7,8 +7,8 @@ import sys
 
 from objectives import Consensus, Diversity, Fluency, InputEmbeddings, Similarity, WordPreservation
 from samplers import MetropolisHastings, SimulatedAnnealing
-from samplers.drafts import drafts
 from samplers.proposals import PIECES, BlockInfill, Copy, InsertDelete, Mixture, Replace, Swap
+from samplers.starts.drafts import drafts
 from textsearch import generate
 from textsearch.models import causal_lm, masked_lm, sentence_encoder
 from textsearch.proposal import Proposal

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from objectives import Fluency, Forbidden, LengthBetween, Rhyme, Similarity, Template
 from samplers import MetropolisHastings
-from samplers.fill import fill_masks
 from samplers.proposals import PIECES, SpanEdit
+from samplers.starts.fill import fill_masks
 from textsearch import generate
 from textsearch.models import causal_lm, masked_lm, sentence_encoder
 from textsearch.models.guided import GuidedMaskedLM

@@ -25,7 +25,7 @@ class Canonical(Objective):
 
     Chains need no such term: they forbid other spellings by themselves.
 
-    >>> from textsearch.words import WordVocabulary
+    >>> from textsearch.language.words import WordVocabulary
     >>> words = WordVocabulary.of(["a", "lot", "a lot"])  # "a lot" is one token, or two
     >>> batch = words.batch([["a", "lot"], ["a lot"]])
     >>> batch.texts(), Canonical().energy(batch).tolist()

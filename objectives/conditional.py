@@ -8,7 +8,7 @@ from typing import final
 
 from torch import Tensor
 
-from objectives.judging import check_inputs, of_input
+from objectives.text_features import check_inputs, of_input
 from textsearch.batch import Batch
 from textsearch.checks import keep, one_or_each
 from textsearch.kinds import CONDITIONAL, instance

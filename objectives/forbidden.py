@@ -8,8 +8,8 @@ from typing import final
 
 from torch import Tensor
 
-from objectives.judging import check_inputs, of_input, verdicts
 from objectives.keywords import Keywords, words
+from objectives.text_features import check_inputs, of_input, verdicts
 from textsearch.batch import Batch
 from textsearch.checks import flag, keep, sequence
 from textsearch.objective import Cost, Objective

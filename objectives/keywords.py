@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 
 from objectives.freezing import Kept, freeze_words
-from objectives.inflect import inflections as inflections_of
 from textsearch.batch import Batch, Vocabulary
 from textsearch.checks import flag, sequence
+from textsearch.language.inflection import inflections as inflections_of
 from textsearch.objective import Cost, Objective
 
 # scripts written without spaces: each character is a word, and a longer word is a phrase of them

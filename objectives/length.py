@@ -16,8 +16,8 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from objectives.judging import check_inputs, is_mark, of_input
 from objectives.keywords import words
+from objectives.text_features import check_inputs, is_mark, of_input
 from textsearch.batch import Batch
 from textsearch.checks import flag, keep, positive, real, reals, sequence, whole
 from textsearch.objective import Cost, Objective

@@ -9,8 +9,8 @@ from typing import Protocol, final
 import regex
 from torch import Tensor
 
-from objectives.judging import check_inputs, of_input, verdicts
 from objectives.linear_search import LinearSearch, NotRegularError
+from objectives.text_features import check_inputs, of_input, verdicts
 from textsearch.batch import Batch
 from textsearch.checks import flag, keep, positive
 from textsearch.kinds import shown

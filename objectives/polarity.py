@@ -10,8 +10,8 @@ from typing import final
 import torch
 from torch import Tensor
 
-from objectives.judging import check_inputs, of_input
 from objectives.keywords import words
+from objectives.text_features import check_inputs, of_input
 from textsearch.batch import Batch
 from textsearch.checks import keep, one_or_each
 from textsearch.objective import Cost, Objective

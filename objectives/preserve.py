@@ -11,9 +11,9 @@ import regex
 import torch
 from torch import Tensor
 
-from objectives.judging import check_inputs, of_input
 from objectives.keywords import words
 from objectives.polarity import denials
+from objectives.text_features import check_inputs, of_input
 from textsearch.batch import Batch
 from textsearch.checks import keep, one_or_each, string_lists, strings
 from textsearch.objective import Cost, Objective

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from objectives.diversity import plain_words
-from objectives.judging import check_inputs, of_input
+from objectives.text_features import check_inputs, of_input
 from objectives.word_preservation import FUNCTION_WORDS
 from textsearch.batch import Batch
 from textsearch.checks import keep, one_or_each

@@ -18,7 +18,7 @@ from torch import Tensor
 from textsearch.batch import Batch
 from textsearch.checks import keep, one_or_each, positive, real
 from textsearch.kinds import ENCODER, instance
-from textsearch.models.memory import recall
+from textsearch.models.reading.memory import recall
 from textsearch.objective import Cost, Objective
 
 _REMEMBERED = 20_000  # vectors

@@ -10,8 +10,8 @@ import regex
 from torch import Tensor
 
 from objectives.freezing import Kept, freeze_words
-from objectives.judging import check_inputs, is_mark, of_input, strings, verdicts
 from objectives.keywords import words
+from objectives.text_features import check_inputs, is_mark, of_input, strings, verdicts
 from textsearch.batch import Batch
 from textsearch.checks import flag, keep
 from textsearch.objective import Cost, Objective

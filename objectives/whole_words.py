@@ -20,7 +20,7 @@ from textsearch.kinds import shown
 from textsearch.objective import Objective
 
 Segment = Callable[[str], Sequence[str]]
-"""Cuts a text into words that joined are the text, as `textsearch.segment.chinese_words` does."""
+"""Cuts a text into words that joined are the text, as `textsearch.language.segmentation.chinese_words` does."""
 
 
 @final
@@ -51,7 +51,12 @@ class WholeWords(Objective):
         for number, one in enumerate(self.keywords):
             if not all(one):
                 raise ValueError(f"keywords[{number}]={shown(one)} holds an empty keyword: leave it out")
-        function("segment", self.segment, "a function that cuts a text into words", "textsearch.segment.chinese_words")
+        function(
+            "segment",
+            self.segment,
+            "a function that cuts a text into words",
+            "textsearch.language.segmentation.chinese_words",
+        )
 
     @property
     def name(self) -> str:

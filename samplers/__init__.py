@@ -1,24 +1,24 @@
 """Samplers: ways to draw texts from exp(-E / T), or to search for a low E."""
 
-from samplers.adaptive_temperature import AdaptiveTemperature
 from samplers.annealed_smc import AnnealedSMC
-from samplers.annealing import SimulatedAnnealing
-from samplers.cycle import Cycle
+from samplers.composites.adaptive_temperature import AdaptiveTemperature
+from samplers.composites.annealing import SimulatedAnnealing
+from samplers.composites.cycle import Cycle
+from samplers.composites.ladder import TunedLadder, tuned
+from samplers.composites.mixture import Mixture
+from samplers.composites.restarts import Restarts, RestartsWhenStuck, from_best, from_start
+from samplers.composites.tempering import ParallelTempering, log_partition, round_trips, swap_rates
+from samplers.composites.thinning import Thinned
 from samplers.delayed_acceptance import DelayedAcceptance
 from samplers.gibbs import Gibbs, random_scan, systematic_scan
 from samplers.importance_sampling import ImportanceSampling
 from samplers.iterated_resampling import IteratedResampling
-from samplers.ladder import TunedLadder, tuned
 from samplers.masked_resampling import MaskedResampling
-from samplers.masks import all_masks, random_lengths
 from samplers.metropolis_hastings import MetropolisHastings
-from samplers.mixture import Mixture
 from samplers.multiple_try import MultipleTry
 from samplers.quasi_rejection import Divergence, QuasiRejection, tvd_and_acceptance
 from samplers.rejection import Rejection, accepted_texts, guess_log_bound
-from samplers.restarts import Restarts, RestartsWhenStuck, from_best, from_start
-from samplers.tempering import ParallelTempering, log_partition, round_trips, swap_rates
-from samplers.thinning import Thinned
+from samplers.starts.masks import all_masks, random_lengths
 from samplers.weights import (
     Estimate,
     Weights,

@@ -35,8 +35,8 @@ from typing import final
 import torch
 from torch import Tensor
 
-from samplers import fresh
-from samplers.nested import plain_start
+from samplers import independent_draws as fresh
+from samplers.composites.wrapped import plain_start
 from samplers.populations import Populations, effective_share, log_sum, systematic
 from textsearch.batch import Batch, Vocabulary
 from textsearch.checks import keep, real, reals

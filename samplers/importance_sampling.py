@@ -9,7 +9,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from samplers import fresh
+from samplers import independent_draws as fresh
 from samplers.weights import KIND, LOG_WEIGHTS
 from textsearch.batch import Batch, Vocabulary
 from textsearch.kinds import INDEPENDENT, instance

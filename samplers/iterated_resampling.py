@@ -18,7 +18,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from samplers import fresh
+from samplers import independent_draws as fresh
 from samplers.rejection import DRAW_LOG_WEIGHTS
 from textsearch.batch import Batch, Vocabulary
 from textsearch.checks import MOST_CHAINS, keep, whole

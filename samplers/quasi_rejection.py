@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from samplers import fresh
+from samplers import independent_draws as fresh
 from samplers.rejection import take
 from samplers.weights import Estimate
 from textsearch.batch import Batch, Vocabulary

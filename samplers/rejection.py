@@ -11,7 +11,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from samplers import fresh
+from samplers import independent_draws as fresh
 from textsearch.batch import Batch, Vocabulary
 from textsearch.checks import floats, keep, real
 from textsearch.kinds import INDEPENDENT, RESULT, instance

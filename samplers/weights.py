@@ -22,10 +22,10 @@ from typing import NamedTuple, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from textsearch.arviz_versions import pareto_k
 from textsearch.checks import floats, seed_of, whole
 from textsearch.kinds import RESULT, instance
 from textsearch.result import Generations
+from textsearch.result.arviz_versions import pareto_k
 from textsearch.rng import Rng, input_numbers
 
 LOG_WEIGHTS = "log weights"

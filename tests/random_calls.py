@@ -15,11 +15,12 @@ import objectives
 import samplers
 import samplers.proposals as moves
 import textsearch
-from samplers import masks
-from samplers.confusions import ListedConfusions
-from textsearch import Batch, FunctionObjective, Generations, schedule, tasks, until
-from textsearch.coupling import meeting_times
+from samplers.starts import masks
+from textsearch import Batch, FunctionObjective, Generations, schedule, tasks
+from textsearch.language.confusions import ListedConfusions
 from textsearch.objective import Sum
+from textsearch.run import until
+from textsearch.run.coupling import meeting_times
 from textsearch.tasks import stream
 from textsearch.tasks.paraphrasing import Weights
 from textsearch.testing import TableCausalLM, TableMaskedLM, letters

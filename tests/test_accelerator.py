@@ -22,8 +22,8 @@ from textsearch import Batch, FunctionObjective, Generations, generate, generate
 from textsearch.models import causal_lm, sentence_encoder
 from textsearch.objective import Limit, Objective
 from textsearch.rng import Rng
+from textsearch.run.until import Reached
 from textsearch.tasks.request import Request
-from textsearch.until import Reached
 
 
 def test_the_pretended_device_does_not_mix() -> None:

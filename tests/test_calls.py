@@ -49,11 +49,11 @@ from tests.random_calls import CAUSAL, MASKED, WORDS, ArrayEncoder, Calls, Outer
 from textsearch import Batch, FunctionObjective, generate, generate_each
 from textsearch.models import causal_lm, masked_lm, sentence_encoder, seq2seq_lm
 from textsearch.objective import Sum
+from textsearch.run.until import Budget, Converged, Settled
 from textsearch.schedule import geometric
 from textsearch.tasks import correct, infill, keywords, paraphrase, stream, write
 from textsearch.tasks.paraphrasing import Weights
 from textsearch.testing import check_objective, check_sampler
-from textsearch.until import Budget, Converged, Settled
 
 ROOT = Path(__file__).parent.parent
 FEW: Any = FunctionObjective(lambda texts: [1.0 * text.count("a") for text in texts], name="few a")
@@ -129,7 +129,7 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (lambda: run(callbacks=[1]), r"callbacks\[0\]=1 is a number, not a function"),
     (
         lambda: run(until=5),
-        r"until=5 is a number, not a rule of when to stop: pass one of textsearch.until, such as Bud",
+        r"until=5 is a number, not a rule of when to stop: pass one of textsearch.run.until, such as Bud",
     ),
     (lambda: run(until=Converged), r"until=Converged is a class, .*: make one, Converged\(...\)"),
     (lambda: Batch.of([1, 2], WORDS), "rows=.* must be lists of token ids"),

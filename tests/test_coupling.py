@@ -19,9 +19,9 @@ from tests.reference import Floats
 from tests.samplers.toys import Toy, span_toy, swap_toy
 from textsearch import FunctionObjective, generate
 from textsearch.batch import Batch, Vocabulary
-from textsearch.coupling import Meetings, meeting_times
 from textsearch.objective import Objective
 from textsearch.rng import Rng
+from textsearch.run.coupling import Meetings, meeting_times
 from textsearch.sampler import ChainState, Guarantee, Info
 from textsearch.schedule import geometric
 from textsearch.testing import TableMaskedLM, letters

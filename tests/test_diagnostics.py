@@ -20,7 +20,8 @@ from objectives import Length
 from samplers import MaskedResampling, MetropolisHastings, ParallelTempering
 from samplers.proposals import InsertDelete, Replace
 from textsearch import FunctionObjective, Generations, generate
-from textsearch.diagnostics import (
+from textsearch.models.usage import Usage
+from textsearch.result.diagnostics import (
     autocorrelation,
     distinct_n,
     edit_distance,
@@ -30,7 +31,6 @@ from textsearch.diagnostics import (
     to_arviz,
     unique_rate,
 )
-from textsearch.models.usage import Usage
 from textsearch.testing import TableMaskedLM, letters
 
 ROOT = Path(__file__).parent.parent
@@ -432,7 +432,9 @@ def test_without_arviz_the_error_says_what_to_install(monkeypatch: pytest.Monkey
     assert unique_rate(["a"]) == 1
 
 
-@pytest.mark.parametrize("statement", ["import textsearch.diagnostics", "import textsearch.result, textsearch.loop"])
+@pytest.mark.parametrize(
+    "statement", ["import textsearch.result.diagnostics", "import textsearch.result, textsearch.run.loop"]
+)
 def test_heavy_libraries_are_loaded_late(statement: str) -> None:
     script = f"{statement}\nimport sys\nprint(sorted({{'arviz', 'pandas', 'matplotlib', 'xarray'}} & set(sys.modules)))"
     answer = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)

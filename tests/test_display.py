@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from textsearch import display
+from textsearch.result import display
 
 
 def test_a_log_is_told_now_and_then(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,8 +20,8 @@ from samplers import MetropolisHastings, ParallelTempering, SimulatedAnnealing
 from samplers.proposals import InsertDelete, Mixture, Replace
 from textsearch import FunctionObjective, Generations, Guarantee, Progress, generate
 from textsearch.batch import Batch
-from textsearch.loop import run
 from textsearch.objective import Objective
+from textsearch.run.loop import run
 from textsearch.schedule import constant
 from textsearch.testing import TableMaskedLM, letters
 

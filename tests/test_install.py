@@ -11,9 +11,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PROBE = """
-import importlib.metadata, textsearch, samplers.proposals, objectives, textsearch.surface
-from textsearch.models.default import MASKED_LM
-assert textsearch.surface.proper_names()["london"] == "London"
+import importlib.metadata, textsearch, samplers.proposals, objectives, textsearch.language.surface
+from textsearch.models.checkpoints.default import MASKED_LM
+assert textsearch.language.surface.proper_names()["london"] == "London"
 assert (MASKED_LM / "model.safetensors").exists()
 assert importlib.metadata.version("textsearch-sampling")
 print(textsearch.__file__)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from textsearch.literals import Kept, Words, joined, literals
-from textsearch.words import TIGHT, attached, join, marked
+from textsearch.language.literals import Kept, Words, joined, literals
+from textsearch.language.words import TIGHT, attached, join, marked
 
 TABLE: dict[str, list[str]] = {
     "Mail jon.smtih@exmaple.com, see https://www.Example.com/My-Page?a=b#c (http://x.org/a).": [

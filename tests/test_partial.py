@@ -13,8 +13,8 @@ from rich.progress import Progress as Bar
 from samplers import MetropolisHastings
 from samplers.proposals import InsertDelete, Mixture, Replace
 from textsearch import FunctionObjective, Generations, Progress, generate, generate_each, partial_result
-from textsearch.continuous import Answer
-from textsearch.partial import carry, gathered, viewed
+from textsearch.run import Answer
+from textsearch.run.partial import carry, gathered, viewed
 from textsearch.testing import TableMaskedLM, letters
 
 MODEL = TableMaskedLM.random(letters("abc"), seed=0)
@@ -110,7 +110,7 @@ def test_an_error_raised_from_it_tells_too() -> None:
 
 def again_and_again(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
     """Ctrl-C arrives so many times while results are gathered."""
-    from textsearch import loop
+    from textsearch.run import loop
 
     real, calls = loop.generations, 0
 
@@ -122,7 +122,7 @@ def again_and_again(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
         return real(*arguments, **settings)
 
     monkeypatch.setattr(loop, "generations", slow)
-    monkeypatch.setattr("textsearch.continuous.each.generations", slow)
+    monkeypatch.setattr("textsearch.run.admission.generations", slow)
 
 
 def test_control_c_while_the_live_line_goes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,7 +178,7 @@ def test_what_cannot_be_gathered_leaves_the_error_that_came_first(monkeypatch: p
     def torn(*arguments: Any, **settings: Any) -> Generations:
         raise OSError("no space left")
 
-    monkeypatch.setattr("textsearch.loop.generations", torn)
+    monkeypatch.setattr("textsearch.run.loop.generations", torn)
     with pytest.raises(ValueError, match="bad") as caught:
         run(until=raising(ValueError("bad")))
     assert partial_result(caught.value) is None

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from samplers import MetropolisHastings, ParallelTempering
 from samplers.proposals import InsertDelete, Mixture, Replace
-from textsearch import FunctionObjective, Generations, generate, plots
-from textsearch.diagnostics import autocorrelation
+from textsearch import FunctionObjective, Generations, generate
+from textsearch.result import plots
+from textsearch.result.diagnostics import autocorrelation
 from textsearch.testing import TableMaskedLM, letters
 
 ROOT = Path(__file__).parent.parent
@@ -164,7 +165,7 @@ def test_any_run_can_be_plotted(run: Any) -> None:
 
 
 def test_without_matplotlib_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "textsearch.plots")
+    monkeypatch.delitem(sys.modules, "textsearch.result.plots")
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"pip install 'textsearch-sampling\[plots\]'"):
         RESULT.plot()
@@ -175,7 +176,7 @@ def test_no_window_is_needed() -> None:
     script = """
 import sys
 import numpy as np
-from textsearch.plots import figure
+from textsearch.result.plots import figure
 figure(np.random.default_rng(0).normal(size=(20, 4)), np.zeros(4, dtype=int), {"swap": (1, 2)})._repr_png_()
 print("matplotlib.pyplot" in sys.modules)
 """

@@ -17,7 +17,7 @@ from samplers.proposals import Replace
 from textsearch import FunctionObjective, Generations, generate
 from textsearch.models.usage import Usage
 from textsearch.result import Acceptance
-from textsearch.tables import Sheet
+from textsearch.result.tables import Sheet
 from textsearch.testing import TableMaskedLM, letters
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tokenizers import normalizers, pre_tokenizers
 
-from textsearch.surface import join_words, proper_names, truecase
+from textsearch.language.surface import join_words, proper_names, truecase
 
 _NORMALIZER: Any = normalizers.BertNormalizer(lowercase=True)
 _SPLITTER: Any = pre_tokenizers.BertPreTokenizer()

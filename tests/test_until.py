@@ -11,9 +11,9 @@ import pytest
 from samplers import MetropolisHastings
 from samplers.proposals import Replace
 from textsearch import FunctionObjective, Generations, generate
-from textsearch.diagnostics import statistics
+from textsearch.result.diagnostics import statistics
+from textsearch.run.until import Budget, Converged
 from textsearch.testing import TableMaskedLM, letters
-from textsearch.until import Budget, Converged
 
 MODEL = TableMaskedLM.random(letters("abc"), seed=0)
 FEW = FunctionObjective(lambda texts: [0.7 * text.count("a") for text in texts], name="few a")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from textsearch.words import TIGHT, WordVocabulary, apart, attach, bare, gap, join, split
+from textsearch.language.words import TIGHT, WordVocabulary, apart, attach, bare, gap, join, split
 
 TEXTS = [
     "He doesn't know, does he?",

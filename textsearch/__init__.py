@@ -8,16 +8,16 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from textsearch.generation import generate, generate_each
-from textsearch.partial import partial_result
+from textsearch.run.generation import generate, generate_each
+from textsearch.run.partial import partial_result
 
 if TYPE_CHECKING:
     from textsearch.batch import Batch
-    from textsearch.loop import Progress
     from textsearch.objective import Cost, FunctionObjective, Objective
     from textsearch.proposal import Move, Proposal
     from textsearch.result import Generations
     from textsearch.rng import Rng
+    from textsearch.run.loop import Progress
     from textsearch.sampler import Guarantee, Info, Sampler
 
 __all__ = [
@@ -47,7 +47,7 @@ _HOMES = {
     "Info": "sampler",
     "Move": "proposal",
     "Objective": "objective",
-    "Progress": "loop",
+    "Progress": "run.loop",
     "Proposal": "proposal",
     "Rng": "rng",
     "Sampler": "sampler",

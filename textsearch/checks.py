@@ -116,7 +116,7 @@ class Run(NamedTuple):
 def run_of(*, steps: Any, seed: Any, chains: Any, temperature: Any, until: Any = None, progress: Any = False) -> Run:
     """What every run is told, checked; `until` and `progress` are kept as they are."""
     if until is not None:
-        function("until", until, "a rule of when to stop", "one of textsearch.until, such as Budget(rows=10_000)")
+        function("until", until, "a rule of when to stop", "one of textsearch.run.until, such as Budget(rows=10_000)")
     flag("progress", progress)
     return Run(
         steps=whole("steps", steps),

@@ -169,7 +169,7 @@ VOCABULARY = Kind(
 CONFUSIONS = Kind(
     "a table of confusions",
     ("of", "inserted"),
-    "take samplers.confusions.EnglishConfusions() or ListedConfusions({...})",
+    "take textsearch.language.confusions.EnglishConfusions() or ListedConfusions({...})",
 )
 BATCH = Kind(
     "a batch", ("tokens", "lengths", "editable", "inputs", "token_lists"), "encode texts, vocabulary.encode([...])"

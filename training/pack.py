@@ -1,6 +1,6 @@
 """Pack a trained masked language model into the package: int8 rows, a tokenizer, and the loss before and after.
 
-python training/pack.py trained/model --heldout heldout.txt --out textsearch/models/minilm_mlm_en
+python training/pack.py trained/model --heldout heldout.txt --out textsearch/models/checkpoints/minilm_mlm_en
 """
 
 import argparse
@@ -11,7 +11,7 @@ from masked_lm import Corpus, evaluate
 from safetensors.torch import save_file
 from transformers import AutoTokenizer, BertForMaskedLM
 
-from textsearch.models.packed import load_packed, pack
+from textsearch.models.checkpoints.quantized import load_packed, pack
 
 
 def main() -> None:

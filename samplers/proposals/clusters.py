@@ -9,8 +9,8 @@ from typing import final
 import torch
 from torch import Tensor
 
-from samplers.confusions import Confusions
-from textsearch.words import TIGHT, WordVocabulary, bare, ends_a_word, gap, glued
+from textsearch.language.confusions import Confusions
+from textsearch.language.words import TIGHT, WordVocabulary, bare, ends_a_word, gap, glued
 
 _ENDS = frozenset({".", "!", "?", "..."})
 _PUNCTUATION = frozenset({",", ".", ";", ":", "!", "?"})
@@ -57,7 +57,7 @@ class Clusters:
         sealed: (S,) int64 sorted, input * V + word for each word of each input that nothing may be put in
             front of, or glued to.
 
-    >>> from samplers.confusions import ListedConfusions
+    >>> from textsearch.language.confusions import ListedConfusions
     >>> listed = ListedConfusions({"then": {"than": "confusion"}}, inserted=("a",))
     >>> clusters = Clusters.of([["more", "then"], ["then"]], listed)
     >>> clusters.vocabulary.tokens

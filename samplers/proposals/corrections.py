@@ -32,10 +32,10 @@ from samplers.proposals.word_reader import WordReader
 from textsearch.batch import Batch
 from textsearch.checks import function, keep, positive, real, whole
 from textsearch.kinds import MASKED, instance, nature, shown
+from textsearch.language.words import WordVocabulary
 from textsearch.models.protocols import MaskedLM
 from textsearch.proposal import Move
 from textsearch.rng import Rng, categorical
-from textsearch.words import WordVocabulary
 
 _EDIT = 0  # draw
 REPLACE, INSERT, DELETE = range(3)
@@ -56,7 +56,7 @@ class Corrections:
         max_length: words that a text may grow to.
 
     >>> from samplers import MetropolisHastings
-    >>> from samplers.confusions import ListedConfusions
+    >>> from textsearch.language.confusions import ListedConfusions
     >>> from textsearch import FunctionObjective, generate
     >>> from textsearch.testing import TableMaskedLM, letters
     >>> listed = ListedConfusions({"a": {"ab": "spelling"}}, inserted=("b",))

@@ -14,8 +14,8 @@ from torch import Tensor
 from textsearch.batch import Batch
 from textsearch.checks import keep, whole
 from textsearch.kinds import MASKED, instance
+from textsearch.language.words import WordVocabulary, join
 from textsearch.models.protocols import MaskedLM
-from textsearch.words import WordVocabulary, join
 
 _REMEMBERED = 50_000  # answers
 _ROWS = 256  # read at a time

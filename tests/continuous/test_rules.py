@@ -16,8 +16,8 @@ from tests.continuous.toys import (
     whole,
 )
 from textsearch import FunctionObjective
-from textsearch.diagnostics import statistics
-from textsearch.until import Converged, Reached, Settled
+from textsearch.result.diagnostics import statistics
+from textsearch.run.until import Converged, Reached, Settled
 
 
 def test_a_settled_input_has_met_nothing_better_for_so_long() -> None:

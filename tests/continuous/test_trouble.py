@@ -27,8 +27,9 @@ from tests.continuous.toys import (
 )
 from textsearch import FunctionObjective, generate_each
 from textsearch.batch import Batch
-from textsearch.continuous import Answer, each
 from textsearch.objective import Objective
+from textsearch.run import Answer
+from textsearch.run import admission as each
 
 
 class Strict(Objective):

@@ -27,9 +27,9 @@ from samplers import (
 from samplers import proposals as moves
 from textsearch import FunctionObjective, Generations, Progress, generate, generate_each
 from textsearch.batch import Batch, Vocabulary, concatenate
-from textsearch.continuous import Answer
 from textsearch.objective import Evaluation, Objective
 from textsearch.rng import Rng
+from textsearch.run import Answer
 from textsearch.sampler import ChainState, Guarantee, Info, Sampler
 from textsearch.schedule import geometric
 from textsearch.testing import TableMaskedLM, letters

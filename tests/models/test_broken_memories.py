@@ -13,10 +13,13 @@ from tests.models.test_masked import MASKED_TEXTS, expected
 from tests.models.test_prefix_tree import ROWS, by_hand, read, tree_of
 from tests.models.tiny import PIECES, Tiny, every_position, llama
 from tests.models.tiny import tiny as tiny
-from textsearch.models import contexts, flat, prefix_tree, tiles
-from textsearch.models.contexts import Contexts
-from textsearch.models.prefix_tree import Node, PrefixTree
-from textsearch.models.tiles import BLOCK
+from textsearch.models.reading import hidden_cache as contexts
+from textsearch.models.reading import length_buckets as tiles
+from textsearch.models.reading import packing as flat
+from textsearch.models.reading import prefix_tree
+from textsearch.models.reading.hidden_cache import Contexts
+from textsearch.models.reading.length_buckets import BLOCK
+from textsearch.models.reading.prefix_tree import Node, PrefixTree
 
 SOUND, BROKEN = 1e-4, 1e-2
 """Nats that rounding makes at most, and a wrong memory at least."""

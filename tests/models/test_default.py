@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from textsearch.models import default
-from textsearch.models.default import MINILM, SMOLLM2, Wheel, minilm_folder, smollm2_folder
+from textsearch.models.checkpoints import default
+from textsearch.models.checkpoints.default import MINILM, SMOLLM2, Wheel, minilm_folder, smollm2_folder
 
 Download = Callable[..., subprocess.CompletedProcess[str]]
 

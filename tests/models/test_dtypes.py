@@ -18,7 +18,9 @@ from tests.models.tiny import tiny as tiny
 from tests.models.tiny_seq2seq import bart_path as bart_path
 from tests.models.tiny_seq2seq import load as load_seq2seq
 from textsearch.batch import Batch
-from textsearch.models import contexts, prefix_tree, projection, seq2seq, unilm
+from textsearch.models import seq2seq, unilm
+from textsearch.models.reading import hidden_cache as contexts
+from textsearch.models.reading import prefix_tree, projection
 from textsearch.models.unilm import UniLM
 from textsearch.objective import Limit, Objective, evaluate
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from tests.models.tiny import PIECES, TEXTS, save, seeded, shape, shuffled, tiny_encoder, wordpiece_tokenizer
 from textsearch.models import sentence_encoder
 from textsearch.models.encoder import SentenceEncoder
-from textsearch.models.flat import read_rows
+from textsearch.models.reading.packing import read_rows
 from textsearch.models.usage import Usage
 
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from transformers import BertConfig
 
-from textsearch.models import hooks
-from textsearch.models.hooks import attending, hooked
+from textsearch.models.reading import hooks
+from textsearch.models.reading.hooks import attending, hooked
 
 
 def interrupted(run: Callable[[], Any], at: int) -> bool:

@@ -14,8 +14,8 @@ import torch
 from tests.models.tiny import FEW, PIECES, Tiny, bert, llama, save, seeded, shape, word_tokenizer, wordpiece_tokenizer
 from tests.models.tiny import tiny as tiny
 from textsearch.models import causal_lm, masked_lm, sentence_encoder
-from textsearch.models.loading import pick_device
-from textsearch.models.quiet import quiet
+from textsearch.models.checkpoints.loading import pick_device
+from textsearch.models.checkpoints.silence import quiet
 
 LOADERS = pytest.mark.parametrize("load", [masked_lm, causal_lm], ids=["masked", "causal"])
 

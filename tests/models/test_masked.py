@@ -25,8 +25,9 @@ from tests.models.tiny import (
 )
 from tests.models.tiny import tiny as tiny
 from textsearch.batch import Batch
-from textsearch.models import flat, masked_lm
-from textsearch.models.tiles import BLOCK
+from textsearch.models import masked_lm
+from textsearch.models.reading import packing as flat
+from textsearch.models.reading.length_buckets import BLOCK
 
 MASKED_TEXTS = [*TEXTS, "The [MASK] sat on the [MASK].", "[MASK]"]
 

@@ -9,7 +9,7 @@ import torch
 
 from tests.models.tiny import Tiny
 from tests.models.tiny import tiny as tiny
-from textsearch.models.places import next_at_places
+from textsearch.models.reading.insertions import next_at_places
 
 TEXTS = ["the old dog", "", "cat", "the cat sat and the old dog ran"]
 

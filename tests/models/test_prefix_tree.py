@@ -13,8 +13,9 @@ from torch import Tensor
 
 from tests.models.tiny import TEXTS, Tiny, byte_tokenizer, every_position, llama, save, seeded, shuffled
 from tests.models.tiny import tiny as tiny
-from textsearch.models import causal_lm, flat
-from textsearch.models.prefix_tree import Node, PrefixTree
+from textsearch.models import causal_lm
+from textsearch.models.reading import packing as flat
+from textsearch.models.reading.prefix_tree import Node, PrefixTree
 from textsearch.models.usage import Usage
 
 ROWS = [[0, *row] for row in ([1, 2, 3, 4, 5], [1, 2, 3, 9, 5], [1, 2], [7, 2, 3, 4, 5], [], [1, 2, 3, 4, 5, 6, 7, 8])]
@@ -148,7 +149,7 @@ def test_a_pass_that_fails_leaves_nothing_half_read(monkeypatch: pytest.MonkeyPa
             raise KeyboardInterrupt
         return whole(*arguments, **settings)
 
-    monkeypatch.setattr("textsearch.models.prefix_tree.read_flat", interrupted)
+    monkeypatch.setattr("textsearch.models.reading.prefix_tree.read_flat", interrupted)
     with pytest.raises(KeyboardInterrupt):
         read(tree, ROWS)
     assert held(tree) == {tuple(ROWS[2][:size]) for size in (1, 2, 3)}
@@ -241,8 +242,8 @@ def test_out_of_memory_halves_the_passes_and_goes_on(tiny: Tiny, monkeypatch: py
     batch, other = causal.vocabulary.encode(TEXTS), masked.vocabulary.encode(TEXTS)
     rows, positions = every_position(other.lengths)
     wanted = causal.forgetful().score(batch).log_prob, masked.forgetful().log_probs(other, rows, positions)
-    monkeypatch.setattr("textsearch.models.prefix_tree.read_flat", too_long(most))
-    monkeypatch.setattr("textsearch.models.flat.read_flat", too_long(max(most, 32)))
+    monkeypatch.setattr("textsearch.models.reading.prefix_tree.read_flat", too_long(most))
+    monkeypatch.setattr("textsearch.models.reading.packing.read_flat", too_long(max(most, 32)))
     with pytest.warns(RuntimeWarning, match="did not fit into memory; from now on passes have at most"):
         assert causal.score(batch).log_prob.equal(wanted[0])
         assert masked.log_probs(other, rows, positions).equal(wanted[1])
@@ -255,7 +256,7 @@ def test_too_little_memory_for_anything_is_an_error(tiny: Tiny, monkeypatch: pyt
     causal = tiny.causal()
     batch = causal.vocabulary.encode(TEXTS)
     assert causal.tree.flat
-    monkeypatch.setattr("textsearch.models.prefix_tree.read_flat", too_long(3))
+    monkeypatch.setattr("textsearch.models.reading.prefix_tree.read_flat", too_long(3))
     with pytest.warns(RuntimeWarning, match="did not fit"), pytest.raises(torch.OutOfMemoryError):
         causal.score(batch)
     assert held(causal.tree) == set()

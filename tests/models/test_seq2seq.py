@@ -22,9 +22,9 @@ from tests.models.tiny_seq2seq import checkpoint as checkpoint
 from textsearch.batch import Batch
 from textsearch.models import causal_lm, masked_lm, sentence_encoder, seq2seq_lm
 from textsearch.models import seq2seq as module
-from textsearch.models.loading import right_loader
+from textsearch.models.checkpoints.loading import right_loader
+from textsearch.models.reading.length_buckets import padded_width
 from textsearch.models.seq2seq import TransformersSeq2Seq
-from textsearch.models.tiles import padded_width
 from textsearch.models.vocabulary import TokenizerVocabulary
 from textsearch.testing import letters
 

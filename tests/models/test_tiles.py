@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from textsearch.models.tiles import GRAIN, padded_width, tiles
+from textsearch.models.reading.length_buckets import GRAIN, padded_width, tiles
 
 ROWS = [list(range(1, n + 1)) for n in (3, 0, 8, 9, 40, 3, 1, 16, 17, 32)]
 CPU = torch.device("cpu")

@@ -22,15 +22,16 @@ from tests.models.tiny import PIECES, TEXTS, Tiny, every_position, tiny_encoder
 from tests.models.tiny import tiny as tiny
 from tests.models.tiny_seq2seq import bart_path as bart_path
 from tests.models.tiny_seq2seq import load as load_seq2seq
-from textsearch.models import sentence_encoder, text_classifier, turns
+from textsearch.models import sentence_encoder, text_classifier
 from textsearch.models.encoder import SentenceEncoder
 from textsearch.models.guided import GuidedMaskedLM
-from textsearch.models.places import next_at_places
-from textsearch.models.turns import lock_of
+from textsearch.models.reading import turns
+from textsearch.models.reading.insertions import next_at_places
+from textsearch.models.reading.turns import lock_of
 from textsearch.models.unilm import UniLM
 from textsearch.models.usage import Usage
 from textsearch.rng import Rng
-from textsearch.tasks import given
+from textsearch.tasks import resolve as given
 
 classifier_path = classifier_path
 

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from textsearch.models import causal_lm, masked_lm
 from textsearch.models.causal import TransformersCausalLM
+from textsearch.models.checkpoints.silence import quiet
 from textsearch.models.masked import TransformersMaskedLM
-from textsearch.models.quiet import quiet
 
 _TEXT = """
 the a an dog dogs cat cats sat ran runs saw ate on in at to of and or so but not it is was he she we they i

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 import torch
 
-from objectives.inflect import inflections
 from objectives.keywords import Keywords, words
 from objectives.length import LengthBetween
 from samplers import MetropolisHastings
 from samplers.proposals import BlockInfill, InsertDelete, Mixture, Replace, Swap
 from textsearch import Progress, generate
 from textsearch.batch import Batch
+from textsearch.language.inflection import inflections
 from textsearch.objective import Cost, FunctionObjective, Objective
 from textsearch.testing import TableMaskedLM, check_objective, letters
 

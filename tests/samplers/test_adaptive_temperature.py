@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from samplers import Gibbs, MetropolisHastings
-from samplers.adaptive_temperature import AdaptedState, AdaptiveTemperature
+from samplers.composites.adaptive_temperature import AdaptedState, AdaptiveTemperature
 from tests.reference import metropolis_hastings
 from tests.samplers.laws import Case, p_value
 from tests.samplers.test_invariance import MIXTURE, MODEL, OBJECTIVE

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import torch
 
-from samplers.confusions import ListedConfusions
 from samplers.proposals import (
     BlockInfill,
     Copy,
@@ -27,6 +26,7 @@ from samplers.proposals import (
 from samplers.proposals.clusters import Clusters
 from samplers.proposals.sites import slots
 from textsearch.batch import BEFORE, BEHIND, Batch
+from textsearch.language.confusions import ListedConfusions
 from textsearch.proposal import Proposal
 from textsearch.rng import Rng
 from textsearch.testing import LawBroken, TableCausalLM, TableMaskedLM, check_proposal, letters

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from samplers.confusions import EnglishConfusions, ListedConfusions
-from samplers.edit_distance import letters_apart
-from textsearch.words import TIGHT
+from textsearch.language.confusions import EnglishConfusions, ListedConfusions
+from textsearch.language.edit_distance import letters_apart
+from textsearch.language.words import TIGHT
 
 ENGLISH = EnglishConfusions()
 

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from samplers import MetropolisHastings
-from samplers.confusions import ListedConfusions
 from samplers.proposals.clusters import Clusters
 from samplers.proposals.corrections import Corrections
 from tests.reference import Floats, Order, Path, State
@@ -20,10 +19,11 @@ from tests.samplers.informed_toys import SeeingMaskedLM
 from tests.samplers.laws import Case
 from tests.samplers.toys import Toy, language_of
 from textsearch.batch import Batch
+from textsearch.language.confusions import ListedConfusions
+from textsearch.language.words import TIGHT, WordVocabulary, split
 from textsearch.proposal import Move
 from textsearch.rng import Rng
 from textsearch.testing import LetterVocabulary, letters
-from textsearch.words import TIGHT, WordVocabulary, split
 
 WORDS = ("a", "b", "c", "ab", "a.")
 # "a.", which the model has no pieces for, is read as a mask

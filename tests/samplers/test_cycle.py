@@ -9,9 +9,9 @@ import pytest
 from torch import Tensor
 
 from samplers import IteratedResampling, MetropolisHastings, Rejection, SimulatedAnnealing
-from samplers.cycle import Cycle
+from samplers.composites.cycle import Cycle
+from samplers.composites.tempering import ParallelTempering
 from samplers.proposals import InsertDelete, Mixture, Replace, Swap, Uniform
-from samplers.tempering import ParallelTempering
 from tests.reference import Floats, MixtureLaw, metropolis_hastings
 from tests.samplers.laws import Case
 from tests.samplers.test_invariance import EDIT, INFILL, OBJECTIVE, REPLACE, STEPS, VOCABULARY, run, start

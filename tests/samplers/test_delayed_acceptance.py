@@ -24,9 +24,9 @@ from textsearch.batch import Batch, Vocabulary
 from textsearch.objective import FunctionObjective, Limit, Objective, evaluate
 from textsearch.proposal import Proposal
 from textsearch.rng import Rng
+from textsearch.run.until import Settled
 from textsearch.sampler import ChainState, Guarantee, Info, Sampler
 from textsearch.testing import TableMaskedLM, letters
-from textsearch.until import Settled
 
 
 def rough_energies(toy: Toy) -> Floats:

@@ -9,8 +9,8 @@ import pytest
 
 from objectives import Fluency
 from samplers import MetropolisHastings
-from samplers.drafts import drafts, one_sentence
 from samplers.proposals import Replace
+from samplers.starts.drafts import drafts, one_sentence
 from tests.models.tiny import Tiny
 from tests.models.tiny import tiny as tiny
 from textsearch import FunctionObjective, generate

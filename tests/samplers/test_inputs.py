@@ -24,8 +24,6 @@ from samplers import (
     Restarts,
     RestartsWhenStuck,
 )
-from samplers.confusions import ListedConfusions
-from samplers.fill import fill_masks
 from samplers.proposals import (
     AllSites,
     BlockInfill,
@@ -39,7 +37,9 @@ from samplers.proposals import (
     Replace,
     Uniform,
 )
+from samplers.starts.fill import fill_masks
 from textsearch.batch import Batch, Vocabulary
+from textsearch.language.confusions import ListedConfusions
 from textsearch.models.protocols import MaskedLM
 from textsearch.objective import Objective
 from textsearch.rng import Rng

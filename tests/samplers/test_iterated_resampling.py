@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from samplers.cycle import Cycle
+from samplers.composites.cycle import Cycle
+from samplers.composites.tempering import ParallelTempering
 from samplers.iterated_resampling import IteratedResampling
 from samplers.metropolis_hastings import MetropolisHastings
 from samplers.proposals import Fill, FromLeft, InsertDelete, Replace, Uniform, template
-from samplers.tempering import ParallelTempering
 from samplers.weights import log_normaliser
 from tests.reference import Floats
 from tests.samplers.fresh_toys import FRESH, Fresh, fill_toy

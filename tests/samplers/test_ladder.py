@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from samplers import MetropolisHastings, ParallelTempering
-from samplers.ladder import evened, tuned
-from samplers.tempering import log_partition, round_trips, swap_rates
+from samplers.composites.ladder import evened, tuned
+from samplers.composites.tempering import log_partition, round_trips, swap_rates
 from tests.reference import Floats
 from tests.samplers.test_invariance import MIXTURE, OBJECTIVE, start
 from tests.samplers.toys import TOYS

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from samplers import Gibbs, MaskedResampling, systematic_scan
-from samplers.masks import all_masks, random_lengths
+from samplers.starts.masks import all_masks, random_lengths
 from tests.reference import MASK, Floats
 from tests.samplers.laws import chi_square
 from tests.samplers.toys import language_of

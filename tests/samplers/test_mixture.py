@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from samplers import Gibbs, MetropolisHastings, SimulatedAnnealing
-from samplers.cycle import Cycle
-from samplers.mixture import Mixture
+from samplers.composites.cycle import Cycle
+from samplers.composites.mixture import Mixture
+from samplers.composites.tempering import ParallelTempering
 from samplers.proposals import InsertDelete, Replace, SpanEdit, Swap
 from samplers.proposals import Mixture as MixtureOfProposals
-from samplers.tempering import ParallelTempering
 from tests.reference import Floats, MixtureLaw, metropolis_hastings
 from tests.samplers.laws import Case, chi_square
 from tests.samplers.test_invariance import EDIT, OBJECTIVE, REPLACE, STEPS, run, start

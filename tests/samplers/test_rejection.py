@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from objectives import Fluency
-from samplers.cycle import Cycle
+from samplers.composites.cycle import Cycle
+from samplers.composites.tempering import ParallelTempering
 from samplers.metropolis_hastings import MetropolisHastings
 from samplers.proposals import Fill, FromLeft, Replace, Uniform, template
 from samplers.rejection import Rejection, accepted_texts, guess_log_bound
-from samplers.tempering import ParallelTempering
 from tests.reference import Floats
 from tests.samplers.fresh_toys import FRESH, Fresh, every_fresh, fill_toy
 from tests.samplers.laws import chi_square, p_value, run_from_target

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from samplers import MetropolisHastings, ParallelTempering, SimulatedAnnealing
+from samplers.composites.restarts import Restarts, RestartState, RestartsWhenStuck, from_best, from_start
 from samplers.proposals import Replace
-from samplers.restarts import Restarts, RestartState, RestartsWhenStuck, from_best, from_start
 from tests.samplers.laws import Case
 from tests.samplers.test_invariance import MIXTURE, OBJECTIVE, STEPS, run, start
 from tests.samplers.toys import TOYS

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from samplers import MetropolisHastings, SimulatedAnnealing
+from samplers.composites.tempering import LadderState, ParallelTempering, log_partition, round_trips, swap_rates
 from samplers.proposals import Replace
-from samplers.tempering import LadderState, ParallelTempering, log_partition, round_trips, swap_rates
 from tests.reference import Floats, metropolis_hastings, target_law
 from tests.samplers.laws import Case, p_value
 from tests.samplers.test_invariance import MIXTURE, OBJECTIVE, STEPS, start

@@ -9,7 +9,7 @@ import pytest
 from torch import Tensor
 
 from samplers import Gibbs, MetropolisHastings, ParallelTempering, SimulatedAnnealing, systematic_scan
-from samplers.thinning import Thinned
+from samplers.composites.thinning import Thinned
 from tests.reference import Floats
 from tests.samplers.laws import Case
 from tests.samplers.test_invariance import MIXTURE, MODEL, OBJECTIVE, start

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from samplers.woven import woven
+from samplers.starts.woven import woven
 from tests.models.tiny import Tiny
 from tests.models.tiny import tiny as tiny
 

@@ -13,9 +13,9 @@ import pytest
 from tests.models.tiny import bert, llama
 from textsearch.models import causal_lm, masked_lm
 from textsearch.models.causal import TransformersCausalLM
-from textsearch.models.characters import SPECIALS
+from textsearch.models.checkpoints.characters import SPECIALS
+from textsearch.models.checkpoints.silence import quiet
 from textsearch.models.masked import TransformersMaskedLM
-from textsearch.models.quiet import quiet
 
 CHARACTERS = (
     "，。！？、：；“”《》（）0129ABab春天公园孩子河流域山区学校学生数火车站城市的在是有里一个了很多花风雪月夏秋冬人大小"

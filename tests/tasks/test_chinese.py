@@ -26,23 +26,24 @@ from objectives import (
 )
 from objectives.acrostic import Acrostic
 from samplers import MetropolisHastings
-from samplers.drafts import one_sentence
+from samplers.starts.drafts import one_sentence
 from tests.models.tiny import PIECES as ENGLISH_PIECES
 from tests.models.tiny import tiny_encoder
 from tests.tasks.chinese import SETS, Chinese, write_vocabulary
 from tests.tasks.chinese import chinese as chinese
-from textsearch import Generations, segment
+from textsearch import Generations
 from textsearch.cli import app
+from textsearch.language import segmentation as segment
+from textsearch.language.surface import join_words
 from textsearch.models import sentence_encoder
-from textsearch.models.kept import cache_folder
-from textsearch.models.loading import load_tokenizer
+from textsearch.models.checkpoints.cache import cache_folder
+from textsearch.models.checkpoints.loading import load_tokenizer
 from textsearch.objective import Objective
-from textsearch.surface import join_words
 from textsearch.tasks import infill, keywords, paraphrase, write
-from textsearch.tasks.bridges import bridges
 from textsearch.tasks.languages import CHINESE, ENGLISH, language, pieces_of
 from textsearch.tasks.request import Request
 from textsearch.tasks.sentences import marked
+from textsearch.tasks.starts.bridges import bridges
 from textsearch.tasks.unprompted import energy, unprompted
 from textsearch.tasks.verses import in_lines
 from textsearch.testing import check_objective, letters

@@ -13,18 +13,18 @@ from typer.testing import CliRunner
 
 from objectives import Closeness, Fluency
 from objectives.preserve import facts
-from samplers.confusions import EnglishConfusions, ListedConfusions
 from samplers.proposals import Clusters
 from tests.models.tiny import Tiny
 from tests.models.tiny import tiny as tiny
 from textsearch import FunctionObjective, Generations, generate
 from textsearch.cli import app
+from textsearch.language.confusions import EnglishConfusions, ListedConfusions
+from textsearch.language.words import TIGHT, WordVocabulary, bare, split
 from textsearch.models import causal_lm
 from textsearch.tasks import correct, stream
 from textsearch.tasks.channel import COSTS, ChangedSentences, Channel, NonWords, sentences
 from textsearch.tasks.correction import EvenlySpaced, names, sealed, spared
 from textsearch.tasks.restoring import restored
-from textsearch.words import TIGHT, WordVocabulary, bare, split
 
 LISTED = ListedConfusions(
     {"dog": {"dogs": "inflection", "cat": "look-alike"}, "then": {"than": "confusion"}, "a": {"the": "small word"}},

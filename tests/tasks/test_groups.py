@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from samplers import MetropolisHastings
-from samplers.confusions import ListedConfusions
 from samplers.proposals import InsertDelete, Mixture, Replace
 from tests.models.tiny import Tiny, roomy_causal, tiny_encoder
 from tests.models.tiny import tiny as tiny
@@ -21,11 +20,12 @@ from tests.tasks.chinese import Chinese
 from tests.tasks.chinese import chinese as chinese
 from tests.tasks.test_write import MIX, ByLength
 from textsearch import Generations, Progress, generate, partial_result, tasks
+from textsearch.language.confusions import ListedConfusions
+from textsearch.language.words import WordVocabulary, apart
 from textsearch.models import causal_lm, masked_lm, sentence_encoder
 from textsearch.rng import Rng
 from textsearch.tasks.by_input import ByInput
 from textsearch.testing import TableMaskedLM, check_proposal, letters
-from textsearch.words import WordVocabulary, apart
 
 LISTED = ListedConfusions(
     {"dog": {"dogs": "inflection", "cat": "look-alike"}, "sat": {"ran": "confusion"}, "a": {"the": "small word"}},

@@ -13,7 +13,7 @@ import torch
 
 from objectives import Keywords
 from samplers import MetropolisHastings
-from samplers.drafts import one_sentence
+from samplers.starts.drafts import one_sentence
 from tests.models.tiny import Tiny, roomy_causal
 from tests.models.tiny import tiny as tiny
 from textsearch import Generations

@@ -108,7 +108,7 @@ def test_too_many_keywords_are_refused_before_a_model(
     def loaded(*_: Any) -> Any:
         raise AssertionError("a model was loaded")
 
-    monkeypatch.setattr("textsearch.tasks.given.masked", loaded)
+    monkeypatch.setattr("textsearch.tasks.resolve.masked", loaded)
     with pytest.raises(ValueError, match=message):
         keyword_sentences.keywords([keywords])
 

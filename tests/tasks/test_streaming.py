@@ -12,9 +12,9 @@ import pytest
 from samplers import MetropolisHastings
 from samplers.proposals import Replace
 from textsearch import FunctionObjective, Generations, generate
+from textsearch.run.until import Settled
 from textsearch.tasks import stream
 from textsearch.testing import TableMaskedLM, letters
-from textsearch.until import Settled
 
 MOVES = Replace(TableMaskedLM.random(letters("abc"), seed=0))
 FEW_B = FunctionObjective(lambda texts: [float(text.count("b")) for text in texts], name="b")

@@ -30,10 +30,10 @@ from textsearch.models.masked import TransformersMaskedLM
 from textsearch.models.protocols import MaskedLM
 from textsearch.objective import evaluate
 from textsearch.tasks import stream, write
-from textsearch.tasks.beginnings import constraints
-from textsearch.tasks.frames import Lexicon, frame
 from textsearch.tasks.lexical import LexicalMaskedLM
 from textsearch.tasks.request import Request, begun
+from textsearch.tasks.starts.beginnings import constraints
+from textsearch.tasks.starts.frames import Lexicon, frame
 from textsearch.testing import LawBroken, TableMaskedLM, check_proposal, letters
 
 MIX: list[dict[str, Any]] = [

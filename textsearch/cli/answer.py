@@ -289,7 +289,7 @@ def _of_the_whole(error: Exception) -> bool:
     trace = error.__traceback__
     while trace is not None:
         code, module = trace.tb_frame.f_code.co_name, trace.tb_frame.f_globals.get("__name__")
-        if module == "textsearch.tasks.given" or code == "given_classifier":
+        if module == "textsearch.tasks.resolve" or code == "given_classifier":
             return True
         trace = trace.tb_next
     return False

@@ -21,7 +21,7 @@ def _kept(given: str | bool) -> Any:
         return given.lower() == "yes"
     if "," in given:
         return [word.strip() for word in given.split(",") if word.strip()]
-    from textsearch.literals import Kept
+    from textsearch.language.literals import Kept
 
     try:
         Kept.of(given)

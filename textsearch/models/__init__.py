@@ -52,7 +52,7 @@ def masked_lm(
     Raises:
         ValueError: no such model, one that is not a masked language model, or one without safetensors.
     """
-    from textsearch.models.arguments import check_loading
+    from textsearch.models.checkpoints.arguments import check_loading
 
     check_loading(
         name_or_path,
@@ -65,14 +65,14 @@ def masked_lm(
     import torch
     from transformers import AutoModelForMaskedLM
 
-    from textsearch.models.loading import load, pick_device
+    from textsearch.models.checkpoints.loading import load, pick_device
     from textsearch.models.masked import TransformersMaskedLM
     from textsearch.models.vocabulary import TokenizerVocabulary
 
     dtype = dtype or torch.float32
     if name_or_path is None:
-        from textsearch.models.default import MASKED_LM
-        from textsearch.models.packed import load_packed
+        from textsearch.models.checkpoints.default import MASKED_LM
+        from textsearch.models.checkpoints.quantized import load_packed
 
         model, tokenizer = load_packed(MASKED_LM, dtype)
         model = model.to(pick_device(device))
@@ -115,7 +115,7 @@ def causal_lm(
         ValueError: no such model, one without safetensors, or one without start and end tokens.
         RuntimeError: the default model is not there yet and cannot be fetched.
     """
-    from textsearch.models.arguments import check_loading
+    from textsearch.models.checkpoints.arguments import check_loading
 
     check_loading(
         name_or_path,
@@ -131,12 +131,12 @@ def causal_lm(
     from transformers import AutoModelForCausalLM
 
     from textsearch.models.causal import TransformersCausalLM
-    from textsearch.models.loading import load
-    from textsearch.models.sound import check_finite
+    from textsearch.models.checkpoints.loading import load
+    from textsearch.models.reading.finite import check_finite
     from textsearch.models.vocabulary import TokenizerVocabulary
 
     if name_or_path is None:
-        from textsearch.models.default import smollm2_folder
+        from textsearch.models.checkpoints.default import smollm2_folder
 
         name_or_path = smollm2_folder()
         # <|endoftext|>, what its pretraining texts began with: 4.18 nats a token on 150 Wikipedia sentences, where the
@@ -195,7 +195,7 @@ def seq2seq_lm(
     Raises:
         ValueError: no such model, one without safetensors, of another kind, or without start and end tokens.
     """
-    from textsearch.models.arguments import check_loading
+    from textsearch.models.checkpoints.arguments import check_loading
 
     if name_or_path is None:
         raise TypeError("name_or_path=None: there is no default model of this kind; pass the name or folder of one")
@@ -211,7 +211,7 @@ def seq2seq_lm(
     import torch
     from transformers import AutoModelForSeq2SeqLM
 
-    from textsearch.models.loading import load
+    from textsearch.models.checkpoints.loading import load
     from textsearch.models.seq2seq import TransformersSeq2Seq
     from textsearch.models.vocabulary import TokenizerVocabulary
 
@@ -256,7 +256,7 @@ def sentence_encoder(
         ValueError: no such model, or one without safetensors.
         RuntimeError: the default model is not there yet and cannot be fetched.
     """
-    from textsearch.models.arguments import check_loading
+    from textsearch.models.checkpoints.arguments import check_loading
 
     check_loading(
         name_or_path,
@@ -268,11 +268,11 @@ def sentence_encoder(
     import torch
     from transformers import AutoModel
 
+    from textsearch.models.checkpoints.loading import load
     from textsearch.models.encoder import SentenceEncoder
-    from textsearch.models.loading import load
 
     if name_or_path is None:
-        from textsearch.models.default import minilm_folder
+        from textsearch.models.checkpoints.default import minilm_folder
 
         name_or_path = minilm_folder()
     model, tokenizer = load(
@@ -303,7 +303,7 @@ def text_classifier(
     Raises:
         ValueError: no such model, one that is no classifier, or one without safetensors.
     """
-    from textsearch.models.arguments import check_loading
+    from textsearch.models.checkpoints.arguments import check_loading
 
     if name_or_path is None:
         raise TypeError("name_or_path=None: there is no default model of this kind; pass the name or folder of one")
@@ -317,8 +317,8 @@ def text_classifier(
     import torch
     from transformers import AutoModelForSequenceClassification
 
+    from textsearch.models.checkpoints.loading import load
     from textsearch.models.classifier import LinearClassifier, TransformersClassifier, is_linear
-    from textsearch.models.loading import load
 
     if is_linear(name_or_path):
         return LinearClassifier.load(name_or_path, encoder or sentence_encoder(device=device))
@@ -336,9 +336,9 @@ def text_classifier(
 
 def _positions(model: torch.nn.Module) -> int:
     """Tokens that the model can read at once, padding to whole grains included."""
-    from textsearch.models.loading import first_position
-    from textsearch.models.sound import name_of
-    from textsearch.models.tiles import GRAIN
+    from textsearch.models.checkpoints.loading import first_position
+    from textsearch.models.reading.finite import name_of
+    from textsearch.models.reading.length_buckets import GRAIN
 
     most = int(getattr(model.config, "max_position_embeddings", 512)) - first_position(model)
     if most < GRAIN:

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
-from textsearch.models.memory import recall
-from textsearch.models.prefix_tree import PrefixTree
 from textsearch.models.protocols import Scores
-from textsearch.models.suffixes import draw_suffixes, suffix_log_probs
-from textsearch.models.turns import in_turn, lock_of
+from textsearch.models.reading.memory import recall
+from textsearch.models.reading.prefix_tree import PrefixTree
+from textsearch.models.reading.suffixes import draw_suffixes, suffix_log_probs
+from textsearch.models.reading.turns import in_turn, lock_of
 from textsearch.models.usage import Usage
 from textsearch.models.vocabulary import TokenizerVocabulary
 from textsearch.rng import Rng, categorical

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from textsearch.models.sound import check_finite
-from textsearch.models.tiles import tiles, whole_blocks
-from textsearch.models.turns import in_turn
+from textsearch.models.reading.finite import check_finite
+from textsearch.models.reading.length_buckets import tiles, whole_blocks
+from textsearch.models.reading.turns import in_turn
 from textsearch.models.usage import Usage
 
 if TYPE_CHECKING:

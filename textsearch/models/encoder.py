@@ -10,11 +10,11 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from textsearch.models.flat import bytes_a_token, read_rows
-from textsearch.models.sound import check_finite
-from textsearch.models.tiles import tiles
-from textsearch.models.token_budget import TokenBudget
-from textsearch.models.turns import in_turn
+from textsearch.models.reading.finite import check_finite
+from textsearch.models.reading.length_buckets import tiles
+from textsearch.models.reading.packing import bytes_a_token, read_rows
+from textsearch.models.reading.token_budget import TokenBudget
+from textsearch.models.reading.turns import in_turn
 from textsearch.models.usage import Usage
 
 

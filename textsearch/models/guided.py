@@ -18,8 +18,8 @@ from torch import Tensor
 from textsearch.batch import Batch, every_token
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.masked import TransformersMaskedLM
-from textsearch.models.memory import recall
-from textsearch.models.turns import lock_of, remembered
+from textsearch.models.reading.memory import recall
+from textsearch.models.reading.turns import lock_of, remembered
 from textsearch.models.vocabulary import TokenizerVocabulary
 
 _REMEMBERED = 512  # left contexts

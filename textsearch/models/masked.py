@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
-from textsearch.models.contexts import Context, Contexts, context, tokens
-from textsearch.models.flat import bytes_a_token, read_rows
-from textsearch.models.narrow import last_output, narrowed
-from textsearch.models.projection import hidden_states
-from textsearch.models.tiles import BLOCK, GRAIN, tiles
-from textsearch.models.token_budget import TokenBudget
-from textsearch.models.turns import in_turn
+from textsearch.models.reading.hidden_cache import Context, Contexts, context, tokens
+from textsearch.models.reading.last_layer import last_output, narrowed
+from textsearch.models.reading.length_buckets import BLOCK, GRAIN, tiles
+from textsearch.models.reading.packing import bytes_a_token, read_rows
+from textsearch.models.reading.projection import hidden_states
+from textsearch.models.reading.token_budget import TokenBudget
+from textsearch.models.reading.turns import in_turn
 from textsearch.models.usage import Usage
 from textsearch.models.vocabulary import TokenizerVocabulary
 

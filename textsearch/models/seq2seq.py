@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
-from textsearch.models.memory import recall
-from textsearch.models.projection import log_prob, project
 from textsearch.models.protocols import Scores
-from textsearch.models.tiles import tiles
-from textsearch.models.turns import in_turn, lock_of
+from textsearch.models.reading.length_buckets import tiles
+from textsearch.models.reading.memory import recall
+from textsearch.models.reading.projection import log_prob, project
+from textsearch.models.reading.turns import in_turn, lock_of
 from textsearch.models.usage import Usage
 from textsearch.models.vocabulary import TokenizerVocabulary
 

@@ -25,13 +25,13 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
-from textsearch.models.loading import first_position
+from textsearch.models.checkpoints.loading import first_position
 from textsearch.models.masked import TransformersMaskedLM
-from textsearch.models.memory import recall
-from textsearch.models.projection import log_prob, project
 from textsearch.models.protocols import Scores
-from textsearch.models.tiles import tiles
-from textsearch.models.turns import in_turn
+from textsearch.models.reading.length_buckets import tiles
+from textsearch.models.reading.memory import recall
+from textsearch.models.reading.projection import log_prob, project
+from textsearch.models.reading.turns import in_turn
 from textsearch.models.usage import Usage
 from textsearch.models.vocabulary import TokenizerVocabulary
 

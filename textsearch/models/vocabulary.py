@@ -15,10 +15,10 @@ from torch import Tensor
 
 from textsearch.batch import Batch
 from textsearch.checks import strings
-from textsearch.models.characters import is_character_level
+from textsearch.language.surface import Spellings, cased, join_words, spelt, truecase
+from textsearch.models.checkpoints.characters import is_character_level
+from textsearch.models.reading.turns import lock_of
 from textsearch.models.sources import Source, begins_sentence, runs
-from textsearch.models.turns import lock_of
-from textsearch.surface import Spellings, cased, join_words, spelt, truecase
 
 _OF_TOKENS = ("pieces", "size", "mask_id", "wordpiece", "one_spelling", "lower_cases", "allowed", "continues")
 _ANCHOR = ["x"]  # what follows is within a sentence

@@ -10,14 +10,14 @@ from typing import final
 import torch
 from torch import Tensor
 
-from samplers.confusions import Confusions, EnglishConfusions
-from samplers.contractions import must_be_contracted, parts
-from samplers.edit_distance import letters_apart, slipped
 from textsearch.batch import Batch
 from textsearch.checks import keep, positive
 from textsearch.kinds import CONFUSIONS, instance
+from textsearch.language.confusions import Confusions, EnglishConfusions
+from textsearch.language.contractions import must_be_contracted, parts
+from textsearch.language.edit_distance import letters_apart, slipped
+from textsearch.language.words import TIGHT, WordVocabulary, bare, gap
 from textsearch.objective import Cost, Objective
-from textsearch.words import TIGHT, WordVocabulary, bare, gap
 
 COSTS: Mapping[str, float] = MappingProxyType(
     {
@@ -64,7 +64,7 @@ class Channel:
         slip: nats less where letters of it are in another order only, or one is doubled or not.
         strictness: times all of it: above 1 fewer edits are worth their cost, below 1 more are.
 
-    >>> from samplers.confusions import ListedConfusions
+    >>> from textsearch.language.confusions import ListedConfusions
     >>> channel = Channel(ListedConfusions({"then": {"than": "confusion"}}))
     >>> channel("then", "than"), channel("then", "moon"), channel(None, "the")
     (1.0, 12.0, 1.5)

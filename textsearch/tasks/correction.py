@@ -12,21 +12,21 @@ from torch import Tensor
 from objectives import Closeness, Fluency, Preserve
 from objectives.preserve import facts
 from samplers import MetropolisHastings, SimulatedAnnealing
-from samplers.confusions import Confusions, EnglishConfusions
 from samplers.proposals import Clusters, Corrections
 from textsearch import Batch, Generations, generate
 from textsearch.checks import flag, run_of, strings
-from textsearch.display import waiting
 from textsearch.kinds import CONFUSIONS, instance, shown
-from textsearch.literals import Keep, Kept
+from textsearch.language.confusions import Confusions, EnglishConfusions
+from textsearch.language.literals import Keep, Kept
+from textsearch.language.words import TIGHT, WordVocabulary, apart, attached, bare, gap, marked
 from textsearch.objective import Cost, Limit, Objective, evaluate
-from textsearch.partial import viewed
+from textsearch.result.display import waiting
 from textsearch.rng import Rng, input_numbers
+from textsearch.run.partial import viewed
 from textsearch.schedule import geometric
-from textsearch.tasks import given
+from textsearch.tasks import resolve as given
 from textsearch.tasks.channel import ChangedSentences, Channel, NonWords, shouted
 from textsearch.tasks.restoring import restored
-from textsearch.words import TIGHT, WordVocabulary, apart, attached, bare, gap, marked
 
 FINISH = 5
 """One step in so many is made with the price of a changed sentence in the energy."""
@@ -67,7 +67,7 @@ def correct(
         strictness: times the cost of every edit; above 1 fewer are made.
         keep: leave alone, letter by letter, addresses, handles, code, names of files, numbers with their units and
             marks of markdown; a list of words, or the name of a file with one a line, is left alone besides. See
-            `textsearch.literals`.
+            `textsearch.language.literals`.
         meaning: keep denials, numbers, persons and modal verbs, unless they come of a misspelt word: `Preserve`.
         tokenised: the texts come, and `best_texts` and `texts` go, with one space between any two tokens.
         confusions: what a word may have been meant to be; by default that of English.

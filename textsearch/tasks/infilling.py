@@ -13,19 +13,19 @@ from torch import Tensor
 
 from objectives import Fluency
 from samplers import MetropolisHastings
-from samplers.fill import fill_masks
 from samplers.proposals import BlockInfill, Mixture, Replace
+from samplers.starts.fill import fill_masks
 from textsearch import Generations, generate
 from textsearch.batch import Batch, Vocabulary, every_token
 from textsearch.checks import flag, run_of, strings
 from textsearch.kinds import shown
 from textsearch.models.guided import GuidedMaskedLM
 from textsearch.models.protocols import MaskedLM
-from textsearch.models.turns import remembered
+from textsearch.models.reading.turns import remembered
 from textsearch.models.vocabulary import TokenizerVocabulary
-from textsearch.partial import viewed
 from textsearch.rng import input_numbers
-from textsearch.tasks import given
+from textsearch.run.partial import viewed
+from textsearch.tasks import resolve as given
 from textsearch.tasks.languages import language, pieces_of
 from textsearch.tasks.room import check_room
 

@@ -14,24 +14,24 @@ from objectives import Fluency, Keywords, Pattern
 from objectives.conditional import Conditional
 from objectives.keywords import words
 from samplers import MetropolisHastings, SimulatedAnnealing
-from samplers.drafts import best_of, one_sentence
 from samplers.proposals import PIECES, Mixture, SpanEdit, Swap
-from samplers.woven import woven
+from samplers.starts.drafts import best_of, one_sentence
+from samplers.starts.woven import woven
 from textsearch import Batch, Generations, generate
 from textsearch.batch import Vocabulary, concatenate
 from textsearch.checks import MOST_DRAFTS, MOST_TOKENS, flag, run_of, string_lists, whole
-from textsearch.display import note, waiting
 from textsearch.kinds import shown
-from textsearch.loop import Rule
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.guided import GuidedMaskedLM
 from textsearch.objective import Objective
-from textsearch.partial import viewed
 from textsearch.proposal import Proposal
+from textsearch.result.display import note, waiting
 from textsearch.rng import input_numbers
+from textsearch.run.loop import Rule
+from textsearch.run.partial import viewed
 from textsearch.sampler import Sampler
 from textsearch.schedule import geometric
-from textsearch.tasks import given
+from textsearch.tasks import resolve as given
 from textsearch.tasks.languages import ENGLISH, Language, language
 from textsearch.tasks.room import tokens_of
 from textsearch.tasks.sentences import marked
@@ -141,7 +141,7 @@ def keywords(
         sampler: made of the task's moves; by default they are annealed, which is a search. `MetropolisHastings` draws.
             In English only.
         drafts: written for each set, the second half from beginnings of the best; the best of all start its chains.
-        until: stop early; see `textsearch.until`.
+        until: stop early; see `textsearch.run.until`.
         progress: show what is being done on standard error.
         numbers: of the sets among all that there are, on which their random numbers rest: one of the same number is
             answered alike in every call. By default 0, 1, 2, ...

@@ -9,7 +9,7 @@ from typing import final
 
 from samplers.proposals.pieces import PIECES, sizes_of
 from textsearch.batch import Vocabulary
-from textsearch.segment import chinese_keywords, chinese_words, english_keywords
+from textsearch.language.segmentation import chinese_keywords, chinese_words, english_keywords
 from textsearch.tasks.sentences import ENDS, sentence
 
 

@@ -17,8 +17,8 @@ from torch import Tensor
 from objectives.acrostic import Acrostic
 from textsearch.batch import Batch, Vocabulary
 from textsearch.models.protocols import MaskedLM
-from textsearch.tasks.frames import Lexicon
 from textsearch.tasks.request import Request
+from textsearch.tasks.starts.frames import Lexicon
 
 
 @final

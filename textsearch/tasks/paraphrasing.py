@@ -26,22 +26,22 @@ from samplers import MetropolisHastings, SimulatedAnnealing
 from samplers.proposals import Copy, Mixture, SpanEdit, Swap
 from textsearch.batch import Batch, concatenate
 from textsearch.checks import MOST_DRAFTS, MOST_TOKENS, keep, positive, run_of, strings, whole
-from textsearch.display import waiting
-from textsearch.generation import generate
 from textsearch.kinds import nature, shown
-from textsearch.loop import Rule
+from textsearch.language.surface import Spellings, capitals_of
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.encoder import SentenceEncoder
 from textsearch.models.masked import TransformersMaskedLM
 from textsearch.objective import Objective
-from textsearch.partial import viewed
 from textsearch.proposal import Proposal
 from textsearch.result import Generations
+from textsearch.result.display import waiting
 from textsearch.rng import Rng, input_numbers
+from textsearch.run.generation import generate
+from textsearch.run.loop import Rule
+from textsearch.run.partial import viewed
 from textsearch.sampler import Sampler
 from textsearch.schedule import geometric
-from textsearch.surface import Spellings, capitals_of
-from textsearch.tasks import given
+from textsearch.tasks import resolve as given
 from textsearch.tasks.languages import language, pieces_of
 from textsearch.tasks.room import check_texts
 
@@ -182,7 +182,7 @@ def paraphrase(
         masked: proposes; by default the one that comes with textsearch.
         encoder: compares meanings; by default all-MiniLM-L6-v2.
         sampler: made of the task's moves; by default annealed Metropolis-Hastings.
-        until: stop early; see `textsearch.until`.
+        until: stop early; see `textsearch.run.until`.
         progress: show what is being done on standard error.
         numbers: of the texts among all that there are, on which their random numbers rest: one of the same number is
             answered alike in every call. By default 0, 1, 2, ...

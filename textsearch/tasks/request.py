@@ -11,12 +11,12 @@ from typing import Any, final
 
 from objectives.acrostic import Acrostic, initials
 from objectives.forbidden import Forbidden
-from objectives.judging import is_mark
 from objectives.keywords import Keywords, words
 from objectives.length import LengthBetween
 from objectives.pattern import Pattern
 from objectives.rhyme import Rhyme, last_word, rhymes
 from objectives.template import Gap, Template, parse
+from objectives.text_features import is_mark
 from textsearch.checks import keep, sequence, string, strings
 from textsearch.kinds import plain_number, shown
 from textsearch.tasks.sizes import MOST, check_least, check_sizes

@@ -8,9 +8,9 @@ from dataclasses import replace
 import torch
 
 from textsearch.batch import Batch
+from textsearch.language.words import WordVocabulary
 from textsearch.objective import Objective, evaluate
 from textsearch.tasks.channel import sentences
-from textsearch.words import WordVocabulary
 
 Marked = list[tuple[int, bool]]
 """Tokens, each with whether it is editable."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from objectives.acrostic import Acrostic, initials
-from objectives.judging import is_mark
 from objectives.template import Gap
+from objectives.text_features import is_mark
 from textsearch.batch import Vocabulary
 from textsearch.checks import MOST_TOKENS
 from textsearch.kinds import shown
-from textsearch.tasks.frames import Lexicon
 from textsearch.tasks.request import Request, fixed_parts, missing
+from textsearch.tasks.starts.frames import Lexicon
 
 
 def tokens_of(text: str, vocabulary: Vocabulary, name: str = "", remedy: str = "shorten or split it") -> int:

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import regex
 
-from objectives.judging import is_mark
 from objectives.keywords import Template, one_character_words
+from objectives.text_features import is_mark
 
 ENDS = ".!?"
 """Marks that end a sentence in English."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, final
 
 from textsearch.checks import seed_of, whole
 from textsearch.kinds import nature, shown
-from textsearch.partial import said
+from textsearch.run.partial import said
 
 if TYPE_CHECKING:
     from textsearch.result import Generations

@@ -13,17 +13,17 @@ from samplers import MetropolisHastings, SimulatedAnnealing
 from samplers.proposals import SpanEdit
 from textsearch import Generations, generate
 from textsearch.batch import Vocabulary
-from textsearch.display import waiting
-from textsearch.loop import Rule
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.guided import GuidedMaskedLM
 from textsearch.models.masked import TransformersMaskedLM
 from textsearch.objective import Objective
-from textsearch.partial import viewed
+from textsearch.result.display import waiting
+from textsearch.run.loop import Rule
+from textsearch.run.partial import viewed
 from textsearch.schedule import geometric
-from textsearch.tasks.bridges import bridges
 from textsearch.tasks.languages import Language, pieces_of
 from textsearch.tasks.sentences import marked
+from textsearch.tasks.starts.bridges import bridges
 
 COLD = 0.3
 """The temperature at the end: a weak causal model's own draws are no sentences, its likeliest texts often are."""
@@ -101,7 +101,7 @@ def unprompted(
         both_sides: share of the masked model in the energy, from 0 to 1; it takes a pass for every word of a text that
             the causal model alone does not rule out.
         cold: see `steps`.
-        until: stop early; see `textsearch.until`.
+        until: stop early; see `textsearch.run.until`.
         progress: show what is being done on standard error.
         numbers: of the sets among all that there are, on which their random numbers rest: one of the same number is
             answered alike in every call. By default 0, 1, 2, ...

@@ -16,27 +16,27 @@ from samplers.proposals import Mixture, SpanEdit, Swap
 from textsearch import Generations, generate
 from textsearch.batch import Vocabulary
 from textsearch.checks import positive, run_of, sequence
-from textsearch.display import waiting
 from textsearch.kinds import CLASSIFIER, instance, shown
-from textsearch.loop import Rule
 from textsearch.models import text_classifier
 from textsearch.models.classifier import TextClassifier
 from textsearch.models.guided import GuidedMaskedLM
-from textsearch.models.turns import remembered
+from textsearch.models.reading.turns import remembered
 from textsearch.objective import Objective
-from textsearch.partial import viewed
 from textsearch.proposal import Proposal
+from textsearch.result.display import waiting
 from textsearch.rng import input_numbers
+from textsearch.run.loop import Rule
+from textsearch.run.partial import viewed
 from textsearch.sampler import Sampler
 from textsearch.schedule import geometric
-from textsearch.tasks import given
-from textsearch.tasks.beginnings import beginnings, constraints, stated
+from textsearch.tasks import resolve as given
 from textsearch.tasks.by_input import ByInput
-from textsearch.tasks.frames import Lexicon, frame, layout_numbers
 from textsearch.tasks.languages import language, pieces_of
 from textsearch.tasks.lexical import LexicalMaskedLM
 from textsearch.tasks.request import Request
 from textsearch.tasks.room import check_letters, check_request
+from textsearch.tasks.starts.beginnings import beginnings, constraints, stated
+from textsearch.tasks.starts.frames import Lexicon, frame, layout_numbers
 from textsearch.tasks.verses import in_lines
 from textsearch.tasks.written import as_written, phrases_of
 
@@ -99,7 +99,7 @@ def write(
         masked: fills frames and proposes; by default the one that comes with textsearch.
         encoder: reads topics; by default all-MiniLM-L6-v2.
         sampler: made of the task's moves; by default they are annealed, which is a search. `MetropolisHastings` draws.
-        until: stop early; see `textsearch.until`.
+        until: stop early; see `textsearch.run.until`.
         progress: show what is being done on standard error.
         numbers: of the requests among all that there are, on which their random numbers rest: one of the same number is
             answered alike in every call. By default 0, 1, 2, ...

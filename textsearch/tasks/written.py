@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from objectives.inflect import inflections
 from objectives.template import Gap, parse
+from textsearch.language.inflection import inflections
 from textsearch.models.masked import TransformersMaskedLM
 from textsearch.tasks.request import Request
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from textsearch.batch import Batch
 from textsearch.checks import strings
 from textsearch.models.protocols import Scores
-from textsearch.models.suffixes import with_suffixes
+from textsearch.models.reading.suffixes import with_suffixes
 from textsearch.models.usage import Usage
 from textsearch.rng import Rng, categorical
 

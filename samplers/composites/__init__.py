@@ -1,0 +1,1 @@
+"""Composites: samplers made of samplers."""

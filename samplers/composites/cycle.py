@@ -1,0 +1,104 @@
+"""Samplers that take turns (Tierney, "Markov chains for exploring posterior distributions", 1994)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import final
+
+from torch import Tensor
+
+from samplers.composites.wrapped import (
+    check_start,
+    kind_numbers,
+    merged_kinds,
+    promised,
+    shared,
+    shared_start,
+    starts_anywhere,
+)
+from textsearch.batch import Batch, Vocabulary
+from textsearch.checks import keep
+from textsearch.models.usage import asked_by
+from textsearch.objective import Objective
+from textsearch.rng import Rng
+from textsearch.sampler import ChainState, Guarantee, Info, Sampler
+
+
+@final
+@dataclass(frozen=True)
+class Cycle:
+    """One sampler after another, step by step, then the first again.
+
+    Exact if all are: what each leaves invariant, their turns leave invariant. Whose turn it is depends on the step
+    alone and never on the text, and the step costs what that sampler's does. For turns drawn by chance see
+    `samplers.Mixture`.
+
+    Each sampler counts its own steps, so that a schedule or a cycle within goes on as it would alone. What the samplers
+    record is left out: it is another thing at each turn. Kinds of move that have one name are counted together.
+
+    All move on one space: a text that one of them cannot write, be it too long or one that its proposal does not draw,
+    is kept at its turn, and left to the others.
+
+    Attributes:
+        samplers: kernels whose state is texts and energies and nothing else, such as `MetropolisHastings`.
+
+    >>> from samplers import MetropolisHastings
+    >>> from samplers.proposals import InsertDelete, Replace
+    >>> from textsearch import FunctionObjective, generate
+    >>> from textsearch.testing import TableMaskedLM, letters
+    >>> model = TableMaskedLM.random(letters("ab"), seed=0)
+    >>> turns = Cycle([MetropolisHastings(Replace(model)), MetropolisHastings(InsertDelete(model))])
+    >>> turns.kinds
+    ('replace', 'insert', 'delete')
+    >>> few_a = FunctionObjective(lambda texts: [5.0 * text.count("a") for text in texts], name="few a")
+    >>> generate(few_a, turns, ["aaa"], steps=20, seed=0).acceptance["replace"].proposed
+    10
+    """
+
+    samplers: tuple[Sampler[ChainState], ...]
+
+    def __init__(self, samplers: Iterable[Sampler[ChainState]]) -> None:
+        keep(self, samplers=shared(samplers, "a cycle"))
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The one that all samplers share."""
+        return self.samplers[0].vocabulary
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Those of all samplers, in order, each name once."""
+        return merged_kinds(self.samplers)
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """Exact if all samplers are, else biased."""
+        return promised(self.samplers)
+
+    @property
+    def starts_anywhere(self) -> bool:
+        """Whether all samplers do."""
+        # each is asked: one that does not say is noticed, whatever comes before it
+        told = [starts_anywhere(sampler) for sampler in self.samplers]
+        return all(told)
+
+    def check(self, batch: Batch) -> None:
+        """Refuse what any sampler refuses."""
+        for sampler in self.samplers:
+            check_start(sampler, batch)
+
+    def init(self, objective: Objective, batch: Batch) -> ChainState:
+        """The batch with its energies, worked out once; refused if any of the samplers refuses it."""
+        return shared_start(self.samplers, objective, batch, "Cycle")
+
+    def step(
+        self, objective: Objective, state: ChainState, rng: Rng, temperature: float | Tensor = 1.0
+    ) -> tuple[ChainState, Info]:
+        """One step of the sampler whose turn it is."""
+        turn, number = divmod(rng.step, len(self.samplers))
+        sampler = self.samplers[number]
+        # samplers at the same step of their own must not draw the same numbers
+        with asked_by("/".join(dict.fromkeys(sampler.kinds))):
+            state, info = sampler.step(objective, state, rng.fold(number).at(turn), temperature)
+        return state, Info(info.accepted, kind_numbers(sampler, self.kinds, info.kind), info.log_ratio)

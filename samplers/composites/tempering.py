@@ -1,0 +1,249 @@
+"""Parallel tempering: chains at several temperatures that exchange their texts.
+
+Geyer, "Markov chain Monte Carlo maximum likelihood", 1991; the order of the exchanges is that of Syed et al.,
+"Non-reversible parallel tempering: a scalable highly parallel MCMC scheme", 2022.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, final
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from samplers.composites.wrapped import plain_start, promised
+from textsearch.batch import Batch, Vocabulary
+from textsearch.checks import floats, keep, reals
+from textsearch.kinds import SAMPLER, instance
+from textsearch.objective import Evaluation, Objective
+from textsearch.rng import Rng
+from textsearch.sampler import ChainState, Guarantee, Info, Sampler
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class LadderState:
+    """B ladders of R rungs; what a run sees of them is the coldest rung.
+
+    Attributes:
+        batch: B texts of the coldest rung.
+        evaluation: their energies.
+        ladder: all R * B texts and energies; rung r of chain b is row r * B + b, the coldest rung first.
+        walkers: (R, B) int64, which of a chain's R texts is at each rung: they go up and down with the exchanges.
+    """
+
+    batch: Batch
+    evaluation: Evaluation
+    ladder: ChainState
+    walkers: Tensor
+
+    @staticmethod
+    def of(ladder: ChainState, walkers: Tensor) -> LadderState:
+        """The state of all rungs, (R * B) rows, the coldest first; `walkers` is (R, B)."""
+        cold = ladder.rows(torch.arange(walkers.shape[1], device=walkers.device))
+        return LadderState(cold.batch, cold.evaluation, ladder, walkers)
+
+    @property
+    def energies(self) -> Tensor:
+        """(R, B) energies of all rungs, nats."""
+        return self.ladder.evaluation.energy.view(self.walkers.shape)
+
+
+@final
+@dataclass(frozen=True)
+class ParallelTempering:
+    """Run `sampler` at several temperatures at once; neighbours exchange texts, and the hot ones lead over barriers.
+
+    Exact if `sampler` is. After each step of all rungs, in one batch, rungs i and i + 1 exchange their texts with
+    probability min(1, exp((1 / T_i - 1 / T_(i+1)) (E_i - E_(i+1)))); i is even after even steps and odd after odd ones.
+    The rungs then hold independent draws, each from its own exp(-E / T), and the draws of a run are those of the
+    coldest. An exchange costs no model pass; R rungs cost R times the passes of `sampler`.
+
+    Every rung starts from the text that the chain starts from. To anneal, wrap this sampler, not the one within:
+    exchanges go by the temperatures given here.
+
+    Attributes:
+        sampler: the kernel, such as `MetropolisHastings`, whose state is texts and energies and nothing else.
+        temperatures: the ladder, 1 first and rising, in units of the temperature of the run.
+
+    >>> from samplers import MetropolisHastings
+    >>> from samplers.proposals import Replace
+    >>> from textsearch import FunctionObjective, generate
+    >>> from textsearch.testing import TableMaskedLM, letters
+    >>> chain = MetropolisHastings(Replace(TableMaskedLM.random(letters("ab"), seed=0)))
+    >>> # no way from "aaa" to "bbb" but through texts of energy 20
+    >>> apart = FunctionObjective(lambda texts: [{"aaa": 1, "bbb": 0}.get(text, 20) for text in texts], name="apart")
+    >>> generate(apart, chain, ["aaa"], steps=60, seed=0).best_texts
+    ['aaa']
+    >>> generate(apart, ParallelTempering(chain, (1, 3, 9, 27)), ["aaa"], steps=60, seed=0).best_texts
+    ['bbb']
+    """
+
+    sampler: Sampler[ChainState]
+    temperatures: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        instance("sampler", self.sampler, SAMPLER)
+        ladder = reals("temperatures", self.temperatures, "be a number", lambda _: True, "[1, 2, 4]")
+        keep(self, temperatures=ladder)
+        if len(ladder) < 2:
+            raise ValueError(f"temperatures={ladder} needs at least 2 rungs, such as (1, 2, 4)")
+        if ladder[0] != 1:
+            raise ValueError(
+                f"temperatures={ladder} must start at 1, the temperature of the draws; "
+                "to draw at another, give that to the run: generate(..., temperature=...)"
+            )
+        if not all(low < high < math.inf for low, high in pairwise(ladder)):
+            raise ValueError(f"temperatures={ladder} must rise from rung to rung and be finite, such as (1, 2, 4)")
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """That of the sampler."""
+        return self.sampler.vocabulary
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Those of the sampler."""
+        return self.sampler.kinds
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """Exact if the sampler is, else biased: weights that it records are not those of the coldest rung's texts."""
+        return promised([self.sampler])
+
+    def init(self, objective: Objective, batch: Batch) -> LadderState:
+        """Every rung at the start; its energies are worked out once."""
+        start = plain_start(self.sampler, objective, batch, "ParallelTempering")
+        rungs, width = len(self.temperatures), len(batch)
+        every = torch.arange(width, device=batch.device).repeat(rungs)
+        walkers = torch.arange(rungs, device=batch.device)[:, None].expand(rungs, width)
+        return LadderState.of(start.rows(every), walkers)
+
+    def step(
+        self, objective: Objective, state: LadderState, rng: Rng, temperature: float | Tensor = 1.0
+    ) -> tuple[LadderState, Info]:
+        """One step of every rung, then the exchanges. What happened is told of the coldest rung."""
+        rungs, width = state.walkers.shape
+        device = rng.chain.device
+        relative = torch.tensor(self.temperatures, dtype=torch.float64, device=device)
+        temperatures = relative[:, None] * torch.as_tensor(temperature, dtype=torch.float64, device=device)
+        temperatures = temperatures.expand(rungs, width)
+        # a stream of its own for each rung of each chain, whatever other chains there are
+        order = torch.arange(rungs, device=device)[:, None] + torch.arange(width, device=device) * rungs
+        each = rng.fold(0).split(rungs).rows(order.flatten())
+        after, info = self.sampler.step(objective, state.ladder, each, temperatures.flatten())
+        source = self.exchanges(after.evaluation.energy.view(rungs, width), temperatures, rng)
+        rows = (source * width + torch.arange(width, device=device)).flatten()
+        moved = LadderState.of(after.rows(rows), state.walkers.gather(0, source))
+        recorded = {"rung energies": moved.energies, "rung temperatures": temperatures, "walkers": moved.walkers}
+        return moved, Info(info.accepted[:width], info.kind[:width], info.log_ratio[:width], recorded)
+
+    def exchanges(self, energies: Tensor, temperatures: Tensor, rng: Rng) -> Tensor:
+        """(R, B) int64, the rung that each rung's next text comes from; energies and temperatures are (R, B)."""
+        rungs, width = energies.shape
+        low = torch.arange(rng.step % 2, rungs - 1, 2, device=energies.device)
+        swapped = rng.fold(1).uniform(0, rungs - 1).T.log() < _log_ratio(energies, 1 / temperatures)
+        source = torch.arange(rungs, device=energies.device)[:, None].repeat(1, width)
+        source[low] += swapped[low].long()
+        source[low + 1] -= swapped[low].long()
+        return source
+
+
+Recorded = Tensor | NDArray[Any] | Sequence[float]
+"""Numbers as tensors, or as the arrays that a result holds."""
+
+
+def swap_rates(energies: Recorded, temperatures: Recorded) -> Tensor:
+    """(R - 1,) mean probability of an exchange between neighbours, from recorded energies (T, R, B) of the rungs.
+
+    `temperatures` is (R,), in units of the energy, or as recorded (T, R, B). A ladder works best where these rates are
+    about even (Syed et al., 2022); `tuned` makes them so.
+
+    >>> from samplers import MetropolisHastings
+    >>> from samplers.proposals import Replace
+    >>> from textsearch import FunctionObjective, generate
+    >>> from textsearch.testing import TableMaskedLM, letters
+    >>> chain = MetropolisHastings(Replace(TableMaskedLM.random(letters("ab"), seed=0), max_length=4))
+    >>> ladder = ParallelTempering(chain, (1, 3, 9))
+    >>> few_a = FunctionObjective(lambda texts: [2.0 * text.count("a") for text in texts], name="few a")
+    >>> result = generate(few_a, ladder, ["aaa"], steps=60, seed=0, chains=50, warm_up=10)
+    >>> rates = swap_rates(result.recorded["rung energies"][10:], result.recorded["rung temperatures"][10:])
+    >>> [round(rate, 1) for rate in rates.tolist()]
+    [0.5, 0.8]
+    """
+    return _log_ratio(*_recorded(energies, temperatures)).clamp(max=0.0).exp().mean((0, 2))
+
+
+def log_partition(energies: Recorded, temperatures: Recorded) -> Tensor:
+    """(B,) estimates of log Z(T_1) - log Z(T_R), Z(T) the sum of exp(-E / T), from recorded energies (T, R, B).
+
+    Stepping-stone sampling (Xie et al., 2011): each ratio of neighbours is a mean over the hotter one's draws.
+    `temperatures` is (R,), in units of the energy, or as recorded (T, R, B), if they stayed.
+
+    >>> import torch
+    >>> # one text of energy 2: exp(-2 / 1) over exp(-2 / 4)
+    >>> log_partition(torch.full((5, 3, 1), 2.0), (1.0, 2.0, 4.0)).tolist()
+    [-1.5]
+
+    Of a run: `log_partition(result.recorded["rung energies"], result.recorded["rung temperatures"])`.
+    """
+    energies, inverse = _recorded(energies, temperatures)
+    exponents = -(inverse[..., :-1, :] - inverse[..., 1:, :]) * energies[:, 1:]
+    return (exponents.logsumexp(0) - math.log(len(energies))).sum(0)
+
+
+def round_trips(walkers: Recorded) -> Tensor:
+    """(B,) int64, how often a text went from the coldest rung to the hottest and back, from recorded walkers (T, R, B).
+
+    >>> import torch
+    >>> up_and_down = torch.tensor([[0, 1], [1, 0], [0, 1], [1, 0], [0, 1]])
+    >>> round_trips(up_and_down[:, :, None]).tolist()  # text 0 twice; text 1 starts hot and has one trip
+    [3]
+
+    Of a run: `round_trips(result.recorded["walkers"])`.
+    """
+    walkers = _numbers("walkers", walkers).to(torch.int64)
+    if walkers.ndim != 3:
+        raise ValueError(f"walkers of shape {tuple(walkers.shape)} must be (steps, rungs, chains)")
+    steps, rungs, width = walkers.shape
+    at_cold, at_hot = walkers[:, 0], walkers[:, -1]  # (T, B), the walker that is there
+    done = torch.zeros(width, dtype=torch.int64, device=walkers.device)
+    # how far each walker has come: 0 not yet cold, 1 cold last, 2 hot after cold
+    phase = torch.zeros(rungs, width, dtype=torch.int64, device=walkers.device)
+    for step in range(steps):
+        hot, cold = at_hot[step][None], at_cold[step][None]
+        was = phase.gather(0, hot)
+        phase = phase.scatter(0, hot, torch.where(was == 1, 2, was))
+        done = done + (phase.gather(0, cold)[0] == 2).long()
+        phase = phase.scatter(0, cold, 1)
+    return done
+
+
+def _numbers(name: str, recorded: Recorded) -> Tensor:
+    array = recorded.cpu() if isinstance(recorded, Tensor) else recorded
+    return torch.from_numpy(floats(name, array).copy())
+
+
+def _recorded(energies: Recorded, temperatures: Recorded) -> tuple[Tensor, Tensor]:
+    """Energies (T, R, B), and inverse temperatures as (R, 1) or (T, R, B)."""
+    numbers, inverse = _numbers("energies", energies), 1 / _numbers("temperatures", temperatures)
+    inverse = inverse[:, None] if inverse.ndim == 1 else inverse
+    if numbers.ndim != 3 or len(numbers) == 0 or inverse.shape not in ((numbers.shape[1], 1), numbers.shape):
+        raise ValueError(
+            f"energies of shape {tuple(numbers.shape)} must be (steps, rungs, chains), one step at least, and "
+            f"temperatures, of {inverse.numel()} numbers, one for each rung or of that shape"
+        )
+    return numbers, inverse
+
+
+def _log_ratio(energies: Tensor, inverse: Tensor) -> Tensor:
+    """(..., R - 1, B) log ratios of the exchanges; energies are (..., R, B), inverse temperatures too, or (R, 1)."""
+    colder, hotter = energies[..., :-1, :], energies[..., 1:, :]
+    # two forbidden texts (inf - inf) are as good as one another
+    gap = (colder - hotter).masked_fill(colder == hotter, 0.0)
+    return (inverse[..., :-1, :] - inverse[..., 1:, :]) * gap

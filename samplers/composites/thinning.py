@@ -1,0 +1,98 @@
+"""Thinning: several steps of a sampler as one (Link and Eaton, "On thinning of chains in MCMC", 2012)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar, final
+
+import torch
+from torch import Tensor
+
+from samplers.composites.wrapped import check_start, starts_anywhere
+from textsearch.batch import Batch, Vocabulary
+from textsearch.checks import keep, whole
+from textsearch.kinds import SAMPLER, instance
+from textsearch.objective import Objective
+from textsearch.rng import Rng
+from textsearch.sampler import Guarantee, Info, Sampler, State
+
+S = TypeVar("S", bound=State)
+
+
+@final
+@dataclass(frozen=True)
+class Thinned(Generic[S]):
+    """`every` steps of `sampler` as one: the chain is the same, and a run looks at each `every`-th text only.
+
+    As exact as the sampler, and a step costs `every` of its steps. The temperature stays within a step, so wrap the
+    sampler within `SimulatedAnnealing` or `ParallelTempering` to give it several steps at each temperature, or between
+    exchanges. The best text of a run is the best of those it looks at; where thinning is only to save space,
+    `generate(..., keep_every=...)` loses nothing.
+
+    A step is accepted if any of its `every` was. Its kind and `log_ratio` are those of the last accepted, or of the
+    last if none was; what is recorded is what the last records.
+
+    Attributes:
+        sampler: the kernel.
+        every: its steps to one of these.
+
+    >>> from samplers import MetropolisHastings
+    >>> from samplers.proposals import Replace
+    >>> from textsearch import FunctionObjective, generate
+    >>> from textsearch.testing import TableMaskedLM, letters
+    >>> chain = MetropolisHastings(Replace(TableMaskedLM.random(letters("ab"), seed=0)))
+    >>> few_a = FunctionObjective(lambda texts: [5.0 * text.count("a") for text in texts], name="few a")
+    >>> thin = generate(few_a, Thinned(chain, every=10), ["aaa"], steps=5, seed=0)
+    >>> thin.trace.tolist() == generate(few_a, chain, ["aaa"], steps=50, seed=0).trace[9::10].tolist()
+    True
+    """
+
+    sampler: Sampler[S]
+    every: int
+
+    def __post_init__(self) -> None:
+        instance("sampler", self.sampler, SAMPLER)
+        keep(self, every=whole("every", self.every, 1, unit="step"))
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """That of the sampler."""
+        return self.sampler.vocabulary
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Those of the sampler."""
+        return self.sampler.kinds
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """That of the sampler."""
+        return self.sampler.guarantee
+
+    @property
+    def starts_anywhere(self) -> bool:
+        """As the sampler says; one that does not has no such attribute."""
+        return starts_anywhere(self.sampler)
+
+    def check(self, batch: Batch) -> None:
+        """What the sampler refuses."""
+        check_start(self.sampler, batch)
+
+    def init(self, objective: Objective, batch: Batch) -> S:
+        """The sampler's own start."""
+        return self.sampler.init(objective, batch)
+
+    def step(self, objective: Objective, state: S, rng: Rng, temperature: float | Tensor = 1.0) -> tuple[S, Info]:
+        """`every` steps at one temperature."""
+        first = rng.moment * self.every
+        state, told = self.sampler.step(objective, state, rng.at(first), temperature)
+        for ahead in range(1, self.every):
+            state, info = self.sampler.step(objective, state, rng.at(first + ahead), temperature)
+            newer = info.accepted | ~told.accepted
+            told = Info(
+                told.accepted | info.accepted,
+                torch.where(newer, info.kind, told.kind),
+                torch.where(newer, info.log_ratio, told.log_ratio),
+                info.recorded,
+            )
+        return state, told

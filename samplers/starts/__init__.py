@@ -1,0 +1,1 @@
+"""Starts: texts from which chains set out."""

@@ -1,0 +1,167 @@
+"""Woven drafts: texts of a causal model into which the words that it left out are written where they fit best.
+
+A prompted model forgets some of the words that it was asked for, the more of them the more there are. Instead of
+throwing such a draft away, as `drafts` does, take the place and the missing word that the model finds likeliest there,
+keep what stands before, write the word, and let the model go on from it; again, until nothing is missing. Each round
+makes at least one more word sure, so a draft takes as many rounds as words were left out and no more passes than a few
+plain drafts. The best of such texts can be cut and written on again, which betters them sooner than fresh drafts would.
+The greedy relative of constrained decoding (Hokamp and Liu, "Lexically constrained decoding for sequence
+generation using grid beam search", 2017; Lu et al., "NeuroLogic decoding", 2021): starts for a chain, not draws from
+any stated law.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from samplers.starts.drafts import one_sentence
+from textsearch.batch import Batch
+from textsearch.models.causal import TransformersCausalLM
+from textsearch.models.reading.insertions import next_at_places
+from textsearch.rng import Rng, input_numbers
+
+_CUT = 2**16  # tag of the stream that cuts; rounds have those from 0 on
+
+Missing = Callable[[str, int], Sequence[str]]
+"""(text, number of its input) -> spellings of which any would help; none where nothing is missing."""
+
+
+def woven(
+    model: TransformersCausalLM,
+    prompts: Sequence[str],
+    missing: Missing,
+    *,
+    count: int,
+    seed: int,
+    numbers: Sequence[int] | None = None,
+    temperature: float = 1.0,
+    most_tokens: int | Sequence[int] = 32,
+    rounds: int = 12,
+    again: Sequence[Sequence[str]] | None = None,
+    finish: Callable[[str, int], str] | None = None,
+    report: Callable[[str], None] | None = None,
+) -> list[list[str]]:
+    """For each prompt at most `count` finished texts that miss nothing.
+
+    Args:
+        model: writes the texts.
+        prompts: one for each input.
+        missing: what a text still lacks.
+        count: texts tried for each prompt; some may come to nothing.
+        seed: the same seed gives the same texts.
+        numbers: of the inputs among all that there are; by default 0, 1, 2, ...
+        temperature: of the tokens that the model draws.
+        most_tokens: of a text, for all inputs or for each.
+        rounds: at most; one more than words that can be missing is enough, unless words spoil one another.
+        again: for each input texts to begin from, in turn, each cut at a place drawn at random.
+        finish: (what the model wrote, number of its input) -> a text, its beginning left as it is, or an empty string
+            for no text; `one_sentence` by default.
+        report: told at each round how far it is.
+    """
+    found: list[list[str]] = [[] for _ in prompts]
+    owners = [number for number in range(len(prompts)) for _ in range(count)]
+    own_numbers = input_numbers(numbers, len(prompts))
+    streams = Rng.of(seed, torch.tensor(owners, dtype=torch.int64), own_numbers, purpose="woven")
+    streams = streams.fold(0 if again is None else 1)
+    rows = [[] for _ in owners] if again is None else _beginnings(model, again, owners, count, streams)
+    room = [most_tokens] * len(prompts) if isinstance(most_tokens, int) else most_tokens
+    going = list(range(len(owners)))
+    with torch.inference_mode():
+        for attempt in range(rounds):
+            if not going:
+                break
+            if report is not None:
+                report(f"round {attempt + 1} of at most {rounds}, {sum(map(len, found))} of {len(owners)} found")
+            asked = [prompts[owners[row]] for row in going]
+            kept = Batch.of([rows[row] for row in going], model.vocabulary)
+            written, _, _ = model.draw_suffixes(
+                kept,
+                kept.lengths,
+                streams.rows(going).fold(attempt),
+                prompt=asked,
+                temperature=temperature,
+                most=[room[owners[row]] for row in going],
+            )
+            texts = [
+                one_sentence(text) if finish is None else finish(text, owners[row])
+                for row, text in zip(going, written.texts(), strict=True)
+            ]
+            wanted = [missing(text, owners[row]) for row, text in zip(going, texts, strict=True)]
+            for row, text, lacks in zip(going, texts, wanted, strict=True):
+                if text and not lacks:
+                    found[owners[row]].append(text)
+            short = [i for i, lacks in enumerate(wanted) if lacks]
+            if not short:
+                break
+            begun = _with_a_word(
+                model,
+                written.rows(short),
+                kept.lengths[short].tolist(),
+                [texts[i] for i in short],
+                [wanted[i] for i in short],
+                [asked[i] for i in short],
+            )
+            going = [going[i] for i in short]
+            for row, tokens in zip(going, begun, strict=True):
+                rows[row] = tokens
+            going = [row for row in going if len(rows[row]) < room[owners[row]]]
+    return found
+
+
+def _beginnings(
+    model: TransformersCausalLM, again: Sequence[Sequence[str]], owners: Sequence[int], count: int, rng: Rng
+) -> list[list[int]]:
+    """The tokens that each draft begins with; nothing for an input without texts."""
+    pools = [model.vocabulary.encode(texts).token_lists() for texts in again]
+    chosen = [
+        pools[number][row % count % len(pools[number])] if pools[number] else [] for row, number in enumerate(owners)
+    ]
+    places = rng.fold(_CUT).uniform(0).tolist()
+    return [tokens[: int(place * len(tokens))] for tokens, place in zip(chosen, places, strict=True)]
+
+
+def _with_a_word(
+    model: TransformersCausalLM,
+    batch: Batch,
+    fixed: Sequence[int],
+    texts: Sequence[str],
+    spellings: Sequence[Sequence[str]],
+    prompts: Sequence[str],
+) -> list[list[int]]:
+    """Of each row the tokens up to the place where one of the spellings is likeliest, and that spelling behind them."""
+    tokenizer = model.vocabulary.tokenizer
+    inner = [[_ids(tokenizer, " " + spelling) for spelling in own] for own in spellings]
+    first = [[_ids(tokenizer, spelling) for spelling in own] for own in spellings]
+    heads = [[tokens[0] for tokens in (*one, *other)] for one, other in zip(inner, first, strict=True)]
+    table = next_at_places(model, batch, heads, prompts)
+    begun = []
+    for row, tokens in enumerate(batch.token_lists()):
+        # no place behind the end of the sentence, and none before the words that are sure
+        stop = max(_places(model, tokens, texts[row]), fixed[row] + 1)
+        options = [*inner[row], *first[row]]
+        own = table[row, :, : len(options)].clone()
+        own[stop:] = -torch.inf
+        own[: fixed[row]] = -torch.inf
+        # a text begins without a space
+        own[0, : len(inner[row])] = -torch.inf
+        own[1:, len(inner[row]) :] = -torch.inf
+        place, option = divmod(int(own.argmax()), len(options))
+        begun.append([*tokens[:place], *options[option]])
+    return begun
+
+
+def _places(model: TransformersCausalLM, tokens: Sequence[int], text: str) -> int:
+    """How many places there are before the end of the finished text."""
+    prefixes = Batch.of([tokens[:size] for size in range(1, len(tokens) + 1)], model.vocabulary)
+    size = next(
+        (number for number, prefix in enumerate(prefixes.texts(), 1) if prefix.strip().startswith(text)),
+        len(tokens) + 1,
+    )
+    return max(size, 1)
+
+
+def _ids(tokenizer: object, text: str) -> list[int]:
+    """Its tokens."""
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"])  # type: ignore[operator]

@@ -1,0 +1,140 @@
+"""Words and keywords of plain text: segmentation of Chinese, and which words of a text matter.
+
+Chinese by jieba (Sun, 2012): the likeliest path through a dictionary of 349,000 words with their frequencies, and a
+hidden Markov model for words that it lacks. Keywords by TF-IDF (Sparck Jones, 1972) or TextRank (Mihalcea and Tarau,
+2004). English keywords by information: -log2 of how frequent a word is, once for each time it occurs.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+_ENGLISH = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+_PLAIN_BITS = 10.5
+"""A word as frequent as one in 2^10.5 (about 1,400) is grammar or plain: "some", "get", "good" and all above them."""
+_MEANING = ("n", "nr", "ns", "nt", "nz", "v", "vn", "a", "an", "t", "s", "i")
+"""jieba's tags of words that stand for something: names, things, doings, qualities, times, places, idioms."""
+
+
+def chinese_words(text: str) -> list[str]:
+    """The words of a Chinese text, marks of punctuation among them; joined they are the text.
+
+    Raises:
+        ImportError: jieba is not installed.
+
+    >>> chinese_words("春天的公园里有很多孩子。")
+    ['春天', '的', '公园', '里', '有', '很多', '孩子', '。']
+    """
+    segmenter = _segmenter()
+    with _without_warnings():
+        return [str(word) for word in segmenter.cut(text)]
+
+
+def chinese_keywords(text: str, most: int = 3, *, by: str = "tf-idf") -> list[str]:
+    """At most so many keywords of a Chinese text, the weightiest first.
+
+    Args:
+        text: any Chinese text.
+        most: keywords wanted; fewer come back from a short text.
+        by: "tf-idf", with the document frequencies that come with jieba; or "textrank", from the text alone, which
+            wants a few sentences.
+
+    Raises:
+        ValueError: `most` or `by` cannot be meant.
+        ImportError: jieba is not installed.
+
+    >>> chinese_keywords("春天的公园里有很多孩子在玩耍。")
+    ['玩耍', '春天', '公园']
+    >>> chinese_keywords("春天的公园里有很多孩子在玩耍。", by="textrank")
+    ['孩子', '公园', '玩耍']
+    """
+    _check_most(most)
+    if by not in ("tf-idf", "textrank"):
+        raise ValueError(f"by={by!r} is neither 'tf-idf' nor 'textrank'")
+    rank = _rankers()[by]
+    with _without_warnings():
+        # both leave out words of one character; a number is no keyword
+        found = rank(text, topK=None, allowPOS=_MEANING)
+    return [str(word) for word in found if not re.search(r"[\d\W]", word)][:most]
+
+
+def english_keywords(text: str, most: int = 3) -> list[str]:
+    """At most so many keywords of an English text, case folded, in the order of what they tell: the weightiest first.
+
+    Raises:
+        ValueError: `most` cannot be meant.
+        ImportError: wordfreq is not installed.
+
+    >>> english_keywords("The old gardener was watering some roses, and the roses were red.")
+    ['roses', 'gardener', 'watering']
+    """
+    _check_most(most)
+    words = [word.replace("’", "'").casefold().removesuffix("'s") for word in _ENGLISH.findall(text)]
+    counts = Counter(words)
+    bits = {word: _bits(word) for word in counts}
+    told = [word for word in counts if bits[word] > _PLAIN_BITS and "'" not in word]
+    return sorted(told, key=lambda word: -counts[word] * bits[word])[:most]
+
+
+def _bits(word: str) -> float:
+    """-log2 of how frequent an English word is; one that is unknown counts as one in a hundred million."""
+    try:
+        with _without_warnings():
+            from wordfreq import word_frequency
+    except ImportError as error:
+        raise ImportError("English keywords need wordfreq: pip install 'textsearch-sampling[tasks]'") from error
+    return -math.log2(word_frequency(word, "en", minimum=1e-8))
+
+
+def _check_most(most: int) -> None:
+    if most < 1:
+        raise ValueError(f"most={most} must be at least 1 keyword")
+
+
+@cache
+def _segmenter() -> Any:
+    """jieba's segmenter."""
+    with _without_warnings():
+        try:
+            import jieba
+        except ImportError as error:
+            raise ImportError("Chinese words need jieba: pip install 'textsearch-sampling[chinese]'") from error
+        from textsearch.models.checkpoints.cache import cache_folder
+
+        # its parsed dictionary is kept in the user's own cache: by default it would be in a folder open to everybody
+        cache_folder().mkdir(parents=True, exist_ok=True)
+        jieba.setLogLevel("WARNING")
+        segmenter = jieba.Tokenizer()
+        segmenter.tmp_dir = str(cache_folder())
+        segmenter.initialize()
+    return segmenter
+
+
+@cache
+def _rankers() -> dict[str, Any]:
+    """jieba's ways to weigh words, on the same dictionary."""
+    segmenter = _segmenter()
+    with _without_warnings():
+        import jieba.analyse
+        import jieba.posseg
+
+        tags = jieba.posseg.POSTokenizer(segmenter)
+        tf_idf, text_rank = jieba.analyse.TFIDF(), jieba.analyse.TextRank()
+        tf_idf.tokenizer, tf_idf.postokenizer = segmenter, tags
+        text_rank.tokenizer = text_rank.postokenizer = tags
+    return {"tf-idf": tf_idf.extract_tags, "textrank": text_rank.textrank}
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """jieba leaves files open and is written for older Pythons; neither is anything that a caller could mend."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

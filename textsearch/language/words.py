@@ -1,0 +1,252 @@
+"""Words: a vocabulary of whole words, for edits that must leave all the rest of a text as it stands.
+
+A token is a word with the gap before it, so that a text comes back letter by letter: nothing in front stands for one
+space, `TIGHT` for none, and any other white space is kept as it is. A token may hold several words, such as "a lot", or
+a word and its clitic, such as "do" + TIGHT + "n't".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import final
+
+import regex
+import torch
+from torch import Tensor
+
+from textsearch.batch import Batch
+from textsearch.language.literals import Span, literals
+
+TIGHT = "\ufdd0"
+"""In front of a token that follows the one before it without a space: a noncharacter, which no text holds."""
+
+MASK = "[MASK]"
+
+_PARTS = regex.compile(
+    r"""(?P<gap>\s*)(?P<word>(?<=\w)['’](?:s|re|ve|ll|d|m)\b
+    | \p{L}[\p{L}\p{M}]*+(?:['’-]\p{L}[\p{L}\p{M}]*+)*+ | \d+(?:[.,:/]\d+)* | \.\.\. | [^\s\p{L}\d])""",
+    regex.VERBOSE,
+)
+_CLITIC = regex.compile(r"(?<=\p{L})(?:n['’]t|['’](?:s|re|ve|ll|d|m))$", regex.IGNORECASE)
+_LEFT = set(",.;:!?)]}%”’''…") | {"n't", "'s", "'re", "'ve", "'ll", "'d", "'m", "''", "...", "n’t", "’s"}
+_RIGHT = set("([{$£€“") | {"``"}
+_CLITICS = {"n't", "'s", "'re", "'ve", "'ll", "'d", "'m", "n’t", "’s", "’re", "’ve", "’ll", "’d", "’m"}
+_CLOSING = frozenset(")]}>”’%…`")
+_EMPHASIS = frozenset("*_~'\"")
+
+
+def split(text: str, spans: Sequence[Span] | None = None) -> list[str]:
+    """The tokens of a text as it is written.
+
+    A contraction is one token, and so is what stands within one of the spans: addresses, code, numbers with their units
+    and other things that hold no words of their own.
+
+    Args:
+        text: as it is written.
+        spans: in order; by default its literals.
+
+    >>> [token.replace(TIGHT, "~") for token in split("He don't like  it, see `a b`.")]
+    ['He', "do~n't", 'like', '  it', '~,', 'see', '`a b`', '~.']
+    """
+    return [token for token, _ in marked(text, literals(text) if spans is None else spans)]
+
+
+def marked(text: str, spans: Sequence[Span]) -> list[tuple[str, bool]]:
+    """The tokens, each with whether it is one of the spans.
+
+    >>> marked("see `a b`", [(4, 9)])
+    [('see', False), ('`a b`', True)]
+    """
+    tokens: list[tuple[str, bool]] = []
+    end = 0
+
+    def add(start: int, stop: int, word: str, inside: bool) -> None:
+        nonlocal end
+        gap = text[end:start]
+        tokens.append(((gap or (TIGHT if tokens else "")) + word if gap != " " or not tokens else word, inside))
+        end = stop
+
+    for start, stop in [*spans, (len(text), len(text))]:
+        for match in _PARTS.finditer(text, end, start):
+            add(match.start("word"), match.end(), _CLITIC.sub(TIGHT + r"\g<0>", match["word"]), False)
+        if start < stop:
+            add(start, stop, text[start:stop], True)
+    if text[end:].strip() or (tokens and text[end:]):
+        tokens.append(((TIGHT if not text[end:][:1].isspace() else "") + text[end:], False))
+    return tokens
+
+
+def attach(words: Sequence[str]) -> list[str]:
+    """Words of a tokenised text as tokens that know what stands without a space before it.
+
+    >>> "".join(word if word.startswith(TIGHT) else " " + word for word in attach("I do n't , I ( do ) .".split()))
+    " I do\\ufdd0n't\\ufdd0, I (\\ufdd0do\\ufdd0)\\ufdd0."
+    """
+    return [token for token, _ in attached(words, ())]
+
+
+def attached(words: Sequence[str], spans: Sequence[Span]) -> list[tuple[str, bool]]:
+    """The same, each token with whether it is one of the spans of the text, which lie in order: what one meets is one.
+
+    >>> attached("We need 5 kg .".split(), [(8, 12)])
+    [('We', False), ('need', False), ('5 kg', True), ('\\ufdd0.', False)]
+    """
+    tokens: list[tuple[str, bool]] = []
+    glue, opened = False, False
+    begins, number_of, met = 0, 0, -1
+    for number, word in enumerate(words):
+        ends = begins + len(word)
+        while number_of < len(spans) and spans[number_of][1] <= begins:
+            number_of += 1
+        within = number_of if number_of < len(spans) and spans[number_of][0] < ends else -1
+        begins = ends + 1
+        if number and word.lower() in _CLITICS and words[number - 1].isalpha() and within < 0:
+            tokens[-1] = (tokens[-1][0] + TIGHT + word, tokens[-1][1])
+            continue
+        tight = glue or word.lower() in _LEFT
+        glue = word in _RIGHT
+        if word == '"':
+            tight, glue, opened = glue or opened, not opened, not opened
+        if within >= 0 and within == met:
+            tokens[-1] = (tokens[-1][0] + (TIGHT if tight else " ") + word, True)
+        else:
+            tokens.append((TIGHT + word if tight and number else word, within >= 0))
+        met = within
+    return tokens
+
+
+def glued(token: str) -> bool:
+    """Whether the token goes on what stands before it, so that no word may come between: "b" in "a-b" or "(b"."""
+    return token.startswith(TIGHT) and (token[1:2].isalnum() or token[1:].lower() in _CLITICS)
+
+
+def ends_a_word(token: str) -> bool:
+    """Whether a mark such as a comma may follow: a word, a number, or what closes a bracket or a quotation."""
+    last = token[-1:]
+    return last.isalnum() or last in _CLOSING or (last in _EMPHASIS and token.startswith(TIGHT))
+
+
+def bare(token: str) -> str:
+    """The word without the gap before it.
+
+    >>> bare(TIGHT + "n't")
+    "n't"
+    """
+    return token.lstrip(TIGHT).lstrip()
+
+
+def gap(token: str) -> str:
+    """What stands before the word: "" for one space, `TIGHT` for none."""
+    return token[: len(token) - len(bare(token))]
+
+
+def join(tokens: Sequence[str]) -> str:
+    """The text.
+
+    >>> join(split(" A  man's (only) hope... "))
+    " A  man's (only) hope... "
+    """
+    text = "".join(token if token[:1] == TIGHT or token[:1].isspace() else " " + token for token in tokens)
+    if tokens and not tokens[0][:1].isspace():
+        text = text[1:]
+    return text.replace(TIGHT, "")
+
+
+def apart(tokens: Sequence[str]) -> str:
+    """The words with one space between any two, as tokenised text has them.
+
+    >>> apart(split("I don't, (really)."))
+    "I do n't , ( really ) ."
+    """
+    return " ".join(bare(token).replace(TIGHT, " ") for token in tokens)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class WordVocabulary:
+    """The words of some texts, and what they may become.
+
+    Attributes:
+        tokens: V distinct tokens, the mask first.
+
+    >>> words = WordVocabulary.of(split("It's  so."))
+    >>> words.encode(["So, it's  so."])
+    Traceback (most recent call last):
+        ...
+    ValueError: 'So' of "So, it's  so." is not among the 4 words of this vocabulary; build it from all texts
+    >>> words.encode(["It's  so."]).texts()
+    ["It's  so."]
+    """
+
+    tokens: tuple[str, ...]
+    one_spelling = True  # a token of several words, "a lot", is what one word was meant to be, and no other spelling
+
+    @staticmethod
+    def of(tokens: Iterable[str]) -> WordVocabulary:
+        """The given tokens, each once, in order, after the mask."""
+        return WordVocabulary(tuple(dict.fromkeys([MASK, *tokens])))
+
+    @cached_property
+    def number(self) -> dict[str, int]:
+        """The id of each token."""
+        return {token: number for number, token in enumerate(self.tokens)}
+
+    @property
+    def size(self) -> int:
+        """V."""
+        return len(self.tokens)
+
+    @property
+    def mask_id(self) -> int:
+        """The first."""
+        return 0
+
+    @cached_property
+    def allowed(self) -> Tensor:
+        """(V,) bool: all but the mask."""
+        return torch.arange(self.size) > 0
+
+    @cached_property
+    def continues(self) -> Tensor:
+        """(V,) bool: none, a token is a word."""
+        return torch.zeros(self.size, dtype=torch.bool)
+
+    @cached_property
+    def evenly_spaced(self) -> WordVocabulary:
+        """The same words by the same ids, with one space for what is not a line end: to be read, not to be written.
+
+        >>> words = WordVocabulary.of(["a", "  b", "\\nc"])
+        >>> batch = words.batch([["a", "  b", "\\nc"]])
+        >>> batch.texts(), words.evenly_spaced.decode(batch)
+        (['a  b\\nc'], ['a b\\nc'])
+        """
+        return WordVocabulary(
+            tuple(
+                bare(token) if gap(token) not in {"", TIGHT} and "\n" not in token else token for token in self.tokens
+            )
+        )
+
+    def encode(self, texts: Sequence[str]) -> Batch:
+        """The texts as words."""
+        return self.batch([split(text) for text in texts])
+
+    def batch(self, rows: Sequence[Sequence[str]]) -> Batch:
+        """Rows of tokens."""
+        for row in rows:
+            for token in row:
+                if token not in self.number:
+                    raise ValueError(
+                        f"{bare(token)!r} of {join(row)!r} is not among the {self.size} words of this vocabulary; "
+                        "build it from all texts"
+                    )
+        return Batch.of([[self.number[token] for token in row] for row in rows], self)
+
+    def decode(self, batch: Batch) -> list[str]:
+        """The texts as they are written."""
+        return [join(row) for row in self.words(batch)]
+
+    def words(self, batch: Batch) -> list[list[str]]:
+        """The tokens of each row."""
+        return [[self.tokens[token] for token in row] for row in batch.token_lists()]

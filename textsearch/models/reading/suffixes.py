@@ -1,0 +1,140 @@
+"""Suffixes: the end of a text drawn anew from a causal language model, or priced as it stands.
+
+What Metropolis-Hastings needs that cuts a text and writes on from the cut (Faria et al., "QUEST: quality-aware
+Metropolis-Hastings sampling for machine translation", 2024; Karan and Du, "Reasoning with sampling: your base model is
+smarter than you think", 2025). A token is drawn from p(v | what is before it)^(1 / temperature), renormalised over the
+tokens that the vocabulary allows and the end.
+
+What stands before the cut is not read again, nor is what was written before, wherever it was met: see `PrefixTree`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from textsearch.batch import Batch
+from textsearch.models.reading.prefix_tree import PrefixTree
+from textsearch.models.vocabulary import TokenizerVocabulary
+from textsearch.rng import Rng, categorical
+
+_PLACES = 64  # log-probabilities of the whole vocabulary, in float64, at once
+
+
+class Reader(Protocol):
+    """A `TransformersCausalLM`, as far as it is needed here."""
+
+    @property
+    def vocabulary(self) -> TokenizerVocabulary:
+        """Its tokenizer."""
+
+    @property
+    def eos(self) -> int:
+        """The token that ends a text."""
+
+    @property
+    def tree(self) -> PrefixTree:
+        """What it has read."""
+
+    def after(self, rows: Sequence[Sequence[int]], prompts: Sequence[str]) -> list[list[int]]:
+        """The rows, each behind the tokens of its prompt, or behind the start token."""
+
+
+def with_suffixes(batch: Batch, cuts: Tensor, written: Tensor, counts: Tensor) -> Batch:
+    """The first `cuts[b]` tokens of row b, then the first `counts[b]` of `written[b]` (B, W), editable.
+
+    >>> from textsearch.testing import letters
+    >>> batch = letters("abc").encode(["aaa", "b"])
+    >>> with_suffixes(batch, torch.tensor([2, 0]), torch.tensor([[3, 0], [2, 3]]), torch.tensor([1, 2])).texts()
+    ['aac', 'bc']
+    """
+    longest = int((cuts + counts).max()) if len(batch) else 0
+    new = batch.splice(cuts, batch.lengths, counts, max(batch.width, longest))
+    column = torch.arange(new.width, device=batch.device)
+    behind = (column >= cuts[:, None]) & new.present
+    source = (column - cuts[:, None]).clamp(0, written.shape[1] - 1)
+    return replace(new, tokens=torch.where(behind, written.gather(1, source), new.tokens))
+
+
+def draw_suffixes(
+    lm: Reader,
+    batch: Batch,
+    cuts: Tensor,
+    rng: Rng,
+    prompts: Sequence[str],
+    temperature: float,
+    room: Sequence[int],
+) -> tuple[Batch, Tensor, Tensor]:
+    """As `SuffixLM.draw_suffixes`."""
+    kept = [row[:cut] for row, cut in zip(batch.token_lists(), cuts.tolist(), strict=True)]
+    for own, most in zip(kept, room, strict=True):
+        if len(own) > most:
+            raise ValueError(
+                f"{len(own)} tokens are to be kept of a text of at most {most}; cut it sooner or raise `most`"
+            )
+    rows = lm.after(kept, prompts)
+    for row, own, most in zip(rows, kept, room, strict=True):
+        if len(row) - len(own) - 1 + most > lm.vocabulary.longest:
+            raise ValueError(
+                f"a prompt of {len(row) - len(own)} tokens and texts of up to {most} are over the model's limit of "
+                f"{lm.vocabulary.longest}; shorten the prompt or the longest text"
+            )
+    longest, ends_at = max(room, default=0), torch.tensor(room, dtype=torch.int64, device=batch.device)
+    written = torch.zeros(len(rows), longest + 1, dtype=torch.int64, device=batch.device)
+    counts = torch.zeros(len(rows), dtype=torch.int64, device=batch.device)
+    log_prob = torch.zeros(len(rows), dtype=torch.float64, device=batch.device)
+    ended = torch.zeros(len(rows), dtype=torch.bool, device=batch.device)
+    for part in lm.tree.portions(rows, more=longest):
+        going = torch.arange(part.start, part.stop, device=batch.device)
+        for place in range(longest + 1):
+            found = lm.tree.read([rows[i] for i in going.tolist()])
+            log_probs = _tempered(lm, lm.tree.logits([slots[-1] for slots in found]), temperature).to(batch.device)
+            token = categorical(log_probs, rng.rows(going).uniform(place))
+            ends = token == lm.eos
+            counted = ends | (cuts[going] + place < ends_at[going])
+            ended[going] = ends
+            log_prob[going] += log_probs.gather(1, token[:, None])[:, 0].where(counted, 0.0)
+            on = counted & ~ends
+            going, token = going[on], token[on]
+            if len(going) == 0:
+                break
+            written[going, place] = token
+            counts[going] += 1
+            for i, new in zip(going.tolist(), token.tolist(), strict=True):
+                rows[i].append(new)
+    return with_suffixes(batch, cuts, written, counts), log_prob, ended
+
+
+def suffix_log_probs(lm: Reader, batch: Batch, cuts: Tensor, prompts: Sequence[str], temperature: float) -> Tensor:
+    """As `SuffixLM.suffix_log_probs`."""
+    out = torch.zeros(len(batch), dtype=torch.float64, device=batch.device)
+    own = batch.token_lists()
+    rows = lm.after(own, prompts)
+    for part in lm.tree.portions(rows):
+        slots, tokens, numbers = [], [], []
+        for i, found in zip(part, lm.tree.read([rows[i] for i in part]), strict=True):
+            behind = [*own[i], lm.eos][int(cuts[i]) :]
+            slots += found[len(found) - len(behind) :]
+            tokens += behind
+            numbers += [i] * len(behind)
+        for first in range(0, len(slots), _PLACES):
+            window = slice(first, first + _PLACES)
+            log_probs = _tempered(lm, lm.tree.logits(slots[window]), temperature).to(batch.device)
+            each = log_probs.gather(1, torch.tensor(tokens[window], device=batch.device)[:, None])[:, 0]
+            # one by one: the order of the sum does not depend on the batch
+            for number, value in zip(numbers[window], each.tolist(), strict=True):
+                out[number] += value
+    return out
+
+
+def _tempered(lm: Reader, logits: Tensor, temperature: float) -> Tensor:
+    """(K, V) float64 log-probabilities of what may come next: the allowed tokens and the end."""
+    may = lm.vocabulary.allowed.clone()
+    # the end is a special token, which a text may not hold
+    may[lm.eos] = True
+    logits = logits.double() / temperature
+    return logits.masked_fill(~may.to(logits.device), -torch.inf).log_softmax(-1)

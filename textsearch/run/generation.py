@@ -1,0 +1,235 @@
+"""`generate`, and `generate_each` for many inputs. Light to import; torch and the models load when they run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from textsearch.checks import Run, flag, functions, run_of, strings, whole
+from textsearch.kinds import BATCH, OBJECTIVE, SAMPLER, instance
+
+if TYPE_CHECKING:
+    from textsearch.batch import Batch
+    from textsearch.objective import Objective
+    from textsearch.result import Generations
+    from textsearch.run.admission import Answer
+    from textsearch.run.loop import Callback, Rule
+    from textsearch.sampler import Sampler
+
+
+def generate(
+    objective: Objective,
+    sampler: Sampler[Any],
+    inputs: Batch | Sequence[str],
+    *,
+    steps: int,
+    seed: int,
+    chains: int = 1,
+    temperature: float = 1.0,
+    warm_up: int = 0,
+    keep_every: int | None = None,
+    until: Rule | None = None,
+    progress: bool = False,
+    callbacks: Sequence[Callback] = (),
+    numbers: Sequence[int] | None = None,
+) -> Generations:
+    """Run `sampler` on `objective` from the given texts.
+
+    All chains of all inputs run in one batch. A chain is a function of its start and of (seed, number of its input,
+    its own number among the chains of that input): what else is in the batch changes nothing.
+
+    Args:
+        objective: the energy E; sums such as `Fluency(lm) + 5.0 * Keywords(words)` are objectives.
+        sampler: the kernel.
+        inputs: the texts to start from, or a `Batch` of them. With frozen tokens, `batch.frozen(where)`, the law is
+            that over the texts that can be reached without touching them, each counted once: see `textsearch.marks`.
+        steps: T, steps of every chain.
+        seed: the same seed gives the same texts.
+        chains: chains started from each input.
+        temperature: draws come from exp(-E / temperature).
+        warm_up: steps at the start that do not count: no samples are kept of them, and statistics leave them out.
+        keep_every: keep the texts after every so many steps, a thinned record, in `samples`.
+        until: stop early once this says so, asked after every step: see `textsearch.run.until`.
+        progress: show a live line with speed, acceptance and the best text so far.
+        callbacks: each is called after every step with a `Progress`; the run stops once one returns True.
+        numbers: of the inputs among all that there are, where these are a part of them: an input of one number has the
+            same chains in whatever part it is. By default 0, 1, 2, ...
+
+    Returns:
+        The final and the best texts, their energies per term, acceptance rates and the trace. Ctrl-C returns what
+        there is.
+
+    Raises:
+        ValueError: an argument that cannot be meant, a start that a term forbids, or an energy of nan.
+        Exception: whatever the energy, a callback or a rule raises; see `textsearch.partial_result`.
+
+    >>> from samplers import MetropolisHastings
+    >>> from samplers.proposals import Replace
+    >>> from textsearch import FunctionObjective
+    >>> from textsearch.testing import TableMaskedLM, letters
+    >>> sampler = MetropolisHastings(Replace(TableMaskedLM.random(letters("ab"), seed=0)))
+    >>> vowels = FunctionObjective(lambda texts: [-3.0 * text.count("a") for text in texts], name="vowels")
+    >>> result = generate(vowels, sampler, ["bb", "bbb"], steps=60, seed=1, chains=2)
+    >>> result.best_texts
+    ['aa', 'aa', 'aaa', 'aaa']
+    """
+    callbacks = functions("callbacks", callbacks)
+    told, inputs, warm_up, keep_every = _checked(
+        objective,
+        sampler,
+        inputs,
+        warm_up,
+        keep_every,
+        steps=steps,
+        seed=seed,
+        chains=chains,
+        temperature=temperature,
+        until=until,
+        progress=progress,
+    )
+    from textsearch.run.loop import run
+
+    def start(callbacks: Sequence[Callback]) -> Generations:
+        return run(
+            objective,
+            sampler,
+            inputs,
+            steps=told.steps,
+            seed=told.seed,
+            chains=told.chains,
+            temperature=told.temperature,
+            warm_up=warm_up,
+            keep_every=keep_every,
+            until=until,
+            callbacks=callbacks,
+            numbers=numbers,
+        )
+
+    if not progress:
+        return start(callbacks)
+    from textsearch.result.display import live
+
+    result: Generations | None = None
+    try:
+        with live() as show:
+            result = start([*callbacks, show])
+    except KeyboardInterrupt:
+        # while the line was taken away
+        if result is None:
+            raise
+        result = replace(result, interrupted=True)
+    return result
+
+
+def generate_each(
+    objective: Objective,
+    sampler: Sampler[Any],
+    inputs: Batch | Sequence[str],
+    *,
+    steps: int,
+    seed: int,
+    chains: int = 1,
+    at_once: int = 16,
+    temperature: float = 1.0,
+    warm_up: int = 0,
+    keep_every: int | None = None,
+    until: Rule | None = None,
+    in_order: bool = False,
+    numbers: Sequence[int] | None = None,
+) -> Iterator[Answer]:
+    """Run each input to its own end, the chains of `at_once` of them in one batch that stays full.
+
+    An input that is done, after `steps` steps of its own or once `until` says so of its chains alone, is answered and
+    makes room for the next (continuous batching). Its chains are, bit for bit, those of `generate(..., inputs)` with
+    the same seed: neither `at_once` nor the other inputs change them.
+
+    The chains of the sampler must be able to come and go: its state is texts and energies, or has `rows` and `joined`.
+    A sampler that goes by the step of the run, such as a `Cycle`, gets chains at one step at a time: as right, but
+    with emptier batches the more the inputs have come apart. `SimulatedAnnealing` takes all together.
+
+    An input that cannot be run, because a term forbids it, an energy is nan, or its rule raises an error, is answered
+    with the error and with what there was; the others go on. After Ctrl-C the inputs in the batch are answered with
+    what there is, and those that wait are not; so it is before an error is raised that no input has alone.
+
+    Args:
+        objective: the energy E.
+        sampler: the kernel.
+        inputs: the texts to start from, or a `Batch` of them.
+        steps: T, steps of every chain at most.
+        seed: the same seed gives the same texts.
+        chains: chains started from each input.
+        at_once: inputs whose chains share the batch.
+        temperature: draws come from exp(-E / temperature).
+        warm_up: steps at the start of each input that do not count.
+        keep_every: keep the texts after every so many steps of an input.
+        until: sees each input alone, after each of its steps: a rule of `textsearch.run.until`, such as `Settled` or
+            `Reached`, or any of your own. What a `Budget` counts is the input's share of the cost, which is all that
+            depends on its company.
+        in_order: answer in the order of the inputs; else as they get done.
+        numbers: of the inputs among all that there are, for their random numbers, as in `generate`.
+
+    Raises:
+        ValueError: an argument that cannot be meant.
+        TypeError: a sampler whose chains cannot come and go.
+
+    >>> from samplers import MetropolisHastings
+    >>> from samplers.proposals import Replace
+    >>> from textsearch import FunctionObjective
+    >>> from textsearch.run.until import Reached
+    >>> from textsearch.testing import TableMaskedLM, letters
+    >>> sampler = MetropolisHastings(Replace(TableMaskedLM.random(letters("ab"), seed=0)))
+    >>> vowels = FunctionObjective(lambda texts: [5.0 * text.count("b") for text in texts], name="vowels")
+    >>> texts = ["bbbbbb", "b", "ba", "bab"]
+    >>> for answer in generate_each(vowels, sampler, texts, steps=200, seed=1, at_once=2, until=Reached(0.0)):
+    ...     print(answer.number, answer.result.texts, answer.result.steps)
+    1 ['a'] 3
+    2 ['aa'] 1
+    3 ['aaa'] 5
+    0 ['aaaaaa'] 16
+    """
+    at_once, in_order = whole("at_once", at_once, 1), flag("in_order", in_order)
+    told, inputs, warm_up, keep_every = _checked(
+        objective,
+        sampler,
+        inputs,
+        warm_up,
+        keep_every,
+        steps=steps,
+        seed=seed,
+        chains=chains,
+        temperature=temperature,
+        until=until,
+    )
+    from textsearch.run.admission import Plan, run_each
+
+    plan = Plan(
+        objective, sampler, told.steps, told.seed, told.chains, told.temperature, warm_up, keep_every, until, numbers
+    )
+    return run_each(plan, inputs, at_once, in_order)
+
+
+class _Call(NamedTuple):
+    """Arguments of a run, checked, its numbers plain."""
+
+    run: Run
+    inputs: Batch | Sequence[str]
+    warm_up: int
+    keep_every: int | None
+
+
+def _checked(
+    objective: Objective,
+    sampler: Sampler[Any],
+    inputs: Batch | Sequence[str],
+    warm_up: int,
+    keep_every: int | None,
+    **settings: Any,
+) -> _Call:
+    """Refuse what cannot be meant, before anything heavy is loaded."""
+    told = run_of(**settings)
+    warm_up = whole("warm_up", warm_up)
+    keep_every = None if keep_every is None else whole("keep_every", keep_every, 1)
+    instance("objective", objective, OBJECTIVE)
+    instance("sampler", sampler, SAMPLER)
+    return _Call(told, inputs if BATCH.of(inputs) else strings("inputs", inputs), warm_up, keep_every)

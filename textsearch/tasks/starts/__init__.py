@@ -1,0 +1,1 @@
+"""Starts that satisfy the hard terms of a task."""

@@ -1,0 +1,211 @@
+"""Where chains under constraints begin: drafts of the causal model that happen to fit, and filled frames."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import final
+
+import torch
+
+from objectives import Acrostic, Forbidden, Keywords, LengthBetween, Only, Pattern, Prefix, Rhyme, Suffix, Template
+from samplers.starts.drafts import one_sentence
+from textsearch.batch import Batch, Vocabulary, concatenate
+from textsearch.checks import MOST_TOKENS
+from textsearch.models.causal import TransformersCausalLM
+from textsearch.objective import Objective, evaluate, term_names
+from textsearch.rng import Rng, input_numbers
+from textsearch.tasks.lexical import LexicalMaskedLM
+from textsearch.tasks.request import Request
+from textsearch.tasks.sentences import marked, sentence
+from textsearch.tasks.starts.frames import fill, frame, layout_numbers
+
+ENDS = ".!?。！？"
+"""Marks that end a sentence."""
+
+DRAFTS, FRAMES = 8, 12
+"""For each request and round; frames are for requests that too few drafts were fit for."""
+
+ROUNDS, ENOUGH = 4, 4
+"""Rounds at most, and different starts that are enough for any number of chains."""
+
+
+@final
+@dataclass(frozen=True)
+class Stated:
+    """What some requests say of one thing: the numbers of these requests, and their values."""
+
+    inputs: list[int]
+    values: list[str]
+
+
+def stated(requests: Sequence[Request], name: str) -> Stated | None:
+    """What the requests say of `name`; None if none of them says anything."""
+    found = {number: getattr(request, name) for number, request in enumerate(requests)}
+    found = {number: value for number, value in found.items() if value}
+    return Stated(list(found), list(found.values())) if found else None
+
+
+def constraints(requests: Sequence[Request]) -> Objective:
+    """The hard terms of all requests, each for the inputs that ask for it."""
+    every = range(len(requests))
+    kinds = {
+        "prefix": Prefix,
+        "suffix": Suffix,
+        "template": Template,
+        "required": Keywords,
+        "forbidden": Forbidden,
+        "regex": Pattern,
+        "rhyme": Rhyme,
+        "acrostic": Acrostic,
+    }
+    terms = [Only(make(some.values), some.inputs) for name, make in kinds.items() if (some := stated(requests, name))]
+    for name, characters in (("words", False), ("characters", True)):
+        if some := stated(requests, name):
+            low, high = zip(*some.values, strict=True)
+            terms.append(Only(LengthBetween(low, high, characters=characters, marks=characters), some.inputs))
+    # a regular expression or fixed parts may say where sentences end themselves
+    plain = [number for number in every if not requests[number].regex and not _ends_within(requests[number])]
+    if plain:
+        terms.append(Only(Pattern([sentence(kept_whole(requests[number]), ENDS) for number in plain]), plain))
+    total: Objective = terms[0]
+    for term in terms[1:]:
+        total += term
+    return total
+
+
+def beginnings(
+    requests: Sequence[Request],
+    objective: Objective,
+    causal: TransformersCausalLM,
+    masked: LexicalMaskedLM,
+    prompts: Sequence[str],
+    *,
+    chains: int,
+    seed: int,
+    numbers: Sequence[int] | None = None,
+) -> Batch:
+    """`chains` rows for each request, those of the lowest energy first; copies where fewer were found.
+
+    Raises:
+        ValueError: nothing was found for a request; the message says which terms refused what was tried.
+    """
+    own_numbers = input_numbers(numbers, len(requests))
+    kept: dict[int, Batch] = {}
+    refusals = dict.fromkeys(range(len(requests)), f"none could be written in {MOST_TOKENS} tokens")
+    pools: dict[int, list[str]] = {number: [] for number in refusals}
+
+    def keep(number: int) -> bool:
+        """Sort out what was written so far; whether it is enough."""
+        rows = _encoded(pools[number], number, masked.vocabulary)
+        with torch.inference_mode():
+            found = evaluate(objective, rows)
+        order = found.energy.argsort(stable=True)
+        fits = order[found.energy[order] < math.inf][:chains]
+        if len(fits):
+            kept[number] = rows.rows(fits)
+        elif len(rows):
+            refusals[number] = _refused(objective, found.terms)
+        return len(fits) >= min(chains, ENOUGH)
+
+    needy = list(refusals)
+    for attempt in range(ROUNDS):
+        for number in needy:
+            rng = Rng.start(seed, DRAFTS, number=own_numbers[number], purpose="beginnings").at(attempt)
+            pools[number] += drafts_of(requests[number], causal, prompts[number], rng)
+        needy = [number for number in needy if not keep(number)]
+        frames = []
+        for number in needy:
+            layouts = layout_numbers(seed, own_numbers[number], attempt + 1)
+            laid_out = [frame(requests[number], layouts) for _ in range(FRAMES)]
+            frames += [(number, requests[number], slots) for slots in laid_out if slots is not None]
+        for number, text in fill(masked, masked.lexicon, frames, seed, own_numbers, attempt):
+            pools[number].append(text)
+        needy = [number for number in needy if not keep(number)]
+        if not needy:
+            break
+    for number, request in enumerate(requests):
+        if number not in kept:
+            raise ValueError(
+                f"no start was found for request {number} ({request}): of {len(set(pools[number]))} texts tried, "
+                f"{refusals[number]}; loosen one of these"
+            )
+    return concatenate(kept[number].rows(torch.arange(chains) % len(kept[number])) for number in range(len(requests)))
+
+
+def drafts_of(request: Request, causal: TransformersCausalLM, prompt: str, rng: Rng) -> list[str]:
+    """What the causal model writes after the prefix, if nothing is asked for that it could not know of.
+
+    Where a label or a topic is wanted, a chat model writes as many again that it was asked for.
+    """
+    if request.template or request.suffix or request.acrostic or request.rhyme:
+        return []
+    prompts = [prompt, asked(request, causal)] if request.label or request.topic else [prompt]
+    found: list[str] = []
+    kept = kept_whole(request)
+    with torch.inference_mode():
+        for number, before in enumerate(prompts):
+            if before is not None:
+                ends = causal.continuations(before + request.prefix, rng.fold(number), top_p=0.95, most=32)
+                found += [text for end in ends if (text := continued(request.prefix, end, kept))]
+    return found
+
+
+def kept_whole(request: Request) -> str:
+    """A regular expression of the required phrases that no sentence ends inside; empty if there are none."""
+    return marked(map(Keywords(request.required).forms, request.required), ENDS) if request.required else ""
+
+
+def continued(prefix: str, end: str, whole: str = "") -> str:
+    """The prefix with what was written after it, up to the first end of a sentence there; empty if that is nothing.
+
+    No sentence ends inside `whole`, a regular expression of phrases.
+
+    >>> continued("The year is 1910.", " All is quiet. So")
+    'The year is 1910. All is quiet.'
+    """
+    cut = one_sentence(end, whole)
+    return prefix + (" " if prefix and end[:1].isspace() else "") + cut if cut else ""
+
+
+def asked(request: Request, causal: TransformersCausalLM) -> str | None:
+    """A prompt that asks a chat model for the label and the topic; None for a model of another kind."""
+    about = f" about {request.topic}" if request.topic else ""
+    kind = f" {request.label}" if request.label else ""
+    try:
+        return causal.ask(f"Write one short{kind} sentence{about}.")
+    except ValueError:
+        return None
+
+
+def _ends_within(request: Request) -> bool:
+    """Whether the fixed words hold an end of a sentence that is not their last."""
+    return any(
+        word in ".!?。！？"
+        for layout in request.layouts()
+        for number, part in enumerate(layout)
+        if isinstance(part, tuple)
+        for word in (part[:-1] if number == len(layout) - 1 else part)
+    )
+
+
+def _encoded(texts: Sequence[str], number: int, vocabulary: Vocabulary) -> Batch:
+    """The different texts that the tokenizer can write and moves can edit, as rows of one input."""
+    rows = []
+    for text in dict.fromkeys(texts):
+        try:
+            row = vocabulary.encode([text])
+        except ValueError:
+            continue
+        # a longer one could not be edited
+        rows += [row] if row.width <= MOST_TOKENS else []
+    batch = concatenate(rows) if rows else vocabulary.encode([])
+    return replace(batch, inputs=torch.full_like(batch.inputs, number))
+
+
+def _refused(objective: Objective, terms: torch.Tensor) -> str:
+    """Which terms forbade how many texts, the most first."""
+    counts = (terms == math.inf).sum(0).tolist()
+    said = sorted(zip(counts, term_names(objective), strict=True), reverse=True)
+    return ", ".join(f"{count} were refused by {name}" for count, name in said if count)

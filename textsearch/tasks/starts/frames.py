@@ -1,0 +1,311 @@
+"""Frames: the words of a text that a request fixes, and what each of the others must be like.
+
+A start for a chain under hard constraints: fixed parts, required words and the letters of an acrostic are laid out
+first, and a masked language model fills in the rest, each word among those that may stand there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import final
+
+import numpy as np
+import regex
+import torch
+from torch import Tensor
+
+from objectives.acrostic import Acrostic
+from objectives.keywords import words
+from objectives.pattern import search_for
+from objectives.rhyme import last_word, rhymes
+from objectives.template import Gap
+from objectives.text_features import is_mark
+from samplers.proposals.sites import masks
+from textsearch.batch import Batch, Vocabulary, every_token
+from textsearch.checks import MOST_TOKENS
+from textsearch.models.protocols import MaskedLM
+from textsearch.rng import Rng, categorical
+from textsearch.tasks.request import Fixed, Layout, Request, least_words, missing, most_words
+
+SHARP = 0.5
+"""Temperature of the words that fill a frame."""
+
+_TRIES = 200
+_SPELLED = regex.compile(r"[\p{L}\p{N}][\p{L}\p{N}' ]*[\p{L}\p{N}]|[\p{L}\p{N}]")
+_NUMBER = regex.compile(r"(\\d|\[0-9\])([+*]|\{\d+(,\d*)?\})?")
+_ESCAPED = regex.compile(r"\\.|\(\?[a-zA-Z]+\)|\[[^]]*\]")
+_HAN = regex.compile(r"\p{Han}")
+
+
+@final
+@dataclass(frozen=True)
+class Slot:
+    """A place for a word.
+
+    Attributes:
+        word: what stands there; empty where a word is to be chosen.
+        letter: what a word must begin with, if anything.
+        rhyme: what it must rhyme with, if anything.
+    """
+
+    word: str = ""
+    letter: str = ""
+    rhyme: str = ""
+
+
+def layout_numbers(seed: int, number: int, attempt: int) -> np.random.Generator:
+    """What lays out the frames for the input of this number; each `attempt` draws afresh."""
+    return Rng.start(seed, 1, number=number, purpose="layouts").at(attempt).generator()
+
+
+def frame(request: Request, rng: np.random.Generator) -> list[Slot] | None:
+    """One way to lay out a text for the request, drawn at random; None where none was found.
+
+    >>> slots = frame(Request(template="The *{2} ran to the *{1}"), np.random.default_rng(0))
+    >>> " ".join(slot.word or "_" for slot in slots)
+    'The _ _ ran to the _'
+    """
+    if request.regex and not (request.template or request.prefix or request.suffix or request.acrostic):
+        hinted = _hinted(request, rng)
+        request = request if hinted is None else hinted
+    layouts = request.layouts()
+    letters = Acrostic(request.acrostic).letters[0] if request.acrostic else ""
+    for _ in range(_TRIES):
+        layout = layouts[int(rng.integers(len(layouts)))]
+        lacking = missing(request, layout)
+        count = len(letters) or _word_count(request, layout, sum(map(len, lacking)), rng)
+        slots = next(_filled(layout, count, letters, rng), None)
+        if slots is None:
+            continue
+        if request.rhyme:
+            slots = _rhyming(slots, request.rhyme)
+        if slots is not None and all(_place(phrase, slots, rng) for phrase in sorted(lacking, key=len, reverse=True)):
+            return slots
+    return None
+
+
+def _hinted(request: Request, rng: np.random.Generator) -> Request | None:
+    """The request with a template made of words that its regular expression spells out; None where none helps.
+
+    Some of these words in their order, with gaps between them, are kept if the expression is found in them once the
+    gaps are filled with any word.
+    """
+    hints = _SPELLED.findall(_ESCAPED.sub(" ", _NUMBER.sub(" 3 ", request.regex)))
+    search = search_for(request.regex)
+    for _ in range(_TRIES if hints else 0):
+        chosen = [hint for hint in hints if rng.random() < 0.7]
+        before, *behind = rng.integers(0, 4, len(chosen) + 1).tolist()
+        parts = [_room(before), *(part for pair in zip(chosen, map(_room, behind), strict=True) for part in pair)]
+        text = " ".join(" ".join(parts).replace("*{1}", "thing").split())
+        if chosen and "thing" in text and search.found(text[:1].upper() + text[1:] + "."):
+            return replace(request, regex="", words=None, template=" ".join(parts))
+    return None
+
+
+def _room(count: int) -> str:
+    """Gaps of a template for so many words."""
+    return " ".join(["*{1}"] * count)
+
+
+def _word_count(request: Request, layout: Layout, lacking: int, rng: np.random.Generator) -> int:
+    """How many words a text may have, drawn from what bounds and gaps leave open."""
+    gaps = [part for part in layout if isinstance(part, Gap)]
+    least, most = least_words(layout), most_words(layout)
+    least = max(least, least - sum(gap.low for gap in gaps) + lacking)
+    low, high = request.words or (0, None)
+    if request.words is None and request.characters is not None:
+        # English words have between 4 and 7 characters with the space behind them, Chinese ones count as one
+        size = 1 if _HAN.search(str(request)) else 5
+        shortest, longest = request.characters
+        low, high = shortest // (size + 2), None if longest is None else max(longest // size, 1)
+    low = max(low, least)
+    room = 8 if len(gaps) == 1 else 3 * len(gaps)
+    ends = [end for end in (most, high) if end is not None]
+    high = min(ends) if ends else max(low, least + room, 5)
+    high = min(high, MOST_TOKENS - 1)
+    return int(rng.integers(min(low, high), high + 1))
+
+
+def _filled(
+    layout: Sequence[Fixed | Gap],
+    count: int,
+    letters: str,
+    rng: np.random.Generator,
+    done: tuple[Slot, ...] = (),
+    dead: set[tuple[int, int]] | None = None,
+) -> Iterator[list[Slot]]:
+    """The layouts with gaps of such lengths that there are `count` words, spelling `letters`, in random order."""
+    dead = set() if dead is None else dead  # (parts left, words so far) that came to nothing
+    here = sum(not is_mark(slot.word) if slot.word else True for slot in done)
+    state = len(layout), here
+    if state in dead:
+        return
+    found = 0
+    for slots in _filled_here(layout, count, letters, rng, done, dead, here):
+        found += 1
+        yield slots
+    if not found:
+        dead.add(state)
+
+
+def _filled_here(
+    layout: Sequence[Fixed | Gap],
+    count: int,
+    letters: str,
+    rng: np.random.Generator,
+    done: tuple[Slot, ...],
+    dead: set[tuple[int, int]],
+    here: int,
+) -> Iterator[list[Slot]]:
+    if not layout:
+        if here == count:
+            yield list(done)
+        return
+    head, rest = layout[0], layout[1:]
+    if not isinstance(head, Gap):
+        for word in head:
+            if not is_mark(word):
+                if letters and (here >= len(letters) or word[0].casefold() != letters[here]):
+                    return
+                here += 1
+        yield from _filled(rest, count, letters, rng, (*done, *map(Slot, head)), dead)
+        return
+    later = least_words(list(rest))
+    longest = count - here - later
+    for size in rng.permutation(np.arange(head.low, min(longest, head.high if head.high is not None else longest) + 1)):
+        gap = tuple(Slot(letter=letters[here + i] if letters else "") for i in range(int(size)))
+        yield from _filled(rest, count, letters, rng, (*done, *gap), dead)
+
+
+def _rhyming(slots: list[Slot], rhyme: str) -> list[Slot] | None:
+    """The last word made to rhyme, or None where it is fixed and does not."""
+    place = max(i for i, slot in enumerate(slots) if not (slot.word and is_mark(slot.word)))
+    last = slots[place]
+    if last.word:
+        return slots if last_word(last.word) in rhymes(last_word(rhyme)) else None
+    return [*slots[:place], replace(last, rhyme=rhyme), *slots[place + 1 :]]
+
+
+def _place(phrase: Fixed, slots: list[Slot], rng: np.random.Generator) -> bool:
+    """Put a phrase into free slots that follow one another; whether there were any."""
+
+    def fits(slot: Slot, word: str) -> bool:
+        rhymed = not slot.rhyme or last_word(word) in rhymes(last_word(slot.rhyme))
+        return not slot.word and word.casefold().startswith(slot.letter) and rhymed
+
+    size = len(phrase)
+    starts = [
+        start
+        for start in range(len(slots) - size + 1)
+        if all(fits(slot, word) for slot, word in zip(slots[start : start + size], phrase, strict=True))
+    ]
+    if not starts:
+        return False
+    start = starts[int(rng.integers(len(starts)))]
+    slots[start : start + size] = [replace(slot, word=word) for slot, word in zip(slots[start:], phrase, strict=False)]
+    return True
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Lexicon:
+    """The words that are a single token, and which of them may stand in a slot.
+
+    Attributes:
+        vocabulary: of the model that fills the slots.
+    """
+
+    vocabulary: Vocabulary
+    _known: dict[tuple[str, str, tuple[str, ...]], Tensor] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def words(self) -> list[str]:
+        """V words by token, case folded; empty for marks, pieces and what no proposal may write."""
+        texts = every_token(self.vocabulary).texts()
+        usable = (self.vocabulary.allowed & ~self.vocabulary.continues).tolist()
+        split = [words(text) if ok else [] for text, ok in zip(texts, usable, strict=True)]
+        return [own[0] if len(own) == 1 and own[0].isalpha() else "" for own in split]
+
+    @cached_property
+    def is_word(self) -> Tensor:
+        """(V,) bool."""
+        return torch.tensor([bool(word) for word in self.words])
+
+    @cached_property
+    def chinese(self) -> bool:
+        """Whether most words are Chinese characters."""
+        return sum(bool(_HAN.match(word)) for word in self.words) > len(self.words) // 2
+
+    def allowed(self, letter: str, rhyme: str, forbidden: tuple[str, ...]) -> Tensor:
+        """(V,) bool, the words that begin with the letter, rhyme, and are not forbidden."""
+        key = letter, rhyme, forbidden
+        if key not in self._known:
+            among = rhymes(last_word(rhyme)) if rhyme else None
+            self._known[key] = torch.tensor(
+                [
+                    bool(word)
+                    and word.startswith(letter)
+                    and (among is None or word in among)
+                    and word not in forbidden
+                    # letters are words of the vocabulary, but hardly of the language
+                    and (len(word) > 1 or word in {"a", "i"} or bool(_HAN.match(word)))
+                    for word in self.words
+                ]
+            )
+        return self._known[key]
+
+
+def fill(
+    model: MaskedLM,
+    lexicon: Lexicon,
+    frames: Sequence[tuple[int, Request, list[Slot]]],
+    seed: int,
+    numbers: Sequence[int],
+    attempt: int,
+) -> list[tuple[int, str]]:
+    """(input, text) for each (input, request, frame), its open slots filled from left to right.
+
+    A frame with a slot that no single token can fill gives no text. `numbers` are those of the inputs among all that
+    there are; each `attempt` draws afresh.
+    """
+    vocabulary = model.vocabulary
+    possible = [
+        (number, request, slots)
+        for number, request, slots in frames
+        if all(slot.word or bool(_choices(lexicon, request, slot).any()) for slot in slots)
+    ]
+    if not possible:
+        return []
+    rows = [_tokens(vocabulary, slots, lexicon.chinese) for _, _, slots in possible]
+    batch = replace(Batch.of(rows, vocabulary), inputs=torch.tensor([number for number, _, _ in possible]))
+    rng = Rng.of(seed, batch.inputs, numbers, purpose="frames").at(attempt)
+    waiting = [[slot for slot in slots if not slot.word] for _, _, slots in possible]
+    with torch.inference_mode():
+        for draw in range(max(map(len, waiting))):
+            open_masks = masks(batch)
+            row = open_masks.any(1).nonzero().squeeze(-1)
+            place = open_masks.to(torch.int64).argmax(1)[row]
+            log_probs = model.log_probs(batch, row, place).to(torch.float64)
+            allowed = torch.stack([_choices(lexicon, possible[i][1], waiting[i][draw]) for i in row.tolist()])
+            drawn = categorical((log_probs / SHARP).masked_fill(~allowed, -math.inf), rng.rows(row).uniform(draw))
+            tokens = batch.tokens.clone()
+            tokens[row, place] = drawn
+            batch = replace(batch, tokens=tokens)
+    return list(zip(batch.inputs.tolist(), batch.texts(), strict=True))
+
+
+def _choices(lexicon: Lexicon, request: Request, slot: Slot) -> Tensor:
+    forbidden = tuple(sorted(word.casefold() for word in request.forbidden))
+    return lexicon.allowed(slot.letter, slot.rhyme, forbidden)
+
+
+def _tokens(vocabulary: Vocabulary, slots: Sequence[Slot], chinese: bool) -> list[int]:
+    """The fixed words as tokens, masks between them, and a full stop where there is no end."""
+    end = [] if slots[-1].word and is_mark(slots[-1].word) else [Slot("。" if chinese else ".")]
+    row: list[int] = []
+    for slot in [*slots, *end]:
+        row += vocabulary.encode([slot.word]).token_lists()[0] if slot.word else [vocabulary.mask_id]
+    return row
