@@ -139,7 +139,7 @@ def main() -> None:
         found["enumerated"] = total_variation.records(
             Space.of(masked, causal, words=args.words, start=args.start),
             chains=size.enumerated_chains,
-            most_rows=args.passes or size.enumerated_passes,
+            max_rows=args.passes or size.enumerated_passes,
             seed=args.seed,
             only=args.only,
             tell=progress.print,

@@ -99,13 +99,13 @@ def answers(
     model: TransformersMaskedLM,
     steps: int,
     seed: int,
-    at_once: int,
+    batch_inputs: int,
     done: int,
     tell: Callable[[Answer], None],
 ) -> None:
     """Correct the sources that are not done yet, some at a time."""
-    for first in range(done, len(sources), at_once):
-        part = sources[first : first + at_once]
+    for first in range(done, len(sources), batch_inputs):
+        part = sources[first : first + batch_inputs]
         before, began = (lm.usage.rows, model.usage.rows), time.perf_counter()
         numbers = range(first, first + len(part))
         result = correct(part, steps=steps, seed=seed, numbers=numbers, tokenised=True, causal=lm, masked=model)
@@ -175,7 +175,7 @@ def main() -> None:
     parser.add_argument("--skip", type=int, default=0, help="sentences at the beginning to leave out")
     parser.add_argument("--sentences", type=int, help="by default the size's")
     parser.add_argument("--steps", type=int, help="of every chain; by default the size's")
-    parser.add_argument("--at-once", type=int, default=20, help="sentences in a batch")
+    parser.add_argument("--batch-inputs", type=int, default=20, help="sentences in a batch")
     parser.add_argument("--causal", help="model; by default the task's")
     parser.add_argument("--masked", help="model; by default the task's")
     parser.add_argument("--errant", action="store_true", help="F0.5 too")
@@ -206,7 +206,7 @@ def main() -> None:
         with file.open("a", encoding="utf-8") as lines:
             lines.write(json.dumps(asdict(answer), ensure_ascii=False) + "\n")
 
-    answers(sources, lm, model, steps, args.seed, args.at_once, len(found), tell)
+    answers(sources, lm, model, steps, args.seed, args.batch_inputs, len(found), tell)
     rows = {
         "source": sources,
         "spelling": by_frequency(sources),

@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("--first", type=float, default=0.5, help="share of each file that is left out")
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--strictness", type=float, default=1.0)
-    parser.add_argument("--at-once", type=int, default=20, help="sentences in a batch")
+    parser.add_argument("--batch-inputs", type=int, default=20, help="sentences in a batch")
     parser.add_argument("--causal", help="model; by default the task's")
     parser.add_argument("--masked", help="model; by default the task's")
     parser.add_argument("--out", type=Path, default=Path())
@@ -97,7 +97,7 @@ def main() -> None:
     lm, model = causal_lm(args.causal), masked_lm(args.masked)
     while len(found) < len(wanted):
         kind = wanted[len(found)][0]
-        part = [source for own, source in wanted[len(found) : len(found) + args.at_once] if own == kind]
+        part = [source for own, source in wanted[len(found) : len(found) + args.batch_inputs] if own == kind]
         result = correct(
             part,
             steps=args.steps,

@@ -82,7 +82,7 @@ ENOUGH = 100
 FEW = 8
 """Chains that the textbook loop runs, however long they take."""
 
-MOST_WARM, APART = 32, 4
+MAX_WARM, APART = 32, 4
 """Chains that are warmed up, and steps that part the copies of one where there are more."""
 
 
@@ -234,13 +234,13 @@ def differences(visited: Sequence[Batch], run: textbook.Run) -> tuple[int, int]:
 def warm(setting: Setting, chains: int, *, steps: int, seconds: float, seed: int) -> Batch:
     """Texts of chains that have made so many steps, or steps for so long."""
     sampler = MetropolisHastings(setting.proposal)
-    start = setting.start.repeat(min(chains, MOST_WARM))
+    start = setting.start.repeat(min(chains, MAX_WARM))
     batch = generate(
         setting.objective, sampler, start, steps=steps, seed=seed, until=lambda progress: progress.seconds > seconds
     ).batch
-    if chains <= MOST_WARM:
+    if chains <= MAX_WARM:
         return batch
-    copies = batch.rows(torch.arange(chains) % MOST_WARM)
+    copies = batch.rows(torch.arange(chains) % MAX_WARM)
     return generate(setting.objective, sampler, copies, steps=APART, seed=seed + 1).batch
 
 
@@ -366,7 +366,7 @@ def main() -> None:
 
     for part in args.part:
         counts = args.chains or (SCALING if part == "scaling" else size.chains)
-        few = counts if args.chains else [count for count in counts if count <= MOST_WARM]
+        few = counts if args.chains else [count for count in counts if count <= MAX_WARM]
         # loaded anew for each cell: nothing is remembered from another
         work: list[tuple[Callable[[], Setting], int]] = []
         if part != "keywords":

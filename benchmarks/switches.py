@@ -225,7 +225,7 @@ def switches(part: str, lm: Any, prompt: Sequence[int], width: int, without: Seq
         unfit = not (own._flat if masked else own.tree.flat)
         return Switch(name, engine(own), "unfit for flat" if unfit else "", most)
 
-    yield Switch(f"default: flat, float32, {lm.most_tokens} tokens a pass", engine(lm))
+    yield Switch(f"default: flat, float32, {lm.max_tokens} tokens a pass", engine(lm))
     slow = SLOW if part == "prompt" else None
     yield Switch("library, all places projected", by_library(lm.model, outputs, None), "", slow)
     plain = by_library(lm.model, outputs, lambda ids: hidden_states(lm.model, input_ids=ids))
@@ -236,8 +236,8 @@ def switches(part: str, lm: Any, prompt: Sequence[int], width: int, without: Seq
         yield Switch("last layer not narrowed", engine(lm, narrow=False))
     yield Switch("vocabulary not summed by columns", engine(lm, by_columns=False))
     if part != "prompt":
-        for most in sorted({128, 256, 512, 1024, 4096 if masked else 1024} - {lm.most_tokens}):
-            yield Switch(f"most_tokens={most}", engine(replace(lm.forgetful(), most_tokens=most)))
+        for most in sorted({128, 256, 512, 1024, 4096 if masked else 1024} - {lm.max_tokens}):
+            yield Switch(f"max_tokens={most}", engine(replace(lm.forgetful(), max_tokens=most)))
     if "bfloat16" not in without:
         half, few = copy.deepcopy(lm.model).bfloat16(), 64 if masked else SLOW
         yield other("bfloat16 weights", half, few if on == "cpu" else None)

@@ -40,7 +40,7 @@ from samplers.proposals import (
     SpanEdit,
 )
 from samplers.weights import LOG_WEIGHTS
-from textsearch.models.usage import asked_by, ledger
+from textsearch.models.usage import charged_to, ledger
 from textsearch.rng import Rng, categorical
 from textsearch.sampler import Guarantee, Sampler
 
@@ -116,7 +116,7 @@ class Point:
 
 
 @torch.inference_mode()
-def curve(space: Space, sampler: Sampler[Any], *, chains: int, most_rows: float, seed: int) -> list[Point]:
+def curve(space: Space, sampler: Sampler[Any], *, chains: int, max_rows: float, seed: int) -> list[Point]:
     """Distances at steps 1, 2, ... and then 15 % apart, until the goal is met or a chain's budget is spent."""
     batch = space.gaps.encode([space.start]).repeat(chains)
     if isinstance(sampler, AnnealedSMC):
@@ -124,10 +124,10 @@ def curve(space: Space, sampler: Sampler[Any], *, chains: int, most_rows: float,
     rng = Rng.start(seed, chains, purpose="distances")
     points: list[Point] = []
     drawn: list[tuple[Tensor, Tensor]] = []
-    with ledger() as usage, asked_by("moves"):
+    with ledger() as usage, charged_to("moves"):
         state = sampler.init(space.fluency, batch)
         steps, look = 0, 1
-        while not points or (points[-1].rows < most_rows and points[-1].distance >= GOAL):
+        while not points or (points[-1].rows < max_rows and points[-1].distance >= GOAL):
             state, info = sampler.step(space.fluency, state, rng.at(steps))
             steps += 1
             numbers = space.gaps.number(state.batch)
@@ -170,15 +170,15 @@ def seconds(space: Space, point: Point) -> float:
 
 
 def records(
-    space: Space, *, chains: int, most_rows: float, seed: int, only: Sequence[str], tell: Callable[[str], None]
+    space: Space, *, chains: int, max_rows: float, seed: int, only: Sequence[str], tell: Callable[[str], None]
 ) -> dict[str, Any]:
     """The points of every sampler, or of those that are named; one that is biased goes on for a tenth of the budget."""
     found = {}
     for name, sampler in samplers(space).items():
         if only and not any(part in name for part in only):
             continue
-        budget = most_rows / 10 if sampler.guarantee is Guarantee.BIASED else most_rows
-        points = curve(space, sampler, chains=chains, most_rows=budget, seed=seed)
+        budget = max_rows / 10 if sampler.guarantee is Guarantee.BIASED else max_rows
+        points = curve(space, sampler, chains=chains, max_rows=budget, seed=seed)
         met = goal(points)
         tell(f"{name}: {points[-1].distance:.3f} after {points[-1].steps} steps, {points[-1].rows:.0f} passes a chain")
         found[name] = {

@@ -29,7 +29,7 @@ from textsearch.rng import Rng, categorical
 from textsearch.sampler import ChainState, Guarantee, Info
 
 _SITE, _TOKEN = range(2)  # draws
-_MOST_WAYS = 100_000
+_MAX_WAYS = 100_000
 
 Scan = Callable[[Tensor, Rng], Tensor]
 """(B,) which of the sites to visit, its rank among `count` (B,) of them; it may look at nothing else of the text."""
@@ -86,10 +86,10 @@ class Gibbs:
             block=whole("block", self.block, 1, unit="site"),
         )
         # 1 at least for a candidate: any number of sites is too many for a power
-        if self.block * math.log(self.candidates) > math.log(_MOST_WAYS):
+        if self.block * math.log(self.candidates) > math.log(_MAX_WAYS):
             raise ValueError(
                 f"block={self.block} sites of candidates={self.candidates} tokens can be filled in more than "
-                f"{_MOST_WAYS:,} ways, each an energy of every row: lower one of them"
+                f"{_MAX_WAYS:,} ways, each an energy of every row: lower one of them"
             )
         function("scan", self.scan, "a scan", "random_scan or systematic_scan")
 

@@ -41,7 +41,7 @@ class ImportanceSampling:
     >>> from textsearch.testing import letters
     >>> few_a = FunctionObjective(lambda texts: [text.count("a") for text in texts], name="few a")
     >>> sampler = ImportanceSampling(Uniform(letters("ab")))
-    >>> result = generate(few_a, sampler, ["__"], steps=100, seed=0, chains=4, keep_every=1)
+    >>> result = generate(few_a, sampler, ["__"], steps=100, seed=0, chains=4, thin=1)
     >>> [found] = importance_summary(result)
     >>> abs(found.log_z.value - 2 * math.log(1 + math.exp(-1))) < 4 * found.log_z.error
     True

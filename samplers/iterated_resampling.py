@@ -21,7 +21,7 @@ from torch import Tensor
 from samplers import independent_draws as fresh
 from samplers.rejection import DRAW_LOG_WEIGHTS
 from textsearch.batch import Batch, Vocabulary
-from textsearch.checks import MOST_CHAINS, keep, whole
+from textsearch.checks import MAX_CHAINS, keep, whole
 from textsearch.kinds import INDEPENDENT, instance
 from textsearch.objective import Objective
 from textsearch.proposal import IndependentProposal
@@ -63,7 +63,7 @@ class IteratedResampling:
 
     def __post_init__(self) -> None:
         instance("proposal", self.proposal, INDEPENDENT)
-        keep(self, draws=whole("draws", self.draws, 2, MOST_CHAINS, remedy=": the current text and a fresh one"))
+        keep(self, draws=whole("draws", self.draws, 2, MAX_CHAINS, remedy=": the current text and a fresh one"))
 
     @property
     def vocabulary(self) -> Vocabulary:

@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch, Vocabulary
-from textsearch.checks import MOST_CHAINS, keep, whole
+from textsearch.checks import MAX_CHAINS, keep, whole
 from textsearch.kinds import PROPOSAL, instance
 from textsearch.objective import Evaluation, Objective, evaluate
 from textsearch.proposal import Move, Proposal, propose
@@ -64,7 +64,7 @@ class MultipleTry:
 
     def __post_init__(self) -> None:
         instance("proposal", self.proposal, PROPOSAL)
-        keep(self, tries=whole("tries", self.tries, 2, MOST_CHAINS, remedy="; with one try, use MetropolisHastings"))
+        keep(self, tries=whole("tries", self.tries, 2, MAX_CHAINS, remedy="; with one try, use MetropolisHastings"))
 
     @property
     def vocabulary(self) -> Vocabulary:

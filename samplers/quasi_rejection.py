@@ -51,7 +51,7 @@ class QuasiRejection:
     >>> from textsearch import FunctionObjective, generate
     >>> from textsearch.testing import letters
     >>> few_a = FunctionObjective(lambda texts: [2 * text.count("a") for text in texts], name="few a")
-    >>> result = generate(few_a, QuasiRejection(Uniform(letters("ab")), 1.0), ["__"], steps=20, seed=0, keep_every=1)
+    >>> result = generate(few_a, QuasiRejection(Uniform(letters("ab")), 1.0), ["__"], steps=20, seed=0, thin=1)
     >>> accepted_texts(result)
     [['bb', 'bb', 'bb', 'ab', 'bb', 'bb', 'bb', 'bb']]
     >>> best, _ = tvd_and_acceptance(result.recorded["draw log weights"], [math.log(4), 0.0])

@@ -60,7 +60,7 @@ class Rejection:
     >>> lm = TableCausalLM.random(letters("abc"), seed=0)
     >>> no_b = FunctionObjective(lambda texts: [math.inf if "b" in text or text == "" else 0.0 for text in texts])
     >>> drafts = Rejection(FromLeft(lm, max_length=32), log_bound=0.0)
-    >>> result = generate(Fluency(lm) + no_b, drafts, [""], steps=30, seed=0, keep_every=1)
+    >>> result = generate(Fluency(lm) + no_b, drafts, [""], steps=30, seed=0, thin=1)
     >>> [texts] = accepted_texts(result)
     >>> texts
     ['caca', 'c']
@@ -159,7 +159,7 @@ def guess_log_bound(log_weights: ArrayLike, margin: float = 1.0) -> float:
 def accepted_texts(result: Generations) -> list[list[str]]:
     """For each input the texts that were accepted, in order: of `Rejection`, independent draws from the target.
 
-    With `keep_every` above 1, the last text accepted between two kept steps stands for all of them.
+    With `thin` above 1, the last text accepted between two kept steps stands for all of them.
 
     Raises:
         ValueError: the run recorded no acceptances, or kept no texts.
@@ -168,7 +168,7 @@ def accepted_texts(result: Generations) -> list[list[str]]:
     if DRAW_LOG_WEIGHTS not in result.recorded:
         raise ValueError("the run recorded no acceptances: they come from Rejection, QuasiRejection")
     if result.steps and not result.samples:
-        raise ValueError("no texts were kept: generate(..., keep_every=1) keeps them all")
+        raise ValueError("no texts were kept: generate(..., thin=1) keeps them all")
     found: dict[int, list[str]] = {number: [] for number in np.unique(result.inputs).tolist()}
     begin = result.warm_up
     for end, texts in zip(result.sample_steps, result.samples, strict=True):

@@ -230,7 +230,7 @@ def _systematic(log_weights: NDArray[np.float64], count: int, uniform: float) ->
 def _kept(result: Generations) -> Iterator[tuple[int, Sequence[tuple[int, int, str]]]]:
     """For each input the kept (step, row, text), in alphabetical order."""
     if not result.samples:
-        raise ValueError("no texts were kept: generate(..., keep_every=1) keeps them all")
+        raise ValueError("no texts were kept: generate(..., thin=1) keeps them all")
     for number in np.unique(result.inputs).tolist():
         rows = np.flatnonzero(result.inputs == number).tolist()
         steps = zip(result.sample_steps, result.samples, strict=True)

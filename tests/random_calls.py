@@ -311,7 +311,7 @@ class Calls:
             "chains": lambda: self.count(1, 4),
             "temperature": lambda: self.real(0.3, 3),
             "warm_up": lambda: self.count(0, 2),
-            "keep_every": lambda: self.count(1, 2),
+            "thin": lambda: self.count(1, 2),
             "until": self.rule,
         }
         return needed | self.options(**options, **more)
@@ -332,7 +332,7 @@ class Calls:
         return self.look(result)
 
     def generate_each(self) -> Any:
-        options = self.run(at_once=lambda: self.count(1, 3), in_order=self.flag)
+        options = self.run(batch_inputs=lambda: self.count(1, 3), in_order=self.flag)
         return [
             answer.error or self.look(answer.result) for answer in textsearch.generate_each(*self.three(), **options)
         ]
@@ -362,7 +362,7 @@ class Calls:
             return textsearch.generate(objective, sampler, texts, steps=steps, seed=seed, **given)
 
         options = self.options(
-            at_once=lambda: self.count(1, 3), done=lambda: self.count(0, 1), seed=lambda: self.count(0, 9)
+            batch_inputs=lambda: self.count(1, 3), done=lambda: self.count(0, 1), seed=lambda: self.count(0, 9)
         )
         return list(stream(self.maybe(lambda: task), self.maybe(self.texts), **options))
 
@@ -430,7 +430,7 @@ class Calls:
             "infill": {"lang": lambda: "en"},
             "correct": {"strictness": lambda: self.real(0.5, 2), "tokenised": self.flag},
             "write": {"label_weight": lambda: self.real(1, 9), "classifier": lambda: Toy(), **more},
-            "stream": {"at_once": lambda: self.count(1, 2), "done": lambda: self.count(0, 1)},
+            "stream": {"batch_inputs": lambda: self.count(1, 2), "done": lambda: self.count(0, 1)},
         }
         inputs: dict[str, Callable[[], Any]] = {
             "keywords": lambda: [self.maybe(words), words()],

@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.continuous.toys import VOCABULARY, WALK
 from tests.models.tiny import TEXTS, Tiny, every_position, roomy_causal, tiny_encoder
 from tests.models.tiny import tiny as tiny
 from tests.objectives.table import OBJECTIVES, Models, texts
 from tests.pretend import DEVICE, Pretended, numbers, pretended
+from tests.run.toys import VOCABULARY, WALK
 from tests.samplers.kernels import KERNELS
 from tests.samplers.laws import Case
 from textsearch import Batch, FunctionObjective, Generations, generate, generate_each, tasks
@@ -108,7 +108,7 @@ def test_chains(name: str) -> None:
 def test_inputs_that_come_and_go() -> None:
     batch = VOCABULARY.encode(["ab", "cab", "b", "acc"])
     few = FunctionObjective(lambda texts: [text.count("a") + 0.1 * len(text) for text in texts], name="few a")
-    settings: dict[str, Any] = {"steps": 4, "seed": 3, "at_once": 2, "until": Reached(1.0)}
+    settings: dict[str, Any] = {"steps": 4, "seed": 3, "batch_inputs": 2, "until": Reached(1.0)}
     answers = [answer.result for answer in generate_each(few, WALK, batch, **settings)]
     with pretended():
         there = [answer.result for answer in generate_each(few, WALK, batch.to(DEVICE), **settings)]

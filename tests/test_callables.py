@@ -150,7 +150,7 @@ def run(name: str, trap: Trap, **changes: Any) -> Generations:
     if name == "rule":
         settings["until"] = late
         settings["callbacks"] = [lambda progress: trap.arm(progress) if progress.step > ARMED else False]
-    settings |= {"steps": 9, "seed": 1, "chains": 4, "keep_every": 1} | changes
+    settings |= {"steps": 9, "seed": 1, "chains": 4, "thin": 1} | changes
     return generate(objective, sampler, ["abc", "bca", "ccc"], **settings)
 
 
@@ -175,7 +175,7 @@ def test_the_run_comes_with_the_error(name: str) -> None:
 def test_each_input_comes_with_the_error(name: str) -> None:
     trap = Trap()
     objective, sampler = parts(name, trap)
-    settings: dict[str, Any] = {"steps": 9, "seed": 1, "chains": 4, "at_once": 2, "until": trap.arm}
+    settings: dict[str, Any] = {"steps": 9, "seed": 1, "chains": 4, "batch_inputs": 2, "until": trap.arm}
     answers = list(generate_each(objective, sampler, ["abc", "bca"], **settings))
     assert [answer.number for answer in answers] == [0, 1]
     whole = run(name, Trap(), callbacks=[], until=None)

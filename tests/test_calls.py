@@ -152,7 +152,7 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (lambda: generate(FEW, CHAIN, ["ab"]), "missing 2 required keyword-only arguments: 'steps' and 'seed'"),
     (lambda: run(stepz=3), "unexpected keyword argument 'stepz'"),
     (lambda: run(progress="no"), "progress='no' must be True or False"),
-    (lambda: each(at_once=0), "at_once=0 must be at least 1"),
+    (lambda: each(batch_inputs=0), "batch_inputs=0 must be at least 1"),
     (lambda: each(callbacks=[]), "unexpected keyword argument 'callbacks'"),
     (lambda: Gibbs(MASKED, 2.5), "candidates=2.5 must be a whole number of at least 2 and at most 4"),
     (
@@ -222,10 +222,10 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (lambda: run().summary(), "tells nothing of convergence: run at least 2"),
     (lambda: run(steps=1, chains=2).summary(), "1 draws a chain are too few: at least 4 are needed"),
     (
-        lambda: run(steps=9, chains=2, keep_every=1).summary(quantities=[len]),
+        lambda: run(steps=9, chains=2, thin=1).summary(quantities=[len]),
         "quantities=.* is a list; pass a dictionary",
     ),
-    (lambda: run(steps=9, chains=2, keep_every=1).summary(quantities={"b": str}), "quantity=.* is a class"),
+    (lambda: run(steps=9, chains=2, thin=1).summary(quantities={"b": str}), "quantity=.* is a class"),
     (lambda: run().plot("energy"), "warm_up='energy' must be a whole number"),
     (lambda: run().plot(3), "warm_up=3 must be at most 2, below the 3 steps taken"),
     (lambda: run().table("a"), "rows='a' must be a whole number"),
@@ -242,9 +242,9 @@ def test_a_wrong_call_is_one_sentence(call: Callable[[], Any], message: str) -> 
 
 
 def test_numbers_of_numpy_and_torch_are_numbers() -> None:
-    plain = run(steps=3, seed=1, chains=2, temperature=0.5, warm_up=1, keep_every=1)
+    plain = run(steps=3, seed=1, chains=2, temperature=0.5, warm_up=1, thin=1)
     for whole, real in ((np.int64, np.float64), (np.int32, np.float32), (torch.tensor, torch.tensor)):
-        counts = {"steps": whole(3), "seed": whole(1), "chains": whole(2), "warm_up": whole(1), "keep_every": whole(1)}
+        counts = {"steps": whole(3), "seed": whole(1), "chains": whole(2), "warm_up": whole(1), "thin": whole(1)}
         found = run(**counts, temperature=real(0.5))
         assert found.texts == plain.texts and type(found.warm_up) is int
     assert MultipleTry(MOVES, np.int64(3)) == MultipleTry(MOVES, 3)

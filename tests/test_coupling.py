@@ -117,8 +117,8 @@ def test_the_chain_ahead_is_the_one_that_generate_runs() -> None:
     sampler = MetropolisHastings(toy.proposal)
     last = int(meetings.times.max())
     settings: dict[str, Any] = {"seed": 3, "chains": 20, "temperature": toy.temperature}
-    ahead = generate(toy.objective, sampler, start, steps=last, keep_every=1, **settings)
-    behind = generate(toy.objective, Later(sampler, lag), start, steps=last - lag, keep_every=1, **settings)
+    ahead = generate(toy.objective, sampler, start, steps=last, thin=1, **settings)
+    behind = generate(toy.objective, Later(sampler, lag), start, steps=last - lag, thin=1, **settings)
     first = [[toy.start] * 20, *behind.samples]
     for pair in range(20):
         met = [step for step in range(lag, last + 1) if ahead.samples[step - 1][pair] == first[step - lag][pair]]

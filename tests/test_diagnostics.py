@@ -58,7 +58,7 @@ SHORT: dict[str, Any] = {"steps": 40, "seed": 0, "chains": 8}
 def generations(inputs: tuple[str, ...] = ("abb", "bb"), **arguments: Any) -> Generations:
     sampler = MetropolisHastings(Replace(TableMaskedLM.random(letters("ab"), seed=0)))
     few = FunctionObjective(lambda texts: [0.5 * text.count("a") for text in texts], name="few a")
-    settings: dict[str, Any] = {"steps": 150, "seed": 0, "chains": 4, "keep_every": 2} | arguments
+    settings: dict[str, Any] = {"steps": 150, "seed": 0, "chains": 4, "thin": 2} | arguments
     return generate(few, sampler, list(inputs), **settings)
 
 
@@ -241,12 +241,12 @@ def test_summary_says_what_is_missing() -> None:
         generations(chains=1, steps=10).summary()
     with pytest.raises(ValueError, match="energy of input 0: 2 draws a chain are too few"):
         RESULT.summary(warm_up=148)
-    with pytest.raises(ValueError, match=r"no samples were kept after step 0 .* keep_every"):
-        generations(keep_every=None, steps=10).summary(quantities={"letters": len})
+    with pytest.raises(ValueError, match=r"no samples were kept after step 0 .* thin"):
+        generations(thin=None, steps=10).summary(quantities={"letters": len})
     with pytest.raises(ValueError, match="another name"):
         RESULT.summary(quantities={"energy": len})
     # too few texts for a statistic of ours are no error, for one of the user's they are
-    few = generations(steps=30, keep_every=10)
+    few = generations(steps=30, thin=10)
     assert quantities(few.summary()) == ["energy", "tokens"]
     with pytest.raises(ValueError, match="letters of input 0: 3 draws a chain are too few"):
         few.summary(quantities={"letters": len})
@@ -325,7 +325,7 @@ def test_diversity() -> None:
     assert table["texts"].tolist() == [20, 20]
     assert table["unique"].tolist()[0] == len(set(kept)) / 20
     assert table["distinct_2"].tolist()[0] == distinct_n(kept, 2, list)
-    final = generations(keep_every=None, steps=10).diversity()
+    final = generations(thin=None, steps=10).diversity()
     assert final["texts"].tolist() == [4, 4]
 
 

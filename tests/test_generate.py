@@ -93,8 +93,8 @@ WRONG_ARGUMENTS: list[tuple[dict[str, Any], str]] = [
     ({"chains": None}, "chains=None"),
     ({"warm_up": -1}, "warm_up=-1"),
     ({"warm_up": None}, "warm_up=None"),
-    ({"keep_every": 0}, "keep_every=0"),
-    ({"keep_every": False}, "keep_every=False"),
+    ({"thin": 0}, "thin=0"),
+    ({"thin": False}, "thin=False"),
     ({"temperature": 0}, "temperature=0"),
     ({"temperature": -0.5}, "temperature=-0.5"),
     ({"temperature": math.nan}, "temperature=nan"),
@@ -152,13 +152,13 @@ def test_a_term_may_refuse_the_inputs_before_any_energy() -> None:
 
 @pytest.mark.parametrize("chains", [1, 3])
 @pytest.mark.parametrize("steps", [0, 1, 25])
-@pytest.mark.parametrize("keep_every", [None, 4])
-def test_results_are_consistent(chains: int, steps: int, keep_every: int | None) -> None:
-    result = small(chains=chains, steps=steps, keep_every=keep_every)
+@pytest.mark.parametrize("thin", [None, 4])
+def test_results_are_consistent(chains: int, steps: int, thin: int | None) -> None:
+    result = small(chains=chains, steps=steps, thin=thin)
     assert_consistent(result)
     assert result.steps == steps
     assert not result.interrupted
-    assert result.sample_steps == ([] if keep_every is None else list(range(4, steps + 1, 4)))
+    assert result.sample_steps == ([] if thin is None else list(range(4, steps + 1, 4)))
     assert result.guarantee == Guarantee.EXACT
 
 
@@ -286,7 +286,7 @@ def interrupt(progress: Progress) -> None:
 
 
 def test_control_c_in_a_callback_returns_what_there_is() -> None:
-    result = small(callbacks=[interrupt], keep_every=1)
+    result = small(callbacks=[interrupt], thin=1)
     assert result.interrupted
     assert result.steps == 3
     assert_consistent(result)
@@ -302,7 +302,7 @@ def test_control_c_in_an_energy_returns_what_there_is() -> None:
             raise KeyboardInterrupt
         return [abs(len(text) - 4) for text in texts]
 
-    result = small(objective=NO_CC + 2.0 * WAVE + FunctionObjective(slow, name="length"), keep_every=1)
+    result = small(objective=NO_CC + 2.0 * WAVE + FunctionObjective(slow, name="length"), thin=1)
     assert result.interrupted
     assert result.steps == 4
     assert_consistent(result)
@@ -347,7 +347,7 @@ def test_control_c_on_any_line_returns_whole_steps() -> None:
     """An interrupt may arrive between any two lines of the loop: each step is counted in full or not at all."""
 
     def start() -> Generations:
-        return small(steps=5, keep_every=1, callbacks=[lambda progress: None])
+        return small(steps=5, thin=1, callbacks=[lambda progress: None])
 
     source, offset = inspect.getsourcelines(run)
     end = offset + next(number for number, line in enumerate(source) if "except KeyboardInterrupt" in line)
@@ -395,8 +395,8 @@ def test_kinds_of_one_name_are_counted_together() -> None:
 
 
 def test_samples_are_thinned_after_the_warm_up() -> None:
-    every = small(steps=20, keep_every=1)
-    thinned = small(steps=20, warm_up=5, keep_every=4)
+    every = small(steps=20, thin=1)
+    thinned = small(steps=20, warm_up=5, thin=4)
     assert thinned.warm_up == 5
     assert thinned.sample_steps == [9, 13, 17]
     assert thinned.samples == [every.samples[step - 1] for step in thinned.sample_steps]

@@ -41,7 +41,7 @@ def at_call(number: int, error: BaseException) -> Callable[[list[str]], list[flo
 
 
 def run(energy: Callable[[list[str]], list[float]] = length, **changes: Any) -> Generations:
-    settings: dict[str, Any] = {"steps": 8, "seed": 3, "chains": 2, "keep_every": 1} | changes
+    settings: dict[str, Any] = {"steps": 8, "seed": 3, "chains": 2, "thin": 1} | changes
     return generate(FunctionObjective(energy, name="length"), WALK, INPUTS, **settings)
 
 
@@ -201,7 +201,7 @@ def test_a_view_is_carried_on() -> None:
 
 
 def each(energy: Callable[[list[str]], list[float]] = length, **changes: Any) -> list[Answer]:
-    settings: dict[str, Any] = {"steps": 8, "seed": 3, "chains": 2, "at_once": 2} | changes
+    settings: dict[str, Any] = {"steps": 8, "seed": 3, "chains": 2, "batch_inputs": 2} | changes
     return list(generate_each(FunctionObjective(energy, name="length"), WALK, INPUTS, **settings))
 
 
@@ -250,7 +250,7 @@ def test_an_error_of_no_input_alone_is_raised_when_all_are_answered(error: BaseE
 
     answers: list[Answer] = []
     with pytest.raises(type(error)):
-        for answer in generate_each(FunctionObjective(energy), WALK, INPUTS, steps=8, seed=3, chains=2, at_once=2):
+        for answer in generate_each(FunctionObjective(energy), WALK, INPUTS, steps=8, seed=3, chains=2, batch_inputs=2):
             answers.append(answer)  # noqa: PERF402 (what came before the error counts)
     assert [answer.number for answer in answers] == [0, 1]
     assert all(answer.result and answer.result.interrupted and answer.result.steps == 3 for answer in answers)

@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MOST_CHAINS = 1_000_000
+MAX_CHAINS = 1_000_000
 """Rows of one batch are kept in memory together."""
 
-MOST_DRAFTS = 10_000
+MAX_DRAFTS = 10_000
 """Texts that a causal model writes for one input before a run."""
 
-MOST_TOKENS = 64
+MAX_TOKENS = 64
 """Of a text that the moves of a task edit: proposals let none grow beyond it."""
 
-MOST_WORDS, MOST_CHARACTERS = 400, 4_000
+MAX_WORDS, MAX_CHARACTERS = 400, 4_000
 """Bounds on the length of one text that may be asked for, and what its fixed parts may hold."""
 
-MOST_PHRASES = 100
+MAX_PHRASES = 100
 """Words and phrases that one text must hold, or must not."""
 
-MOST_INPUT = 100_000
+MAX_INPUT = 100_000
 """Characters of one input: no model reads as many, and looking at millions takes its time."""
 
 
@@ -121,7 +121,7 @@ def run_of(*, steps: Any, seed: Any, chains: Any, temperature: Any, until: Any =
     return Run(
         steps=whole("steps", steps),
         seed=seed_of(seed),
-        chains=whole("chains", chains, 1, MOST_CHAINS),
+        chains=whole("chains", chains, 1, MAX_CHAINS),
         temperature=positive("temperature", temperature, remedy="; for a pure search anneal to a small value"),
     )
 

@@ -21,7 +21,7 @@ from textsearch.batch import Batch
 from textsearch.checks import keep, real, sequence, string
 from textsearch.kinds import OBJECTIVE, instance, nature, shown
 from textsearch.marks import counts
-from textsearch.models.usage import asked_by
+from textsearch.models.usage import charged_to
 from textsearch.spelling import canonical
 
 
@@ -369,7 +369,7 @@ def _in_stages(objective: Objective, batch: Batch, wanted: Tensor | None, limit:
             break
         whole = len(alive) == len(batch)
         part = batch if whole else batch.rows(alive)
-        with asked_by(names[column]):
+        with charged_to(names[column]):
             if limit is None:
                 own = term.energy(part)
             else:

@@ -19,7 +19,7 @@ from samplers.composites.wrapped import (
 )
 from textsearch.batch import Batch, Vocabulary
 from textsearch.checks import keep
-from textsearch.models.usage import asked_by
+from textsearch.models.usage import charged_to
 from textsearch.objective import Objective
 from textsearch.rng import Rng
 from textsearch.sampler import ChainState, Guarantee, Info, Sampler
@@ -99,6 +99,6 @@ class Cycle:
         turn, number = divmod(rng.step, len(self.samplers))
         sampler = self.samplers[number]
         # samplers at the same step of their own must not draw the same numbers
-        with asked_by("/".join(dict.fromkeys(sampler.kinds))):
+        with charged_to("/".join(dict.fromkeys(sampler.kinds))):
             state, info = sampler.step(objective, state, rng.fold(number).at(turn), temperature)
         return state, Info(info.accepted, kind_numbers(sampler, self.kinds, info.kind), info.log_ratio)

@@ -29,7 +29,7 @@ from textsearch.objective import Objective
 from textsearch.rng import Rng
 from textsearch.run.loop import starting_batch
 
-_MOST_ROUNDS = 30
+_MAX_ROUNDS = 30
 
 
 @final
@@ -98,7 +98,7 @@ def tuned(
     instance("objective", objective, OBJECTIVE)
     told = run_of(steps=whole("steps", steps, 1), seed=seed, chains=chains, temperature=temperature)
     steps, seed, chains, temperature = told
-    rounds = whole("rounds", rounds, 1, _MOST_ROUNDS, remedy=": each has twice the steps of the one before")
+    rounds = whole("rounds", rounds, 1, _MAX_ROUNDS, remedy=": each has twice the steps of the one before")
     batch = starting_batch(ladder, inputs)
     objective.check(batch)
     streams = Rng.of(seed, batch.inputs, chains=chains, purpose="ladder")

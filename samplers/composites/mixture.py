@@ -25,7 +25,7 @@ from samplers.composites.wrapped import (
 from samplers.proposals.mixture import shares
 from textsearch.batch import Batch, Vocabulary, concatenate
 from textsearch.checks import keep, mapping
-from textsearch.models.usage import asked_by
+from textsearch.models.usage import charged_to
 from textsearch.objective import Evaluation, Objective
 from textsearch.rng import Rng, categorical
 from textsearch.sampler import ChainState, Guarantee, Info, Sampler
@@ -115,7 +115,7 @@ class Mixture:
             if len(index) == 0:
                 continue
             heat = temperature[index] if own and isinstance(temperature, Tensor) else temperature
-            with asked_by("/".join(dict.fromkeys(sampler.kinds))):
+            with charged_to("/".join(dict.fromkeys(sampler.kinds))):
                 after, info = sampler.step(objective, state.rows(index), rng.rows(index).fold(number + 1), heat)
             states.append(after)
             infos.append(Info(info.accepted, kind_numbers(sampler, self.kinds, info.kind), info.log_ratio))

@@ -27,7 +27,7 @@ class Thinned(Generic[S]):
     As exact as the sampler, and a step costs `every` of its steps. The temperature stays within a step, so wrap the
     sampler within `SimulatedAnnealing` or `ParallelTempering` to give it several steps at each temperature, or between
     exchanges. The best text of a run is the best of those it looks at; where thinning is only to save space,
-    `generate(..., keep_every=...)` loses nothing.
+    `generate(..., thin=...)` loses nothing.
 
     A step is accepted if any of its `every` was. Its kind and `log_ratio` are those of the last accepted, or of the
     last if none was; what is recorded is what the last records.

@@ -12,7 +12,7 @@ import torch
 from textsearch.batch import Batch, Vocabulary, concatenate
 from textsearch.checks import keep, mapping, real
 from textsearch.kinds import PROPOSAL, instance
-from textsearch.models.usage import asked_by
+from textsearch.models.usage import charged_to
 from textsearch.proposal import Move, Proposal
 from textsearch.rng import Rng, categorical
 
@@ -66,7 +66,7 @@ class Mixture:
         for number, part in enumerate(self.parts):
             index = (choice == number).nonzero().squeeze(-1)
             if len(index):
-                with asked_by("/".join(part.kinds)):
+                with charged_to("/".join(part.kinds)):
                     move = part.propose(batch.rows(index), rng.rows(index).fold(number + 1))
                 moves.append(replace(move, kind=move.kind + offset))
                 indices.append(index)

@@ -34,7 +34,7 @@ from textsearch.proposal import Move
 from textsearch.rng import Rng, categorical
 
 _KIND, _PLACE, _PIECES, _ORDER, _FILL = range(5)  # draws
-_MOST_WORDS = 100  # of one edit
+_MAX_WORDS = 100  # of one edit
 
 
 @final
@@ -233,7 +233,7 @@ def _checked(table: Mapping[tuple[int, int], float]) -> dict[tuple[int, int], fl
         counts = sequence("table", pair, "pairs of counts of words", "(1, 1)")
         if len(counts) != 2:
             raise ValueError(f"table has {pair!r}, which is no pair of counts of words such as (1, 1)")
-        old, new = (whole(f"table entry {pair!r}", count, high=_MOST_WORDS, unit="words") for count in counts)
+        old, new = (whole(f"table entry {pair!r}", count, high=_MAX_WORDS, unit="words") for count in counts)
         if old + new == 0:
             raise ValueError("table has (0, 0), which replaces no words by none: leave it out")
         share = real(f"table[{old}, {new}]", probability, "be a probability above 0", lambda x: 0 < x <= 1)

@@ -58,7 +58,7 @@ def drafts(
     rounds: int = 3,
     temperature: float = 1.0,
     top_p: float = 0.95,
-    most_tokens: int = 32,
+    max_tokens: int = 32,
     finish: Callable[[str], str] = one_sentence,
 ) -> Batch:
     """At most `chains` starting texts for each prompt, different from one another, the lowest energies first.
@@ -75,7 +75,7 @@ def drafts(
         rounds: at most; later rounds are for the inputs that still lack drafts.
         temperature: of the drafts' tokens.
         top_p: of the drafts' tokens (Holtzman et al., 2020).
-        most_tokens: of a draft.
+        max_tokens: of a draft.
         finish: makes a draft of what the model wrote; an empty answer drops it.
     """
     own_numbers = input_numbers(numbers, len(prompts))
@@ -86,7 +86,7 @@ def drafts(
             kept = vocabulary.encode([])
             for attempt in range(rounds):
                 rng = Rng.start(seed, pool, number=own_numbers[number], purpose="drafts").at(attempt)
-                written = model.continuations(prompt, rng, temperature=temperature, top_p=top_p, most=most_tokens)
+                written = model.continuations(prompt, rng, temperature=temperature, top_p=top_p, most=max_tokens)
                 texts += [text for text in map(finish, written) if text]
                 kept = best_of(texts, number, objective, vocabulary, chains)
                 if len(kept) == chains:

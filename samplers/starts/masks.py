@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from textsearch.batch import Batch, Vocabulary
-from textsearch.checks import MOST_CHAINS, seed_of, sequence, whole
+from textsearch.checks import MAX_CHAINS, seed_of, sequence, whole
 from textsearch.kinds import VOCABULARY, instance
 from textsearch.rng import Rng
 
@@ -33,7 +33,7 @@ def random_lengths(count: int, shortest: int, longest: int, *, seed: int) -> lis
     >>> random_lengths(6, 3, 5, seed=0)
     [3, 4, 3, 3, 3, 4]
     """
-    count, seed = whole("count", count, high=MOST_CHAINS), seed_of(seed)
+    count, seed = whole("count", count, high=MAX_CHAINS), seed_of(seed)
     shortest, longest = whole("shortest", shortest, 1, unit="token"), whole("longest", longest, 1, unit="token")
     if shortest > longest:
         raise ValueError(f"shortest={shortest} is above longest={longest}: exchange them")

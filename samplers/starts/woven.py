@@ -37,7 +37,7 @@ def woven(
     seed: int,
     numbers: Sequence[int] | None = None,
     temperature: float = 1.0,
-    most_tokens: int | Sequence[int] = 32,
+    max_tokens: int | Sequence[int] = 32,
     rounds: int = 12,
     again: Sequence[Sequence[str]] | None = None,
     finish: Callable[[str, int], str] | None = None,
@@ -53,7 +53,7 @@ def woven(
         seed: the same seed gives the same texts.
         numbers: of the inputs among all that there are; by default 0, 1, 2, ...
         temperature: of the tokens that the model draws.
-        most_tokens: of a text, for all inputs or for each.
+        max_tokens: of a text, for all inputs or for each.
         rounds: at most; one more than words that can be missing is enough, unless words spoil one another.
         again: for each input texts to begin from, in turn, each cut at a place drawn at random.
         finish: (what the model wrote, number of its input) -> a text, its beginning left as it is, or an empty string
@@ -66,7 +66,7 @@ def woven(
     streams = Rng.of(seed, torch.tensor(owners, dtype=torch.int64), own_numbers, purpose="woven")
     streams = streams.fold(0 if again is None else 1)
     rows = [[] for _ in owners] if again is None else _beginnings(model, again, owners, count, streams)
-    room = [most_tokens] * len(prompts) if isinstance(most_tokens, int) else most_tokens
+    room = [max_tokens] * len(prompts) if isinstance(max_tokens, int) else max_tokens
     going = list(range(len(owners)))
     with torch.inference_mode():
         for attempt in range(rounds):

@@ -44,7 +44,7 @@ TEXTS = (FINE_TEXTS[:4], ODD_TEXTS)
 LANGUAGES = (["en"], ["english", "zh", "", "EN", "e n"])
 
 SHARED = {"--chains": NUMBERS, "--steps": NUMBERS, "--seed": NUMBERS, "--temperature": NUMBERS, "--top": NUMBERS,
-          "--at-once": NUMBERS, "--causal": MODELS, "--masked": MODELS}
+          "--batch-inputs": NUMBERS, "--causal": MODELS, "--masked": MODELS}
 OWN = {
     "correct": {"--strictness": NUMBERS},
     "infill": {"--lang": LANGUAGES},

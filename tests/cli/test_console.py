@@ -59,7 +59,9 @@ def test_head_ends_quietly() -> None:
     many = " ".join(f"text{number}" for number in range(40))
     for way in ("", "--jsonl"):
         # more than a pipe holds, so that the writer notices
-        run = in_shell(f"textsearch correct {many} {'x' * 60000} {'y' * 60000} {way} --quiet --at-once 1 | head -n 1")
+        run = in_shell(
+            f"textsearch correct {many} {'x' * 60000} {'y' * 60000} {way} --quiet --batch-inputs 1 | head -n 1"
+        )
         assert run.stdout.count(b"\n") == 1
         said = [line for line in run.stderr.splitlines() if b"chains" not in line]
         assert said == [], run.stderr
@@ -98,7 +100,7 @@ def test_what_there_is_after_control_c(monkeypatch: pytest.MonkeyPatch) -> None:
         return replace(stub.task(inputs, **settings), interrupted="b" in inputs)
 
     stub.put_in_place(monkeypatch, interrupted)
-    given = ["correct", "a", "b", "c", "--at-once", "1"]
+    given = ["correct", "a", "b", "c", "--batch-inputs", "1"]
     result = call(*given)
     assert result.exit_code == 130
     assert [line for line in result.stdout.splitlines() if line[0] != " "] == ["a", "b (interrupted)"]
@@ -119,7 +121,7 @@ def test_how_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A line a group for who watches, one now and then for a log, none where nobody wants any."""
     from textsearch.cli import pace
 
-    given = ["correct", *"abcdef", "--at-once", "2", "--jsonl"]
+    given = ["correct", *"abcdef", "--batch-inputs", "2", "--jsonl"]
     assert call(*given).stderr == ""
     monkeypatch.setattr(pace, "is_terminal", lambda stream: True)
     lines = call(*given).stderr.splitlines()

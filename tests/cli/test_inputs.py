@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli import stub
 from tests.cli.stub import call
-from textsearch.checks import MOST_INPUT
+from textsearch.checks import MAX_INPUT
 from textsearch.cli.inputs import Input, inputs_of
 
 pytestmark = pytest.mark.usefixtures("stubbed")
@@ -74,7 +74,7 @@ def test_one_refusal_costs_no_other_input_its_answer(tmp_path: Path) -> None:
     file.write_text("\n\n".join(['{"prefix": "A"}', *bad, '{"prefix": "The"}']), encoding="utf-8")
     last = len(bad) + 1
 
-    result = call("write", "--file", str(file), "--jsonl", "--at-once", "4", "--quiet")
+    result = call("write", "--file", str(file), "--jsonl", "--batch-inputs", "4", "--quiet")
     assert result.exit_code == 0
     records = [json.loads(line) for line in result.stdout.splitlines()]
     assert [record["number"] for record in records] == list(range(last + 1))
@@ -121,8 +121,8 @@ def test_long_lines_are_refused_at_once_and_shortened(tmp_path: Path) -> None:
         result = call(command, "--file", str(file), "--jsonl", "--quiet")
         first = json.loads(result.stdout.splitlines()[0])
         assert "10,000,000 characters" in first["error"] and len(result.stdout) < 2000 and len(result.stderr) < 1000
-    assert call("correct", "x" * MOST_INPUT).exit_code == 0
-    assert call("correct", "x" * (MOST_INPUT + 1)).exit_code == 1
+    assert call("correct", "x" * MAX_INPUT).exit_code == 0
+    assert call("correct", "x" * (MAX_INPUT + 1)).exit_code == 1
 
 
 def test_an_empty_argument_is_not_lost() -> None:

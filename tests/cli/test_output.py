@@ -38,7 +38,7 @@ def answers(given: Path, tmp_path: Path) -> Path:
 
 
 def run(given: Path, file: Path, *more: str) -> Any:
-    return call("correct", "--file", str(given), "--output", str(file), "--at-once", "3", "--quiet", *more)
+    return call("correct", "--file", str(given), "--output", str(file), "--batch-inputs", "3", "--quiet", *more)
 
 
 def note(file: Path) -> Path:
@@ -201,7 +201,7 @@ def test_another_command_is_refused(answers: Path, given: Path) -> None:
 
 def test_settings_that_change_no_answer_may_change(answers: Path, given: Path) -> None:
     stub.calls.clear()
-    again = ["correct", "--file", str(given), "--output", str(answers), "--at-once", "2", "--report"]
+    again = ["correct", "--file", str(given), "--output", str(answers), "--batch-inputs", "2", "--report"]
     assert call(*again).exit_code == 0 and not stub.calls
 
 

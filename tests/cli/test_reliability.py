@@ -95,7 +95,17 @@ def killed(program: Sequence[str], folder: Path, kills: int, seed: int) -> Count
 def test_killed_runs(tmp_path: Path) -> None:
     """A few, of a task without models; the next test has many, of a real one."""
     (tmp_path / "texts.txt").write_text("\n".join(f"slow {n} \N{SNOWMAN}" for n in range(12)), encoding="utf-8")
-    program = ["-m", "tests.cli.light", "correct", "--file", "texts.txt", "--output", "answers.jsonl", "--at-once", "3"]
+    program = [
+        "-m",
+        "tests.cli.light",
+        "correct",
+        "--file",
+        "texts.txt",
+        "--output",
+        "answers.jsonl",
+        "--batch-inputs",
+        "3",
+    ]
     ends = killed([*program, "--quiet"], tmp_path, kills=8, seed=3)
     assert ends["handled"] > 0
 
@@ -110,7 +120,7 @@ def test_fifty_killed_runs(tiny: Tiny, tmp_path: Path) -> None:
     texts[5:5] = ["nothing to be filled"]
     (tmp_path / "texts.txt").write_text("\n\n".join(texts * 2) + "\n", encoding="utf-8")
     models = ["--causal", str(tiny.causal_path), "--masked", str(tiny.masked_path)]
-    program = ["-m", "textsearch", "infill", "--file", "texts.txt", "--output", "answers.jsonl", "--at-once", "3"]
+    program = ["-m", "textsearch", "infill", "--file", "texts.txt", "--output", "answers.jsonl", "--batch-inputs", "3"]
     ends = killed([*program, "--chains", "2", "--steps", "40", "--quiet", *models], tmp_path, kills=50, seed=0)
     print(dict(ends))
     assert min(ends[number.name] for number in SIGNALS) > 5

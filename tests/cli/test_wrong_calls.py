@@ -36,7 +36,7 @@ pytestmark = pytest.mark.usefixtures("stubbed")
         (["keywords", "dog", "--seed=99999999999999999999"], "--seed"),
         (["keywords", "dog", "--seed", "1.5"], "--seed"),
         (["keywords", "dog", "--top", "0"], "--top"),
-        (["keywords", "dog", "--at-once", "0"], "--at-once"),
+        (["keywords", "dog", "--batch-inputs", "0"], "--batch-inputs"),
         (["keywords", "dog", "--temperature", "0"], "temperature=0 must be a number above 0"),
         (["keywords", "dog", "--temperature", "nan"], "temperature=nan"),
         (["keywords", "dog", "--temperature", "inf"], "temperature=inf"),

@@ -76,10 +76,10 @@ def near_contexts(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Contexts, "_found", known)
 
 
-def tree_error(most_bytes: int) -> float:
+def tree_error(max_bytes: int) -> float:
     """Nats, at most, between a tree and plain passes, over rows that come again in other company."""
     model = llama(40).eval()
-    tree = tree_of(model, most_tokens=7, most_bytes=most_bytes)
+    tree = tree_of(model, max_tokens=7, max_bytes=max_bytes)
     worst = 0.0
     for rows in (ROWS, ROWS[::-1], ROWS[2:]):
         for row, found in zip(rows, read(tree, rows), strict=True):
@@ -88,9 +88,9 @@ def tree_error(most_bytes: int) -> float:
     return worst
 
 
-def context_error(tiny: Tiny, most_bytes: int) -> float:
+def context_error(tiny: Tiny, max_bytes: int) -> float:
     """The same between remembered contexts and plain passes."""
-    lm = replace(tiny.masked(), most_bytes=most_bytes)
+    lm = replace(tiny.masked(), max_bytes=max_bytes)
     batch = lm.vocabulary.encode(MASKED_TEXTS)
     rows, positions = every_position(batch.lengths)
     wanted = torch.arange(len(rows)) % len(PIECES)
@@ -106,14 +106,14 @@ def context_error(tiny: Tiny, most_bytes: int) -> float:
 )
 def test_trees(broken: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch) -> None:
     broken(monkeypatch)
-    apart = tree_error(most_bytes=2**20)
+    apart = tree_error(max_bytes=2**20)
     assert apart < SOUND if broken is nothing else apart > BROKEN
 
 
 @pytest.mark.parametrize("broken", [nothing, stale_sums(PrefixTree)], ids=["sound", "stale sums"])
 def test_small_trees(broken: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch) -> None:
     broken(monkeypatch)
-    apart = tree_error(most_bytes=5000)
+    apart = tree_error(max_bytes=5000)
     assert apart < SOUND if broken is nothing else apart > BROKEN
 
 
@@ -159,5 +159,5 @@ def test_single_rows_of_a_product_round_differently(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(flat, "BLOCK", block)
     monkeypatch.setattr(tiles, "BLOCK", block)
     model = llama(40).eval()
-    together, alone = (read(tree_of(model, most_tokens=most), ROWS) for most in (512, 1))
+    together, alone = (read(tree_of(model, max_tokens=most), ROWS) for most in (512, 1))
     assert (together == alone) == (block == BLOCK)

@@ -103,8 +103,8 @@ def ways_of_asking(tiny: Tiny, prompt: str) -> dict[str, Tensor]:
         "twice in a batch": score(batch.repeat(2))[::2],
         "one by one": torch.cat([score(batch.rows([row])) for row in range(len(batch))]),
         "two by two": torch.cat([score(batch.rows([row, row + 1])) for row in range(0, len(batch), 2)]),
-        "a row a pass": fresh(tiny, prompt, most_tokens=1)(batch),
-        "all in one pass": fresh(tiny, prompt, most_tokens=100_000)(batch),
+        "a row a pass": fresh(tiny, prompt, max_tokens=1)(batch),
+        "all in one pass": fresh(tiny, prompt, max_tokens=100_000)(batch),
     }
 
 
@@ -219,11 +219,11 @@ def test_a_prompt_for_each_row(tiny: Tiny) -> None:
     assert len(set(found.tolist())) == len(set(zip(TEXTS * 3, prompts, strict=True)))
 
 
-@pytest.mark.parametrize("most_tokens", [1, 100_000])
-def test_the_prompts_of_other_rows_change_no_bit(tiny: Tiny, most_tokens: int) -> None:
+@pytest.mark.parametrize("max_tokens", [1, 100_000])
+def test_the_prompts_of_other_rows_change_no_bit(tiny: Tiny, max_tokens: int) -> None:
     batch = tiny.masked().vocabulary.encode(TEXTS * 3)
     prompts = one_each(len(batch))
-    found = tiny.causal(most_tokens=most_tokens).score(batch, prompts).log_prob
+    found = tiny.causal(max_tokens=max_tokens).score(batch, prompts).log_prob
     for prompt in set(prompts):
         index = torch.tensor([own == prompt for own in prompts])
         assert tiny.causal().score(batch.rows(index), prompt).log_prob.equal(found[index])
@@ -313,7 +313,7 @@ def test_next_log_probs_do_not_depend_on_the_batch(tiny: Tiny) -> None:
     lm = tiny.causal()
     whole = lm.next_log_probs(TEXTS, "The old dog")
     assert torch.cat([lm.next_log_probs([text], "The old dog") for text in TEXTS]).equal(whole)
-    assert tiny.causal(most_tokens=1).next_log_probs(TEXTS, "The old dog").equal(whole)
+    assert tiny.causal(max_tokens=1).next_log_probs(TEXTS, "The old dog").equal(whole)
 
 
 def law_of_draws(lm: TransformersCausalLM, prompt: str, power: float = 1.0) -> float:

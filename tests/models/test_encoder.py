@@ -35,10 +35,10 @@ def test_vectors_are_means_of_a_plain_pass(encoder: SentenceEncoder) -> None:
     torch.testing.assert_close(found, torch.stack([by_hand(encoder, text) for text in TEXTS]), atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("most_tokens", [1, 16, 40, 4096])
-def test_neither_company_nor_passes_change_a_bit(encoder: SentenceEncoder, most_tokens: int) -> None:
+@pytest.mark.parametrize("max_tokens", [1, 16, 40, 4096])
+def test_neither_company_nor_passes_change_a_bit(encoder: SentenceEncoder, max_tokens: int) -> None:
     found = encoder.encode(TEXTS)
-    other = replace(encoder, most_tokens=most_tokens)
+    other = replace(encoder, max_tokens=max_tokens)
     order = shuffled(len(TEXTS)).tolist()
     assert other.encode([TEXTS[i] for i in order]).equal(found[order])
     assert torch.cat([other.encode([text]) for text in TEXTS]).equal(found)
@@ -77,7 +77,7 @@ def test_out_of_memory_halves_the_passes(encoder: SentenceEncoder, monkeypatch: 
         return read_rows(model, rows, reader)
 
     monkeypatch.setattr("textsearch.models.encoder.read_rows", small)
-    other = replace(encoder, most_tokens=128)
+    other = replace(encoder, max_tokens=128)
     with pytest.warns(RuntimeWarning, match="did not fit"):
         assert other.encode(TEXTS).equal(found)
     assert other.budget.most == 32

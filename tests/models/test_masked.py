@@ -85,7 +85,7 @@ def test_a_conditional_sees_both_sides(tiny: Tiny) -> None:
 @cache
 def ways_of_asking(tiny: Tiny) -> dict[str, Tensor]:
     """The same conditionals of all tokens, asked for in many ways, each (K, V) in one order."""
-    lm, small = tiny.masked(), tiny.masked(most_tokens=1)
+    lm, small = tiny.masked(), tiny.masked(max_tokens=1)
     batch = lm.vocabulary.encode(MASKED_TEXTS)
     rows, positions = every_position(batch.lengths)
     order = shuffled(len(rows))
@@ -183,10 +183,10 @@ def test_weights_in_half_precision(tiny: Tiny) -> None:
     assert (found - lm.log_probs(batch, rows, positions)).abs().mean() < 0.1
 
 
-@pytest.mark.parametrize("most_bytes", [1, 1000, 20_000])
-def test_a_small_memory_changes_no_bit(tiny: Tiny, most_bytes: int) -> None:
+@pytest.mark.parametrize("max_bytes", [1, 1000, 20_000])
+def test_a_small_memory_changes_no_bit(tiny: Tiny, max_bytes: int) -> None:
     lm, small = tiny.masked(), tiny.masked()
-    small = replace(small, most_bytes=most_bytes)
+    small = replace(small, max_bytes=max_bytes)
     batch = lm.vocabulary.encode(MASKED_TEXTS)
     rows, positions = repeated_and_unsorted(batch)
     wanted = torch.arange(len(rows)) % len(PIECES)
@@ -196,7 +196,7 @@ def test_a_small_memory_changes_no_bit(tiny: Tiny, most_bytes: int) -> None:
         assert small.token_log_probs(*asked, wanted[part]).equal(lm.token_log_probs(*asked, wanted[part]))
     capacity = small._contexts.capacity
     assert len(small._contexts) == min(capacity, len(lm._contexts))
-    assert 32 * 4 * capacity <= max(most_bytes, 32 * 4)
+    assert 32 * 4 * capacity <= max(max_bytes, 32 * 4)
     assert small.usage.rows > lm.usage.rows
 
 
@@ -212,7 +212,7 @@ def test_single_tokens_have_the_conditionals_of_all(tiny: Tiny) -> None:
 
 
 def test_what_was_interrupted_is_asked_again(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    lm = tiny.masked(most_tokens=1)
+    lm = tiny.masked(max_tokens=1)
     batch = lm.vocabulary.encode(MASKED_TEXTS)
     rows, positions = every_position(batch.lengths)
     whole, passes = flat.read_rows, []

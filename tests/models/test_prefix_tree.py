@@ -21,8 +21,8 @@ from textsearch.models.usage import Usage
 ROWS = [[0, *row] for row in ([1, 2, 3, 4, 5], [1, 2, 3, 9, 5], [1, 2], [7, 2, 3, 4, 5], [], [1, 2, 3, 4, 5, 6, 7, 8])]
 
 
-def tree_of(model: Any, most_tokens: int = 512, most_bytes: int = 2**20) -> PrefixTree:
-    return PrefixTree(model, 10_000, most_tokens, most_bytes, Usage())
+def tree_of(model: Any, max_tokens: int = 512, max_bytes: int = 2**20) -> PrefixTree:
+    return PrefixTree(model, 10_000, max_tokens, max_bytes, Usage())
 
 
 def read(tree: PrefixTree, rows: list[list[int]]) -> list[list[float]]:
@@ -112,18 +112,18 @@ def test_a_beginning_is_read_once() -> None:
     assert_sound(tree)
 
 
-@pytest.mark.parametrize("most_tokens", [1, 3, 512])
-@pytest.mark.parametrize("most_bytes", [1, 5000, 2**20])
-def test_neither_passes_nor_memory_nor_order_change_a_bit(most_tokens: int, most_bytes: int) -> None:
+@pytest.mark.parametrize("max_tokens", [1, 3, 512])
+@pytest.mark.parametrize("max_bytes", [1, 5000, 2**20])
+def test_neither_passes_nor_memory_nor_order_change_a_bit(max_tokens: int, max_bytes: int) -> None:
     model = llama(40).eval()
     wanted = {tuple(row): found for row, found in zip(ROWS, read(tree_of(model), ROWS), strict=True)}
-    tree = tree_of(model, most_tokens, most_bytes)
+    tree = tree_of(model, max_tokens, max_bytes)
     for number in range(6):
         rows = [ROWS[i] for i in shuffled(len(ROWS)).roll(number).tolist()[: 1 + number]]
         assert read(tree, rows) == [wanted[tuple(row)] for row in rows]
         assert_sound(tree)
     assert len(held(tree)) <= tree.capacity
-    assert most_bytes > 1 or tree.capacity <= max(map(len, ROWS))
+    assert max_bytes > 1 or tree.capacity <= max(map(len, ROWS))
 
 
 def test_the_oldest_gives_way() -> None:
@@ -139,7 +139,7 @@ def test_the_oldest_gives_way() -> None:
 
 def test_a_pass_that_fails_leaves_nothing_half_read(monkeypatch: pytest.MonkeyPatch) -> None:
     model = llama(40).eval()
-    tree = tree_of(model, most_tokens=3)
+    tree = tree_of(model, max_tokens=3)
     read(tree, ROWS[2:3])
     whole, passes = flat.read_flat, []
 
@@ -238,7 +238,7 @@ def too_long(most: int) -> Callable[..., Tensor]:
 
 @pytest.mark.parametrize("most", [16, 20, 48])
 def test_out_of_memory_halves_the_passes_and_goes_on(tiny: Tiny, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
-    causal, masked = tiny.causal(), tiny.masked(most_tokens=512)
+    causal, masked = tiny.causal(), tiny.masked(max_tokens=512)
     batch, other = causal.vocabulary.encode(TEXTS), masked.vocabulary.encode(TEXTS)
     rows, positions = every_position(other.lengths)
     wanted = causal.forgetful().score(batch).log_prob, masked.forgetful().log_probs(other, rows, positions)

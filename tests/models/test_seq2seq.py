@@ -91,8 +91,8 @@ def ways_of_asking(path: Path) -> dict[str, Tensor]:
     order = shuffled(len(batch))
     count = len(batch)
 
-    def score(rows: Tensor, width: int = 0, most_tokens: int = 2048) -> Tensor:
-        fresh = TransformersSeq2Seq(lm.model, lm.vocabulary, lm.start, lm.eos, most_tokens)
+    def score(rows: Tensor, width: int = 0, max_tokens: int = 2048) -> Tensor:
+        fresh = TransformersSeq2Seq(lm.model, lm.vocabulary, lm.start, lm.eos, max_tokens)
         chosen = [sources[row] for row in rows.tolist()]
         return fresh.score(batch.rows(rows).widen(width), chosen).log_prob
 
@@ -111,8 +111,8 @@ def ways_of_asking(path: Path) -> dict[str, Tensor]:
         "twice in a batch": score(torch.cat([every, every]))[count:],
         "one by one": torch.cat([score(every[row : row + 1]) for row in range(count)]),
         "source by source": by_source,
-        "a row a pass": score(every, most_tokens=1),
-        "all in one pass": score(every, most_tokens=100_000),
+        "a row a pass": score(every, max_tokens=1),
+        "all in one pass": score(every, max_tokens=100_000),
     }
 
 

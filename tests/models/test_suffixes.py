@@ -169,8 +169,8 @@ def test_the_rest_of_the_batch_changes_no_bit(tiny: Tiny, prompts: list[str]) ->
         "padded": (everything, fresh_draw(tiny, everything, prompts, width=60)),
         "some": (order[:17], fresh_draw(tiny, order[:17], prompts)),
         "twice": ([7, 3, 7, 7], fresh_draw(tiny, [7, 3, 7, 7], prompts)),
-        "a row a pass": (order[:6], fresh_draw(tiny, order[:6], prompts, most_tokens=1)),
-        "all in one pass": (everything, fresh_draw(tiny, everything, prompts, most_tokens=100_000)),
+        "a row a pass": (order[:6], fresh_draw(tiny, order[:6], prompts, max_tokens=1)),
+        "all in one pass": (everything, fresh_draw(tiny, everything, prompts, max_tokens=100_000)),
         **{f"{row} alone": ([row], fresh_draw(tiny, [row], prompts)) for row in (0, 9, 13)},
     }
     for way, (rows, (texts, drawn, priced)) in ways.items():
@@ -215,11 +215,11 @@ def law_of_suffixes(lm: TransformersCausalLM, words: list[str], temperature: flo
 
 @pytest.mark.parametrize("temperature", [1.0, 0.6])
 def test_draws_follow_the_price(tiny: Tiny, temperature: float) -> None:
-    assert law_of_suffixes(tiny.words(most_tokens=100_000), [*FEW, "<other>"], temperature) > 1e-4
+    assert law_of_suffixes(tiny.words(max_tokens=100_000), [*FEW, "<other>"], temperature) > 1e-4
 
 
 def test_draws_from_another_law_are_caught(tiny: Tiny) -> None:
-    assert law_of_suffixes(tiny.words(most_tokens=100_000), [*FEW, "<other>"], 1.0, power=1.2) < 1e-9
+    assert law_of_suffixes(tiny.words(max_tokens=100_000), [*FEW, "<other>"], 1.0, power=1.2) < 1e-9
 
 
 def test_special_tokens_are_never_written(tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_special_tokens_are_never_written(tmp_path: Path) -> None:
     lm = causal_lm(
         save(tmp_path / "specials", llama(len(tokenizer) + 4, spread=0.12), tokenizer),
         device="cpu",
-        most_tokens=100_000,
+        max_tokens=100_000,
     )
     allowed = [word for word in FEW if word not in specials.values()]
     assert lm.vocabulary.allowed.sum() == len(allowed)

@@ -146,8 +146,8 @@ def ways_of_asking(tiny: Tiny, ends: bool) -> dict[str, Tensor]:
     batch = masked.vocabulary.encode(TEXTS * 2)
     sources = [SOURCES[row % 4] for row in range(len(batch))]
 
-    def score(rows: Tensor, width: int = 0, most_tokens: int = 4096) -> Tensor:
-        lm = UniLM(TransformersMaskedLM(masked.model, masked.vocabulary, most_tokens), ends)
+    def score(rows: Tensor, width: int = 0, max_tokens: int = 4096) -> Tensor:
+        lm = UniLM(TransformersMaskedLM(masked.model, masked.vocabulary, max_tokens), ends)
         return lm.score(batch.rows(rows).widen(width), [sources[row] for row in rows.tolist()]).log_prob
 
     every = torch.arange(len(batch))
@@ -162,7 +162,7 @@ def ways_of_asking(tiny: Tiny, ends: bool) -> dict[str, Tensor]:
         "reordered": score(order)[order.argsort()],
         "twice in a batch": score(torch.cat([every, every]))[len(batch) :],
         "one by one": torch.cat([score(every[row : row + 1]) for row in range(len(batch))]),
-        "a row a pass": score(every, most_tokens=1),
+        "a row a pass": score(every, max_tokens=1),
     }
 
 

@@ -10,7 +10,7 @@ from samplers.proposals import BlockInfill, Mixture, Replace
 from tests.models.tiny import Tiny
 from tests.models.tiny import tiny as tiny
 from textsearch import FunctionObjective, generate
-from textsearch.models.usage import Usage, asked_by, ledger
+from textsearch.models.usage import Usage, charged_to, ledger
 from textsearch.testing import TableMaskedLM, letters
 
 EDITS = TableMaskedLM.random(letters("ab"), seed=0)
@@ -19,9 +19,9 @@ JUDGE = TableMaskedLM.random(EDITS.vocabulary, seed=1)
 
 def test_the_innermost_asker_is_charged() -> None:
     usage = Usage()
-    with ledger() as spent, asked_by("outer"):
+    with ledger() as spent, charged_to("outer"):
         usage.count((1, 16), read=3)
-        with asked_by("inner"):
+        with charged_to("inner"):
             usage.count((2, 16), read=32)
             usage.remembered(5)
         usage.count((1, 16), read=16)
@@ -56,7 +56,7 @@ def test_a_surrogate_is_charged_apart_from_the_target() -> None:
 def test_padding_and_remembered_texts_of_real_adapters_are_counted(tiny: Tiny) -> None:
     lm = tiny.causal()
     batch = lm.vocabulary.encode(["the cat sat", "the cat sat", "a dog"])
-    with torch.inference_mode(), ledger() as spent, asked_by("fluency"):
+    with torch.inference_mode(), ledger() as spent, charged_to("fluency"):
         Fluency(lm).energy(batch)
         Fluency(lm).energy(batch)
     usage = spent["fluency"]

@@ -454,12 +454,12 @@ class TestChains:
         assert len(set(result.texts)) > 4
 
     def test_unfrozen_keyword_is_never_lost(self) -> None:
-        result = generate(Keywords(["bA"]), self.sampler(), ["a bA b"], steps=80, seed=6, chains=6, keep_every=1)
+        result = generate(Keywords(["bA"]), self.sampler(), ["a bA b"], steps=80, seed=6, chains=6, thin=1)
         assert all("ba" in words(text) for texts in result.samples for text in texts)
         # the constraint holds the word, not its place
         assert len({words(text).index("ba") for texts in result.samples for text in texts}) > 1
 
     def test_without_the_constraint_it_is_lost(self) -> None:
         free = FunctionObjective(lambda texts: [0.0 for _ in texts], name="free")
-        result = generate(free, self.sampler(), ["a bA b"], steps=80, seed=6, chains=6, keep_every=1)
+        result = generate(free, self.sampler(), ["a bA b"], steps=80, seed=6, chains=6, thin=1)
         assert any("ba" not in words(text) for texts in result.samples for text in texts)

@@ -46,7 +46,7 @@ def test_rows_do_not_mix(tiny: Tiny) -> None:
 
 
 def test_small_passes_change_nothing(tiny: Tiny) -> None:
-    lm, small = tiny.masked(), tiny.masked(most_tokens=1)
+    lm, small = tiny.masked(), tiny.masked(max_tokens=1)
     assert (
         PseudoLikelihood(lm)
         .energy(lm.vocabulary.encode(TEXTS))

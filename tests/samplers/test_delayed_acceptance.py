@@ -213,7 +213,7 @@ ROUGH = FEW_C + 0.8 * PSEUDO
 
 def run(objective: Objective, surrogate: Objective, temperature: float = 1.0, steps: int = 15) -> Generations:
     sampler = DelayedAcceptance(MOVES, surrogate)
-    return generate(objective, sampler, WORDS, seed=3, chains=4, temperature=temperature, steps=steps, keep_every=1)
+    return generate(objective, sampler, WORDS, seed=3, chains=4, temperature=temperature, steps=steps, thin=1)
 
 
 @pytest.mark.parametrize(("name", "temperature"), [*((name, 0.5) for name in OBJECTIVES), ("with a bonus", 2.0)])
@@ -273,12 +273,12 @@ def test_chains_come_and_go() -> None:
     """In any company they are those of a run of all inputs; under other numbers they would not be."""
     texts = [*WORDS, "abc", "dd"]
     sampler = DelayedAcceptance(MOVES, ROUGH)
-    whole = generate(PSEUDO, sampler, texts, steps=12, seed=1, chains=2, keep_every=1)
+    whole = generate(PSEUDO, sampler, texts, steps=12, seed=1, chains=2, thin=1)
     assert whole.samples is not None
     found = {
         answer.number: answer.result
         for answer in generate_each(
-            PSEUDO, sampler, texts, steps=12, seed=1, chains=2, at_once=2, keep_every=1, until=Settled(4)
+            PSEUDO, sampler, texts, steps=12, seed=1, chains=2, batch_inputs=2, thin=1, until=Settled(4)
         )
     }
     ends = set()

@@ -32,7 +32,7 @@ NEVER = FunctionObjective(lambda texts: [math.inf] * len(texts), name="never")
 
 
 def draft(tiny: Tiny, objective: Objective, prompts: list[str] = PROMPTS, **settings: Any) -> Batch:
-    settings = {"chains": 6, "seed": 3, "most_tokens": 8, **settings}
+    settings = {"chains": 6, "seed": 3, "max_tokens": 8, **settings}
     return drafts(tiny.words(), prompts, objective, tiny.masked().vocabulary, **settings)
 
 
@@ -157,7 +157,7 @@ def test_one_sentence(written: str, kept: str) -> None:
 
 def test_chains_start_from_drafts(tiny: Tiny) -> None:
     masked = tiny.masked()
-    batch = drafts(tiny.words(), PROMPTS, needs("cat"), masked.vocabulary, chains=2, seed=0, most_tokens=8)
+    batch = drafts(tiny.words(), PROMPTS, needs("cat"), masked.vocabulary, chains=2, seed=0, max_tokens=8)
     result = generate(needs("cat"), MetropolisHastings(Replace(masked)), batch, steps=3, seed=0)
     assert result.inputs.tolist() == batch.inputs.tolist() == [0, 0, 1, 1, 2, 2]
     assert all("cat" in text.lower() for text in result.texts)

@@ -76,8 +76,8 @@ def run(objective: Objective, temperature: float, **settings: Any) -> Generation
 @pytest.mark.parametrize(("name", "temperature"), [(name, 0.5) for name in OBJECTIVES] + [("with a bonus", 2.0)])
 def test_the_chain_is_that_of_full_energies(name: str, temperature: float) -> None:
     objective = OBJECTIVES[name]
-    early = run(objective, temperature, steps=20, keep_every=1)
-    full = run(Unlimited(objective), temperature, steps=20, keep_every=1)
+    early = run(objective, temperature, steps=20, thin=1)
+    full = run(Unlimited(objective), temperature, steps=20, thin=1)
     assert early.samples == full.samples
     assert early.trace.tolist() == full.trace.tolist()
     assert early.best_texts == full.best_texts
@@ -85,8 +85,8 @@ def test_the_chain_is_that_of_full_energies(name: str, temperature: float) -> No
 
 
 def test_giving_up_too_early_is_caught() -> None:
-    early = run(Hasty(PSEUDO), 1.0, steps=25, keep_every=1)
-    assert early.samples != run(Unlimited(PSEUDO), 1.0, steps=25, keep_every=1).samples
+    early = run(Hasty(PSEUDO), 1.0, steps=25, thin=1)
+    assert early.samples != run(Unlimited(PSEUDO), 1.0, steps=25, thin=1).samples
 
 
 def test_a_real_model_s_chain_is_the_same_for_fewer_rows(tiny: Tiny) -> None:
@@ -97,7 +97,7 @@ def test_a_real_model_s_chain_is_the_same_for_fewer_rows(tiny: Tiny) -> None:
         sampler = MetropolisHastings(Replace(lm, pieces=PIECES))
         # sharper than an untrained model: nearly every proposal is refused
         objective = way(200.0 * PseudoLikelihood(lm))
-        results.append(generate(objective, sampler, batch, steps=12, seed=1, chains=2, keep_every=1))
+        results.append(generate(objective, sampler, batch, steps=12, seed=1, chains=2, thin=1))
     early, full = results
     assert early.samples == full.samples
     assert early.trace.tolist() == full.trace.tolist()

@@ -138,7 +138,7 @@ def test_a_run_and_what_it_came_to() -> None:
     fresh, sampler = SKEWED, ImportanceSampling(SKEWED.proposal)
     inputs = fresh.toy.vocabulary.encode(["ab", "cc"])
     result = generate(
-        fresh.toy.objective, sampler, inputs, steps=60, seed=0, chains=40, temperature=0.8, warm_up=10, keep_every=1
+        fresh.toy.objective, sampler, inputs, steps=60, seed=0, chains=40, temperature=0.8, warm_up=10, thin=1
     )
     assert result.guarantee == Guarantee.CONSISTENT
     assert result.recorded["log weights"].shape == (60, 80)
@@ -196,7 +196,7 @@ def test_a_template_is_no_text() -> None:
     model = TableMaskedLM.random(letters("ab"), seed=0)
     likes_masks = FunctionObjective(lambda texts: [-100.0 * ("_" in text) for text in texts], name="likes masks")
     start = template(model.vocabulary, ["a__", "_bb"])
-    result = generate(likes_masks, ImportanceSampling(Fill(model)), start, steps=5, seed=0, chains=3, keep_every=1)
+    result = generate(likes_masks, ImportanceSampling(Fill(model)), start, steps=5, seed=0, chains=3, thin=1)
     assert not [text for texts in (*result.samples, result.best_texts) for text in texts if "_" in text]
     assert all(text[0] == "a" for texts in result.samples for text in texts[:3])
     assert (result.best_energies == 0).all()
@@ -204,7 +204,7 @@ def test_a_template_is_no_text() -> None:
 
 def test_no_start_is_needed_and_forbidden_draws_weigh_nothing() -> None:
     never = FunctionObjective(lambda texts: [math.inf] * len(texts), name="never")
-    result = generate(never, ImportanceSampling(Uniform(letters("ab"))), ["ab"], steps=3, seed=0, keep_every=1)
+    result = generate(never, ImportanceSampling(Uniform(letters("ab"))), ["ab"], steps=3, seed=0, thin=1)
     [found] = importance_summary(result)
     assert (found.possible, found.ess, found.largest, found.log_z) == (0, 0, 0, (-math.inf, math.inf))
     assert "no draw has a weight above 0" in found.warning

@@ -132,7 +132,7 @@ def test_it_leaves_the_target_unless_the_bound_holds(name: str) -> None:
 def test_under_a_bound_that_holds_it_is_rejection() -> None:
     fresh = fill_toy("abc", "ab", temperature=0.8, forbidden=0.2)
     runs = [
-        generate(fresh.toy.objective, sampler, ["ab"], steps=30, seed=0, chains=8, temperature=0.8, keep_every=1)
+        generate(fresh.toy.objective, sampler, ["ab"], steps=30, seed=0, chains=8, temperature=0.8, thin=1)
         for sampler in (
             QuasiRejection(fresh.proposal, fresh.log_bound),
             Rejection(fresh.proposal, fresh.log_bound),

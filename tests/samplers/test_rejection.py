@@ -137,9 +137,7 @@ def test_a_language_model_s_own_drafts_need_no_guess() -> None:
     hard = FunctionObjective(lambda texts: [0.0 if "ab" in text else math.inf for text in texts], name="ab")
     soft = FunctionObjective(lambda texts: [0.3 * text.count("b") for text in texts], name="few b")
     sampler = Rejection(proposal, log_bound=0.0)
-    result = generate(
-        Fluency(lm, "b") + hard + soft, sampler, ["a"], steps=40, seed=0, chains=500, warm_up=1, keep_every=1
-    )
+    result = generate(Fluency(lm, "b") + hard + soft, sampler, ["a"], steps=40, seed=0, chains=500, warm_up=1, thin=1)
     [texts] = accepted_texts(result)
     assert len(texts) == int(result.recorded["accepted"][1:].sum()) > 500
     # all texts of up to 6 letters, by the model's own score
@@ -157,7 +155,7 @@ def test_accepted_texts_of_thinned_runs_and_of_several_inputs() -> None:
     sampler = Rejection(fresh.proposal, fresh.log_bound)
     inputs = fresh.toy.vocabulary.encode(["ab", "cc"])
     result = generate(
-        fresh.toy.objective, sampler, inputs, steps=60, seed=0, chains=200, temperature=0.8, warm_up=3, keep_every=4
+        fresh.toy.objective, sampler, inputs, steps=60, seed=0, chains=200, temperature=0.8, warm_up=3, thin=4
     )
     number = {fresh.toy.text(state): i for i, state in enumerate(fresh.toy.states)}
     for own in accepted_texts(result):

@@ -18,7 +18,7 @@ def missing(text: str, number: int) -> list[str]:
 
 
 def weave(tiny: Tiny, prompts: list[str] = PROMPTS, **settings: Any) -> list[list[str]]:
-    return woven(tiny.words(), prompts, missing, **{"count": 8, "seed": 3, "most_tokens": 24, **settings})
+    return woven(tiny.words(), prompts, missing, **{"count": 8, "seed": 3, "max_tokens": 24, **settings})
 
 
 def test_nothing_is_missing(tiny: Tiny) -> None:
@@ -31,13 +31,13 @@ def test_nothing_is_missing(tiny: Tiny) -> None:
 
 
 def test_without_weaving_much_is(tiny: Tiny) -> None:
-    assert len(weave(tiny, rounds=1, most_tokens=8)[1]) < 4
+    assert len(weave(tiny, rounds=1, max_tokens=8)[1]) < 4
 
 
 def test_nobody_asked_for_anything(tiny: Tiny) -> None:
-    found = woven(tiny.words(), [""], lambda text, number: [], count=8, seed=3, most_tokens=12)
+    found = woven(tiny.words(), [""], lambda text, number: [], count=8, seed=3, max_tokens=12)
     assert len(found[0]) >= 6
-    assert found == woven(tiny.words(), [""], lambda text, number: [], count=8, seed=3, most_tokens=12, rounds=1)
+    assert found == woven(tiny.words(), [""], lambda text, number: [], count=8, seed=3, max_tokens=12, rounds=1)
 
 
 def test_the_same_seed_writes_the_same_whoever_is_beside(tiny: Tiny) -> None:
@@ -48,8 +48,8 @@ def test_the_same_seed_writes_the_same_whoever_is_beside(tiny: Tiny) -> None:
 
 
 def test_what_does_not_fit_is_dropped(tiny: Tiny) -> None:
-    assert all(len(text.split()) <= 3 for texts in weave(tiny, most_tokens=3) for text in texts)
-    assert not weave(tiny, most_tokens=3)[1]
+    assert all(len(text.split()) <= 3 for texts in weave(tiny, max_tokens=3) for text in texts)
+    assert not weave(tiny, max_tokens=3)[1]
 
 
 def test_an_empty_answer_is_no_text(tiny: Tiny) -> None:

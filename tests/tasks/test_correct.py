@@ -79,7 +79,7 @@ def test_an_input_does_not_depend_on_those_behind_it(tiny: Tiny) -> None:
 def test_many_inputs_are_streamed(tiny: Tiny) -> None:
     models = {"causal": tiny.causal_path, "masked": tiny.masked_path}
     given: dict[str, Any] = {"chains": 1, "steps": 1, "confusions": LISTED, **models}
-    records = list(stream(correct, ["a dog", " ", "then"], at_once=2, **given))
+    records = list(stream(correct, ["a dog", " ", "then"], batch_inputs=2, **given))
     assert [record["input"] for record in records] == ["a dog", " ", "then"]
     assert "empty" in str(records[1]["error"])
 

@@ -129,7 +129,7 @@ def test_another_sampler(models: dict[str, Any]) -> None:
 
 
 def test_many_inputs_stream(models: dict[str, Any]) -> None:
-    found = list(stream(paraphrase, TEXTS, at_once=2, chains=1, steps=2, pool=2, **models))
+    found = list(stream(paraphrase, TEXTS, batch_inputs=2, chains=1, steps=2, pool=2, **models))
     assert [record["number"] for record in found] == [0, 1, 2]
     assert [record["input"] for record in found] == TEXTS
 

@@ -12,7 +12,7 @@ import pytest
 
 from objectives.keywords import _disjoint, _phrase_places_scarce_first, _Steps
 from samplers.proposals import SpanEdit
-from textsearch.checks import MOST_TOKENS
+from textsearch.checks import MAX_TOKENS
 from textsearch.tasks import keyword_sentences
 from textsearch.tasks.request import Request
 from textsearch.tasks.room import check_request, check_texts
@@ -73,7 +73,7 @@ def test_many_equal_keywords_are_told_at_once() -> None:
 )
 def test_what_no_text_has_room_for(given: Any, message: str) -> None:
     """A text may grow to so many tokens, and each word has one or more."""
-    assert SpanEdit(TableMaskedLM.random(letters("ab"), seed=0), {(1, 1): 1.0}).max_length == MOST_TOKENS
+    assert SpanEdit(TableMaskedLM.random(letters("ab"), seed=0), {(1, 1): 1.0}).max_length == MAX_TOKENS
     with pytest.raises(ValueError, match=message) as caught:
         Request.of(given)
     assert len(str(caught.value)) < 500

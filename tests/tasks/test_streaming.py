@@ -39,7 +39,7 @@ MANY = ["abc"[i % 3] * (1 + i % 4) for i in range(1000)]
 
 
 def test_a_thousand_inputs() -> None:
-    records = list(stream(task, MANY, at_once=100))
+    records = list(stream(task, MANY, batch_inputs=100))
     assert [record["number"] for record in records] == list(range(1000))
     assert [record["input"] for record in records] == MANY
     for record in records:
@@ -56,7 +56,7 @@ def test_the_first_answer_comes_before_the_last_input_runs() -> None:
         seen.append(len(texts))
         return task(texts, **settings)
 
-    records = stream(counted, MANY[:50], at_once=10)
+    records = stream(counted, MANY[:50], batch_inputs=10)
     assert next(records)["number"] == 0
     assert seen == [10]
     assert len(list(records)) == 49
@@ -65,21 +65,21 @@ def test_the_first_answer_comes_before_the_last_input_runs() -> None:
 
 @pytest.mark.parametrize("done", [0, 3, 4, 9, 10])
 def test_a_stream_goes_on_where_it_was_broken_off(done: int) -> None:
-    whole = list(stream(task, MANY[:10], at_once=4, seed=3))
-    assert list(stream(task, MANY[:10], at_once=4, seed=3, done=done)) == whole[done:]
+    whole = list(stream(task, MANY[:10], batch_inputs=4, seed=3))
+    assert list(stream(task, MANY[:10], batch_inputs=4, seed=3, done=done)) == whole[done:]
 
 
 def test_groups_draw_apart() -> None:
     """The same text in two groups is not answered by the same chains."""
     same = ["bbbbbb"] * 2
-    texts = [record["texts"] for record in stream(task, same, at_once=1, steps=1)]
+    texts = [record["texts"] for record in stream(task, same, batch_inputs=1, steps=1)]
     assert texts[0] != texts[1]
 
 
-@pytest.mark.parametrize("at_once", [1, 3, 16])
-def test_an_answer_depends_on_seed_and_number_alone(at_once: int) -> None:
+@pytest.mark.parametrize("batch_inputs", [1, 3, 16])
+def test_an_answer_depends_on_seed_and_number_alone(batch_inputs: int) -> None:
     run = task(MANY[:10], seed=3, steps=20)
-    whole = list(stream(task, MANY[:10], at_once=at_once, seed=3, steps=20))
+    whole = list(stream(task, MANY[:10], batch_inputs=batch_inputs, seed=3, steps=20))
     for record in whole:
         rows = [row for row in run.ranked() if run.inputs[row] == record["number"]]
         texts = record["texts"]
@@ -89,10 +89,12 @@ def test_an_answer_depends_on_seed_and_number_alone(at_once: int) -> None:
         ]
     # a part of them, in another order
     part = [7, 2, 5]
-    again = stream(task, [MANY[number] for number in part], at_once=at_once, seed=3, steps=20, numbers=part)
+    again = stream(task, [MANY[number] for number in part], batch_inputs=batch_inputs, seed=3, steps=20, numbers=part)
     assert [record["texts"] for record in again] == [whole[number]["texts"] for number in part]
     # with an input that is refused in between
-    beside = list(stream(task, ["x", *MANY[:3], "x"], at_once=at_once, seed=3, steps=20, numbers=[77, 0, 1, 2, 78]))
+    beside = list(
+        stream(task, ["x", *MANY[:3], "x"], batch_inputs=batch_inputs, seed=3, steps=20, numbers=[77, 0, 1, 2, 78])
+    )
     assert [record.get("texts") for record in beside] == [None, *(record["texts"] for record in whole[:3]), None]
 
 
@@ -101,8 +103,8 @@ def until_settled(texts: Sequence[str], *, until: Any, **settings: Any) -> Gener
 
 
 def test_a_rule_sees_each_input_alone() -> None:
-    whole = list(stream(until_settled, MANY[:9], at_once=1, seed=3, until=Settled(4)))
-    assert list(stream(until_settled, MANY[:9], at_once=4, seed=3, until=Settled(4))) == whole
+    whole = list(stream(until_settled, MANY[:9], batch_inputs=1, seed=3, until=Settled(4)))
+    assert list(stream(until_settled, MANY[:9], batch_inputs=4, seed=3, until=Settled(4))) == whole
     part = stream(until_settled, [MANY[8], MANY[2]], numbers=[8, 2], seed=3, until=Settled(4))
     assert [record["texts"] for record in part] == [whole[8]["texts"], whole[2]["texts"]]
     # the control: asked of all together, it lets the first to settle go on
@@ -116,11 +118,11 @@ def test_a_rule_sees_each_input_alone() -> None:
 def test_groups_that_take_a_seed_each_are_found() -> None:
     """The control, as it was once: seed + g for group g, and numbers from 0 on in each."""
 
-    def by_group(at_once: int, seed: int = 3) -> list[object]:
+    def by_group(batch_inputs: int, seed: int = 3) -> list[object]:
         answers: list[object] = []
-        for first in range(0, 10, at_once):
-            group = ["bbbb"] * min(at_once, 10 - first)
-            answers += [one["texts"] for one in stream(task, group, seed=seed + first // at_once, steps=4)]
+        for first in range(0, 10, batch_inputs):
+            group = ["bbbb"] * min(batch_inputs, 10 - first)
+            answers += [one["texts"] for one in stream(task, group, seed=seed + first // batch_inputs, steps=4)]
         return answers
 
     assert by_group(3) != by_group(10)
@@ -137,13 +139,13 @@ def test_a_task_without_numbers_has_a_seed_for_each_input() -> None:
         seeds.append(seed)
         return task(texts, seed=seed)
 
-    whole = list(stream(plain, MANY[:5], at_once=4, seed=1))
+    whole = list(stream(plain, MANY[:5], batch_inputs=4, seed=1))
     assert len(set(seeds)) == 5 and not {0, 1} & set(seeds)
     assert list(stream(plain, MANY[:5], seed=1, done=3)) == whole[3:]
 
 
 def test_a_refused_input_costs_nobody_else_the_answer() -> None:
-    records = list(stream(task, ["ab", "x", "bb", "cx", "bx"], at_once=4))
+    records = list(stream(task, ["ab", "x", "bb", "cx", "bx"], batch_inputs=4))
     assert [record.get("error") for record in records] == [
         None,
         "'x' holds an x",
@@ -155,14 +157,14 @@ def test_a_refused_input_costs_nobody_else_the_answer() -> None:
 
 
 @pytest.mark.parametrize("error", [RuntimeError("out of luck"), KeyError("steps"), TimeoutError(), StopIteration()])
-@pytest.mark.parametrize("at_once", [1, 3, 5])
-def test_any_error_of_one_input_is_its_own(error: Exception, at_once: int) -> None:
+@pytest.mark.parametrize("batch_inputs", [1, 3, 5])
+def test_any_error_of_one_input_is_its_own(error: Exception, batch_inputs: int) -> None:
     def moody(texts: Sequence[str], **settings: Any) -> Generations:
         if "cc" in texts:
             raise error
         return task(texts, **settings)
 
-    records = list(stream(moody, ["ab", "cc", "bb", "ac", "cc"], at_once=at_once))
+    records = list(stream(moody, ["ab", "cc", "bb", "ac", "cc"], batch_inputs=batch_inputs))
     kind = type(error).__name__
     assert [record.get("error") for record in records] == [None, said := str(records[1]["error"]), None, None, said]
     assert said.startswith(kind) and str(error) in said
@@ -187,14 +189,14 @@ def test_a_stream_without_an_end_reads_one_group_ahead() -> None:
             read.append(number)
             yield MANY[number]
 
-    records = stream(task, endless(), at_once=3, seed=1)
+    records = stream(task, endless(), batch_inputs=3, seed=1)
     assert read == []
     found = []
     for _ in range(7):
         found.append(next(records))
         assert len(read) == 3 * -(-len(found) // 3)
     assert found == list(stream(task, MANY[:7], seed=1))
-    later = stream(task, endless(), at_once=2, seed=1, done=5, numbers=itertools.count())
+    later = stream(task, endless(), batch_inputs=2, seed=1, done=5, numbers=itertools.count())
     assert [next(later) for _ in range(2)] == found[5:7]
 
 
@@ -203,7 +205,7 @@ def test_inputs_that_break_down_are_answered_as_far_as_they_came() -> None:
         yield from MANY[:5]
         raise OSError("the line is dead")
 
-    records = stream(task, torn(), at_once=4, seed=1)
+    records = stream(task, torn(), batch_inputs=4, seed=1)
     assert [next(records) for _ in range(5)] == list(stream(task, MANY[:5], seed=1))
     with pytest.raises(OSError, match="the line is dead"):
         next(records)
@@ -229,7 +231,7 @@ def slow_run(last: int) -> Callable[..., Generations]:
 
 
 def test_control_c_ends_the_stream_with_what_there_is() -> None:
-    records = list(stream(slow_run(9), ["bb"] * 9, at_once=3))
+    records = list(stream(slow_run(9), ["bb"] * 9, batch_inputs=3))
     assert [record["number"] for record in records] == list(range(6))
     assert [record.get("interrupted", False) for record in records] == [False] * 3 + [True] * 3
     assert all(record["texts"] for record in records)
@@ -237,7 +239,7 @@ def test_control_c_ends_the_stream_with_what_there_is() -> None:
 
 def test_control_c_outside_a_run_is_raised() -> None:
     """The first call of each run is for its start, when there is nothing to give back."""
-    records = stream(slow_run(7), ["bb"] * 9, at_once=3)
+    records = stream(slow_run(7), ["bb"] * 9, batch_inputs=3)
     assert [next(records)["number"] for _ in range(3)] == [0, 1, 2]
     with pytest.raises(KeyboardInterrupt):
         next(records)
@@ -258,7 +260,7 @@ def test_numbers_are_one_for_each() -> None:
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"at_once": 0}, "at_once=0"), ({"done": 4}, "done=4"), ({"done": -1}, "done=-1")],
+    [({"batch_inputs": 0}, "batch_inputs=0"), ({"done": 4}, "done=4"), ({"done": -1}, "done=-1")],
 )
 def test_what_cannot_be_meant(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):

@@ -251,7 +251,7 @@ def test_hard_terms_of_some_requests_leave_the_others_alone(models: Any) -> None
 
 
 def test_streams_as_lines(models: Any) -> None:
-    records = list(stream(write, [*MIX[:2], {"rhyme": "xqzzy"}], at_once=2, seed=0, **settings(models)))
+    records = list(stream(write, [*MIX[:2], {"rhyme": "xqzzy"}], batch_inputs=2, seed=0, **settings(models)))
     assert [record["number"] for record in records] == [0, 1, 2]
     assert json.loads(json.dumps(records[0]))["input"] == MIX[0]
     assert "xqzzy" in str(records[2]["error"])

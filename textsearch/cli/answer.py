@@ -40,7 +40,7 @@ class Shown:
     as_json: bool = False
     jsonl: bool = False
     output: Path | None = None
-    at_once: int = 16
+    batch_inputs: int = 16
     report: bool = False
     quiet: bool = False
 
@@ -167,7 +167,7 @@ class _Run:
             # an input keeps the random numbers of its place among all, whoever else is refused
             settings["numbers"] = fine
         values = [self.inputs[number].value for number in fine]
-        yield from tasks.stream(task, values, at_once=self.shown.at_once, done=done, **settings)
+        yield from tasks.stream(task, values, batch_inputs=self.shown.batch_inputs, done=done, **settings)
 
     def _watched(self, task: Callable[..., Generations]) -> Callable[..., Generations]:
         """The task; each call of it is the start of a group, before which the last one's answers are written down."""

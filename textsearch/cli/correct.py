@@ -77,7 +77,7 @@ def correct(
     as_json: options.Json = False,
     jsonl: options.JsonLines = False,
     output: options.Output = None,
-    at_once: options.AtOnce = 16,
+    batch_inputs: options.AtOnce = 16,
     report: options.Report = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -95,7 +95,7 @@ def correct(
     answer(
         "correct",
         given,
-        Shown(top, as_json, jsonl, output, at_once, report, quiet),
+        Shown(top, as_json, jsonl, output, batch_inputs, report, quiet),
         file=file,
         chains=chains,
         steps=steps,

@@ -12,7 +12,7 @@ from typing import Any, final
 
 import typer
 
-from textsearch.checks import MOST_INPUT
+from textsearch.checks import MAX_INPUT
 from textsearch.cli.console import shortened
 from textsearch.kinds import shown
 
@@ -39,10 +39,10 @@ class Input:
     @staticmethod
     def of(text: str, line: int | None = None) -> Input:
         """A text as it was given; one that nothing can be made of is refused here."""
-        if len(text) > MOST_INPUT:
+        if len(text) > MAX_INPUT:
             few = shortened(text)
             return Input(
-                few, few, line, f"{shown(text)} has {len(text):,} characters, more than {MOST_INPUT:,}: split it"
+                few, few, line, f"{shown(text)} has {len(text):,} characters, more than {MAX_INPUT:,}: split it"
             )
         if not text.strip():
             return Input(text, text, line, f"{text!r} is an empty text: leave it out")

@@ -38,7 +38,7 @@ def keywords(
     as_json: options.Json = False,
     jsonl: options.JsonLines = False,
     output: options.Output = None,
-    at_once: options.AtOnce = 16,
+    batch_inputs: options.AtOnce = 16,
     report: options.Report = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -62,7 +62,7 @@ def keywords(
     answer(
         "keywords",
         [one.then(read) for one in given],
-        Shown(top, as_json, jsonl, output, at_once, report, quiet),
+        Shown(top, as_json, jsonl, output, batch_inputs, report, quiet),
         file=file,
         chains=chains,
         steps=steps,

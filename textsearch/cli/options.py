@@ -11,7 +11,7 @@ import typer
 from textsearch.checks import seed_of
 from textsearch.cli.models import model_name
 
-MOST_STEPS, MOST_CHAINS, MOST_AT_ONCE = 10**7, 10**5, 10**5
+MAX_STEPS, MAX_CHAINS, MAX_BATCH_INPUTS = 10**7, 10**5, 10**5
 """Beyond these no memory is large enough."""
 
 
@@ -56,8 +56,8 @@ def language(code: str) -> str:
     return code
 
 
-Steps = Annotated[int, typer.Option(min=0, max=MOST_STEPS, help="Steps of every chain.")]
-Chains = Annotated[int, typer.Option(min=1, max=MOST_CHAINS, help="Chains for each input, run together.")]
+Steps = Annotated[int, typer.Option(min=0, max=MAX_STEPS, help="Steps of every chain.")]
+Chains = Annotated[int, typer.Option(min=1, max=MAX_CHAINS, help="Chains for each input, run together.")]
 Seed = Annotated[int, typer.Option(callback=seed, help="The same seed prints the same texts.")]
 Temperature = Annotated[
     float, typer.Option(callback=temperature, help="Draws come from exp(-energy / temperature); below 1 is greedier.")
@@ -101,7 +101,9 @@ Output = Annotated[
         "FILE.settings.json beside it says how they were made."
     ),
 ]
-AtOnce = Annotated[int, typer.Option(min=1, max=MOST_AT_ONCE, help="Inputs in one batch; the next ones come after it.")]
+AtOnce = Annotated[
+    int, typer.Option(min=1, max=MAX_BATCH_INPUTS, help="Inputs in one batch; the next ones come after it.")
+]
 Report = Annotated[
     bool, typer.Option(help="Say on standard error what each kind of move did and what models were asked.")
 ]

@@ -36,7 +36,7 @@ def paraphrase(
     as_json: options.Json = False,
     jsonl: options.JsonLines = False,
     output: options.Output = None,
-    at_once: options.AtOnce = 16,
+    batch_inputs: options.AtOnce = 16,
     report: options.Report = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -55,7 +55,7 @@ def paraphrase(
     answer(
         "paraphrase",
         given,
-        Shown(top, as_json, jsonl, output, at_once, report, quiet),
+        Shown(top, as_json, jsonl, output, batch_inputs, report, quiet),
         file=file,
         chains=chains,
         steps=steps,

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from textsearch.checks import MOST_CHARACTERS, MOST_WORDS
+from textsearch.checks import MAX_CHARACTERS, MAX_WORDS
 from textsearch.cli import options
 from textsearch.cli.answer import Shown, answer
 from textsearch.cli.application import command
@@ -70,7 +70,7 @@ def write(
     as_json: options.Json = False,
     jsonl: options.JsonLines = False,
     output: options.Output = None,
-    at_once: options.AtOnce = 16,
+    batch_inputs: options.AtOnce = 16,
     report: options.Report = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -87,8 +87,8 @@ def write(
         "template": template,
         "required": phrases(as_utf8(required)),
         "forbidden": phrases(as_utf8(forbidden)),
-        "words": bounds(words, "--words", MOST_WORDS),
-        "characters": bounds(characters, "--characters", MOST_CHARACTERS),
+        "words": bounds(words, "--words", MAX_WORDS),
+        "characters": bounds(characters, "--characters", MAX_CHARACTERS),
         "regex": regex,
         "rhyme": rhyme,
         "acrostic": acrostic,
@@ -105,7 +105,7 @@ def write(
     answer(
         "write",
         [one.then(lambda said: request(said, own)) for one in given],
-        Shown(top, as_json, jsonl, output, at_once, report, quiet),
+        Shown(top, as_json, jsonl, output, batch_inputs, report, quiet),
         file=file,
         chains=chains,
         steps=steps,

@@ -34,8 +34,8 @@ def masked_lm(
     *,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
-    most_tokens: int | None = None,
-    most_bytes: int = 2**28,
+    max_tokens: int | None = None,
+    max_bytes: int = 2**28,
     trust_remote_code: bool = False,
 ) -> TransformersMaskedLM:
     """A masked language model; without a name, the English one that comes with this package.
@@ -44,9 +44,9 @@ def masked_lm(
         name_or_path: a hub id or a folder with safetensors weights and a fast tokenizer.
         device: by default an accelerator if there is one, else the CPU.
         dtype: of the weights; by default float32.
-        most_tokens: tokens in one forward pass; by default 512 on a CPU, where larger passes fall out of its caches,
+        max_tokens: tokens in one forward pass; by default 512 on a CPU, where larger passes fall out of its caches,
             and 16,384 on an accelerator.
-        most_bytes: memory for what was read before, and is not read again.
+        max_bytes: memory for what was read before, and is not read again.
         trust_remote_code: run code that the checkpoint brings; never on by itself.
 
     Raises:
@@ -59,8 +59,8 @@ def masked_lm(
         device=device,
         dtype=dtype,
         trust_remote_code=trust_remote_code,
-        most_tokens=most_tokens,
-        most_bytes=most_bytes,
+        max_tokens=max_tokens,
+        max_bytes=max_bytes,
     )
     import torch
     from transformers import AutoModelForMaskedLM
@@ -84,7 +84,7 @@ def masked_lm(
         raise ValueError(f"the tokenizer of {str(name_or_path)!r} has no mask token; use a masked language model")
     special = tokenizer.num_special_tokens_to_add()
     vocabulary = TokenizerVocabulary(tokenizer, _positions(model) - special)
-    return TransformersMaskedLM(model, vocabulary, most_tokens or _most_tokens(model), most_bytes)
+    return TransformersMaskedLM(model, vocabulary, max_tokens or _most_tokens(model), max_bytes)
 
 
 def causal_lm(
@@ -94,8 +94,8 @@ def causal_lm(
     dtype: torch.dtype | None = None,
     bos: int | None = None,
     eos: int | None = None,
-    most_tokens: int | None = None,
-    most_bytes: int = 2**30,
+    max_tokens: int | None = None,
+    max_bytes: int = 2**30,
     trust_remote_code: bool = False,
 ) -> TransformersCausalLM:
     """A causal language model; without a name, SmolLM2-135M-Instruct, fetched once.
@@ -106,9 +106,9 @@ def causal_lm(
         dtype: of the weights; by default float32.
         bos: token id that texts begin after; by default the tokenizer's or the model's, or else the end token.
         eos: token id that ends texts; by default the tokenizer's or the model's.
-        most_tokens: tokens in one forward pass; by default 512 on a CPU, where larger passes fall out of its caches,
+        max_tokens: tokens in one forward pass; by default 512 on a CPU, where larger passes fall out of its caches,
             and 16,384 on an accelerator.
-        most_bytes: memory for what was read before, and is not read again.
+        max_bytes: memory for what was read before, and is not read again.
         trust_remote_code: run code that the checkpoint brings; never on by itself.
 
     Raises:
@@ -124,8 +124,8 @@ def causal_lm(
         trust_remote_code=trust_remote_code,
         bos=bos,
         eos=eos,
-        most_tokens=most_tokens,
-        most_bytes=most_bytes,
+        max_tokens=max_tokens,
+        max_bytes=max_bytes,
     )
     import torch
     from transformers import AutoModelForCausalLM
@@ -168,7 +168,7 @@ def causal_lm(
             "use a causal language model"
         )
     vocabulary = TokenizerVocabulary(tokenizer, _positions(model) - 1)
-    return TransformersCausalLM(model, vocabulary, bos, eos, most_tokens or _most_tokens(model), most_bytes)
+    return TransformersCausalLM(model, vocabulary, bos, eos, max_tokens or _most_tokens(model), max_bytes)
 
 
 def seq2seq_lm(
@@ -178,7 +178,7 @@ def seq2seq_lm(
     dtype: torch.dtype | None = None,
     start: int | None = None,
     eos: int | None = None,
-    most_tokens: int = 2048,
+    max_tokens: int = 2048,
     trust_remote_code: bool = False,
 ) -> TransformersSeq2Seq:
     """A sequence-to-sequence model, such as T5, mT5, BART or Marian: log p(text | source).
@@ -189,7 +189,7 @@ def seq2seq_lm(
         dtype: of the weights; by default float32.
         start: token id that the decoder begins after; by default the one that the model names.
         eos: token id that ends texts; by default the tokenizer's or the model's.
-        most_tokens: tokens in one forward pass, padding included: the bound on memory.
+        max_tokens: tokens in one forward pass, padding included: the bound on memory.
         trust_remote_code: run code that the checkpoint brings; never on by itself.
 
     Raises:
@@ -206,7 +206,7 @@ def seq2seq_lm(
         trust_remote_code=trust_remote_code,
         start=start,
         eos=eos,
-        most_tokens=most_tokens,
+        max_tokens=max_tokens,
     )
     import torch
     from transformers import AutoModelForSeq2SeqLM
@@ -232,7 +232,7 @@ def seq2seq_lm(
     for token in (start, eos):
         _check_token(model, token, name_or_path)
     longest = _positions(model) - tokenizer.num_special_tokens_to_add() - 1
-    return TransformersSeq2Seq(model, TokenizerVocabulary(tokenizer, longest), start, eos, most_tokens)
+    return TransformersSeq2Seq(model, TokenizerVocabulary(tokenizer, longest), start, eos, max_tokens)
 
 
 def sentence_encoder(
@@ -240,7 +240,7 @@ def sentence_encoder(
     *,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
-    most_tokens: int = 4096,
+    max_tokens: int = 4096,
     trust_remote_code: bool = False,
 ) -> SentenceEncoder:
     """A mean-pooling sentence encoder; without a name, all-MiniLM-L6-v2, fetched once.
@@ -249,7 +249,7 @@ def sentence_encoder(
         name_or_path: a hub id or a folder with safetensors weights and a fast tokenizer.
         device: by default an accelerator if there is one, else the CPU.
         dtype: of the weights; by default float32.
-        most_tokens: tokens in one forward pass, padding included: the bound on memory.
+        max_tokens: tokens in one forward pass, padding included: the bound on memory.
         trust_remote_code: run code that the checkpoint brings; never on by itself.
 
     Raises:
@@ -263,7 +263,7 @@ def sentence_encoder(
         device=device,
         dtype=dtype,
         trust_remote_code=trust_remote_code,
-        most_tokens=most_tokens,
+        max_tokens=max_tokens,
     )
     import torch
     from transformers import AutoModel
@@ -278,7 +278,7 @@ def sentence_encoder(
     model, tokenizer = load(
         AutoModel, name_or_path, device=device, dtype=dtype or torch.float32, trust_remote_code=trust_remote_code
     )
-    return SentenceEncoder(model, tokenizer, _positions(model), most_tokens)
+    return SentenceEncoder(model, tokenizer, _positions(model), max_tokens)
 
 
 def text_classifier(
@@ -287,7 +287,7 @@ def text_classifier(
     encoder: SentenceEncoder | None = None,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
-    most_tokens: int = 4096,
+    max_tokens: int = 4096,
     trust_remote_code: bool = False,
 ) -> TransformersClassifier | LinearClassifier:
     """A classifier of texts: a transformers sequence classifier, or what `LinearClassifier.save` wrote.
@@ -297,7 +297,7 @@ def text_classifier(
         encoder: that the linear classifier was fitted on; by default all-MiniLM-L6-v2.
         device: by default an accelerator if there is one, else the CPU.
         dtype: of the weights; by default float32.
-        most_tokens: tokens in one forward pass, padding included: the bound on memory.
+        max_tokens: tokens in one forward pass, padding included: the bound on memory.
         trust_remote_code: run code that the checkpoint brings; never on by itself.
 
     Raises:
@@ -312,7 +312,7 @@ def text_classifier(
         device=device,
         dtype=dtype,
         trust_remote_code=trust_remote_code,
-        most_tokens=most_tokens,
+        max_tokens=max_tokens,
     )
     import torch
     from transformers import AutoModelForSequenceClassification
@@ -331,7 +331,7 @@ def text_classifier(
     )
     names = model.config.id2label
     labels = tuple(str(names[number]) for number in range(model.config.num_labels))
-    return TransformersClassifier(model, tokenizer, labels, _positions(model), most_tokens)
+    return TransformersClassifier(model, tokenizer, labels, _positions(model), max_tokens)
 
 
 def _positions(model: torch.nn.Module) -> int:

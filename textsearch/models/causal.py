@@ -40,8 +40,8 @@ class TransformersCausalLM:
         vocabulary: its tokenizer.
         bos: the token that a text without a prompt begins after.
         eos: the token that ends a text.
-        most_tokens: tokens in one forward pass; more are cut into several passes.
-        most_bytes: memory for the keys and values of what was read.
+        max_tokens: tokens in one forward pass; more are cut into several passes.
+        max_bytes: memory for the keys and values of what was read.
         usage: what has been asked of the model so far.
     """
 
@@ -49,8 +49,8 @@ class TransformersCausalLM:
     vocabulary: TokenizerVocabulary
     bos: int
     eos: int
-    most_tokens: int = 512
-    most_bytes: int = 2**30
+    max_tokens: int = 512
+    max_bytes: int = 2**30
     usage: Usage = field(default_factory=Usage)
     _known: OrderedDict[tuple[str, tuple[int, ...]], float] = field(default_factory=OrderedDict, repr=False)
     _starts: OrderedDict[str, list[int]] = field(default_factory=OrderedDict, repr=False)
@@ -63,7 +63,7 @@ class TransformersCausalLM:
 
     @cached_property
     def _tree(self) -> PrefixTree:
-        return PrefixTree(self.model, self.vocabulary.size, self.most_tokens, self.most_bytes, self.usage)
+        return PrefixTree(self.model, self.vocabulary.size, self.max_tokens, self.max_bytes, self.usage)
 
     @in_turn
     def score(self, batch: Batch, prompt: str | Sequence[str] = "", least: Tensor | None = None) -> Scores:
@@ -96,7 +96,7 @@ class TransformersCausalLM:
 
     def forgetful(self) -> TransformersCausalLM:
         """The same model with nothing remembered and nothing counted: for measurements that start afresh."""
-        return TransformersCausalLM(self.model, self.vocabulary, self.bos, self.eos, self.most_tokens, self.most_bytes)
+        return TransformersCausalLM(self.model, self.vocabulary, self.bos, self.eos, self.max_tokens, self.max_bytes)
 
     @in_turn
     def next_log_probs(self, texts: Sequence[str], prompt: str | Sequence[str] = "") -> Tensor:

@@ -52,7 +52,7 @@ class TransformersClassifier:
         tokenizer: its fast tokenizer.
         labels: the names of its outputs.
         longest: tokens read of a text, special tokens included; what goes beyond is an error.
-        most_tokens: tokens in one forward pass, padding included; more are cut into several passes.
+        max_tokens: tokens in one forward pass, padding included; more are cut into several passes.
         usage: what has been asked of the model so far.
     """
 
@@ -60,7 +60,7 @@ class TransformersClassifier:
     tokenizer: Any
     labels: tuple[str, ...]
     longest: int
-    most_tokens: int = 4096
+    max_tokens: int = 4096
     usage: Usage = field(default_factory=Usage)
 
     @in_turn
@@ -81,7 +81,7 @@ class TransformersClassifier:
         out = torch.zeros(len(rows), len(self.labels), dtype=torch.float64, device=device)
         pad = self.tokenizer.pad_token_id or 0
         with torch.inference_mode():
-            for tile in tiles(rows, pad=pad, most_tokens=self.most_tokens, device=device):
+            for tile in tiles(rows, pad=pad, max_tokens=self.max_tokens, device=device):
                 count = len(tile.rows)
                 index = whole_blocks(count, device)
                 logits = self.model(input_ids=tile.tokens[index], attention_mask=tile.attention_mask[index]).logits

@@ -27,14 +27,14 @@ class SentenceEncoder:
         model: a transformers encoder, on its device.
         tokenizer: its fast tokenizer.
         longest: tokens read of a text, special tokens included; what goes beyond is an error.
-        most_tokens: tokens in one forward pass; more are cut into several passes.
+        max_tokens: tokens in one forward pass; more are cut into several passes.
         usage: what has been asked of the model so far.
     """
 
     model: Any
     tokenizer: Any
     longest: int
-    most_tokens: int = 4096
+    max_tokens: int = 4096
     usage: Usage = field(default_factory=Usage)
 
     @in_turn
@@ -61,8 +61,8 @@ class SentenceEncoder:
 
     @cached_property
     def budget(self) -> TokenBudget:
-        """Of tokens in one pass: `most_tokens`, or fewer once these did not fit into memory."""
-        return TokenBudget(self.most_tokens)
+        """Of tokens in one pass: `max_tokens`, or fewer once these did not fit into memory."""
+        return TokenBudget(self.max_tokens)
 
     @cached_property
     def _flat(self) -> bool:
@@ -85,7 +85,7 @@ class SentenceEncoder:
         """(R, D) means of rows that each take a line of their own."""
         device = self.model.device
         out = torch.zeros(len(rows), self.model.config.hidden_size, device=device)
-        for tile in tiles(rows, pad=self._pad, most_tokens=self.budget.most, device=device):
+        for tile in tiles(rows, pad=self._pad, max_tokens=self.budget.most, device=device):
             mask = tile.attention_mask
             hidden = _last_hidden(self.model, input_ids=tile.tokens, attention_mask=mask).float()
             out[tile.rows] = (hidden * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True)

@@ -33,15 +33,15 @@ class TransformersMaskedLM:
     Attributes:
         model: a transformers masked language model, on its device.
         vocabulary: its tokenizer.
-        most_tokens: tokens in one forward pass; more are cut into several passes.
-        most_bytes: memory for what was asked before.
+        max_tokens: tokens in one forward pass; more are cut into several passes.
+        max_bytes: memory for what was asked before.
         usage: what has been asked of the model so far.
     """
 
     model: Any
     vocabulary: TokenizerVocabulary
-    most_tokens: int = 512
-    most_bytes: int = 2**28
+    max_tokens: int = 512
+    max_bytes: int = 2**28
     usage: Usage = field(default_factory=Usage)
 
     @in_turn
@@ -57,16 +57,16 @@ class TransformersMaskedLM:
 
     def forgetful(self) -> TransformersMaskedLM:
         """The same model with nothing remembered and nothing counted: for measurements that start afresh."""
-        return TransformersMaskedLM(self.model, self.vocabulary, self.most_tokens, self.most_bytes)
+        return TransformersMaskedLM(self.model, self.vocabulary, self.max_tokens, self.max_bytes)
 
     @cached_property
     def _contexts(self) -> Contexts:
-        return Contexts(self.model, self.vocabulary.size, self._read, self.most_bytes)
+        return Contexts(self.model, self.vocabulary.size, self._read, self.max_bytes)
 
     @cached_property
     def budget(self) -> TokenBudget:
-        """Of tokens in one pass: `most_tokens`, or fewer once these did not fit into memory."""
-        return TokenBudget(self.most_tokens)
+        """Of tokens in one pass: `max_tokens`, or fewer once these did not fit into memory."""
+        return TokenBudget(self.max_tokens)
 
     @cached_property
     def _flat(self) -> bool:
@@ -147,7 +147,7 @@ class TransformersMaskedLM:
         """(length, d) of each row, for models that need every row in a line of its own."""
         pad = self.vocabulary.tokenizer.pad_token_id or 0
         found: list[Tensor] = [torch.empty(0)] * len(rows)
-        for tile in tiles(rows, pad=pad, most_tokens=self.budget.most, device=self.model.device):
+        for tile in tiles(rows, pad=pad, max_tokens=self.budget.most, device=self.model.device):
             hidden = hidden_states(self.model, input_ids=tile.tokens, attention_mask=tile.attention_mask)
             self.usage.count(tile.tokens.shape, tile.read)
             for number, own in zip(tile.rows.tolist(), hidden, strict=True):

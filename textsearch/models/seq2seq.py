@@ -55,7 +55,7 @@ class TransformersSeq2Seq:
         vocabulary: its tokenizer.
         start: the token that the decoder begins after.
         eos: the token that ends a text.
-        most_tokens: tokens in one pass of the decoder or the encoder, padding included; more are cut into several.
+        max_tokens: tokens in one pass of the decoder or the encoder, padding included; more are cut into several.
         usage: what has been asked of the model so far; a pass of either half is a pass.
     """
 
@@ -63,7 +63,7 @@ class TransformersSeq2Seq:
     vocabulary: TokenizerVocabulary
     start: int
     eos: int
-    most_tokens: int = 2048
+    max_tokens: int = 2048
     usage: Usage = field(default_factory=Usage)
     _known: OrderedDict[tuple[str, tuple[int, ...]], float] = field(default_factory=OrderedDict, repr=False)
     _sources: OrderedDict[str, Source] = field(default_factory=OrderedDict, repr=False)
@@ -85,7 +85,7 @@ class TransformersSeq2Seq:
 
     def forgetful(self) -> TransformersSeq2Seq:
         """The same model with nothing remembered and nothing counted: for measurements that start afresh."""
-        return TransformersSeq2Seq(self.model, self.vocabulary, self.start, self.eos, self.most_tokens)
+        return TransformersSeq2Seq(self.model, self.vocabulary, self.start, self.eos, self.max_tokens)
 
     def _log_probs(self, keys: Sequence[tuple[str, tuple[int, ...]]]) -> list[float]:
         """log p(row, end | source) for each (source, row)."""
@@ -95,7 +95,7 @@ class TransformersSeq2Seq:
         framed = [[*begin, *row] for _, row in keys]
         groups = [len(source.states) for source in sources]
         out = torch.zeros(len(keys), dtype=torch.float64, device=device)
-        for tile in tiles(framed, pad=self._pad, most_tokens=self.most_tokens, device=device, groups=groups):
+        for tile in tiles(framed, pad=self._pad, max_tokens=self.max_tokens, device=device, groups=groups):
             own = [sources[i] for i in tile.rows.tolist()]
             # what comes after each token: the next one, and the end after the last
             target = tile.tokens.roll(-1, 1).scatter(1, tile.lengths[:, None] - 1, self.eos)
@@ -129,7 +129,7 @@ class TransformersSeq2Seq:
         with lock_of(self.vocabulary.tokenizer):
             rows = [row or [self.eos] for row in self.vocabulary.tokenizer(list(sources))["input_ids"]]
         read: dict[int, Source] = {}
-        for tile in tiles(rows, pad=self._pad, most_tokens=self.most_tokens, device=self.model.device):
+        for tile in tiles(rows, pad=self._pad, max_tokens=self.max_tokens, device=self.model.device):
             encoder, mask = self.model.get_encoder(), tile.attention_mask
             states = encoder(input_ids=tile.tokens, attention_mask=mask).last_hidden_state
             self.usage.count(tile.tokens.shape, tile.read)

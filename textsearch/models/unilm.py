@@ -136,7 +136,7 @@ class UniLM:
         model, device = self.masked.model, self.masked.model.device
         out = torch.zeros(len(rows), dtype=torch.float64, device=device)
         pad = self.vocabulary.tokenizer.pad_token_id or 0
-        for tile in tiles([row.tokens for row in rows], pad=pad, most_tokens=self.masked.most_tokens, device=device):
+        for tile in tiles([row.tokens for row in rows], pad=pad, max_tokens=self.masked.max_tokens, device=device):
             shape = tile.tokens.shape
             own = [rows[i] for i in tile.rows.tolist()]
             told = _padded([row.told for row in own], shape[1], -1).to(device)

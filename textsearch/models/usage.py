@@ -1,7 +1,7 @@
 """How much models have been asked, and by whom: the currency in which samplers are compared.
 
 A model counts what it reads in its own `Usage`. While a ledger is open, the same is also charged to whoever asks: the
-term of the energy, or the moves, that the innermost `asked_by` names.
+term of the energy, or the moves, that the innermost `charged_to` names.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ _COUNTING = Lock()
 def ledger() -> Iterator[Ledger]:
     """Everything that models are asked while the block runs, by who asks.
 
-    >>> with ledger() as spent, asked_by("fluency"):
+    >>> with ledger() as spent, charged_to("fluency"):
     ...     Usage().count((2, 16), read=20)
     >>> spent
     {'fluency': Usage(passes=1, rows=2, tokens=32, padding=12, hits=0, reused=0)}
@@ -90,7 +90,7 @@ def ledger() -> Iterator[Ledger]:
 
 
 @contextmanager
-def asked_by(name: str) -> Iterator[None]:
+def charged_to(name: str) -> Iterator[None]:
     """Charge what models are asked within the block to `name`."""
     token = _ASKER.set(name)
     try:

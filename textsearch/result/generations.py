@@ -91,7 +91,7 @@ class Generations:
         length_trace: (T, B) lengths in tokens.
         recorded: name -> (T, ...) what the steps said of themselves: "accepted" (T, B), and what the sampler wanted
             recorded: log-weights, energies of all rungs, ...
-        samples: the texts kept on the way, `samples[s][row]`, if `keep_every` asked for them.
+        samples: the texts kept on the way, `samples[s][row]`, if `thin` asked for them.
         sample_steps: the steps after which they were kept.
         warm_up: steps at the start that are not meant to count; the trace has them all the same.
         batch: the final texts as tokens, to go on from.
@@ -182,7 +182,7 @@ class Generations:
         """How far the draws can be trusted: one row for each input and quantity, indexed by both.
 
         The energy in nats, its terms where there are several, and the length in tokens have a draw a step. Where texts
-        were kept (`keep_every`), so have, for each of them, the edits that lead from the input to it and `quantities`.
+        were kept (`thin`), so have, for each of them, the edits that lead from the input to it and `quantities`.
         See `textsearch.result.diagnostics.Statistics` for the columns; the last two are bulk draws a second and a
         thousand texts that models read, warm-up included.
 
@@ -200,7 +200,7 @@ class Generations:
         >>> from textsearch.testing import TableMaskedLM, letters
         >>> sampler = MetropolisHastings(Replace(TableMaskedLM.random(letters("ab"), seed=0)))
         >>> few_a = FunctionObjective(lambda texts: [0.5 * text.count("a") for text in texts], name="few a")
-        >>> run = generate(few_a, sampler, ["aaa"], steps=120, seed=0, chains=8, warm_up=20, keep_every=5)
+        >>> run = generate(few_a, sampler, ["aaa"], steps=120, seed=0, chains=8, warm_up=20, thin=5)
         >>> table = run.summary(quantities={"b": lambda text: text.count("b")})
         >>> table.loc[0, "draws"].to_dict()
         {'energy': 100, 'tokens': 100, 'edits (characters)': 20, 'b': 20}
@@ -220,8 +220,7 @@ class Generations:
                 raise ValueError(f"quantities holds {name!r}, which the summary has anyway: give yours another name")
             if not kept:
                 raise ValueError(
-                    f"no samples were kept after step {warm_up} to compute {name} of: "
-                    "generate(..., keep_every=10) keeps some"
+                    f"no samples were kept after step {warm_up} to compute {name} of: generate(..., thin=10) keeps some"
                 )
             series[name] = diagnostics.measured(kept, quantity)
         rows = sum(usage.rows for usage in self.usage.values())

@@ -14,7 +14,7 @@ from textsearch.batch import Batch, concatenate
 from textsearch.models.usage import Usage
 from textsearch.objective import Evaluation
 from textsearch.rng import Rng
-from textsearch.run.loop import Done, Recorded
+from textsearch.run.loop import Recorded, RunState
 from textsearch.sampler import ChainState, State
 
 
@@ -31,7 +31,7 @@ class Divisible(State, Protocol):
 
 @final
 @dataclass(frozen=True, eq=False)
-class Spent:
+class ChainCost:
     """What the time and the models have cost so far, for one chain that had been there from the first step.
 
     Attributes:
@@ -42,12 +42,12 @@ class Spent:
     seconds: float = 0.0
     usage: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
-    def plus(self, seconds: float, usage: Mapping[str, Usage], chains: int) -> Spent:
+    def plus(self, seconds: float, usage: Mapping[str, Usage], chains: int) -> ChainCost:
         """After something that so many chains shared."""
         more = {name: [count / chains for count in astuple(used)] for name, used in usage.items()}
-        return Spent(self.seconds + seconds / chains, _added(self.usage, more))
+        return ChainCost(self.seconds + seconds / chains, _added(self.usage, more))
 
-    def since(self, earlier: Spent, chains: int) -> tuple[float, dict[str, Usage]]:
+    def since(self, earlier: ChainCost, chains: int) -> tuple[float, dict[str, Usage]]:
         """What so many chains have cost since, seconds and usage."""
         less = {name: [-count for count in counts] for name, counts in earlier.usage.items()}
         counts = {name: [round(chains * each) for each in own] for name, own in _added(self.usage, less).items()}
@@ -65,7 +65,7 @@ def _added(first: Mapping[str, Sequence[float]], second: Mapping[str, Sequence[f
 
 @final
 @dataclass(frozen=True, eq=False)
-class Running:
+class ActiveInput:
     """The chains of one input in the batch.
 
     Attributes:
@@ -80,14 +80,14 @@ class Running:
     number: int
     size: int
     begun: int
-    before: Spent = field(default_factory=Spent)
+    before: ChainCost = field(default_factory=ChainCost)
     records: list[Recorded] = field(default_factory=list)
     trace: list[Tensor] = field(default_factory=list)
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class Company:
+class ActiveChains:
     """All chains that are in the batch.
 
     Attributes:
@@ -96,9 +96,9 @@ class Company:
         done: what is kept of them; None where there are none.
     """
 
-    running: tuple[Running, ...] = ()
+    running: tuple[ActiveInput, ...] = ()
     rng: Rng | None = None
-    done: Done | None = None
+    done: RunState | None = None
 
     @property
     def size(self) -> int:
@@ -110,13 +110,13 @@ class Company:
         """Steps that the batch has taken since it was last empty."""
         return self.done.steps if self.done else 0
 
-    def of(self, places: Sequence[int]) -> Company:
+    def of(self, places: Sequence[int]) -> ActiveChains:
         """Those at some of the places in `running`."""
         if not places or self.done is None or self.rng is None:
-            return Company()
+            return ActiveChains()
         index = self.index(places)
         done = self.done
-        kept = Done(
+        kept = RunState(
             done.steps,
             rows_of(done.state, index),
             done.best.rows(index),
@@ -124,7 +124,7 @@ class Company:
             done.best_steps[index],
             done.moves[index],
         )
-        return Company(tuple(self.running[place] for place in places), self.rng.rows(index), kept)
+        return ActiveChains(tuple(self.running[place] for place in places), self.rng.rows(index), kept)
 
     def index(self, places: Sequence[int]) -> Tensor:
         """(K,) int64, the rows of those at some of the places."""
@@ -132,12 +132,12 @@ class Company:
         rows = [row for place in places for row in range(last[place] - self.running[place].size, last[place])]
         return torch.tensor(rows, device=None if self.done is None else self.done.best.device)
 
-    def joined(self, other: Company) -> Company:
+    def joined(self, other: ActiveChains) -> ActiveChains:
         """These, then the others, who have taken as many steps with the batch."""
         if self.done is None or self.rng is None or other.done is None or other.rng is None:
             return other if self.done is None else self
         mine, theirs = self.done, other.done
-        done = Done(
+        done = RunState(
             mine.steps,
             joined([mine.state, theirs.state]),
             concatenate([mine.best, theirs.best]).narrow(),
@@ -145,7 +145,7 @@ class Company:
             torch.cat([mine.best_steps, theirs.best_steps]),
             torch.cat([mine.moves, theirs.moves]),
         )
-        return Company(self.running + other.running, self.rng.joined(other.rng), done)
+        return ActiveChains(self.running + other.running, self.rng.joined(other.rng), done)
 
 
 def rows_of(state: State, index: Tensor) -> State:

@@ -12,25 +12,25 @@ import torch
 
 from textsearch.batch import Batch
 from textsearch.marks import marked
-from textsearch.models.usage import Ledger, asked_by, ledger
+from textsearch.models.usage import Ledger, charged_to, ledger
 from textsearch.objective import FunctionObjective, Objective
 from textsearch.result import Generations
 from textsearch.rng import Rng, StepsApartError, input_numbers
 from textsearch.run.active import (
-    Company,
+    ActiveChains,
+    ActiveInput,
+    ChainCost,
     Divisible,
-    Running,
-    Spent,
     cut,
     joined,
     part_of,
     rows_of,
 )
 from textsearch.run.loop import (
-    Done,
     Progress,
     Recorded,
     Rule,
+    RunState,
     generations,
     kept_after,
     sources_of,
@@ -82,12 +82,12 @@ class Plan:
     chains: int
     temperature: float
     warm_up: int
-    keep_every: int | None
+    thin: int | None
     until: Rule | None
     numbers: Sequence[int] | None = None
 
 
-def run_each(plan: Plan, inputs: Batch | Sequence[str], at_once: int, in_order: bool) -> Iterator[Answer]:
+def run_each(plan: Plan, inputs: Batch | Sequence[str], batch_inputs: int, in_order: bool) -> Iterator[Answer]:
     """See `textsearch.generate_each`, which checks the arguments."""
     batch, errors = _encoded(plan.sampler, inputs)
     every = [*errors, *([] if batch is None else batch.inputs.tolist())]
@@ -95,7 +95,7 @@ def run_each(plan: Plan, inputs: Batch | Sequence[str], at_once: int, in_order: 
     if batch is not None:
         _refuse_whole(plan, batch)
     rng = None if batch is None else streams(plan.seed, batch, plan.chains, numbers)
-    found = _answers(plan, batch, rng, errors, at_once)
+    found = _answers(plan, batch, rng, errors, batch_inputs)
     return _sorted(found, sorted(set(every))) if in_order else found
 
 
@@ -157,7 +157,7 @@ def _divisible(plan: Plan, state: State) -> State:
 
 
 def _answers(
-    plan: Plan, batch: Batch | None, rng: Rng | None, errors: Mapping[int, Exception], at_once: int
+    plan: Plan, batch: Batch | None, rng: Rng | None, errors: Mapping[int, Exception], batch_inputs: int
 ) -> Iterator[Answer]:
     """Each answer when it is there."""
     yield from (_refused(number, error) for number, error in errors.items())
@@ -165,36 +165,36 @@ def _answers(
         return
     sources, numbers = sources_of(batch), batch.inputs.tolist()
     waiting = deque(sorted(set(numbers)))
-    company, spent, together, answered = Company(), Spent(), True, bool(errors)
-    while waiting or company.running:
+    active, spent, together, answered = ActiveChains(), ChainCost(), True, bool(errors)
+    while waiting or active.running:
         answers: list[Answer] = []
         interrupted = False
         failure: BaseException | None = None
         try:
-            while not answers and (waiting or company.running):
+            while not answers and (waiting or active.running):
                 # what is kept changes in one assignment: an interrupt finds whole steps
-                with torch.inference_mode(), ledger() as usage, asked_by("/".join(dict.fromkeys(plan.sampler.kinds))):
-                    room = min(at_once - len(company.running), len(waiting))
+                with torch.inference_mode(), ledger() as usage, charged_to("/".join(dict.fromkeys(plan.sampler.kinds))):
+                    room = min(batch_inputs - len(active.running), len(waiting))
                     if room:
-                        begun, refused = _begun(plan, batch, rng, [waiting.popleft() for _ in range(room)], company)
+                        begun, refused = _begun(plan, batch, rng, [waiting.popleft() for _ in range(room)], active)
                         answers += [_refused(number, error) for number, error in refused.items()]
-                        company = company.joined(_charged(begun, spent, usage))
-                        over, wrong = [] if plan.steps else list(range(len(company.running))), dict[int, Exception]()
+                        active = active.joined(_charged(begun, spent, usage))
+                        over, wrong = [] if plan.steps else list(range(len(active.running))), dict[int, Exception]()
                     else:
                         began = time.perf_counter()
-                        moved = _moved(plan, company, together)
+                        moved = _moved(plan, active, together)
                         together = moved.together
-                        spent = spent.plus(time.perf_counter() - began, usage, company.size)
-                        answers += [_ended(plan, company, at, spent, sources, moved.wrong[at]) for at in moved.wrong]
-                        company = moved.company
-                        over, wrong = _over(plan, company, moved.infos, spent)
-                        answers += [_ended(plan, company, at, spent, sources, wrong[at]) for at in wrong]
-                    answers += [_answer(plan, company, at, spent, sources, False) for at in over if at not in wrong]
+                        spent = spent.plus(time.perf_counter() - began, usage, active.size)
+                        answers += [_ended(plan, active, at, spent, sources, moved.wrong[at]) for at in moved.wrong]
+                        active = moved.active
+                        over, wrong = _over(plan, active, moved.infos, spent)
+                        answers += [_ended(plan, active, at, spent, sources, wrong[at]) for at in wrong]
+                    answers += [_answer(plan, active, at, spent, sources, False) for at in over if at not in wrong]
                     if over:
-                        company = company.of([at for at in range(len(company.running)) if at not in over])
+                        active = active.of([at for at in range(len(active.running)) if at not in over])
         except KeyboardInterrupt:
             interrupted = True
-            if not (answered or answers or company.running):
+            if not (answered or answers or active.running):
                 raise
         except BaseException as error:
             failure = error
@@ -204,16 +204,16 @@ def _answers(
             yield answer
         if interrupted or failure is not None:
             told = {answer.number for answer in answers}
-            for at in [at for at, one in enumerate(company.running) if one.number not in told]:
-                yield _answer(plan, company, at, spent, sources, True)
+            for at in [at for at, one in enumerate(active.running) if one.number not in told]:
+                yield _answer(plan, active, at, spent, sources, True)
             if failure is not None:
                 raise failure
             return
 
 
 def _begun(
-    plan: Plan, batch: Batch, rng: Rng, numbers: Sequence[int], company: Company
-) -> tuple[Company, dict[int, Exception]]:
+    plan: Plan, batch: Batch, rng: Rng, numbers: Sequence[int], active: ActiveChains
+) -> tuple[ActiveChains, dict[int, Exception]]:
     """The chains of some inputs before their first step, and why there are none of others."""
     rows = torch.cat([(batch.inputs == number).nonzero().squeeze(-1) for number in numbers])
     part = batch.rows(rows).narrow()
@@ -225,20 +225,20 @@ def _begun(
         raise
     except Exception as error:
         if len(numbers) == 1:
-            return Company(), {numbers[0]: error}
-        begun = Company()
+            return ActiveChains(), {numbers[0]: error}
+        begun = ActiveChains()
         refused: dict[int, Exception] = {}
         for number in numbers:
-            one, complaint = _begun(plan, batch, rng, [number], company)
+            one, complaint = _begun(plan, batch, rng, [number], active)
             begun, refused = begun.joined(one), refused | complaint
         return begun, refused
     own = rng.rows((rows[:, None] * plan.chains + torch.arange(plan.chains, device=batch.device)).flatten())
     sizes = [plan.chains * int((part.inputs == number).sum()) for number in numbers]
-    running = [Running(number, size, company.steps) for number, size in zip(numbers, sizes, strict=True)]
-    return Company(tuple(running), own, Done.start(state, len(plan.sampler.kinds), company.steps)), {}
+    running = [ActiveInput(number, size, active.steps) for number, size in zip(numbers, sizes, strict=True)]
+    return ActiveChains(tuple(running), own, RunState.start(state, len(plan.sampler.kinds), active.steps)), {}
 
 
-def _charged(begun: Company, spent: Spent, usage: Ledger) -> Company:
+def _charged(begun: ActiveChains, spent: ChainCost, usage: Ledger) -> ActiveChains:
     """The same, who bear the cost of their own start."""
     before = spent.plus(0.0, usage, -begun.size) if begun.running else spent
     return replace(begun, running=tuple(replace(one, before=before) for one in begun.running))
@@ -246,68 +246,68 @@ def _charged(begun: Company, spent: Spent, usage: Ledger) -> Company:
 
 @final
 @dataclass(frozen=True, eq=False)
-class Moved:
-    """After a step of a company.
+class Stepped:
+    """After a step of the active chains.
 
     Attributes:
-        company: those who are left.
+        active: those who are left.
         infos: what the step did, of each in `running`.
-        wrong: place in the company before -> why the input of that place is out; then nobody has moved.
+        wrong: place in the active before -> why the input of that place is out; then nobody has moved.
         together: whether the sampler takes chains at different steps at once.
     """
 
-    company: Company
+    active: ActiveChains
     infos: Sequence[Info]
     wrong: Mapping[int, Exception]
     together: bool
 
 
-def _moved(plan: Plan, company: Company, together: bool) -> Moved:
+def _moved(plan: Plan, active: ActiveChains, together: bool) -> Stepped:
     """One step of everybody, or the removal of those who cannot take one."""
-    everybody = range(len(company.running))
+    everybody = range(len(active.running))
     try:
         try:
-            state, infos = _step(plan, company, together)
+            state, infos = _step(plan, active, together)
         except StepsApartError:
             # the sampler goes by the one step of all its chains: from now on it gets those at one step at a time
             together = False
-            state, infos = _step(plan, company, together)
+            state, infos = _step(plan, active, together)
     except IndivisibleError:
         raise
     except Exception:
         wrong: dict[int, Exception] = {}
         for at in everybody:
             try:
-                _step(plan, company.of([at]), together)
+                _step(plan, active.of([at]), together)
             except Exception as error:
                 wrong[at] = error
         if not wrong:
             # together they are refused, alone they are not
             raise
-        return Moved(company.of([at for at in everybody if at not in wrong]), [], wrong, together)
-    assert company.done is not None
-    done = company.done.then(state, _info(infos))
-    sizes = [one.size for one in company.running]
+        return Stepped(active.of([at for at in everybody if at not in wrong]), [], wrong, together)
+    assert active.done is not None
+    done = active.done.then(state, _info(infos))
+    sizes = [one.size for one in active.running]
     columns = (state.evaluation.energy, state.evaluation.terms, state.batch.lengths)
     for at, one, info, energy, terms, lengths in zip(
-        everybody, company.running, infos, *(torch.split(column, sizes) for column in columns), strict=True
+        everybody, active.running, infos, *(torch.split(column, sizes) for column in columns), strict=True
     ):
-        kept = kept_after(company.steps - one.begun, plan.warm_up, plan.keep_every)
-        texts = state.batch.rows(company.index([at])).texts() if kept else None
+        kept = kept_after(active.steps - one.begun, plan.warm_up, plan.thin)
+        texts = state.batch.rows(active.index([at])).texts() if kept else None
         one.records.append(Recorded(energy, terms, lengths, {"accepted": info.accepted, **info.recorded}, texts))
         one.trace.append(energy)
-    return Moved(replace(company, done=done), infos, {}, together)
+    return Stepped(replace(active, done=done), infos, {}, together)
 
 
-def _step(plan: Plan, company: Company, together: bool) -> tuple[State, list[Info]]:
+def _step(plan: Plan, active: ActiveChains, together: bool) -> tuple[State, list[Info]]:
     """The state after one step, and what it did, of each in `running`."""
-    own = [company.steps - one.begun for one in company.running]
+    own = [active.steps - one.begun for one in active.running]
     by_step = [[at for at, step in enumerate(own) if step == common] for common in sorted(set(own))]
     groups = [list(range(len(own)))] if together else by_step
     states: list[State] = []
     infos: dict[int, Info] = {}
     for places in groups:
-        part = company if len(groups) == 1 else company.of(places)
+        part = active if len(groups) == 1 else active.of(places)
         assert part.done is not None
         sizes = [one.size for one in part.running]
         steps = torch.tensor([own[at] for at in places], device=part.done.best.device)
@@ -320,7 +320,7 @@ def _step(plan: Plan, company: Company, together: bool) -> tuple[State, list[Inf
         infos |= dict(zip(places, _split(info, sizes), strict=True))
     whole = joined(states)
     if len(groups) > 1:
-        whole = rows_of(whole, torch.cat([company.index(places) for places in groups]).argsort())
+        whole = rows_of(whole, torch.cat([active.index(places) for places in groups]).argsort())
     return whole, [infos[at] for at in range(len(own))]
 
 
@@ -351,31 +351,33 @@ def _info(infos: Sequence[Info]) -> Info:
     )
 
 
-def _over(plan: Plan, company: Company, infos: Sequence[Info], spent: Spent) -> tuple[list[int], dict[int, Exception]]:
+def _over(
+    plan: Plan, active: ActiveChains, infos: Sequence[Info], spent: ChainCost
+) -> tuple[list[int], dict[int, Exception]]:
     """The places of those who have taken their last step, and errors of rules; `infos` is empty if nobody has moved."""
     wrong: dict[int, Exception] = {}
-    if not infos or company.done is None:
+    if not infos or active.done is None:
         return [], wrong
-    over = [at for at, one in enumerate(company.running) if company.steps - one.begun >= plan.steps]
+    over = [at for at, one in enumerate(active.running) if active.steps - one.begun >= plan.steps]
     if plan.until is None:
         return over, wrong
-    rates = (company.done.moves[:, 1].sum(1) / company.done.moves[:, 0].sum(1)).tolist()
+    rates = (active.done.moves[:, 1].sum(1) / active.done.moves[:, 0].sum(1)).tolist()
     row = 0
-    for at, (one, info) in enumerate(zip(company.running, infos, strict=True)):
+    for at, (one, info) in enumerate(zip(active.running, infos, strict=True)):
         rows = slice(row, row + one.size)
         row += one.size
         if at in over:
             continue
         seconds, usage = spent.since(one.before, one.size)
         progress = Progress(
-            step=company.steps - one.begun,
+            step=active.steps - one.begun,
             steps=plan.steps,
             warm_up=plan.warm_up,
-            state=part_of(company.done.state, rows),
+            state=part_of(active.done.state, rows),
             info=info,
-            best=cut(company.done.best, rows),
-            best_energies=company.done.best_evaluation.energy[rows],
-            best_steps=company.done.best_steps[rows] - one.begun,
+            best=cut(active.done.best, rows),
+            best_energies=active.done.best_evaluation.energy[rows],
+            best_steps=active.done.best_steps[rows] - one.begun,
             trace=one.trace,
             acceptance=sum(rates[rows]) / one.size,
             usage=usage,
@@ -390,22 +392,24 @@ def _over(plan: Plan, company: Company, infos: Sequence[Info], spent: Spent) -> 
     return sorted(over), wrong
 
 
-def _ended(plan: Plan, company: Company, at: int, spent: Spent, sources: list[str], error: Exception) -> Answer:
+def _ended(plan: Plan, active: ActiveChains, at: int, spent: ChainCost, sources: list[str], error: Exception) -> Answer:
     """What is told of the input at a place, which an error ended."""
-    partial = _answer(plan, company, at, spent, sources, True).result
+    partial = _answer(plan, active, at, spent, sources, True).result
     if partial is not None:
         partial = replace(partial, interrupted=True)
         carry(error, partial)
-    return _refused(company.running[at].number, error, partial)
+    return _refused(active.running[at].number, error, partial)
 
 
-def _answer(plan: Plan, company: Company, at: int, spent: Spent, sources: list[str], interrupted: bool) -> Answer:
+def _answer(
+    plan: Plan, active: ActiveChains, at: int, spent: ChainCost, sources: list[str], interrupted: bool
+) -> Answer:
     """What is given back of the input at a place."""
-    one = company.running[at]
-    steps = company.steps - one.begun
+    one = active.running[at]
+    steps = active.steps - one.begun
     seconds, usage = spent.since(one.before, one.size)
     with torch.inference_mode():
-        done = company.of([at]).done
+        done = active.of([at]).done
         assert done is not None
         whole = done
 

@@ -28,7 +28,7 @@ def generate(
     chains: int = 1,
     temperature: float = 1.0,
     warm_up: int = 0,
-    keep_every: int | None = None,
+    thin: int | None = None,
     until: Rule | None = None,
     progress: bool = False,
     callbacks: Sequence[Callback] = (),
@@ -49,7 +49,7 @@ def generate(
         chains: chains started from each input.
         temperature: draws come from exp(-E / temperature).
         warm_up: steps at the start that do not count: no samples are kept of them, and statistics leave them out.
-        keep_every: keep the texts after every so many steps, a thinned record, in `samples`.
+        thin: keep the texts after every so many steps, a thinned record, in `samples`.
         until: stop early once this says so, asked after every step: see `textsearch.run.until`.
         progress: show a live line with speed, acceptance and the best text so far.
         callbacks: each is called after every step with a `Progress`; the run stops once one returns True.
@@ -75,12 +75,12 @@ def generate(
     ['aa', 'aa', 'aaa', 'aaa']
     """
     callbacks = functions("callbacks", callbacks)
-    told, inputs, warm_up, keep_every = _checked(
+    told, inputs, warm_up, thin = _checked(
         objective,
         sampler,
         inputs,
         warm_up,
-        keep_every,
+        thin,
         steps=steps,
         seed=seed,
         chains=chains,
@@ -100,7 +100,7 @@ def generate(
             chains=told.chains,
             temperature=told.temperature,
             warm_up=warm_up,
-            keep_every=keep_every,
+            thin=thin,
             until=until,
             callbacks=callbacks,
             numbers=numbers,
@@ -130,19 +130,19 @@ def generate_each(
     steps: int,
     seed: int,
     chains: int = 1,
-    at_once: int = 16,
+    batch_inputs: int = 16,
     temperature: float = 1.0,
     warm_up: int = 0,
-    keep_every: int | None = None,
+    thin: int | None = None,
     until: Rule | None = None,
     in_order: bool = False,
     numbers: Sequence[int] | None = None,
 ) -> Iterator[Answer]:
-    """Run each input to its own end, the chains of `at_once` of them in one batch that stays full.
+    """Run each input to its own end, the chains of `batch_inputs` of them in one batch that stays full.
 
     An input that is done, after `steps` steps of its own or once `until` says so of its chains alone, is answered and
     makes room for the next (continuous batching). Its chains are, bit for bit, those of `generate(..., inputs)` with
-    the same seed: neither `at_once` nor the other inputs change them.
+    the same seed: neither `batch_inputs` nor the other inputs change them.
 
     The chains of the sampler must be able to come and go: its state is texts and energies, or has `rows` and `joined`.
     A sampler that goes by the step of the run, such as a `Cycle`, gets chains at one step at a time: as right, but
@@ -159,13 +159,13 @@ def generate_each(
         steps: T, steps of every chain at most.
         seed: the same seed gives the same texts.
         chains: chains started from each input.
-        at_once: inputs whose chains share the batch.
+        batch_inputs: inputs whose chains share the batch.
         temperature: draws come from exp(-E / temperature).
         warm_up: steps at the start of each input that do not count.
-        keep_every: keep the texts after every so many steps of an input.
+        thin: keep the texts after every so many steps of an input.
         until: sees each input alone, after each of its steps: a rule of `textsearch.run.until`, such as `Settled` or
             `Reached`, or any of your own. What a `Budget` counts is the input's share of the cost, which is all that
-            depends on its company.
+            depends on what else is in the batch.
         in_order: answer in the order of the inputs; else as they get done.
         numbers: of the inputs among all that there are, for their random numbers, as in `generate`.
 
@@ -181,20 +181,20 @@ def generate_each(
     >>> sampler = MetropolisHastings(Replace(TableMaskedLM.random(letters("ab"), seed=0)))
     >>> vowels = FunctionObjective(lambda texts: [5.0 * text.count("b") for text in texts], name="vowels")
     >>> texts = ["bbbbbb", "b", "ba", "bab"]
-    >>> for answer in generate_each(vowels, sampler, texts, steps=200, seed=1, at_once=2, until=Reached(0.0)):
+    >>> for answer in generate_each(vowels, sampler, texts, steps=200, seed=1, batch_inputs=2, until=Reached(0.0)):
     ...     print(answer.number, answer.result.texts, answer.result.steps)
     1 ['a'] 3
     2 ['aa'] 1
     3 ['aaa'] 5
     0 ['aaaaaa'] 16
     """
-    at_once, in_order = whole("at_once", at_once, 1), flag("in_order", in_order)
-    told, inputs, warm_up, keep_every = _checked(
+    batch_inputs, in_order = whole("batch_inputs", batch_inputs, 1), flag("in_order", in_order)
+    told, inputs, warm_up, thin = _checked(
         objective,
         sampler,
         inputs,
         warm_up,
-        keep_every,
+        thin,
         steps=steps,
         seed=seed,
         chains=chains,
@@ -203,10 +203,8 @@ def generate_each(
     )
     from textsearch.run.admission import Plan, run_each
 
-    plan = Plan(
-        objective, sampler, told.steps, told.seed, told.chains, told.temperature, warm_up, keep_every, until, numbers
-    )
-    return run_each(plan, inputs, at_once, in_order)
+    plan = Plan(objective, sampler, told.steps, told.seed, told.chains, told.temperature, warm_up, thin, until, numbers)
+    return run_each(plan, inputs, batch_inputs, in_order)
 
 
 class _Call(NamedTuple):
@@ -215,7 +213,7 @@ class _Call(NamedTuple):
     run: Run
     inputs: Batch | Sequence[str]
     warm_up: int
-    keep_every: int | None
+    thin: int | None
 
 
 def _checked(
@@ -223,13 +221,13 @@ def _checked(
     sampler: Sampler[Any],
     inputs: Batch | Sequence[str],
     warm_up: int,
-    keep_every: int | None,
+    thin: int | None,
     **settings: Any,
 ) -> _Call:
     """Refuse what cannot be meant, before anything heavy is loaded."""
     told = run_of(**settings)
     warm_up = whole("warm_up", warm_up)
-    keep_every = None if keep_every is None else whole("keep_every", keep_every, 1)
+    thin = None if thin is None else whole("thin", thin, 1)
     instance("objective", objective, OBJECTIVE)
     instance("sampler", sampler, SAMPLER)
-    return _Call(told, inputs if BATCH.of(inputs) else strings("inputs", inputs), warm_up, keep_every)
+    return _Call(told, inputs if BATCH.of(inputs) else strings("inputs", inputs), warm_up, thin)

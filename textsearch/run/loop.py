@@ -15,7 +15,7 @@ from torch import Tensor
 from textsearch.batch import Batch
 from textsearch.checks import strings
 from textsearch.marks import marked
-from textsearch.models.usage import Usage, asked_by, ledger
+from textsearch.models.usage import Usage, charged_to, ledger
 from textsearch.objective import Evaluation, Objective, term_names, terms_of
 from textsearch.result import Acceptance, Generations
 from textsearch.rng import Rng, input_numbers
@@ -84,7 +84,7 @@ class Progress:
 
 @final
 @dataclass(frozen=True, eq=False)
-class Done:
+class RunState:
     """What is kept of the steps taken so far.
 
     Attributes:
@@ -104,13 +104,13 @@ class Done:
     moves: Tensor
 
     @staticmethod
-    def start(state: State, kinds: int, steps: int = 0) -> Done:
+    def start(state: State, kinds: int, steps: int = 0) -> RunState:
         """Before the first step of these chains, after `steps` of others."""
         batch = state.batch
         moves = torch.zeros(len(batch), 4, kinds, dtype=torch.float64, device=batch.device)
-        return Done(steps, state, batch, state.evaluation, torch.full_like(batch.lengths, steps), moves)
+        return RunState(steps, state, batch, state.evaluation, torch.full_like(batch.lengths, steps), moves)
 
-    def then(self, state: State, info: Info) -> Done:
+    def then(self, state: State, info: Info) -> RunState:
         """One step more."""
         before, after = self.state.evaluation.energy, state.evaluation.energy
         better = after < self.best_evaluation.energy
@@ -125,7 +125,7 @@ class Done:
             ],
             1,
         )
-        return Done(
+        return RunState(
             self.steps + 1,
             state,
             self.best.where(better, state.batch),
@@ -153,9 +153,9 @@ class Recorded:
     sample: list[str] | None
 
 
-def kept_after(step: int, warm_up: int, keep_every: int | None) -> bool:
+def kept_after(step: int, warm_up: int, thin: int | None) -> bool:
     """Whether the texts are kept after the step of this number, counted from 0."""
-    return keep_every is not None and step >= warm_up and (step + 1 - warm_up) % keep_every == 0
+    return thin is not None and step >= warm_up and (step + 1 - warm_up) % thin == 0
 
 
 Callback = Callable[[Progress], bool | None]
@@ -192,7 +192,7 @@ def run(
     chains: int,
     temperature: float,
     warm_up: int,
-    keep_every: int | None,
+    thin: int | None,
     until: Rule | None,
     callbacks: Sequence[Callback],
     numbers: Sequence[int] | None,
@@ -203,9 +203,9 @@ def run(
     sources = sources_of(batch)
     rng = streams(seed, batch, chains, input_numbers(numbers, len(sources)))
     batch = marked(objective, batch.repeat(chains))
-    with torch.inference_mode(), ledger() as usage, asked_by("/".join(dict.fromkeys(sampler.kinds))):
+    with torch.inference_mode(), ledger() as usage, charged_to("/".join(dict.fromkeys(sampler.kinds))):
         # what is kept of the steps so far changes in one assignment: an interrupt finds whole steps only
-        done = Done.start(sampler.init(objective, batch), len(sampler.kinds))
+        done = RunState.start(sampler.init(objective, batch), len(sampler.kinds))
         records: list[Recorded] = []
         trace: list[Tensor] = []
         interrupted = False
@@ -214,7 +214,7 @@ def run(
         try:
             for step in range(steps):
                 after, info = sampler.step(objective, done.state, rng.at(step), temperature)
-                kept = kept_after(step, warm_up, keep_every)
+                kept = kept_after(step, warm_up, thin)
                 records.append(
                     Recorded(
                         after.evaluation.energy,
@@ -290,7 +290,7 @@ def sources_of(batch: Batch) -> list[str]:
 def generations(
     objective: Objective,
     sampler: Sampler[Any],
-    done: Done,
+    done: RunState,
     records: Sequence[Recorded],
     *,
     sources: list[str],

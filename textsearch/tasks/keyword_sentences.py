@@ -19,7 +19,7 @@ from samplers.starts.drafts import best_of, one_sentence
 from samplers.starts.woven import woven
 from textsearch import Batch, Generations, generate
 from textsearch.batch import Vocabulary, concatenate
-from textsearch.checks import MOST_DRAFTS, MOST_TOKENS, flag, run_of, string_lists, whole
+from textsearch.checks import MAX_DRAFTS, MAX_TOKENS, flag, run_of, string_lists, whole
 from textsearch.kinds import shown
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.guided import GuidedMaskedLM
@@ -95,9 +95,9 @@ def check_sentence(keywords: Sequence[str]) -> None:
     """
     check_phrases("the set of keywords", keywords)
     count = len(words(" ".join(keywords)))
-    if count > MOST_TOKENS - 1:
+    if count > MAX_TOKENS - 1:
         raise ValueError(
-            f"{shown(list(keywords))} has {count:,} words, above the limit of {MOST_TOKENS - 1} in one sentence: "
+            f"{shown(list(keywords))} has {count:,} words, above the limit of {MAX_TOKENS - 1} in one sentence: "
             "name fewer"
         )
 
@@ -153,7 +153,7 @@ def keywords(
         steps=steps, seed=seed, chains=chains, temperature=temperature, until=until, progress=progress
     )
     sets = string_lists("sets", sets, "words", "sentence")
-    drafts = whole("drafts", drafts, 1, MOST_DRAFTS)
+    drafts = whole("drafts", drafts, 1, MAX_DRAFTS)
     inflections, in_order = flag("inflections", inflections), flag("in_order", in_order)
     given.check(causal=causal, masked=masked)
     given.moves_to_sampler(sampler)
@@ -198,23 +198,22 @@ def keywords(
         partial(missing, constraint, lm.vocabulary),
         temperature=DRAFT_TEMPERATURE,
         numbers=numbers,
-        most_tokens=[
-            min(32 + max(4 * len(words), size), MOST_TOKENS + size // 4)
-            for words, size in zip(sets, sizes, strict=True)
+        max_tokens=[
+            min(32 + max(4 * len(words), size), MAX_TOKENS + size // 4) for words, size in zip(sets, sizes, strict=True)
         ],
         finish=lambda text, number: one_sentence(text, kept[number]),
     )
     with waiting("writing drafts", progress) as say:
         texts = weave(count=drafts - drafts // 2, seed=seed, report=say)
         if drafts > 1:
-            best = [best_of(own, i, objective, vocabulary, _AGAIN, MOST_TOKENS).texts() for i, own in enumerate(texts)]
+            best = [best_of(own, i, objective, vocabulary, _AGAIN, MAX_TOKENS).texts() for i, own in enumerate(texts)]
             more = weave(
                 count=drafts // 2, seed=seed, again=best, report=lambda far: say(f"{far}, from beginnings of the best")
             )
             texts = [[*own, *others] for own, others in zip(texts, more, strict=True)]
         starts = []
         for number, own in enumerate(texts):
-            rows = best_of(own, number, objective, vocabulary, chains, MOST_TOKENS)
+            rows = best_of(own, number, objective, vocabulary, chains, MAX_TOKENS)
             if len(rows) == 0:
                 note(
                     f"no draft holds all of {', '.join(sets[number])}: the chains start from these words alone",

@@ -25,7 +25,7 @@ from objectives.diversity import plain_words
 from samplers import MetropolisHastings, SimulatedAnnealing
 from samplers.proposals import Copy, Mixture, SpanEdit, Swap
 from textsearch.batch import Batch, concatenate
-from textsearch.checks import MOST_DRAFTS, MOST_TOKENS, keep, positive, run_of, strings, whole
+from textsearch.checks import MAX_DRAFTS, MAX_TOKENS, keep, positive, run_of, strings, whole
 from textsearch.kinds import nature, shown
 from textsearch.language.surface import Spellings, capitals_of
 from textsearch.models.causal import TransformersCausalLM
@@ -194,7 +194,7 @@ def paraphrase(
         steps=steps, seed=seed, chains=chains, temperature=temperature, until=until, progress=progress
     )
     texts = check(texts)
-    pool = whole("pool", pool, 1, MOST_DRAFTS)
+    pool = whole("pool", pool, 1, MAX_DRAFTS)
     given.check(causal=causal, masked=masked, encoder=encoder)
     given.moves_to_sampler(sampler)
     if not isinstance(weights, Weights):
@@ -354,7 +354,7 @@ def written(lines: Sequence[Sequence[str]], source: Batch) -> list[Batch]:
             with suppress(ValueError):
                 row = source.vocabulary.encode([line.rstrip(".?!？。！ ") + end])
                 # a longer one could not be edited
-                rows += [row] if row.width <= MOST_TOKENS else []
+                rows += [row] if row.width <= MAX_TOKENS else []
         batches.append(concatenate(rows or [source.rows([number])]))
     return [replace(batch, inputs=torch.full_like(batch.inputs, number)) for number, batch in enumerate(batches)]
 

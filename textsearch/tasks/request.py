@@ -161,7 +161,7 @@ class Request:
         (6, 20)
         """
         least = min(least_words(way) + sum(map(_count, missing(self, way))) for way in self.layouts())
-        open_ended = any(most_words(way) is None for way in self.layouts())
+        open_ended = any(max_words(way) is None for way in self.layouts())
         if self.words or self.characters or self.regex or self.acrostic or not open_ended:
             return self
         return replace(self, words=(max(low, least), max(high, least + 8)))
@@ -251,7 +251,7 @@ def least_words(layout: Layout) -> int:
     return sum(part.low if isinstance(part, Gap) else _count(part) for part in layout)
 
 
-def most_words(layout: Layout) -> int | None:
+def max_words(layout: Layout) -> int | None:
     """The most words, None for no bound."""
     highs = [part.high if isinstance(part, Gap) else _count(part) for part in layout]
     return None if None in highs else sum(high for high in highs if high is not None)
@@ -290,7 +290,7 @@ def _check(request: Request) -> None:
     low, high = request.words or (0, None)
     if high is not None and needed > high:
         raise ValueError(f"words={request.words} contradicts {' and '.join(sources)}, which take {needed} words")
-    roomy = [most_words(way) for way in layouts]
+    roomy = [max_words(way) for way in layouts]
     if None not in roomy and max(most for most in roomy if most is not None) < low:
         raise ValueError(f"words={request.words} contradicts {' and '.join(given)}: the gaps have no room for {low}")
     fixed = max(

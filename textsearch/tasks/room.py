@@ -11,7 +11,7 @@ from objectives.acrostic import Acrostic, initials
 from objectives.template import Gap
 from objectives.text_features import is_mark
 from textsearch.batch import Vocabulary
-from textsearch.checks import MOST_TOKENS
+from textsearch.checks import MAX_TOKENS
 from textsearch.kinds import shown
 from textsearch.tasks.request import Request, fixed_parts, missing
 from textsearch.tasks.starts.frames import Lexicon
@@ -48,9 +48,9 @@ def tokens_of(text: str, vocabulary: Vocabulary, name: str = "", remedy: str = "
 
 def check_room(text: str, count: int, said: str = "", remedy: str = "shorten or split it") -> None:
     """Refuse a text of more tokens than the moves of a task let a text grow to."""
-    if count > MOST_TOKENS:
+    if count > MAX_TOKENS:
         said = said or shown(text)
-        raise ValueError(f"{said} takes {count:,} tokens, above the limit of {MOST_TOKENS} in one text: {remedy}")
+        raise ValueError(f"{said} takes {count:,} tokens, above the limit of {MAX_TOKENS} in one text: {remedy}")
 
 
 def check_texts(texts: Sequence[str], vocabulary: Vocabulary) -> None:
@@ -74,10 +74,9 @@ def check_request(request: Request, vocabulary: Vocabulary) -> None:
         closed = not isinstance(end, Gap) and is_mark(end[-1])
         sizes = [int(size) for size in vocabulary.encode([" ".join(part) for part in fixed]).lengths] if fixed else []
         needed.append(sum(sizes) + max(gaps - _words(missing(request, layout)), 0) + (not closed))
-    if needed and min(needed) > MOST_TOKENS:
+    if needed and min(needed) > MAX_TOKENS:
         raise ValueError(
-            f"({request}) takes {min(needed)} tokens or more, above the limit of {MOST_TOKENS} in one text: "
-            "ask for less"
+            f"({request}) takes {min(needed)} tokens or more, above the limit of {MAX_TOKENS} in one text: ask for less"
         )
 
 

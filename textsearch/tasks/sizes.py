@@ -7,16 +7,16 @@ from typing import Any
 
 from objectives.keywords import words
 from objectives.template import Gap, parse
-from textsearch.checks import MOST_CHARACTERS, MOST_INPUT, MOST_PHRASES, MOST_TOKENS, MOST_WORDS
+from textsearch.checks import MAX_CHARACTERS, MAX_INPUT, MAX_PHRASES, MAX_TOKENS, MAX_WORDS
 from textsearch.kinds import shown
 
-MOST = {"words": MOST_WORDS, "characters": MOST_CHARACTERS}
+MOST = {"words": MAX_WORDS, "characters": MAX_CHARACTERS}
 """Of the bounds of one text."""
 
-LEAST = {"words": MOST_TOKENS - 1, "characters": 8 * MOST_TOKENS}
+LEAST = {"words": MAX_TOKENS - 1, "characters": 8 * MAX_TOKENS}
 """The most that can be asked for as the fewest: a word has a token or more, and so has the mark at the end."""
 
-MOST_GAPS = 40
+MAX_GAPS = 40
 """Of one template."""
 
 
@@ -36,7 +36,7 @@ def check_least(request: Any, needed: int, sources: Sequence[str]) -> None:
 def check_sizes(request: Any) -> None:
     """Refuse what is too long to be laid out, before anything is done that takes longer the longer it is."""
     for name in ("prefix", "suffix", "template", "regex", "rhyme", "acrostic", "label", "topic", "context"):
-        _check_size(name, getattr(request, name), MOST_INPUT if name in ("context", "topic") else MOST["characters"])
+        _check_size(name, getattr(request, name), MAX_INPUT if name in ("context", "topic") else MOST["characters"])
     for name in ("required", "forbidden"):
         check_phrases(name, getattr(request, name))
     for name in ("prefix", "suffix", "template", "required", "acrostic"):
@@ -48,9 +48,9 @@ def check_sizes(request: Any) -> None:
                 "request: shorten it"
             )
     gaps = [part for part in parse(request.template) if isinstance(part, Gap)] if request.template else []
-    if len(gaps) > MOST_GAPS:
+    if len(gaps) > MAX_GAPS:
         raise ValueError(
-            f"template={shown(request.template)} has {len(gaps)} gaps, above the limit of {MOST_GAPS} in one request: "
+            f"template={shown(request.template)} has {len(gaps)} gaps, above the limit of {MAX_GAPS} in one request: "
             "take fewer"
         )
     for gap in gaps:
@@ -64,8 +64,8 @@ def check_sizes(request: Any) -> None:
 def check_phrases(name: str, phrases: Sequence[str]) -> None:
     """Refuse more words and phrases than one text can be about."""
     _check_size(name, "".join(phrases), MOST["characters"])
-    if len(phrases) > MOST_PHRASES:
-        raise ValueError(f"{name} has {len(phrases):,} phrases, above the limit of {MOST_PHRASES}: name fewer")
+    if len(phrases) > MAX_PHRASES:
+        raise ValueError(f"{name} has {len(phrases):,} phrases, above the limit of {MAX_PHRASES}: name fewer")
 
 
 def _check_size(name: str, value: str, most: int) -> None:

@@ -23,7 +23,7 @@ def stream(
     task: Callable[..., Generations],
     inputs: Iterable[Input],
     *,
-    at_once: int = 16,
+    batch_inputs: int = 16,
     done: int = 0,
     seed: int = 0,
     numbers: Iterable[int] | None = None,
@@ -31,9 +31,9 @@ def stream(
 ) -> Iterator[dict[str, object]]:
     """One record for each input, in order: {"number", "input", "texts": [{"text", "energy", "terms"}, best first]}.
 
-    Inputs run in groups of `at_once`, and no more than one group is read ahead: they may come without an end. An answer
-    depends on the seed and on the number of its input, and not on the group. Whatever exception an input raises, its
-    record is {"number", "input", "error"}, and the others of its group go on. After Ctrl-C the records of what was
+    Inputs run in groups of `batch_inputs`, and no more than one group is read ahead: they may come without an end. An
+    answer depends on the seed and on the number of its input, and not on the group. Whatever exception an input raises,
+    its record is {"number", "input", "error"}, and the others of its group go on. After Ctrl-C the records of what was
     running have "interrupted": True besides, with the texts that there are, and the stream ends; a KeyboardInterrupt
     that comes out of the task is raised.
 
@@ -41,8 +41,8 @@ def stream(
         task: `paraphrase`, `keywords`, ... of this package, or any function like them. One that does not take `numbers`
             is asked for one input at a time, with a seed for each.
         inputs: what the task takes a sequence of; a list, or a generator, say.
-        at_once: inputs whose chains share a batch. With a rule `until` among the settings there is one at a time: each
-            input ends when the rule says so of its chains alone.
+        batch_inputs: inputs whose chains share a batch. With a rule `until` among the settings there is one at a time:
+            each input ends when the rule says so of its chains alone.
         done: inputs at the beginning that are answered already: they are passed over.
         seed: the same seed gives the same answers.
         numbers: of the inputs among all that there are, on which their random numbers rest; by default 0, 1, 2, ... in
@@ -50,7 +50,7 @@ def stream(
         settings: handed on to the task.
 
     Raises:
-        ValueError: `at_once` or `done` cannot be meant, or there are fewer `numbers` than inputs.
+        ValueError: `batch_inputs` or `done` cannot be meant, or there are fewer `numbers` than inputs.
         TypeError: `inputs` is one string, or nothing that gives inputs one by one.
 
     >>> from textsearch import generate
@@ -62,7 +62,7 @@ def stream(
     >>> def more_a(texts, **settings):
     ...     few = FunctionObjective(lambda texts: [text.count("b") for text in texts], name="b")
     ...     return generate(few, MetropolisHastings(moves), texts, steps=40, **settings)
-    >>> for record in stream(more_a, ["b", "bb", "c", "bbb"], at_once=2):
+    >>> for record in stream(more_a, ["b", "bb", "c", "bbb"], batch_inputs=2):
     ...     found = record["texts"][0]["text"] if "texts" in record else record["error"]
     ...     print(record["number"], record["input"], "->", found)
     0 b -> a
@@ -81,7 +81,7 @@ def stream(
     size = length_hint(inputs, -1) if isinstance(inputs, Sized) else None
     if isinstance(inputs, Mapping) or not isinstance(inputs, Iterable) or size == -1:
         raise TypeError(f"inputs={shown(inputs)} gives no inputs one by one; pass a list of them, [{shown(inputs)}]")
-    at_once, done, seed = whole("at_once", at_once, 1), whole("done", done), seed_of(seed)
+    batch_inputs, done, seed = whole("batch_inputs", batch_inputs, 1), whole("done", done), seed_of(seed)
     grouped = _takes_numbers(task)
     _bind(task, [], {"seed": seed, **({"numbers": []} if grouped else {}), **settings})
     if size is not None:
@@ -91,7 +91,7 @@ def stream(
             raise ValueError(f"{len(numbers)} numbers for {size} inputs: pass one for each input")
     # a rule for stopping sees all that runs together, and would make an answer depend on its group
     alone = not grouped or settings.get("until") is not None
-    return _records(_Asked(task, seed, settings, grouped), inputs, numbers, 1 if alone else at_once, done)
+    return _records(_Asked(task, seed, settings, grouped), inputs, numbers, 1 if alone else batch_inputs, done)
 
 
 @final
@@ -158,14 +158,14 @@ def _items(inputs: Iterable[Any], numbers: Iterable[int] | None) -> Iterator[_It
 
 
 def _records(
-    ask: _Asked, inputs: Iterable[Any], numbers: Iterable[int] | None, at_once: int, done: int
+    ask: _Asked, inputs: Iterable[Any], numbers: Iterable[int] | None, batch_inputs: int, done: int
 ) -> Iterator[dict[str, object]]:
     waiting = islice(_items(inputs, numbers), done, None)
     while True:
         group: list[_Item] = []
         failure: Exception | None = None
         try:
-            group.extend(islice(waiting, at_once))
+            group.extend(islice(waiting, batch_inputs))
         except Exception as error:
             failure = error
         for records, interrupted in _answers(ask, group) if group else ():
@@ -175,7 +175,7 @@ def _records(
         if failure is not None:
             # what gives the inputs has broken down: those before are answered
             raise failure
-        if len(group) < at_once:
+        if len(group) < batch_inputs:
             return
 
 

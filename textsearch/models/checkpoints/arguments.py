@@ -40,4 +40,4 @@ def check_loading(
     flag("trust_remote_code", trust_remote_code)
     for name, value in counts.items():
         if value is not None:
-            whole(name, value, 1 if name == "most_tokens" else 0)
+            whole(name, value, 1 if name == "max_tokens" else 0)

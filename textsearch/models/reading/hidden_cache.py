@@ -51,12 +51,12 @@ class Contexts:
         capacity: contexts to keep.
     """
 
-    def __init__(self, model: Any, outputs: int, read: Callable[[list[Context]], Tensor], most_bytes: int) -> None:
+    def __init__(self, model: Any, outputs: int, read: Callable[[list[Context]], Tensor], max_bytes: int) -> None:
         self.model = model
         self.outputs = outputs
         self.read = read
         head = model.get_output_embeddings().weight
-        self.capacity = max(1, most_bytes // (head.shape[1] * head.element_size() + _KEY_BYTES))
+        self.capacity = max(1, max_bytes // (head.shape[1] * head.element_size() + _KEY_BYTES))
         # the oldest first
         self._slots: OrderedDict[Context, int] = OrderedDict()
         self._used = 0

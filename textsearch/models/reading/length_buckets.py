@@ -66,11 +66,11 @@ def tiles(
     rows: Sequence[Sequence[int]],
     *,
     pad: int,
-    most_tokens: int,
+    max_tokens: int,
     device: torch.device,
     groups: Sequence[int] | None = None,
 ) -> Iterator[Tile]:
-    """The rows in tiles of at most `most_tokens` tokens, padding included (at least one row).
+    """The rows in tiles of at most `max_tokens` tokens, padding included (at least one row).
 
     Rows of different `groups` (one int a row) are never put together.
     """
@@ -81,7 +81,7 @@ def tiles(
         width = keys[order[start]][0]
         stop = start
         while (
-            stop < len(order) and keys[order[stop]] == keys[order[start]] and (stop - start + 1) * width <= most_tokens
+            stop < len(order) and keys[order[stop]] == keys[order[start]] and (stop - start + 1) * width <= max_tokens
         ):
             stop += 1
         stop = max(stop, start + 1)

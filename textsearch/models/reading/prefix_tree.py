@@ -65,20 +65,20 @@ class PrefixTree:
         model: a transformers causal language model, on its device.
         outputs: V, how many of its logits count; some models have more outputs than their tokenizer has tokens.
         budget: of tokens in one pass.
-        capacity: tokens to keep, as many as `most_bytes` hold; more where a single text needs them.
+        capacity: tokens to keep, as many as `max_bytes` hold; more where a single text needs them.
         usage: what has been asked of the model so far.
         flat: whether the model can go on from keys and values that were kept; else whole texts are read.
     """
 
-    def __init__(self, model: Any, outputs: int, most_tokens: int, most_bytes: int, usage: Usage) -> None:
+    def __init__(self, model: Any, outputs: int, max_tokens: int, max_bytes: int, usage: Usage) -> None:
         self.model = model
         self.outputs = outputs
-        self.budget = TokenBudget(most_tokens)
+        self.budget = TokenBudget(max_tokens)
         self.usage = usage
-        self._most_bytes = most_bytes
+        self._most_bytes = max_bytes
         flat_bytes = bytes_a_token(model, causal=True)
         self.flat = flat_bytes is not None
-        self.capacity = max(1, most_bytes // ((flat_bytes or _PLAIN_BYTES) + _NODE_BYTES))
+        self.capacity = max(1, max_bytes // ((flat_bytes or _PLAIN_BYTES) + _NODE_BYTES))
         self._root = Node(-1, None, -1)
         # the oldest first; a token is always older than those above it
         self._nodes: OrderedDict[Node, None] = OrderedDict()
@@ -244,7 +244,7 @@ class PrefixTree:
         """Passes over whole rows, for models that cannot go on from what was kept."""
         device = self.model.device
         rows = [part.row for part in waiting]
-        for tile in tiles(rows, pad=0, most_tokens=self.budget.most, device=device):
+        for tile in tiles(rows, pad=0, max_tokens=self.budget.most, device=device):
             mask = tile.attention_mask
             hidden = hidden_states(self.model, input_ids=tile.tokens, attention_mask=mask, use_cache=False)
             self.usage.count(tile.tokens.shape, tile.read)

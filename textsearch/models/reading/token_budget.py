@@ -58,7 +58,7 @@ class TokenBudget:
             raise error
         warnings.warn(
             f"a pass of {self.most} tokens did not fit into memory; from now on passes have at most {self.most // 2}. "
-            f"most_tokens={self.most // 2} given to the model's loader starts there",
+            f"max_tokens={self.most // 2} given to the model's loader starts there",
             RuntimeWarning,
             stacklevel=2,
         )

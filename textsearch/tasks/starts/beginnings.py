@@ -12,7 +12,7 @@ import torch
 from objectives import Acrostic, Forbidden, Keywords, LengthBetween, Only, Pattern, Prefix, Rhyme, Suffix, Template
 from samplers.starts.drafts import one_sentence
 from textsearch.batch import Batch, Vocabulary, concatenate
-from textsearch.checks import MOST_TOKENS
+from textsearch.checks import MAX_TOKENS
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.objective import Objective, evaluate, term_names
 from textsearch.rng import Rng, input_numbers
@@ -93,7 +93,7 @@ def beginnings(
     """
     own_numbers = input_numbers(numbers, len(requests))
     kept: dict[int, Batch] = {}
-    refusals = dict.fromkeys(range(len(requests)), f"none could be written in {MOST_TOKENS} tokens")
+    refusals = dict.fromkeys(range(len(requests)), f"none could be written in {MAX_TOKENS} tokens")
     pools: dict[int, list[str]] = {number: [] for number in refusals}
 
     def keep(number: int) -> bool:
@@ -199,7 +199,7 @@ def _encoded(texts: Sequence[str], number: int, vocabulary: Vocabulary) -> Batch
         except ValueError:
             continue
         # a longer one could not be edited
-        rows += [row] if row.width <= MOST_TOKENS else []
+        rows += [row] if row.width <= MAX_TOKENS else []
     batch = concatenate(rows) if rows else vocabulary.encode([])
     return replace(batch, inputs=torch.full_like(batch.inputs, number))
 

@@ -25,10 +25,10 @@ from objectives.template import Gap
 from objectives.text_features import is_mark
 from samplers.proposals.sites import masks
 from textsearch.batch import Batch, Vocabulary, every_token
-from textsearch.checks import MOST_TOKENS
+from textsearch.checks import MAX_TOKENS
 from textsearch.models.protocols import MaskedLM
 from textsearch.rng import Rng, categorical
-from textsearch.tasks.request import Fixed, Layout, Request, least_words, missing, most_words
+from textsearch.tasks.request import Fixed, Layout, Request, least_words, max_words, missing
 
 SHARP = 0.5
 """Temperature of the words that fill a frame."""
@@ -113,7 +113,7 @@ def _room(count: int) -> str:
 def _word_count(request: Request, layout: Layout, lacking: int, rng: np.random.Generator) -> int:
     """How many words a text may have, drawn from what bounds and gaps leave open."""
     gaps = [part for part in layout if isinstance(part, Gap)]
-    least, most = least_words(layout), most_words(layout)
+    least, most = least_words(layout), max_words(layout)
     least = max(least, least - sum(gap.low for gap in gaps) + lacking)
     low, high = request.words or (0, None)
     if request.words is None and request.characters is not None:
@@ -125,7 +125,7 @@ def _word_count(request: Request, layout: Layout, lacking: int, rng: np.random.G
     room = 8 if len(gaps) == 1 else 3 * len(gaps)
     ends = [end for end in (most, high) if end is not None]
     high = min(ends) if ends else max(low, least + room, 5)
-    high = min(high, MOST_TOKENS - 1)
+    high = min(high, MAX_TOKENS - 1)
     return int(rng.integers(min(low, high), high + 1))
 
 

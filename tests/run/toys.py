@@ -177,12 +177,12 @@ def by_number(answers: Sequence[Answer] | Any) -> dict[int, Answer]:
 
 
 def flow(sampler: Sampler[Any], inputs: Batch | Sequence[str] = INPUTS, **changes: Any) -> dict[int, Answer]:
-    settings: dict[str, Any] = {"steps": STEPS, "seed": 3, "chains": 2, "at_once": 3, "until": own_end} | changes
+    settings: dict[str, Any] = {"steps": STEPS, "seed": 3, "chains": 2, "batch_inputs": 3, "until": own_end} | changes
     return by_number(generate_each(settings.pop("objective", TOTAL), sampler, inputs, **settings))
 
 
 def whole(sampler: Sampler[Any], inputs: Batch | Sequence[str] = INPUTS, **changes: Any) -> Generations:
-    settings: dict[str, Any] = {"steps": STEPS, "seed": 3, "chains": 2, "keep_every": 1} | changes
+    settings: dict[str, Any] = {"steps": STEPS, "seed": 3, "chains": 2, "thin": 1} | changes
     return generate(settings.pop("objective", TOTAL), sampler, inputs, **settings)
 
 

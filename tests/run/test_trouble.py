@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.continuous.toys import (
+from tests.run.toys import (
     INPUTS,
     QUICK,
     STEPS,
@@ -51,10 +51,10 @@ class Strict(Objective):
         return math.nan if self.turns_bad and number == 4 and text != "aa" else 0.0
 
 
-@pytest.mark.parametrize("at_once", [1, 3, 9])
-def test_a_bad_input_stops_no_other(at_once: int) -> None:
+@pytest.mark.parametrize("batch_inputs", [1, 3, 9])
+def test_a_bad_input_stops_no_other(batch_inputs: int) -> None:
     inputs = [*INPUTS, "bcbc", "zz"]
-    answers = flow(QUICK, inputs, objective=TOTAL + Strict(), at_once=at_once, until=None)
+    answers = flow(QUICK, inputs, objective=TOTAL + Strict(), batch_inputs=batch_inputs, until=None)
     assert sorted(answers) == list(range(9))
     errors = {number: str(answer.error) for number, answer in answers.items() if not answer.result}
     assert sorted(errors) == [4, 5, 7, 8]
@@ -104,11 +104,11 @@ def test_control_c_keeps_what_is_done() -> None:
         counts.add(len(answers))
     assert len(counts) > 2
 
-    def at_once(texts: list[str]) -> list[float]:
+    def batch_inputs(texts: list[str]) -> list[float]:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        flow(QUICK, objective=FunctionObjective(at_once))
+        flow(QUICK, objective=FunctionObjective(batch_inputs))
 
 
 def interrupted_at(code: Any, line: int, visit: int) -> list[Answer]:
@@ -135,7 +135,7 @@ def interrupted_at(code: Any, line: int, visit: int) -> list[Answer]:
     before = sys.gettrace()
     sys.settrace(trace_calls)
     try:
-        settings: dict[str, Any] = {"steps": STEPS, "seed": 3, "chains": 2, "at_once": 2, "until": own_end}
+        settings: dict[str, Any] = {"steps": STEPS, "seed": 3, "chains": 2, "batch_inputs": 2, "until": own_end}
         return list(generate_each(TOTAL, QUICK, INPUTS[:3], **settings))
     finally:
         sys.settrace(before)

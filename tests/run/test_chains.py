@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.continuous.toys import (
+from tests.run.toys import (
     INPUTS,
     QUICK,
     SAMPLERS,
@@ -35,8 +35,8 @@ def test_chains_are_those_of_a_run_of_all_inputs(name: str) -> None:
         assert [found for found in differences(answers, run) if not found.startswith("best")] == []
         return
     run = whole(SAMPLERS[name])
-    for at_once in (1, 3) if name == "walk" else (3,):
-        answers = flow(SAMPLERS[name], at_once=at_once)
+    for batch_inputs in (1, 3) if name == "walk" else (3,):
+        answers = flow(SAMPLERS[name], batch_inputs=batch_inputs)
         assert sorted(answers) == list(range(len(INPUTS)))
         assert differences(answers, run) == []
     assert len({answer.result.steps for answer in answers.values() if answer.result}) > 3
@@ -44,8 +44,8 @@ def test_chains_are_those_of_a_run_of_all_inputs(name: str) -> None:
 
 def test_results_are_those_of_generate_alone() -> None:
     """One input, run as long as it was: everything but the cost is the same."""
-    lone = flow(WALK, INPUTS[:1], keep_every=2, warm_up=1, steps=6, until=None)[0].result
-    alone = whole(WALK, INPUTS[:1], keep_every=2, warm_up=1, steps=6)
+    lone = flow(WALK, INPUTS[:1], thin=2, warm_up=1, steps=6, until=None)[0].result
+    alone = whole(WALK, INPUTS[:1], thin=2, warm_up=1, steps=6)
     assert lone is not None
     assert lone.acceptance == alone.acceptance
     assert lone.to_records() == alone.to_records()
@@ -57,7 +57,7 @@ def test_results_are_those_of_generate_alone() -> None:
 
 
 def test_counts_of_moves_add_up_to_those_of_a_run() -> None:
-    answers = flow(WALK, INPUTS[:4], until=None, at_once=2)
+    answers = flow(WALK, INPUTS[:4], until=None, batch_inputs=2)
     run = whole(WALK, INPUTS[:4])
     for kind in WALK.kinds:
         counts = [answer.result.acceptance[kind] for answer in answers.values() if answer.result]
@@ -90,7 +90,7 @@ def test_chains_that_share_a_counter_are_found_out(name: str, change: Callable[[
 
 def found_out(twin: Sampler[Any]) -> None:
     """Inputs that were not there from the first step, at least two of them, have other chains."""
-    found = differences(flow(twin, at_once=3), whole(twin))
+    found = differences(flow(twin, batch_inputs=3), whole(twin))
     assert len(found) > 5 and len({name.split(" of ")[1] for name in found}) >= 2
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.continuous.toys import (
+from tests.run.toys import (
     INPUTS,
     QUICK,
     differences,
@@ -47,7 +47,7 @@ def test_each_input_converges_by_itself() -> None:
     few = FunctionObjective(lambda texts: [0.7 * text.count("a") for text in texts], name="few a")
     changes: dict[str, Any] = {"objective": few, "chains": 4, "steps": 200}
     run = whole(QUICK, INPUTS[:3], **changes)
-    answers = flow(QUICK, INPUTS[:3], until=Converged(r_hat=1.3, ess=15, every=20), at_once=2, **changes)
+    answers = flow(QUICK, INPUTS[:3], until=Converged(r_hat=1.3, ess=15, every=20), batch_inputs=2, **changes)
     for number, answer in answers.items():
         looks = [statistics(run.trace[:step, run.inputs == number].T) for step in range(20, 201, 20)]
         good = [one.r_hat <= 1.3 and min(one.ess_bulk, one.ess_tail) >= 15 for one in looks]

@@ -18,7 +18,7 @@ from samplers import (
     SimulatedAnnealing,
 )
 from samplers import proposals as moves
-from tests.continuous.toys import (
+from tests.run.toys import (
     INPUTS,
     MODEL,
     QUICK,
@@ -55,7 +55,7 @@ def test_the_batch_stays_full(name: str) -> None:
             sizes.append(len(state.batch))
             return self.sampler.step(objective, state, rng, temperature)
 
-    answers = flow(Watched(SAMPLERS[name], lambda rng: rng), at_once=3)
+    answers = flow(Watched(SAMPLERS[name], lambda rng: rng), batch_inputs=3)
     lasted = [answer.result.steps for _, answer in sorted(answers.items()) if answer.result]
     ends = [0, 0, 0]  # of each place in the batch
     for steps in lasted:
@@ -67,7 +67,7 @@ def test_the_batch_stays_full(name: str) -> None:
 
 
 def test_answers_come_as_they_are_done_or_in_order() -> None:
-    settings: dict[str, Any] = {"steps": STEPS, "seed": 3, "at_once": 4, "until": own_end}
+    settings: dict[str, Any] = {"steps": STEPS, "seed": 3, "batch_inputs": 4, "until": own_end}
     numbers = [answer.number for answer in generate_each(TOTAL, QUICK, INPUTS, **settings)]
     assert sorted(numbers) == list(range(len(INPUTS))) != numbers
     ordered = [answer.number for answer in generate_each(TOTAL, QUICK, INPUTS, in_order=True, **settings)]
@@ -81,7 +81,7 @@ def test_the_caller_is_left_alone_between_answers() -> None:
 
 
 def test_no_steps_give_back_the_inputs() -> None:
-    answers = flow(WALK, steps=0, at_once=2)
+    answers = flow(WALK, steps=0, batch_inputs=2)
     for number, text in enumerate(INPUTS):
         result = answers[number].result
         assert result is not None
@@ -90,7 +90,7 @@ def test_no_steps_give_back_the_inputs() -> None:
 
 def test_shares_of_the_cost_add_up() -> None:
     before = MODEL.usage.rows
-    answers = flow(WALK, at_once=4)
+    answers = flow(WALK, batch_inputs=4)
     asked = MODEL.usage.rows - before
     shares = [sum(use.rows for use in answer.result.usage.values()) for answer in answers.values() if answer.result]
     assert abs(sum(shares) - asked) <= len(INPUTS)
@@ -101,7 +101,7 @@ def test_batches_keep_their_inputs_and_frozen_tokens() -> None:
     batch = VOCABULARY.encode(["abc", "cabb", "ccc", "ab"])
     batch = replace(batch, inputs=torch.tensor([2, 0, 2, 5]))
     batch = batch.frozen(torch.arange(batch.width) == torch.tensor([[0], [1], [2], [0]]))
-    answers = flow(WALK, batch, at_once=2)
+    answers = flow(WALK, batch, batch_inputs=2)
     assert sorted(answers) == [0, 2, 5]
     assert [found for found in differences(answers, whole(WALK, batch)) if not found.startswith("best of 2")] == []
     two = answers[2].result
@@ -147,8 +147,8 @@ def test_what_cannot_be_shared_out_is_refused() -> None:
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"at_once": 0}, ValueError, "at_once=0"),
-        ({"at_once": True}, ValueError, "at_once=True"),
+        ({"batch_inputs": 0}, ValueError, "batch_inputs=0"),
+        ({"batch_inputs": True}, ValueError, "batch_inputs=True"),
         ({"steps": -1}, ValueError, "steps=-1"),
         ({"seed": 2**64}, ValueError, "does not fit"),
         ({"inputs": []}, ValueError, "inputs is empty"),
