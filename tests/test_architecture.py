@@ -16,6 +16,7 @@ PACKAGES = ("textsearch", "samplers", "objectives", "demos", "benchmarks", "trai
 LAYERS: list[set[str]] = [
     {
         "textsearch.batch",
+        "textsearch.cache",
         "textsearch.checks",
         "textsearch.kinds",
         "textsearch.marks",

@@ -12,8 +12,7 @@ from rich.progress import Progress as Bar
 
 from samplers import MetropolisHastings
 from samplers.proposals import InsertDelete, Mixture, Replace
-from textsearch import FunctionObjective, Generations, Progress, generate, generate_each, partial_result
-from textsearch.run import Answer
+from textsearch import Answer, FunctionObjective, Generations, Progress, generate, generate_each, partial_result
 from textsearch.run.partial import carry, gathered, viewed
 from textsearch.testing import TableMaskedLM, letters
 
@@ -110,7 +109,7 @@ def test_an_error_raised_from_it_tells_too() -> None:
 
 def again_and_again(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
     """Ctrl-C arrives so many times while results are gathered."""
-    from textsearch.run import loop
+    from textsearch import loop
 
     real, calls = loop.generations, 0
 

@@ -17,12 +17,16 @@ if TYPE_CHECKING:
     from textsearch.proposal import Move, Proposal
     from textsearch.result import Generations
     from textsearch.rng import Rng
+    from textsearch.run.active import Divisible
+    from textsearch.run.admission import Answer
     from textsearch.run.loop import Progress
     from textsearch.sampler import Guarantee, Info, Sampler
 
 __all__ = [
+    "Answer",
     "Batch",
     "Cost",
+    "Divisible",
     "FunctionObjective",
     "Generations",
     "Guarantee",
@@ -39,8 +43,10 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Answer": "run.admission",
     "Batch": "batch",
     "Cost": "objective",
+    "Divisible": "run.active",
     "FunctionObjective": "objective",
     "Generations": "result",
     "Guarantee": "sampler",

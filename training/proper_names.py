@@ -2,7 +2,7 @@
 
 A word counts if its capitalised form inside sentences is common and far more frequent than its lower-case form.
 
-    python training/proper_names.py sentences.txt.gz > textsearch/proper_names_en.txt
+    python training/proper_names.py sentences.txt.gz > textsearch/language/proper_names_en.txt
 """
 
 import argparse

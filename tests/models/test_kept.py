@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from textsearch.models.checkpoints.cache import SUMS, cache_folder, damage, kept
+from textsearch.cache import SUMS, cache_folder, damage, kept
 
 
 @pytest.fixture(autouse=True)
@@ -119,7 +119,7 @@ def test_whoever_comes_second_waits(cache: Path, capfd: pytest.CaptureFixture[st
 
 def test_what_a_killed_process_leaves_is_cleaned_at_the_next_call(cache: Path) -> None:
     program = (
-        "import time; from textsearch.models.checkpoints.cache import kept\n"
+        "import time; from textsearch.cache import kept\n"
         "def make(folder):\n"
         "    (folder / 'weights').write_bytes(bytes(9)); print('half', flush=True); time.sleep(60)\n"
         "kept('model', make)"

@@ -25,11 +25,10 @@ from tests.run.toys import (
     own_end,
     whole,
 )
-from textsearch import FunctionObjective, generate_each
+from textsearch import Answer, FunctionObjective, generate_each
+from textsearch import admission as each
 from textsearch.batch import Batch
 from textsearch.objective import Objective
-from textsearch.run import Answer
-from textsearch.run import admission as each
 
 
 class Strict(Objective):

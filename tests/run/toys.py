@@ -25,11 +25,10 @@ from samplers import (
     systematic_scan,
 )
 from samplers import proposals as moves
-from textsearch import FunctionObjective, Generations, Progress, generate, generate_each
+from textsearch import Answer, FunctionObjective, Generations, Progress, generate, generate_each
 from textsearch.batch import Batch, Vocabulary, concatenate
 from textsearch.objective import Evaluation, Objective
 from textsearch.rng import Rng
-from textsearch.run import Answer
 from textsearch.sampler import ChainState, Guarantee, Info, Sampler
 from textsearch.schedule import geometric
 from textsearch.testing import TableMaskedLM, letters

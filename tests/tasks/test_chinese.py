@@ -32,11 +32,11 @@ from tests.models.tiny import tiny_encoder
 from tests.tasks.chinese import SETS, Chinese, write_vocabulary
 from tests.tasks.chinese import chinese as chinese
 from textsearch import Generations
+from textsearch.cache import cache_folder
 from textsearch.cli import app
 from textsearch.language import segmentation as segment
 from textsearch.language.surface import join_words
 from textsearch.models import sentence_encoder
-from textsearch.models.checkpoints.cache import cache_folder
 from textsearch.models.checkpoints.loading import load_tokenizer
 from textsearch.objective import Objective
 from textsearch.tasks import infill, keywords, paraphrase, write

@@ -106,7 +106,7 @@ def _segmenter() -> Any:
             import jieba
         except ImportError as error:
             raise ImportError("Chinese words need jieba: pip install 'textsearch-sampling[chinese]'") from error
-        from textsearch.models.checkpoints.cache import cache_folder
+        from textsearch.cache import cache_folder
 
         # its parsed dictionary is kept in the user's own cache: by default it would be in a folder open to everybody
         cache_folder().mkdir(parents=True, exist_ok=True)

@@ -4,8 +4,3 @@ Chains come and go step by step, as requests do in servers of language models (Y
 system for transformer-based generative models", OSDI 2022). They know nothing of it: what a chain draws is a function
 of (seed, its number, its own step), so each does what it would have done alone.
 """
-
-from textsearch.run.active import Divisible
-from textsearch.run.admission import Answer
-
-__all__ = ["Answer", "Divisible"]

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from textsearch.models.checkpoints.cache import cache_folder, kept
+from textsearch.cache import cache_folder, kept
 
 MASKED_LM = Path(__file__).parent / "minilm_mlm_en"
 
