@@ -33,7 +33,8 @@ def rows(value: T, index: Tensor) -> T:
     >>> rows((torch.tensor([5, 6, 7]), "all"), torch.tensor([2, 0]))
     (tensor([7, 5]), 'all')
     """
-    return _walk([value], lambda tensors: tensors[0][index], lambda parts: parts[0].rows(index))
+    found: T = _walk([value], lambda tensors: tensors[0][index], lambda parts: parts[0].rows(index))
+    return found
 
 
 def where(take: Tensor, taken: T, kept: T) -> T:
@@ -43,7 +44,8 @@ def where(take: Tensor, taken: T, kept: T) -> T:
         one, other = tensors
         return torch.where(take.view(-1, *[1] * (one.ndim - 1)), one, other)
 
-    return _walk([taken, kept], chosen, lambda parts: parts[1].where(take, parts[0]))
+    found: T = _walk([taken, kept], chosen, lambda parts: parts[1].where(take, parts[0]))
+    return found
 
 
 def concatenate(values: Sequence[T]) -> T:
@@ -52,12 +54,16 @@ def concatenate(values: Sequence[T]) -> T:
     >>> concatenate([(torch.tensor([1]), 0.5), (torch.tensor([2, 3]), 0.5)])
     (tensor([1, 2, 3]), 0.5)
     """
-    return values[0] if len(values) == 1 else _walk(values, torch.cat, lambda parts: batches(parts).narrow())
+    if len(values) == 1:
+        return values[0]
+    found: T = _walk(values, torch.cat, lambda parts: batches(parts).narrow())
+    return found
 
 
 def to(value: T, device: torch.device | str) -> T:
     """The same value on another device."""
-    return _walk([value], lambda tensors: tensors[0].to(device), lambda parts: parts[0].to(device))
+    found: T = _walk([value], lambda tensors: tensors[0].to(device), lambda parts: parts[0].to(device))
+    return found
 
 
 def tensors(value: object) -> Iterator[tuple[str, Tensor]]:
@@ -115,14 +121,14 @@ def restore(template: T, constants: Mapping[str, Constant], tensors: Mapping[str
         left.discard(path)
         return source[path]
 
-    value = _rebuilt(template, "", known)
+    value: T = _rebuilt(template, "", known)
     if left:
         raise ValueError(f"{', '.join(sorted(left))} was written down, and {type(template).__name__} has no such part")
     return value
 
 
 def _walk(values: Sequence[Any], tensor: Callable[[Any], Tensor], batch: Callable[[Any], Batch], path: str = "") -> Any:
-    """One value from several of one shape: `tensor` of their tensors, `batch` of their batches; constants must agree."""
+    """One value from several of one shape: `tensor` of their tensors, `batch` of their batches; constants agree."""
     first = values[0]
 
     def within(parts: Sequence[Any], name: str) -> Any:
@@ -138,7 +144,8 @@ def _walk(values: Sequence[Any], tensor: Callable[[Any], Tensor], batch: Callabl
         parts = [within(each, f"[{place}]") for place, each in enumerate(zip(*values, strict=True))]
         return type(first)(*parts) if hasattr(first, "_fields") else tuple(parts)
     if is_dataclass(first) and not isinstance(first, type):
-        return _remade(first, {f.name: within([getattr(v, f.name) for v in values], f".{f.name}") for f in fields(first)})
+        names = [field.name for field in fields(first)]
+        return _remade(first, {name: within([getattr(value, name) for value in values], f".{name}") for name in names})
     if not isinstance(first, Constant):
         raise _strange(path, first)
     if different := [value for value in values if value != first]:
