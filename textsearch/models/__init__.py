@@ -65,17 +65,13 @@ def masked_lm(
     import torch
     from transformers import AutoModelForMaskedLM
 
-    from textsearch.models.checkpoints.loading import load, pick_device
     from textsearch.models.masked import TransformersMaskedLM
+    from textsearch.models.recipes import load, load_default_masked
     from textsearch.models.vocabulary import TokenizerVocabulary
 
     dtype = dtype or torch.float32
     if name_or_path is None:
-        from textsearch.models.checkpoints.default import MASKED_LM
-        from textsearch.models.checkpoints.quantized import load_packed
-
-        model, tokenizer = load_packed(MASKED_LM, dtype)
-        model = model.to(pick_device(device))
+        model, tokenizer = load_default_masked(device=device, dtype=dtype)
     else:
         model, tokenizer = load(
             AutoModelForMaskedLM, name_or_path, device=device, dtype=dtype, trust_remote_code=trust_remote_code
@@ -131,8 +127,8 @@ def causal_lm(
     from transformers import AutoModelForCausalLM
 
     from textsearch.models.causal import TransformersCausalLM
-    from textsearch.models.checkpoints.loading import load
     from textsearch.models.reading.finite import check_finite
+    from textsearch.models.recipes import load
     from textsearch.models.vocabulary import TokenizerVocabulary
 
     if name_or_path is None:
@@ -211,7 +207,7 @@ def seq2seq_lm(
     import torch
     from transformers import AutoModelForSeq2SeqLM
 
-    from textsearch.models.checkpoints.loading import load
+    from textsearch.models.recipes import load
     from textsearch.models.seq2seq import TransformersSeq2Seq
     from textsearch.models.vocabulary import TokenizerVocabulary
 
@@ -268,8 +264,8 @@ def sentence_encoder(
     import torch
     from transformers import AutoModel
 
-    from textsearch.models.checkpoints.loading import load
     from textsearch.models.encoder import SentenceEncoder
+    from textsearch.models.recipes import load
 
     if name_or_path is None:
         from textsearch.models.checkpoints.default import minilm_folder
@@ -317,8 +313,8 @@ def text_classifier(
     import torch
     from transformers import AutoModelForSequenceClassification
 
-    from textsearch.models.checkpoints.loading import load
     from textsearch.models.classifier import LinearClassifier, TransformersClassifier, is_linear
+    from textsearch.models.recipes import load
 
     if is_linear(name_or_path):
         return LinearClassifier.load(name_or_path, encoder or sentence_encoder(device=device))

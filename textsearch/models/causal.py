@@ -18,6 +18,7 @@ from textsearch.models.reading.memory import recall
 from textsearch.models.reading.prefix_tree import PrefixTree
 from textsearch.models.reading.suffixes import draw_suffixes, suffix_log_probs
 from textsearch.models.reading.turns import in_turn, lock_of
+from textsearch.models.recipes import reduced
 from textsearch.models.usage import Usage
 from textsearch.models.vocabulary import TokenizerVocabulary
 from textsearch.rng import Rng, categorical
@@ -54,6 +55,9 @@ class TransformersCausalLM:
     usage: Usage = field(default_factory=Usage)
     _known: OrderedDict[tuple[str, tuple[int, ...]], float] = field(default_factory=OrderedDict, repr=False)
     _starts: OrderedDict[str, list[int]] = field(default_factory=OrderedDict, repr=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reduced(self)
 
     @property
     def tree(self) -> PrefixTree:

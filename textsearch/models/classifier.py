@@ -16,6 +16,7 @@ from torch import Tensor
 from textsearch.models.reading.finite import check_finite
 from textsearch.models.reading.length_buckets import tiles, whole_blocks
 from textsearch.models.reading.turns import in_turn
+from textsearch.models.recipes import reduced
 from textsearch.models.usage import Usage
 
 if TYPE_CHECKING:
@@ -62,6 +63,9 @@ class TransformersClassifier:
     longest: int
     max_tokens: int = 4096
     usage: Usage = field(default_factory=Usage)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reduced(self)
 
     @in_turn
     def log_probs(self, texts: Sequence[str]) -> Tensor:

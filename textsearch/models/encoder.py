@@ -15,6 +15,7 @@ from textsearch.models.reading.length_buckets import tiles
 from textsearch.models.reading.packing import bytes_a_token, read_rows
 from textsearch.models.reading.token_budget import TokenBudget
 from textsearch.models.reading.turns import in_turn
+from textsearch.models.recipes import reduced
 from textsearch.models.usage import Usage
 
 
@@ -36,6 +37,9 @@ class SentenceEncoder:
     longest: int
     max_tokens: int = 4096
     usage: Usage = field(default_factory=Usage)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reduced(self)
 
     @in_turn
     def encode(self, texts: Sequence[str]) -> Tensor:

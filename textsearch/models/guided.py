@@ -20,6 +20,7 @@ from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.masked import TransformersMaskedLM
 from textsearch.models.reading.memory import recall
 from textsearch.models.reading.turns import lock_of, remembered
+from textsearch.models.recipes import reduced
 from textsearch.models.vocabulary import TokenizerVocabulary
 
 _REMEMBERED = 512  # left contexts
@@ -42,6 +43,9 @@ class GuidedMaskedLM:
     prompt: str | Sequence[str] = ""
     weight: float = 1.0
     _known: OrderedDict[tuple[str, str], Tensor] = field(default_factory=OrderedDict, repr=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reduced(self)
 
     @property
     def vocabulary(self) -> TokenizerVocabulary:

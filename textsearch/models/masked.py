@@ -19,6 +19,7 @@ from textsearch.models.reading.packing import bytes_a_token, read_rows
 from textsearch.models.reading.projection import hidden_states
 from textsearch.models.reading.token_budget import TokenBudget
 from textsearch.models.reading.turns import in_turn
+from textsearch.models.recipes import reduced
 from textsearch.models.usage import Usage
 from textsearch.models.vocabulary import TokenizerVocabulary
 
@@ -43,6 +44,9 @@ class TransformersMaskedLM:
     max_tokens: int = 512
     max_bytes: int = 2**28
     usage: Usage = field(default_factory=Usage)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reduced(self)
 
     @in_turn
     def log_probs(self, batch: Batch, rows: Tensor, positions: Tensor) -> Tensor:

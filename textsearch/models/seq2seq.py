@@ -22,6 +22,7 @@ from textsearch.models.reading.length_buckets import tiles
 from textsearch.models.reading.memory import recall
 from textsearch.models.reading.projection import log_prob, project
 from textsearch.models.reading.turns import in_turn, lock_of
+from textsearch.models.recipes import reduced
 from textsearch.models.usage import Usage
 from textsearch.models.vocabulary import TokenizerVocabulary
 
@@ -67,6 +68,9 @@ class TransformersSeq2Seq:
     usage: Usage = field(default_factory=Usage)
     _known: OrderedDict[tuple[str, tuple[int, ...]], float] = field(default_factory=OrderedDict, repr=False)
     _sources: OrderedDict[str, Source] = field(default_factory=OrderedDict, repr=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reduced(self)
 
     @in_turn
     def score(self, batch: Batch, source: str | Sequence[str]) -> Scores:

@@ -32,6 +32,7 @@ from textsearch.models.reading.length_buckets import tiles
 from textsearch.models.reading.memory import recall
 from textsearch.models.reading.projection import log_prob, project
 from textsearch.models.reading.turns import in_turn
+from textsearch.models.recipes import reduced
 from textsearch.models.usage import Usage
 from textsearch.models.vocabulary import TokenizerVocabulary
 
@@ -78,6 +79,9 @@ class UniLM:
     masked: TransformersMaskedLM
     ends: bool = False
     _known: OrderedDict[tuple[str, tuple[int, ...]], float] = field(default_factory=OrderedDict, repr=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reduced(self)
 
     @in_turn
     def __post_init__(self) -> None:

@@ -18,6 +18,7 @@ from textsearch.checks import strings
 from textsearch.language.surface import Spellings, cased, join_words, spelt, truecase
 from textsearch.models.checkpoints.characters import is_character_level
 from textsearch.models.reading.turns import lock_of
+from textsearch.models.recipes import reduced_as_one
 from textsearch.models.sources import Source, begins_sentence, runs
 
 _OF_TOKENS = ("pieces", "size", "mask_id", "wordpiece", "one_spelling", "lower_cases", "allowed", "continues")
@@ -46,6 +47,9 @@ class TokenizerVocabulary:
     longest: int
     spellings: Sequence[Spellings] = ()
     sources: Sequence[Source] = ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reduced_as_one(self)
 
     @cached_property
     def pieces(self) -> list[str]:

