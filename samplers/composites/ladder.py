@@ -109,8 +109,9 @@ def tuned(
         for number in range(rounds):
             rng = streams.fold(number)
             energies = []
-            for step in range(steps * 2**number):
-                state, _ = ladder.step(objective, state, rng.at(step), temperature)
+            count = steps * 2**number
+            for step in range(count):
+                state, _ = ladder.step(objective, state, rng.at(step, total=count), temperature)
                 energies.append(state.energies)
             rungs = temperature * np.array(ladder.temperatures)
             rate = swap_rates(torch.stack(energies).cpu(), rungs).numpy()

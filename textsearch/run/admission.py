@@ -314,7 +314,7 @@ def _step(plan: Plan, active: ActiveChains, together: bool) -> tuple[State, list
         apart = len({own[at] for at in places}) > 1
         moment = steps.repeat_interleave(torch.tensor(sizes, device=steps.device)) if apart else own[places[0]]
         assert part.rng is not None
-        rng = part.rng.at(moment)
+        rng = part.rng.at(moment, total=plan.steps)
         state, info = plan.sampler.step(plan.objective, part.done.state, rng, plan.temperature)
         states.append(state)
         infos |= dict(zip(places, _split(info, sizes), strict=True))

@@ -213,7 +213,7 @@ def run(
         began = time.perf_counter()
         try:
             for step in range(steps):
-                after, info = sampler.step(objective, done.state, rng.at(step), temperature)
+                after, info = sampler.step(objective, done.state, rng.at(step, total=steps), temperature)
                 kept = kept_after(step, warm_up, thin)
                 records.append(
                     Recorded(
