@@ -41,6 +41,10 @@ SIBLINGS = ({"samplers", "objectives"}, {"demos", "benchmarks", "training", "tes
 LEAVES = {"demos", "benchmarks", "training", "tests"}
 """Packages that nothing else imports."""
 
+FRONT = "textsearch"
+"""The one module that names what lies above it: for users, by names that are looked up when somebody asks for them. A
+type checker is told of them; what it alone reads is no import."""
+
 
 def module_name(path: Path, root: Path) -> str:
     parts = path.relative_to(root).with_suffix("").parts
@@ -56,7 +60,10 @@ def sources(root: Path) -> dict[str, Path]:
 def imports(path: Path, name: str, modules: set[str]) -> Iterator[str]:
     """The project's modules that a file imports, wherever in the file it does so."""
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    if name == FRONT:
+        tree.body = [node for node in tree.body if not for_types_only(node)]
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -67,6 +74,11 @@ def imports(path: Path, name: str, modules: set[str]) -> Iterator[str]:
         else:
             continue
         yield from (one for one in found if one.partition(".")[0] in PACKAGES)
+
+
+def for_types_only(node: ast.stmt) -> bool:
+    """Whether a statement is `if TYPE_CHECKING:` and nothing more."""
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING" and not node.orelse
 
 
 def layer(module: str) -> int | None:
@@ -140,12 +152,23 @@ def test_every_package_is_walked() -> None:
         ("demos/a.py", "import benchmarks.speed", "which nothing should import"),
         ("textsearch/rng.py", "from textsearch.batch import Batch", "is a cycle"),
         ("textsearch/news.py", "", "textsearch.news has no layer"),
+        # what types alone need counts too, but in the front module; and there nothing else may
+        ("textsearch/run/loop.py", "if TYPE_CHECKING:\n    import samplers", "imports samplers, which lies above"),
+        ("textsearch/__init__.py", "import objectives", "textsearch imports objectives, which lies above"),
+        ("textsearch/__init__.py", "def f():\n    import samplers", "textsearch imports samplers, which lies above"),
+        (
+            "textsearch/__init__.py",
+            "if TYPE_CHECKING:\n    import samplers\nelse:\n    import samplers",
+            "textsearch imports samplers, which lies above",
+        ),
     ],
 )
 def test_a_wrong_import_is_found(file: str, line: str, complaint: str, tmp_path: Path) -> None:
     """The control: a small project that obeys the rules but for one line."""
     project = {
-        "textsearch/__init__.py": "from textsearch.run.generation import generate",
+        "textsearch/__init__.py": (
+            "from textsearch.run.generation import generate\nif TYPE_CHECKING:\n    from objectives import Fluency"
+        ),
         "textsearch/batch.py": "from textsearch.rng import Rng",
         "textsearch/rng.py": "import torch",
         "textsearch/objective.py": "from . import batch",
@@ -182,8 +205,10 @@ def test_every_file_says_what_it_is() -> None:
 
 @pytest.mark.parametrize("statement", ["import textsearch", "from textsearch import generate"])
 def test_importing_is_light(statement: str) -> None:
-    """No torch, no transformers: an error in the arguments is told at once."""
-    heavy = "{'torch', 'transformers', 'numpy', 'scipy', 'pandas', 'rich'}"
+    """No torch, no transformers: an error in the arguments is told at once. And nothing that lies above the engine."""
+    heavy = (
+        "{'torch', 'transformers', 'numpy', 'scipy', 'pandas', 'rich', 'samplers', 'objectives', 'textsearch.tasks'}"
+    )
     script = f"{statement}\nimport sys\nprint(sorted({heavy} & set(sys.modules)))"
     answer = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
@@ -207,6 +232,23 @@ def test_public_names_can_all_be_loaded() -> None:
 
     for name in textsearch.__all__:
         assert getattr(textsearch, name).__name__ == name
-    assert dir(textsearch) == sorted(textsearch.__all__)
+    assert dir(textsearch) == textsearch.__all__ == sorted(textsearch.__all__)
     with pytest.raises(AttributeError, match="no attribute 'Missing'"):
         _ = textsearch.Missing
+
+
+def test_what_type_checkers_read_is_what_is_loaded() -> None:
+    """Each name of the front module is told to type checkers from the very module that it is loaded from."""
+    import textsearch
+
+    tree = ast.parse((ROOT / "textsearch" / "__init__.py").read_text())
+    told = {
+        alias.name: node.module
+        for part in tree.body
+        if for_types_only(part)
+        for node in ast.walk(part)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert told == textsearch._HOME_OF
+    assert sorted([*told, "generate", "generate_each", "partial_result"]) == textsearch.__all__

@@ -1,8 +1,10 @@
 """textsearch: sample and search text under an energy, built on pretrained language models.
 
->>> import textsearch
->>> textsearch.generate.__name__
-'generate'
+What most programs need is imported from here; everything else from `textsearch.*`, `samplers` and `objectives`.
+
+>>> from textsearch import Keywords, Length, MetropolisHastings, generate
+>>> (Keywords(["dog", "park"]) + 0.5 * Length(mean=8, sd=2)).name
+'keywords + length'
 """
 
 from importlib import import_module
@@ -12,56 +14,191 @@ from textsearch.run.generation import generate, generate_each
 from textsearch.run.partial import partial_result
 
 if TYPE_CHECKING:
+    from objectives import (
+        Acrostic,
+        Canonical,
+        Classifier,
+        Closeness,
+        Coherence,
+        Conditional,
+        Consensus,
+        Diversity,
+        Fluency,
+        FluencyPerToken,
+        Forbidden,
+        Keywords,
+        Length,
+        LengthBetween,
+        Only,
+        Pattern,
+        Polarity,
+        Prefix,
+        Preserve,
+        PseudoLikelihood,
+        Repeats,
+        Rhyme,
+        Roles,
+        Similarity,
+        Suffix,
+        Template,
+        WholeWords,
+        WordPreservation,
+    )
+    from samplers import (
+        AdaptiveTemperature,
+        AnnealedSMC,
+        Cycle,
+        DelayedAcceptance,
+        Gibbs,
+        ImportanceSampling,
+        IteratedResampling,
+        MaskedResampling,
+        MetropolisHastings,
+        MultipleTry,
+        ParallelTempering,
+        Rejection,
+        Restarts,
+        RestartsWhenStuck,
+        SimulatedAnnealing,
+        Thinned,
+    )
+    from samplers.proposals import BlockInfill, InsertDelete, Replace, SpanEdit, Swap
     from textsearch.batch import Batch
+    from textsearch.models import causal_lm, masked_lm, sentence_encoder, seq2seq_lm, text_classifier
     from textsearch.objective import Cost, FunctionObjective, Objective
     from textsearch.proposal import Move, Proposal
     from textsearch.result import Generations
     from textsearch.rng import Rng
     from textsearch.run.admission import Answer
     from textsearch.run.loop import Progress
+    from textsearch.run.until import Budget, Converged, Reached, Settled
     from textsearch.sampler import Guarantee, Info, Sampler
+    from textsearch.schedule import constant, geometric, linear, logarithmic, piecewise
+    from textsearch.tasks import correct, infill, keywords, paraphrase, stream, write
 
 __all__ = [
+    "Acrostic",
+    "AdaptiveTemperature",
+    "AnnealedSMC",
     "Answer",
     "Batch",
+    "BlockInfill",
+    "Budget",
+    "Canonical",
+    "Classifier",
+    "Closeness",
+    "Coherence",
+    "Conditional",
+    "Consensus",
+    "Converged",
     "Cost",
+    "Cycle",
+    "DelayedAcceptance",
+    "Diversity",
+    "Fluency",
+    "FluencyPerToken",
+    "Forbidden",
     "FunctionObjective",
     "Generations",
+    "Gibbs",
     "Guarantee",
+    "ImportanceSampling",
     "Info",
+    "InsertDelete",
+    "IteratedResampling",
+    "Keywords",
+    "Length",
+    "LengthBetween",
+    "MaskedResampling",
+    "MetropolisHastings",
     "Move",
+    "MultipleTry",
     "Objective",
+    "Only",
+    "ParallelTempering",
+    "Pattern",
+    "Polarity",
+    "Prefix",
+    "Preserve",
     "Progress",
     "Proposal",
+    "PseudoLikelihood",
+    "Reached",
+    "Rejection",
+    "Repeats",
+    "Replace",
+    "Restarts",
+    "RestartsWhenStuck",
+    "Rhyme",
     "Rng",
+    "Roles",
     "Sampler",
+    "Settled",
+    "Similarity",
+    "SimulatedAnnealing",
+    "SpanEdit",
+    "Suffix",
+    "Swap",
+    "Template",
+    "Thinned",
+    "WholeWords",
+    "WordPreservation",
+    "causal_lm",
+    "constant",
+    "correct",
     "generate",
     "generate_each",
+    "geometric",
+    "infill",
+    "keywords",
+    "linear",
+    "logarithmic",
+    "masked_lm",
+    "paraphrase",
     "partial_result",
+    "piecewise",
+    "sentence_encoder",
+    "seq2seq_lm",
+    "stream",
+    "text_classifier",
+    "write",
 ]
 
 _HOMES = {
-    "Answer": "run.admission",
-    "Batch": "batch",
-    "Cost": "objective",
-    "FunctionObjective": "objective",
-    "Generations": "result",
-    "Guarantee": "sampler",
-    "Info": "sampler",
-    "Move": "proposal",
-    "Objective": "objective",
-    "Progress": "run.loop",
-    "Proposal": "proposal",
-    "Rng": "rng",
-    "Sampler": "sampler",
+    "objectives": (
+        "Acrostic Canonical Classifier Closeness Coherence Conditional Consensus Diversity Fluency FluencyPerToken "
+        "Forbidden Keywords Length LengthBetween Only Pattern Polarity Prefix Preserve PseudoLikelihood Repeats Rhyme "
+        "Roles Similarity Suffix Template WholeWords WordPreservation"
+    ),
+    "samplers": (
+        "AdaptiveTemperature AnnealedSMC Cycle DelayedAcceptance Gibbs ImportanceSampling IteratedResampling "
+        "MaskedResampling MetropolisHastings MultipleTry ParallelTempering Rejection Restarts RestartsWhenStuck "
+        "SimulatedAnnealing Thinned"
+    ),
+    "samplers.proposals": "BlockInfill InsertDelete Replace SpanEdit Swap",
+    "textsearch.batch": "Batch",
+    "textsearch.models": "causal_lm masked_lm sentence_encoder seq2seq_lm text_classifier",
+    "textsearch.objective": "Cost FunctionObjective Objective",
+    "textsearch.proposal": "Move Proposal",
+    "textsearch.result": "Generations",
+    "textsearch.rng": "Rng",
+    "textsearch.run.admission": "Answer",
+    "textsearch.run.loop": "Progress",
+    "textsearch.run.until": "Budget Converged Reached Settled",
+    "textsearch.sampler": "Guarantee Info Sampler",
+    "textsearch.schedule": "constant geometric linear logarithmic piecewise",
+    "textsearch.tasks": "correct infill keywords paraphrase stream write",
 }
+"""Where each name that is loaded when it is first used lies."""
+
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> object:
     """Load a public name when it is first used: `import textsearch` stays far below the seconds that torch takes."""
-    if name not in _HOMES:
+    if name not in _HOME_OF:
         raise AttributeError(f"module 'textsearch' has no attribute {name!r}")
-    return getattr(import_module(f"textsearch.{_HOMES[name]}"), name)
+    return getattr(import_module(_HOME_OF[name]), name)
 
 
 def __dir__() -> list[str]:

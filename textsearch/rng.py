@@ -89,6 +89,8 @@ class Rng:
         input: (B,) int64, the number of each row's input among all that there are.
         moment: the step that all chains are at, or (B,) int64, that of each; read `step` or `steps`.
         below: a bound on the numbers of the chains.
+        total: how many steps the run has of which `moment` is one, for what goes by the share that is over; None where
+            nobody said. No number depends on it.
 
     >>> rng = Rng.start(seed=7, chains=3)
     >>> bool((rng.uniform(0) == rng.rows([0, 1, 2]).uniform(0)).all())
@@ -103,6 +105,7 @@ class Rng:
     input: Tensor
     moment: int | Tensor = 0
     below: int = 2**32
+    total: int | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.moment, Tensor):
@@ -176,9 +179,12 @@ class Rng:
             raise ValueError(f"{below} chains of one input are more than the 2^32 that have random numbers")
         return Rng(_root(seed, purpose), chain.flatten(), own.repeat_interleave(chains), below=below)
 
-    def at(self, step: int | Tensor) -> Rng:
-        """The numbers of another step below 2^32, of all chains or (B,) int64 of each."""
-        return replace(self, moment=step)
+    def at(self, step: int | Tensor, *, total: int | None = None) -> Rng:
+        """The numbers of another step below 2^32, of all chains or (B,) int64 of each; one of `total` steps, if known.
+
+        Who counts steps anew for a part, as a cycle does, says how many there are of these.
+        """
+        return replace(self, moment=step, total=total)
 
     def rows(self, index: Tensor | Sequence[int]) -> Rng:
         """The streams of some of the rows."""
@@ -206,7 +212,7 @@ class Rng:
         chain = self.chain[:, None] * count + torch.arange(count, device=self.chain.device)
         moment = self.moment.repeat_interleave(count) if isinstance(self.moment, Tensor) else self.moment
         key = _folded(self.key, 2**33 + count)
-        return Rng(key, chain.flatten(), self.input.repeat_interleave(count), moment, below)
+        return Rng(key, chain.flatten(), self.input.repeat_interleave(count), moment, below, self.total)
 
     def uniform(self, draw: int, count: int | None = None) -> Tensor:
         """(B,) float64 in (0, 1), or (B, count): 52 random bits each, never 0 nor 1.

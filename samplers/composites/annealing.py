@@ -15,7 +15,7 @@ from textsearch.kinds import SAMPLER, instance
 from textsearch.objective import Objective
 from textsearch.rng import Rng
 from textsearch.sampler import Guarantee, Info, Sampler, State
-from textsearch.schedule import Schedule
+from textsearch.schedule import Schedule, over
 
 S = TypeVar("S", bound=State)
 
@@ -28,6 +28,10 @@ class SimulatedAnnealing(Generic[S]):
     A search while the temperature changes: biased; once it stays, the draws from there on are the sampler's own. Costs
     nothing beyond the sampler's steps.
 
+    A schedule without a number of steps goes over the whole run: over the `steps` of `generate`, over an input's own
+    in `generate_each`, over a sampler's turns in a `Cycle`, over each round of `Restarts`. A run that is gone on with
+    beyond the steps that it was made with stays at the end of its schedule: it is the same chain.
+
     Attributes:
         sampler: the kernel.
         schedule: step -> temperature; see `textsearch.schedule`.
@@ -37,7 +41,7 @@ class SimulatedAnnealing(Generic[S]):
     >>> from textsearch.schedule import geometric
     >>> from textsearch.testing import TableMaskedLM, letters
     >>> chain = MetropolisHastings(Replace(TableMaskedLM.random(letters("ab"), seed=0)))
-    >>> SimulatedAnnealing(chain, geometric(4.0, 0.1, 300)).kinds
+    >>> SimulatedAnnealing(chain, geometric(4.0, 0.1)).kinds
     ('replace',)
     """
 
@@ -46,7 +50,7 @@ class SimulatedAnnealing(Generic[S]):
 
     def __post_init__(self) -> None:
         instance("sampler", self.sampler, SAMPLER)
-        function("schedule", self.schedule, "a schedule", "one, such as textsearch.schedule.geometric(1.0, 0.1, 500)")
+        function("schedule", self.schedule, "a schedule", "one, such as textsearch.schedule.geometric(1.0, 0.1)")
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -79,7 +83,8 @@ class SimulatedAnnealing(Generic[S]):
     def step(self, objective: Objective, state: S, rng: Rng, temperature: float | Tensor = 1.0) -> tuple[S, Info]:
         """One step at `temperature` times what the schedule says, of each chain's own step where they differ."""
         apart = isinstance(rng.moment, Tensor)
-        scheduled = _at(self.schedule, rng.steps) if apart else _temperature(self.schedule, rng.step)
+        schedule = over(self.schedule, rng.total)
+        scheduled = _at(schedule, rng.steps) if apart else _temperature(schedule, rng.step)
         return self.sampler.step(objective, state, rng, temperature * scheduled)
 
 

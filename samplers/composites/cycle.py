@@ -34,7 +34,8 @@ class Cycle:
     alone and never on the text, and the step costs what that sampler's does. For turns drawn by chance see
     `samplers.Mixture`.
 
-    Each sampler counts its own steps, so that a schedule or a cycle within goes on as it would alone. What the samplers
+    Each sampler counts its own steps, so that a schedule or a cycle within goes on as it would alone: a schedule over
+    the run goes over its own turns. What the samplers
     record is left out: it is another thing at each turn. Kinds of move that have one name are counted together.
 
     All move on one space: a text that one of them cannot write, be it too long or one that its proposal does not draw,
@@ -99,6 +100,12 @@ class Cycle:
         turn, number = divmod(rng.step, len(self.samplers))
         sampler = self.samplers[number]
         # samplers at the same step of their own must not draw the same numbers
+        own = rng.fold(number).at(turn, total=_turns(rng.total, number, len(self.samplers)))
         with charged_to("/".join(dict.fromkeys(sampler.kinds))):
-            state, info = sampler.step(objective, state, rng.fold(number).at(turn), temperature)
+            state, info = sampler.step(objective, state, own, temperature)
         return state, Info(info.accepted, kind_numbers(sampler, self.kinds, info.kind), info.log_ratio)
+
+
+def _turns(steps: int | None, number: int, count: int) -> int | None:
+    """How many of the steps of a run are those of one of `count` samplers; None where the run's are not known."""
+    return None if steps is None else len(range(number, steps, count))

@@ -108,9 +108,10 @@ def tuned(
     with torch.inference_mode():
         state = ladder.init(objective, batch)
         for number in range(rounds):
-            run = RunState.of(state, len(ladder.kinds), streams.fold(number))
+            count = steps * 2**number
+            run = RunState.of(state, len(ladder.kinds), streams.fold(number).at(0, total=count))
             energies = []
-            for taken in range(steps * 2**number):
+            for taken in range(count):
                 run, _ = step(objective, ladder, run, temperature, common=taken)
                 energies.append(run.chains.energies)
             state = run.chains

@@ -90,8 +90,8 @@ class Restarts:
     """Run `sampler` in rounds of `every` steps, and begin each round again from the start or from the best text.
 
     A search: biased. The steps of a round are numbered from 0, so a schedule within, such as that of
-    `SimulatedAnnealing`, begins anew with each round; the random numbers of a round are its own. Costs nothing beyond
-    the sampler's steps: the energies of the texts to go back to are kept.
+    `SimulatedAnnealing`, begins anew with each round and goes over it; the random numbers of a round are its own. Costs
+    nothing beyond the sampler's steps: the energies of the texts to go back to are kept.
 
     Attributes:
         sampler: the kernel, whose state is texts and energies and nothing else.
@@ -106,7 +106,7 @@ class Restarts:
     >>> chain = MetropolisHastings(Replace(TableMaskedLM.random(letters("ab"), seed=0), max_length=4))
     >>> # no way from "aa" to "bb" but through texts of energy 20
     >>> apart = FunctionObjective(lambda texts: [{"aa": 1, "bb": 0}.get(text, 20) for text in texts], name="apart")
-    >>> again = Restarts(SimulatedAnnealing(chain, geometric(30.0, 0.1, 10)), every=10)
+    >>> again = Restarts(SimulatedAnnealing(chain, geometric(30.0, 0.1)), every=10)
     >>> "bb" in generate(apart, again, ["aa"], steps=40, seed=0, chains=20).best_texts
     True
     """
@@ -147,7 +147,8 @@ class Restarts:
         if number and step == 0:
             state = state.again(torch.ones_like(state.stale, dtype=torch.bool), self.restart)
         # the same steps over again must not draw the same numbers
-        chain, info = self.sampler.step(objective, state.chain, rng.fold(number).at(step), temperature)
+        own = rng.fold(number).at(step, total=self.every)
+        chain, info = self.sampler.step(objective, state.chain, own, temperature)
         return state.after(chain), info
 
 

@@ -85,9 +85,10 @@ class Thinned(Generic[S]):
     def step(self, objective: Objective, state: S, rng: Rng, temperature: float | Tensor = 1.0) -> tuple[S, Info]:
         """`every` steps at one temperature."""
         first = rng.moment * self.every
-        state, told = self.sampler.step(objective, state, rng.at(first), temperature)
+        total = None if rng.total is None else rng.total * self.every
+        state, told = self.sampler.step(objective, state, rng.at(first, total=total), temperature)
         for ahead in range(1, self.every):
-            state, info = self.sampler.step(objective, state, rng.at(first + ahead), temperature)
+            state, info = self.sampler.step(objective, state, rng.at(first + ahead, total=total), temperature)
             newer = info.accepted | ~told.accepted
             told = Info(
                 told.accepted | info.accepted,

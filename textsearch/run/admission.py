@@ -226,7 +226,7 @@ def _begun(plan: Plan, batch: Batch, rng: Rng, numbers: Sequence[int]) -> tuple[
     own = rng.rows((rows[:, None] * plan.chains + torch.arange(plan.chains, device=batch.device)).flatten())
     sizes = [plan.chains * int((part.inputs == number).sum()) for number in numbers]
     begun = tuple(ActiveInput(number, size) for number, size in zip(numbers, sizes, strict=True))
-    return ActiveChains(begun, RunState.of(state, len(plan.sampler.kinds), own)), {}
+    return ActiveChains(begun, RunState.of(state, len(plan.sampler.kinds), own.at(0, total=plan.steps))), {}
 
 
 def _charged(begun: ActiveChains, spent: ChainCost, usage: Ledger) -> ActiveChains:

@@ -154,7 +154,7 @@ def run(
     batch = marked(objective, batch.repeat(chains))
     with torch.inference_mode(), ledger() as usage, charged_to("/".join(dict.fromkeys(sampler.kinds))):
         # what is kept of the steps so far changes in one assignment: an interrupt finds whole steps only
-        done = RunState.start(sampler, objective, batch, rng)
+        done = RunState.start(sampler, objective, batch, rng.at(0, total=steps))
         records: list[Recorded] = []
         trace: list[Tensor] = []
         interrupted = False

@@ -24,7 +24,8 @@ class RunState(Generic[S]):
     Rows can be picked, put together, moved and written down by `textsearch.tree`.
 
     Attributes:
-        rng: the random numbers of each chain, by the numbers of the chain and of its input.
+        rng: the random numbers of each chain, by the numbers of the chain and of its input; `rng.total` steps are
+            those that the run was made with.
         steps: (B,) int64, steps that each chain has taken.
         chains: the state of the sampler.
         best: the texts of the lowest energy that each chain has met, and their energies.
@@ -115,6 +116,6 @@ def step(
     Raises:
         StepsApartError: the sampler goes by the one step of all its chains, and there is none.
     """
-    rng = run.rng.at(run.steps if common is None else common)
+    rng = run.rng.at(run.steps if common is None else common, total=run.rng.total)
     chains, info = sampler.step(objective, run.chains, rng, temperature)
     return run.then(chains, info), info

@@ -102,7 +102,7 @@ def _steps(
 ) -> tuple[State, list[Info]]:
     infos = []
     for step in steps:
-        state, info = sampler.step(table, state, rng.at(step), temperature)
+        state, info = sampler.step(table, state, rng.at(step, total=steps.stop), temperature)
         infos.append(info)
     return state, infos
 
@@ -113,7 +113,7 @@ def _states(
     """That states hold the energies of their own texts, and that what is told of a step is well-formed."""
     state = sampler.init(table, batch)
     for step in range(steps):
-        state, info = sampler.step(table, state, rng.at(step), temperature)
+        state, info = sampler.step(table, state, rng.at(step, total=steps), temperature)
         require(len(state.batch) == len(batch), "one chain a row", sampler, f"{len(batch)} became {len(state.batch)}")
         well_formed(sampler, state.batch)
         well_informed(sampler, sampler.kinds, len(batch), info.kind)
