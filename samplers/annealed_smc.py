@@ -30,17 +30,17 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
 
 from samplers import independent_draws as fresh
-from samplers.composites.wrapped import plain_start
+from samplers.composites.wrapped import Wrapper, plain_start
 from samplers.populations import Populations, effective_share, log_sum, systematic
-from textsearch.batch import Batch, Vocabulary
+from textsearch.batch import Batch
 from textsearch.checks import keep, real, reals
-from textsearch.kinds import INDEPENDENT, SAMPLER, instance
+from textsearch.kinds import INDEPENDENT, instance
 from textsearch.objective import Evaluation, Objective, evaluate
 from textsearch.proposal import IndependentProposal
 from textsearch.rng import Rng, StepsApartError
@@ -86,7 +86,7 @@ class AnnealedState:
 
 @final
 @dataclass(frozen=True)
-class AnnealedSMC:
+class AnnealedSMC(Wrapper[ChainState, AnnealedState]):
     """Lead a population of texts from an easy law to exp(-E / T), weighing, resampling and moving them.
 
     Consistent: as populations grow, the texts at b = 1 become draws from exp(-E / T), and the estimate of Z the sum of
@@ -143,9 +143,11 @@ class AnnealedSMC:
     inverse_temperatures: tuple[float, ...] | None = None
     keep: float = 0.9
 
+    guarantee: ClassVar = Guarantee.CONSISTENT
+
     def __post_init__(self) -> None:
+        super().__post_init__()
         instance("proposal", self.proposal, INDEPENDENT)
-        instance("sampler", self.sampler, SAMPLER)
         if self.proposal.vocabulary is not self.sampler.vocabulary:
             raise ValueError(
                 "proposal and sampler write the tokens of two vocabularies: make both from the same one, such as "
@@ -173,21 +175,6 @@ class AnnealedSMC:
                 )
             if not all(low < high for low, high in pairwise((0.0, *ladder))):
                 raise ValueError(f"inverse_temperatures={ladder} must rise and be above 0, such as (0.1, 0.3, 1)")
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """That of the sampler."""
-        return self.sampler.vocabulary
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """Those of the sampler."""
-        return self.sampler.kinds
-
-    @property
-    def guarantee(self) -> Guarantee:
-        """Consistent."""
-        return Guarantee.CONSISTENT
 
     def init(self, objective: Objective, batch: Batch) -> AnnealedState:
         """The given texts, of which nothing is drawn yet; runs no model."""

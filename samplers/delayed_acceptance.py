@@ -17,12 +17,13 @@ from typing import final
 
 from torch import Tensor
 
-from textsearch.batch import Batch, Vocabulary
-from textsearch.kinds import OBJECTIVE, PROPOSAL, instance
+from samplers.one_proposal import MoveSampler
+from textsearch.batch import Batch
+from textsearch.kinds import OBJECTIVE, instance
 from textsearch.objective import Evaluation, Limit, Objective, evaluate
 from textsearch.proposal import Proposal, propose
 from textsearch.rng import Rng
-from textsearch.sampler import ChainState, Guarantee, Info
+from textsearch.sampler import ChainState, Info
 
 _SURROGATE, _TARGET = range(2)  # draws
 
@@ -39,7 +40,7 @@ class DelayedState:
 
 @final
 @dataclass(frozen=True)
-class DelayedAcceptance:
+class DelayedAcceptance(MoveSampler[DelayedState]):
     """Metropolis-Hastings in two stages: only texts that a cheap surrogate lets pass are given to the objective.
 
     Exact: leaves exp(-E / T) invariant, for the energy E of the objective, under any surrogate that forbids no text
@@ -72,23 +73,8 @@ class DelayedAcceptance:
     surrogate: Objective
 
     def __post_init__(self) -> None:
-        instance("proposal", self.proposal, PROPOSAL)
+        super().__post_init__()
         instance("surrogate", self.surrogate, OBJECTIVE)
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """That of the proposal."""
-        return self.proposal.vocabulary
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """Those of the proposal."""
-        return self.proposal.kinds
-
-    @property
-    def guarantee(self) -> Guarantee:
-        """Exact."""
-        return Guarantee.EXACT
 
     def init(self, objective: Objective, batch: Batch) -> DelayedState:
         """The batch with its energies; a text that the surrogate forbids is refused, as no move could leave it."""

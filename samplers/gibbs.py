@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
@@ -76,6 +76,10 @@ class Gibbs:
     block: int = 1
     scan: Scan = random_scan
 
+    kinds: ClassVar = ("gibbs",)
+    guarantee: ClassVar = Guarantee.EXACT
+    starts_anywhere: ClassVar = False
+
     def __post_init__(self) -> None:
         instance("model", self.model, MASKED)
         known = int(self.vocabulary.allowed.sum())
@@ -97,21 +101,6 @@ class Gibbs:
     def vocabulary(self) -> Vocabulary:
         """That of the model."""
         return self.model.vocabulary
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """One kind."""
-        return ("gibbs",)
-
-    @property
-    def guarantee(self) -> Guarantee:
-        """Exact."""
-        return Guarantee.EXACT
-
-    @property
-    def starts_anywhere(self) -> bool:
-        """A chain starts from a text of finite energy."""
-        return False
 
     def check(self, batch: Batch) -> None:
         """Any text will do."""

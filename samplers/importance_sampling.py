@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
 
 from samplers import independent_draws as fresh
+from samplers.one_proposal import DrawSampler
 from samplers.weights import KIND, LOG_WEIGHTS
-from textsearch.batch import Batch, Vocabulary
-from textsearch.kinds import INDEPENDENT, instance
+from textsearch.batch import Batch
 from textsearch.objective import Objective, evaluate
 from textsearch.proposal import IndependentProposal
 from textsearch.rng import Rng
@@ -21,7 +21,7 @@ from textsearch.sampler import ChainState, Guarantee, Info
 
 @final
 @dataclass(frozen=True)
-class ImportanceSampling:
+class ImportanceSampling(DrawSampler):
     """A fresh text from q every step, with the weight exp(-E / T) / q(text) recorded.
 
     Consistent: the weighted draws of T steps of B chains, T * B independent ones, converge to exp(-E / T). The texts by
@@ -52,32 +52,8 @@ class ImportanceSampling:
 
     proposal: IndependentProposal
 
-    def __post_init__(self) -> None:
-        instance("proposal", self.proposal, INDEPENDENT)
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """That of the proposal."""
-        return self.proposal.vocabulary
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """One kind."""
-        return (KIND,)
-
-    @property
-    def guarantee(self) -> Guarantee:
-        """Consistent."""
-        return Guarantee.CONSISTENT
-
-    @property
-    def starts_anywhere(self) -> bool:
-        """A forbidden text and a template are left at the first chance."""
-        return True
-
-    def check(self, batch: Batch) -> None:
-        """What the proposal refuses."""
-        self.proposal.check(batch)
+    kinds: ClassVar = (KIND,)
+    guarantee: ClassVar = Guarantee.CONSISTENT
 
     def init(self, objective: Objective, batch: Batch) -> ChainState:
         """The batch, its energies +inf: it is no draw."""

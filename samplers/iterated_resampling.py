@@ -13,16 +13,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
 
 from samplers import independent_draws as fresh
+from samplers.one_proposal import DrawSampler
 from samplers.rejection import DRAW_LOG_WEIGHTS
-from textsearch.batch import Batch, Vocabulary
 from textsearch.checks import MAX_CHAINS, keep, whole
-from textsearch.kinds import INDEPENDENT, instance
 from textsearch.objective import Objective
 from textsearch.proposal import IndependentProposal
 from textsearch.rng import Rng, categorical
@@ -33,7 +32,7 @@ _PROPOSE, _PICK = range(2)  # tags
 
 @final
 @dataclass(frozen=True)
-class IteratedResampling:
+class IteratedResampling(DrawSampler):
     """Draw N - 1 fresh texts and pick among them and the current one, in proportion to exp(-E / T) / q.
 
     Exact: leaves exp(-E / T) invariant. All N - 1 draws of a step are made and evaluated in one batch, and log q of the
@@ -61,37 +60,12 @@ class IteratedResampling:
     proposal: IndependentProposal
     draws: int
 
+    kinds: ClassVar = ("iterated resampling",)
+    guarantee: ClassVar = Guarantee.EXACT
+
     def __post_init__(self) -> None:
-        instance("proposal", self.proposal, INDEPENDENT)
+        super().__post_init__()
         keep(self, draws=whole("draws", self.draws, 2, MAX_CHAINS, remedy=": the current text and a fresh one"))
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """That of the proposal."""
-        return self.proposal.vocabulary
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """One kind."""
-        return ("iterated resampling",)
-
-    @property
-    def guarantee(self) -> Guarantee:
-        """Exact."""
-        return Guarantee.EXACT
-
-    @property
-    def starts_anywhere(self) -> bool:
-        """A forbidden text and a template are left at the first chance."""
-        return True
-
-    def check(self, batch: Batch) -> None:
-        """What the proposal refuses."""
-        self.proposal.check(batch)
-
-    def init(self, objective: Objective, batch: Batch) -> ChainState:
-        """The batch with its energies, forbidden or not; a possible text that q could not draw is refused."""
-        return fresh.start(self.proposal, objective, batch)
 
     def step(
         self, objective: Objective, state: ChainState, rng: Rng, temperature: float | Tensor = 1.0

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
@@ -65,6 +65,10 @@ class MaskedResampling:
     burn_in: int = 0
     scan: Scan = random_scan
 
+    kinds: ClassVar = ("resample",)
+    guarantee: ClassVar = Guarantee.BIASED
+    starts_anywhere: ClassVar = True
+
     def __post_init__(self) -> None:
         instance("model", self.model, MASKED)
         function("scan", self.scan, "a scan", "random_scan or systematic_scan")
@@ -81,21 +85,6 @@ class MaskedResampling:
     def vocabulary(self) -> Vocabulary:
         """That of the model."""
         return self.model.vocabulary
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """One kind."""
-        return ("resample",)
-
-    @property
-    def guarantee(self) -> Guarantee:
-        """Biased."""
-        return Guarantee.BIASED
-
-    @property
-    def starts_anywhere(self) -> bool:
-        """Forbidden texts and templates are steps on its way."""
-        return True
 
     def check(self, batch: Batch) -> None:
         """Any text will do."""

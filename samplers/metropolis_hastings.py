@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 from torch import Tensor
 
-from textsearch.batch import Batch, Vocabulary
-from textsearch.kinds import PROPOSAL, instance
+from samplers.one_proposal import MoveSampler
+from textsearch.batch import Batch
 from textsearch.objective import Limit, Objective, evaluate
 from textsearch.proposal import Proposal, propose
 from textsearch.rng import Rng
-from textsearch.sampler import ChainState, Guarantee, Info
+from textsearch.sampler import ChainState, Info
 
 
 @final
 @dataclass(frozen=True)
-class MetropolisHastings:
+class MetropolisHastings(MoveSampler[ChainState]):
     """Propose a move, take it with probability min(1, p(x') q(x|x') / p(x) q(x'|x)), p = exp(-E / T).
 
     Exact: leaves p invariant. A step costs the passes of the proposal, and the energy of each new text. The uniform
@@ -40,32 +40,7 @@ class MetropolisHastings:
 
     proposal: Proposal
 
-    def __post_init__(self) -> None:
-        instance("proposal", self.proposal, PROPOSAL)
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """That of the proposal."""
-        return self.proposal.vocabulary
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """Those of the proposal."""
-        return self.proposal.kinds
-
-    @property
-    def guarantee(self) -> Guarantee:
-        """Exact."""
-        return Guarantee.EXACT
-
-    @property
-    def starts_anywhere(self) -> bool:
-        """A chain starts from a text of finite energy."""
-        return False
-
-    def check(self, batch: Batch) -> None:
-        """What the proposal refuses."""
-        self.proposal.check(batch)
+    starts_anywhere: ClassVar = False
 
     def init(self, objective: Objective, batch: Batch) -> ChainState:
         """The batch with its energies."""

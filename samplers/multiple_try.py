@@ -22,25 +22,25 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
 
-from textsearch.batch import Batch, Vocabulary
+from samplers.one_proposal import MoveSampler
+from textsearch.batch import Batch
 from textsearch.checks import MAX_CHAINS, keep, whole
-from textsearch.kinds import PROPOSAL, instance
 from textsearch.objective import Evaluation, Objective, evaluate
 from textsearch.proposal import Move, Proposal, propose
 from textsearch.rng import Rng, categorical
-from textsearch.sampler import ChainState, Guarantee, Info
+from textsearch.sampler import ChainState, Info
 
 _PICK, _ACCEPT = range(2)  # draws
 
 
 @final
 @dataclass(frozen=True)
-class MultipleTry:
+class MultipleTry(MoveSampler[ChainState]):
     """Draw several moves, pick a good one, and take it with the probability that makes up for the choice.
 
     Exact: leaves exp(-E / T) invariant. A step makes 2 K - 1 moves a row, K and then K - 1 in one batch each: for
@@ -62,33 +62,11 @@ class MultipleTry:
     proposal: Proposal
     tries: int
 
+    starts_anywhere: ClassVar = False
+
     def __post_init__(self) -> None:
-        instance("proposal", self.proposal, PROPOSAL)
+        super().__post_init__()
         keep(self, tries=whole("tries", self.tries, 2, MAX_CHAINS, remedy="; with one try, use MetropolisHastings"))
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """That of the proposal."""
-        return self.proposal.vocabulary
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """Those of the proposal."""
-        return self.proposal.kinds
-
-    @property
-    def guarantee(self) -> Guarantee:
-        """Exact."""
-        return Guarantee.EXACT
-
-    @property
-    def starts_anywhere(self) -> bool:
-        """A chain starts from a text of finite energy."""
-        return False
-
-    def check(self, batch: Batch) -> None:
-        """What the proposal refuses."""
-        self.proposal.check(batch)
 
     def init(self, objective: Objective, batch: Batch) -> ChainState:
         """The batch with its energies."""

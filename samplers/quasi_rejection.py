@@ -13,18 +13,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from samplers import independent_draws as fresh
+from samplers.one_proposal import DrawSampler
 from samplers.rejection import take
 from samplers.weights import Estimate
-from textsearch.batch import Batch, Vocabulary
 from textsearch.checks import floats, keep, real, reals
-from textsearch.kinds import INDEPENDENT, instance
 from textsearch.objective import Objective
 from textsearch.proposal import IndependentProposal
 from textsearch.rng import Rng
@@ -33,7 +32,7 @@ from textsearch.sampler import ChainState, Guarantee, Info
 
 @final
 @dataclass(frozen=True)
-class QuasiRejection:
+class QuasiRejection(DrawSampler):
     """Draw a text from q and take it with probability min(1, rho / (beta q)), rho = exp(-E / T), beta = exp(log_beta).
 
     Biased: accepted texts are independent draws from min(rho, beta q), and however many they are, they come no nearer
@@ -62,38 +61,13 @@ class QuasiRejection:
     proposal: IndependentProposal
     log_beta: float
 
+    kinds: ClassVar = ("quasi-rejection",)
+    guarantee: ClassVar = Guarantee.BIASED
+
     def __post_init__(self) -> None:
-        instance("proposal", self.proposal, INDEPENDENT)
+        super().__post_init__()
         must = "be a finite number of nats; see tvd_and_acceptance for a choice"
         keep(self, log_beta=real("log_beta", self.log_beta, must))
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """That of the proposal."""
-        return self.proposal.vocabulary
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """One kind."""
-        return ("quasi-rejection",)
-
-    @property
-    def guarantee(self) -> Guarantee:
-        """Biased: exp(-E / T) is not invariant, and more draws come no nearer to it, unless a bound happens to hold."""
-        return Guarantee.BIASED
-
-    @property
-    def starts_anywhere(self) -> bool:
-        """A forbidden text and a template are left at the first chance."""
-        return True
-
-    def check(self, batch: Batch) -> None:
-        """What the proposal refuses."""
-        self.proposal.check(batch)
-
-    def init(self, objective: Objective, batch: Batch) -> ChainState:
-        """The batch with its energies, forbidden or not."""
-        return fresh.start(self.proposal, objective, batch)
 
     def step(
         self, objective: Objective, state: ChainState, rng: Rng, temperature: float | Tensor = 1.0

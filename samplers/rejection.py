@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import numpy as np
 import torch
@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from samplers import independent_draws as fresh
-from textsearch.batch import Batch, Vocabulary
+from samplers.one_proposal import DrawSampler
 from textsearch.checks import floats, keep, real
-from textsearch.kinds import INDEPENDENT, RESULT, instance
+from textsearch.kinds import RESULT, instance
 from textsearch.objective import Objective
 from textsearch.proposal import IndependentProposal
 from textsearch.result import Generations
@@ -29,7 +29,7 @@ _PROPOSE, _ACCEPT = range(2)  # tags
 
 @final
 @dataclass(frozen=True)
-class Rejection:
+class Rejection(DrawSampler):
     """Draw a text from q and take it with probability rho / (lambda q), rho = exp(-E / T) and lambda = exp(log_bound).
 
     Exact: each step leaves rho invariant, and every accepted text is a draw from it, independent of all others,
@@ -70,8 +70,11 @@ class Rejection:
     log_bound: float
     tolerance: float = 1e-3
 
+    kinds: ClassVar = ("rejection",)
+    guarantee: ClassVar = Guarantee.EXACT
+
     def __post_init__(self) -> None:
-        instance("proposal", self.proposal, INDEPENDENT)
+        super().__post_init__()
         must = "be a finite number of nats: the largest -E / T - log q of any text"
         least = "be a finite number of at least 0 nats; 1e-3 allows for rounding"
         keep(
@@ -79,34 +82,6 @@ class Rejection:
             log_bound=real("log_bound", self.log_bound, must),
             tolerance=real("tolerance", self.tolerance, least, lambda x: 0 <= x < math.inf),
         )
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """That of the proposal."""
-        return self.proposal.vocabulary
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """One kind."""
-        return ("rejection",)
-
-    @property
-    def guarantee(self) -> Guarantee:
-        """Exact: a bound that does not hold is an error."""
-        return Guarantee.EXACT
-
-    @property
-    def starts_anywhere(self) -> bool:
-        """A forbidden text and a template are left at the first chance."""
-        return True
-
-    def check(self, batch: Batch) -> None:
-        """What the proposal refuses."""
-        self.proposal.check(batch)
-
-    def init(self, objective: Objective, batch: Batch) -> ChainState:
-        """The batch with its energies, forbidden or not."""
-        return fresh.start(self.proposal, objective, batch)
 
     def step(
         self, objective: Objective, state: ChainState, rng: Rng, temperature: float | Tensor = 1.0

@@ -16,14 +16,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar, final
+from typing import ClassVar, Generic, TypeVar, final
 
 import torch
 from torch import Tensor
 
-from textsearch.batch import Batch, Vocabulary
+from samplers.composites.wrapped import Wrapper
+from textsearch.batch import Batch
 from textsearch.checks import keep, positive, real, whole
-from textsearch.kinds import SAMPLER, instance
 from textsearch.objective import Evaluation, Objective
 from textsearch.rng import Rng
 from textsearch.sampler import Guarantee, Info, Sampler, State
@@ -55,7 +55,7 @@ class AdaptedState(Generic[S]):
 
 @final
 @dataclass(frozen=True)
-class AdaptiveTemperature(Generic[S]):
+class AdaptiveTemperature(Wrapper[S, AdaptedState[S]]):
     """Run `sampler` at the temperature, one for each chain, at which it accepts a given share of its proposals.
 
     A search tool for energies whose scale is not known: biased. From step `warm_up` on a chain is as exact as the
@@ -94,8 +94,10 @@ class AdaptiveTemperature(Generic[S]):
     coldest: float = 0.01
     hottest: float = 100.0
 
+    guarantee: ClassVar = Guarantee.BIASED
+
     def __post_init__(self) -> None:
-        instance("sampler", self.sampler, SAMPLER)
+        super().__post_init__()
         must = "be above 0 and finite, {} 1, the temperature of the run"
         keep(
             self,
@@ -107,21 +109,6 @@ class AdaptiveTemperature(Generic[S]):
             coldest=real("coldest", self.coldest, must.format("at most"), lambda x: 0 < x <= 1),
             hottest=real("hottest", self.hottest, must.format("at least"), lambda x: 1 <= x < math.inf),
         )
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """That of the sampler."""
-        return self.sampler.vocabulary
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """Those of the sampler."""
-        return self.sampler.kinds
-
-    @property
-    def guarantee(self) -> Guarantee:
-        """A search: biased."""
-        return Guarantee.BIASED
 
     def init(self, objective: Objective, batch: Batch) -> AdaptedState[S]:
         """The sampler's own start, at the temperature of the run."""

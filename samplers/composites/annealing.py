@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar, final
+from typing import ClassVar, TypeVar, final
 
 import torch
 from torch import Tensor
 
-from samplers.composites.wrapped import check_start, starts_anywhere
-from textsearch.batch import Batch, Vocabulary
+from samplers.composites.wrapped import StepWrapper
 from textsearch.checks import function, positive
-from textsearch.kinds import SAMPLER, instance
 from textsearch.objective import Objective
 from textsearch.rng import Rng
 from textsearch.sampler import Guarantee, Info, Sampler, State
@@ -22,7 +20,7 @@ S = TypeVar("S", bound=State)
 
 @final
 @dataclass(frozen=True)
-class SimulatedAnnealing(Generic[S]):
+class SimulatedAnnealing(StepWrapper[S]):
     """Run `sampler` at the temperature that `schedule` gives for each step.
 
     A search while the temperature changes: biased; once it stays, the draws from there on are the sampler's own. Costs
@@ -48,37 +46,11 @@ class SimulatedAnnealing(Generic[S]):
     sampler: Sampler[S]
     schedule: Schedule
 
+    guarantee: ClassVar = Guarantee.BIASED
+
     def __post_init__(self) -> None:
-        instance("sampler", self.sampler, SAMPLER)
+        super().__post_init__()
         function("schedule", self.schedule, "a schedule", "one, such as textsearch.schedule.geometric(1.0, 0.1)")
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """That of the sampler."""
-        return self.sampler.vocabulary
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """Those of the sampler."""
-        return self.sampler.kinds
-
-    @property
-    def guarantee(self) -> Guarantee:
-        """A search: biased."""
-        return Guarantee.BIASED
-
-    @property
-    def starts_anywhere(self) -> bool:
-        """As the sampler says; one that does not has no such attribute."""
-        return starts_anywhere(self.sampler)
-
-    def check(self, batch: Batch) -> None:
-        """What the sampler refuses."""
-        check_start(self.sampler, batch)
-
-    def init(self, objective: Objective, batch: Batch) -> S:
-        """The sampler's own start."""
-        return self.sampler.init(objective, batch)
 
     def step(self, objective: Objective, state: S, rng: Rng, temperature: float | Tensor = 1.0) -> tuple[S, Info]:
         """One step at `temperature` times what the schedule says, of each chain's own step where they differ."""

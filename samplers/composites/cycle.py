@@ -8,26 +8,17 @@ from typing import final
 
 from torch import Tensor
 
-from samplers.composites.wrapped import (
-    check_start,
-    kind_numbers,
-    merged_kinds,
-    promised,
-    shared,
-    shared_start,
-    starts_anywhere,
-)
-from textsearch.batch import Batch, Vocabulary
+from samplers.composites.wrapped import Turns, kind_numbers, shared
 from textsearch.checks import keep
 from textsearch.models.usage import charged_to
 from textsearch.objective import Objective
 from textsearch.rng import Rng
-from textsearch.sampler import ChainState, Guarantee, Info, Sampler
+from textsearch.sampler import ChainState, Info, Sampler
 
 
 @final
 @dataclass(frozen=True)
-class Cycle:
+class Cycle(Turns):
     """One sampler after another, step by step, then the first again.
 
     Exact if all are: what each leaves invariant, their turns leave invariant. Whose turn it is depends on the step
@@ -61,37 +52,6 @@ class Cycle:
 
     def __init__(self, samplers: Iterable[Sampler[ChainState]]) -> None:
         keep(self, samplers=shared(samplers, "a cycle"))
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """The one that all samplers share."""
-        return self.samplers[0].vocabulary
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """Those of all samplers, in order, each name once."""
-        return merged_kinds(self.samplers)
-
-    @property
-    def guarantee(self) -> Guarantee:
-        """Exact if all samplers are, else biased."""
-        return promised(self.samplers)
-
-    @property
-    def starts_anywhere(self) -> bool:
-        """Whether all samplers do."""
-        # each is asked: one that does not say is noticed, whatever comes before it
-        told = [starts_anywhere(sampler) for sampler in self.samplers]
-        return all(told)
-
-    def check(self, batch: Batch) -> None:
-        """Refuse what any sampler refuses."""
-        for sampler in self.samplers:
-            check_start(sampler, batch)
-
-    def init(self, objective: Objective, batch: Batch) -> ChainState:
-        """The batch with its energies, worked out once; refused if any of the samplers refuses it."""
-        return shared_start(self.samplers, objective, batch, "Cycle")
 
     def step(
         self, objective: Objective, state: ChainState, rng: Rng, temperature: float | Tensor = 1.0

@@ -13,27 +13,19 @@ from typing import final
 import torch
 from torch import Tensor
 
-from samplers.composites.wrapped import (
-    check_start,
-    kind_numbers,
-    merged_kinds,
-    promised,
-    shared,
-    shared_start,
-    starts_anywhere,
-)
+from samplers.composites.wrapped import Turns, kind_numbers, shared
 from samplers.proposals.mixture import shares
-from textsearch.batch import Batch, Vocabulary, concatenate
+from textsearch.batch import concatenate
 from textsearch.checks import keep, mapping
 from textsearch.models.usage import charged_to
 from textsearch.objective import Evaluation, Objective
 from textsearch.rng import Rng, categorical
-from textsearch.sampler import ChainState, Guarantee, Info, Sampler
+from textsearch.sampler import ChainState, Info, Sampler
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class Mixture:
+class Mixture(Turns):
     """At each step, each row draws which of the samplers makes its step, with fixed probabilities.
 
     Exact if all are. A row's step costs what that of its sampler does; the rows of one go through it together. For
@@ -69,37 +61,6 @@ class Mixture:
     def __init__(self, samplers: Mapping[Sampler[ChainState], float]) -> None:
         mapping("samplers", samplers, "samplers and weights", "{MetropolisHastings(...): 0.7, Gibbs(...): 0.3}")
         keep(self, samplers=shared(list(samplers), "a mixture"), weights=shares(samplers))
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """The one that all samplers share."""
-        return self.samplers[0].vocabulary
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """Those of all samplers, in order, each name once."""
-        return merged_kinds(self.samplers)
-
-    @property
-    def guarantee(self) -> Guarantee:
-        """Exact if all samplers are, else biased."""
-        return promised(self.samplers)
-
-    @property
-    def starts_anywhere(self) -> bool:
-        """Whether all samplers do."""
-        # each is asked: one that does not say is noticed, whatever comes before it
-        told = [starts_anywhere(sampler) for sampler in self.samplers]
-        return all(told)
-
-    def check(self, batch: Batch) -> None:
-        """Refuse what any sampler refuses."""
-        for sampler in self.samplers:
-            check_start(sampler, batch)
-
-    def init(self, objective: Objective, batch: Batch) -> ChainState:
-        """The batch with its energies, worked out once; refused if any of the samplers refuses it."""
-        return shared_start(self.samplers, objective, batch, "Mixture")
 
     def step(
         self, objective: Objective, state: ChainState, rng: Rng, temperature: float | Tensor = 1.0

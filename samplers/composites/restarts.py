@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
 
-from samplers.composites.wrapped import plain_start
-from textsearch.batch import Batch, Vocabulary
+from samplers.composites.wrapped import Wrapper, plain_start
+from textsearch.batch import Batch
 from textsearch.checks import function, keep, whole
-from textsearch.kinds import SAMPLER, instance
 from textsearch.objective import Evaluation, Objective
 from textsearch.rng import Rng
 from textsearch.sampler import ChainState, Guarantee, Info, Sampler
@@ -86,7 +85,7 @@ class RestartState:
 
 @final
 @dataclass(frozen=True)
-class Restarts:
+class Restarts(Wrapper[ChainState, RestartState]):
     """Run `sampler` in rounds of `every` steps, and begin each round again from the start or from the best text.
 
     A search: biased. The steps of a round are numbered from 0, so a schedule within, such as that of
@@ -115,25 +114,12 @@ class Restarts:
     every: int
     restart: Restart = from_best
 
+    guarantee: ClassVar = Guarantee.BIASED
+
     def __post_init__(self) -> None:
-        instance("sampler", self.sampler, SAMPLER)
+        super().__post_init__()
         function("restart", self.restart, "a rule of where to begin again", "from_start or from_best")
         keep(self, every=whole("every", self.every, 1, unit="step"))
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """That of the sampler."""
-        return self.sampler.vocabulary
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """Those of the sampler."""
-        return self.sampler.kinds
-
-    @property
-    def guarantee(self) -> Guarantee:
-        """A search: biased."""
-        return Guarantee.BIASED
 
     def init(self, objective: Objective, batch: Batch) -> RestartState:
         """The batch with its energies."""
@@ -154,7 +140,7 @@ class Restarts:
 
 @final
 @dataclass(frozen=True)
-class RestartsWhenStuck:
+class RestartsWhenStuck(Wrapper[ChainState, RestartState]):
     """Run `sampler`, and begin a chain again once it has met nothing better for `patience` steps.
 
     A search: biased. What counts is the lowest energy since the chain last began, so that a chain that begins again
@@ -180,25 +166,12 @@ class RestartsWhenStuck:
     patience: int
     restart: Restart = from_best
 
+    guarantee: ClassVar = Guarantee.BIASED
+
     def __post_init__(self) -> None:
-        instance("sampler", self.sampler, SAMPLER)
+        super().__post_init__()
         function("restart", self.restart, "a rule of where to begin again", "from_start or from_best")
         keep(self, patience=whole("patience", self.patience, 1, unit="step"))
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """That of the sampler."""
-        return self.sampler.vocabulary
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """Those of the sampler."""
-        return self.sampler.kinds
-
-    @property
-    def guarantee(self) -> Guarantee:
-        """A search: biased."""
-        return Guarantee.BIASED
 
     def init(self, objective: Objective, batch: Batch) -> RestartState:
         """The batch with its energies."""

@@ -16,11 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from samplers.composites.wrapped import plain_start, promised
+from samplers.composites.wrapped import Wrapper, plain_start, promised
 from textsearch import tree
-from textsearch.batch import Batch, Vocabulary
+from textsearch.batch import Batch
 from textsearch.checks import floats, keep, reals
-from textsearch.kinds import SAMPLER, instance
 from textsearch.objective import Evaluation, Objective
 from textsearch.rng import Rng
 from textsearch.sampler import ChainState, Guarantee, Info, Sampler
@@ -57,7 +56,7 @@ class LadderState:
 
 @final
 @dataclass(frozen=True)
-class ParallelTempering:
+class ParallelTempering(Wrapper[ChainState, LadderState]):
     """Run `sampler` at several temperatures at once; neighbours exchange texts, and the hot ones lead over barriers.
 
     Exact if `sampler` is. After each step of all rungs, in one batch, rungs i and i + 1 exchange their texts with
@@ -89,7 +88,7 @@ class ParallelTempering:
     temperatures: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        instance("sampler", self.sampler, SAMPLER)
+        super().__post_init__()
         ladder = reals("temperatures", self.temperatures, "be a number", lambda _: True, "[1, 2, 4]")
         keep(self, temperatures=ladder)
         if len(ladder) < 2:
@@ -101,16 +100,6 @@ class ParallelTempering:
             )
         if not all(low < high < math.inf for low, high in pairwise(ladder)):
             raise ValueError(f"temperatures={ladder} must rise from rung to rung and be finite, such as (1, 2, 4)")
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """That of the sampler."""
-        return self.sampler.vocabulary
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """Those of the sampler."""
-        return self.sampler.kinds
 
     @property
     def guarantee(self) -> Guarantee:

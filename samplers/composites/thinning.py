@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar, final
+from typing import TypeVar, final
 
 import torch
 from torch import Tensor
 
-from samplers.composites.wrapped import check_start, starts_anywhere
-from textsearch.batch import Batch, Vocabulary
+from samplers.composites.wrapped import StepWrapper
 from textsearch.checks import keep, whole
-from textsearch.kinds import SAMPLER, instance
 from textsearch.objective import Objective
 from textsearch.rng import Rng
 from textsearch.sampler import Guarantee, Info, Sampler, State
@@ -21,7 +19,7 @@ S = TypeVar("S", bound=State)
 
 @final
 @dataclass(frozen=True)
-class Thinned(Generic[S]):
+class Thinned(StepWrapper[S]):
     """`every` steps of `sampler` as one: the chain is the same, and a run looks at each `every`-th text only.
 
     As exact as the sampler, and a step costs `every` of its steps. The temperature stays within a step, so wrap the
@@ -51,36 +49,13 @@ class Thinned(Generic[S]):
     every: int
 
     def __post_init__(self) -> None:
-        instance("sampler", self.sampler, SAMPLER)
+        super().__post_init__()
         keep(self, every=whole("every", self.every, 1, unit="step"))
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """That of the sampler."""
-        return self.sampler.vocabulary
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """Those of the sampler."""
-        return self.sampler.kinds
 
     @property
     def guarantee(self) -> Guarantee:
         """That of the sampler."""
         return self.sampler.guarantee
-
-    @property
-    def starts_anywhere(self) -> bool:
-        """As the sampler says; one that does not has no such attribute."""
-        return starts_anywhere(self.sampler)
-
-    def check(self, batch: Batch) -> None:
-        """What the sampler refuses."""
-        check_start(self.sampler, batch)
-
-    def init(self, objective: Objective, batch: Batch) -> S:
-        """The sampler's own start."""
-        return self.sampler.init(objective, batch)
 
     def step(self, objective: Objective, state: S, rng: Rng, temperature: float | Tensor = 1.0) -> tuple[S, Info]:
         """`every` steps at one temperature."""

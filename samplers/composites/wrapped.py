@@ -2,18 +2,131 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
 
 from samplers.proposals.sites import masks
-from textsearch.batch import Batch
+from textsearch.batch import Batch, Vocabulary
 from textsearch.checks import sequence
 from textsearch.kinds import SAMPLER, instance
 from textsearch.objective import Objective, evaluate
-from textsearch.sampler import ChainState, Guarantee, Sampler
+from textsearch.rng import Rng
+from textsearch.sampler import ChainState, Guarantee, Info, Sampler, State
+
+Inner = TypeVar("Inner", bound=State)
+S = TypeVar("S", bound=State)
+
+
+class Wrapper(ABC, Generic[Inner, S]):
+    """A sampler around another one, with that one's vocabulary and kinds of move.
+
+    Attributes:
+        sampler: the one within, of state `Inner`; a field of the dataclass that derives from this.
+    """
+
+    sampler: Sampler[Inner]
+
+    def __post_init__(self) -> None:
+        instance("sampler", self.sampler, SAMPLER)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The tokens that the sampler within writes."""
+        return self.sampler.vocabulary
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The names of the moves of the sampler within."""
+        return self.sampler.kinds
+
+    @property
+    @abstractmethod
+    def guarantee(self) -> Guarantee:
+        """What the sampler promises of its draws."""
+
+    @abstractmethod
+    def init(self, objective: Objective, batch: Batch) -> S:
+        """The state at the start."""
+
+    @abstractmethod
+    def step(self, objective: Objective, state: S, rng: Rng, temperature: float | Tensor = 1.0) -> tuple[S, Info]:
+        """One step of every chain towards exp(-E / temperature); a temperature may be (B,)."""
+
+
+class StepWrapper(Wrapper[S, S]):
+    """One that changes the steps alone: chains start as those of the sampler within do, and have its state."""
+
+    @property
+    def starts_anywhere(self) -> bool:
+        """Whether chains may start from a forbidden text or a template.
+
+        Raises:
+            AttributeError: the sampler within does not say.
+        """
+        return starts_anywhere(self.sampler)
+
+    def check(self, batch: Batch) -> None:
+        """Raise a `ValueError` for a text that the sampler within refuses; runs no model."""
+        check_start(self.sampler, batch)
+
+    def init(self, objective: Objective, batch: Batch) -> S:
+        """The state that the sampler within starts from."""
+        return self.sampler.init(objective, batch)
+
+
+class Turns(ABC):
+    """Samplers of one vocabulary that take turns at the same chains.
+
+    Attributes:
+        samplers: a field of the dataclass that derives from this.
+    """
+
+    samplers: tuple[Sampler[ChainState], ...]
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The one that all samplers share."""
+        return self.samplers[0].vocabulary
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The names of the moves of all samplers, in order, each name once."""
+        return tuple(dict.fromkeys(kind for sampler in self.samplers for kind in sampler.kinds))
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """Exact if all samplers are, else biased."""
+        return promised(self.samplers)
+
+    @property
+    def starts_anywhere(self) -> bool:
+        """Whether all samplers can start from a forbidden text or a template.
+
+        Raises:
+            AttributeError: one of the samplers does not say.
+        """
+        # every sampler is asked, so that one that does not say is noticed, whatever comes before it
+        told = [starts_anywhere(sampler) for sampler in self.samplers]
+        return all(told)
+
+    def check(self, batch: Batch) -> None:
+        """Raise a `ValueError` for a text that any of the samplers refuses; runs no model."""
+        for sampler in self.samplers:
+            check_start(sampler, batch)
+
+    def init(self, objective: Objective, batch: Batch) -> ChainState:
+        """The texts with their energies, worked out once; refused if any of the samplers refuses them."""
+        return shared_start(self.samplers, objective, batch, type(self).__name__)
+
+    @abstractmethod
+    def step(
+        self, objective: Objective, state: ChainState, rng: Rng, temperature: float | Tensor = 1.0
+    ) -> tuple[ChainState, Info]:
+        """One step of every chain towards exp(-E / temperature); a temperature may be (B,)."""
 
 
 def shared(given: Iterable[Sampler[Any]], whole: str) -> tuple[Sampler[Any], ...]:
@@ -29,11 +142,6 @@ def shared(given: Iterable[Sampler[Any]], whole: str) -> tuple[Sampler[Any], ...
                 "one, that is, one tokenizer object"
             )
     return samplers
-
-
-def merged_kinds(samplers: Sequence[Sampler[Any]]) -> tuple[str, ...]:
-    """The kinds of all samplers, in order, each name once."""
-    return tuple(dict.fromkeys(kind for sampler in samplers for kind in sampler.kinds))
 
 
 def kind_numbers(sampler: Sampler[Any], kinds: Sequence[str], kind: Tensor) -> Tensor:
