@@ -10,7 +10,7 @@ What most programs need is imported from here; everything else from `textsearch.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from textsearch.run.generation import generate, generate_each
+from textsearch.run.generation import generate, generate_each, resume
 from textsearch.run.partial import partial_result
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from textsearch.objective import Cost, FunctionObjective, Objective
     from textsearch.proposal import Move, Proposal
     from textsearch.result import Generations
+    from textsearch.result.loading import load
     from textsearch.rng import Rng
     from textsearch.run.admission import Answer
     from textsearch.run.loop import Progress
@@ -152,11 +153,13 @@ __all__ = [
     "infill",
     "keywords",
     "linear",
+    "load",
     "logarithmic",
     "masked_lm",
     "paraphrase",
     "partial_result",
     "piecewise",
+    "resume",
     "sentence_encoder",
     "seq2seq_lm",
     "stream",
@@ -181,6 +184,7 @@ _HOMES = {
     "textsearch.objective": "Cost FunctionObjective Objective",
     "textsearch.proposal": "Move Proposal",
     "textsearch.result": "Generations",
+    "textsearch.result.loading": "load",
     "textsearch.rng": "Rng",
     "textsearch.run.admission": "Answer",
     "textsearch.run.loop": "Progress",
