@@ -8,11 +8,12 @@ from typing import final
 
 from torch import Tensor
 
-from objectives.keywords import Keywords, words
-from objectives.text_features import check_inputs, of_input, verdicts
+from objectives.keywords import Template, keyword_lists, template_of, words
+from objectives.text_features import verdicts
 from textsearch.batch import Batch
-from textsearch.checks import flag, keep, sequence
+from textsearch.checks import flag, keep
 from textsearch.objective import Cost, Objective
+from textsearch.per_input import PerInput
 
 
 @final
@@ -38,21 +39,14 @@ class Forbidden(Objective):
     phrases: Sequence[str] | Sequence[Sequence[str]]
     _: KW_ONLY
     inflections: bool = False
-    _forms: tuple[tuple[tuple[frozenset[str], ...], ...], ...] = field(init=False, repr=False, compare=False)
+    _forms: PerInput[tuple[Template, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        keep(
-            self,
-            phrases=sequence("phrases", self.phrases, "phrases"),
-            inflections=flag("inflections", self.inflections),
-        )
-        if not self.phrases:
-            raise ValueError("phrases is empty: name at least one, or leave the term out")
+        inflected = flag("inflections", self.inflections)
         # read as keywords are, so that what is required in one term means the same here
-        keywords = Keywords(self.phrases, inflections=self.inflections)
-        object.__setattr__(self, "phrases", keywords.keywords)
-        forms = tuple(tuple(map(keywords.forms, phrases)) for phrases in keywords.keywords)
-        object.__setattr__(self, "_forms", forms)
+        given = keyword_lists("phrases", self.phrases, "phrases")
+        forms = given.map(lambda phrases: tuple(template_of(phrase, inflected) for phrase in phrases))
+        keep(self, phrases=given.values, inflections=inflected, _forms=forms)
 
     @property
     def cost(self) -> Cost:
@@ -63,12 +57,12 @@ class Forbidden(Objective):
         """(B,) 0 for the texts without any of them, +inf for the others."""
         return verdicts(
             batch,
-            lambda text, number: not any(_holds(words(text), phrase) for phrase in of_input(self._forms, number)),
+            lambda text, number: not any(_holds(words(text), phrase) for phrase in self._forms.of(number)),
         )
 
     def check(self, batch: Batch) -> None:
         """Each input has its phrases."""
-        check_inputs("phrases", self.phrases, batch)
+        self._forms.check(batch)
 
 
 def _holds(text: Sequence[str], phrase: Sequence[frozenset[str]]) -> bool:
