@@ -11,6 +11,7 @@ from torch import Tensor
 
 from objectives.keywords import words
 from objectives.text_features import is_mark, verdicts, words_per_input
+from objectives.word_sites import Condition, WordSites
 from textsearch.batch import Batch
 from textsearch.checks import flag, keep
 from textsearch.objective import Cost, Objective
@@ -78,6 +79,25 @@ class Acrostic(Objective):
         """Each input has its letters."""
         self._spelled.check(batch)
 
+    def allowed(self, batch: Batch, rows: Tensor, positions: Tensor) -> Tensor | None:
+        """(K, V) bool, the words that begin with the letter of their place. Of clauses nothing is said."""
+        if self.clauses:
+            return None
+        sites = WordSites.of(batch, rows, positions)
+        inputs = batch.inputs[rows].tolist()
+        conditions = []
+        for number, place, certain in zip(inputs, sites.before, sites.certain, strict=True):
+            letters = self._spelled.of(number)
+            free = not certain or (place >= len(letters) and not self.whole)
+            conditions.append(None if free else _begins(letters[place : place + 1]))
+        found = sites.allowed(conditions)
+        return None if found is None else found.to(batch.device)
+
     def _holds(self, text: str, number: int) -> bool:
         found, wanted = initials(text, clauses=self.clauses), self._spelled.of(number)
         return found == wanted if self.whole else found.startswith(wanted)
+
+
+def _begins(letter: str) -> Condition:
+    """Words that begin with a letter; none, if there is no letter left."""
+    return ("begins", letter), lambda word: bool(letter) and word.startswith(letter)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from objectives.keywords import Template, keyword_lists, template_of, words
 from objectives.text_features import verdicts
+from objectives.word_sites import Condition, WordSites
 from textsearch.batch import Batch
 from textsearch.checks import flag, keep
 from textsearch.objective import Cost, Objective
@@ -60,6 +61,18 @@ class Forbidden(Objective):
             lambda text, number: not any(_holds(words(text), phrase) for phrase in self._forms.of(number)),
         )
 
+    def allowed(self, batch: Batch, rows: Tensor, positions: Tensor) -> Tensor | None:
+        """(K, V) bool, the words that are not forbidden themselves; of phrases of several words nothing is said."""
+        alone = self._forms.map(lambda phrases: frozenset[str]().union(*(p[0] for p in phrases if len(p) == 1)))
+        if not any(alone.values):
+            return None
+        sites = WordSites.of(batch, rows, positions)
+        conditions: list[Condition | None] = []
+        for number, certain, goes_on in zip(batch.inputs[rows].tolist(), sites.certain, sites.goes_on, strict=True):
+            conditions.append(_none_of(alone.of(number)) if certain and not goes_on else None)
+        found = sites.allowed(conditions)
+        return None if found is None else found.to(batch.device)
+
     def check(self, batch: Batch) -> None:
         """Each input has its phrases."""
         self._forms.check(batch)
@@ -71,3 +84,7 @@ def _holds(text: Sequence[str], phrase: Sequence[frozenset[str]]) -> bool:
         all(word in forms for word, forms in zip(text[start : start + size], phrase, strict=True))
         for start in range(len(text) - size + 1)
     )
+
+
+def _none_of(forms: frozenset[str]) -> Condition:
+    return ("none of", forms), lambda word: word not in forms

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from objectives.keywords import words
 from objectives.text_features import is_mark, verdicts, words_per_input
+from objectives.word_sites import Condition, WordSites
 from textsearch.batch import Batch
 from textsearch.checks import keep
 from textsearch.objective import Cost, Objective
@@ -85,6 +86,18 @@ class Rhyme(Objective):
     def energy(self, batch: Batch) -> Tensor:
         """(B,) 0 for the texts that rhyme, +inf for the others."""
         return verdicts(batch, lambda text, number: last_word(text) in self._rhymes.of(number))
+
+    def allowed(self, batch: Batch, rows: Tensor, positions: Tensor) -> Tensor | None:
+        """(K, V) bool: where no word comes behind, the words that rhyme."""
+        sites = WordSites.of(batch, rows, positions)
+        conditions: list[Condition | None] = []
+        ends = zip(batch.inputs[rows].tolist(), sites.after, sites.certain, sites.goes_on, strict=True)
+        for number, after, certain, goes_on in ends:
+            among = self._rhymes.of(number)
+            free = after or goes_on or not certain
+            conditions.append(None if free else (("among", among), among.__contains__))
+        found = sites.allowed(conditions)
+        return None if found is None else found.to(batch.device)
 
     def check(self, batch: Batch) -> None:
         """Each input has its word."""
