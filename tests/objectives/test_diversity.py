@@ -89,5 +89,5 @@ def test_wrong_input_is_one_error() -> None:
         Consensus([[]])
     with pytest.raises(ValueError, match="do not suit 2 draws"):
         Consensus([["a", "b"]], [[0.0, 0.0]])
-    with pytest.raises(ValueError, match=r"weights\[1\]\[0\]=-1 must be a finite number of at least 0"):
-        Consensus([["a"], ["b"]], [[1.0], [-1]])
+    with pytest.raises(ValueError, match=r"weights\[1\]\[0\]=-1.0 must be a finite number of at least 0"):
+        Consensus([["a"], ["b"]], [[1.0], [-1.0]])

@@ -124,8 +124,11 @@ def last_letters(texts: Sequence[str]) -> set[str]:
 
 
 def test_a_new_constraint_is_a_class_and_a_line(with_another: None, tiny: Tiny) -> None:
-    wanted = [{"ends_with_letter": "t", "words": [3, 5]}, {"acrostic": "tds", "ends_with_letter": "t"}]
-    own = {"masked": tiny.masked(), "causal": tiny.causal(), "chains": 3, "steps": 6}
+    wanted: list[dict[str, Any]] = [
+        {"ends_with_letter": "t", "words": [3, 5]},
+        {"acrostic": "tds", "ends_with_letter": "t"},
+    ]
+    own: dict[str, Any] = {"masked": tiny.masked(), "causal": tiny.causal(), "chains": 3, "steps": 6}
     result = write([*wanted, {"prefix": "The dog"}], seed=0, **own)
     assert last_letters(result.texts[:6]) == last_letters(result.best_texts[:6]) == {"t"}
     assert result.sources[1] == "acrostic tds; ends_with_letter t"

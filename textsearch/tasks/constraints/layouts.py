@@ -33,10 +33,10 @@ def layouts_of(prefix: str, template: str, suffix: str) -> list[Layout]:
     end = max(ends, key=len)
     if not isinstance(start[-1], Gap):
         start[-1] = start[-1][: len(start[-1]) - len(ends[0])]
-    suffix = surface_words(suffix)
+    last = surface_words(suffix)
     # many gaps can begin in very many ways, which are worked out as they are needed
     ways = islice(begun([part for part in start if part != ()], surface_words(prefix)), _WAYS)
-    turned = (way for start in ways for way in begun(_turned(start), suffix[: len(suffix) - len(ends[1])][::-1]))
+    turned = (way for start in ways for way in begun(_turned(start), last[: len(last) - len(ends[1])][::-1]))
     return [_joined([*_turned(way), end]) for way in islice(turned, 64)]
 
 

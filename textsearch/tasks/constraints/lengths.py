@@ -58,7 +58,8 @@ class CharactersConstraint(Bounds):
 
     def check(self, value: Pair, request: Any) -> None:
         """What is fixed leaves room for it."""
-        from textsearch.tasks.constraints.layouts import Gap, missing
+        from objectives.template import Gap
+        from textsearch.tasks.constraints.layouts import missing
 
         if value[1] is None:
             return

@@ -24,7 +24,7 @@ class RhymeConstraint(Constraint):
     def check(self, value: str, request: Any) -> None:
         """A fixed end rhymes, and so may a word that begins as an acrostic wants it."""
         from objectives.rhyme import last_word, rhymes
-        from textsearch.tasks.constraints.layouts import Gap
+        from objectives.template import Gap
 
         among = rhymes(last_word(value))
         ways = request.layouts()
