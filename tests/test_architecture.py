@@ -21,6 +21,7 @@ LAYERS: list[set[str]] = [
         "textsearch.files",
         "textsearch.kinds",
         "textsearch.marks",
+        "textsearch.per_input",
         "textsearch.rng",
         "textsearch.spelling",
         "textsearch.tree",
