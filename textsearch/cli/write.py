@@ -73,6 +73,7 @@ def write(
     batch_inputs: options.AtOnce = 16,
     report: options.Report = False,
     quiet: options.Quiet = False,
+    workers: options.Workers = 1,
 ) -> None:
     """Write sentences under constraints, in any mix.
 
@@ -105,7 +106,7 @@ def write(
     answer(
         "write",
         [one.then(lambda said: request(said, own)) for one in given],
-        Shown(top, as_json, jsonl, output, batch_inputs, report, quiet),
+        Shown(top, as_json, jsonl, output, batch_inputs, report, quiet, workers),
         file=file,
         chains=chains,
         steps=steps,
