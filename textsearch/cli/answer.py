@@ -43,8 +43,11 @@ class Shown:
     batch_inputs: int = 16
     report: bool = False
     quiet: bool = False
+    workers: int = 1
 
     def __post_init__(self) -> None:
+        if self.report and self.workers > 1:
+            raise typer.BadParameter("--report counts what one process did: leave it or --workers out")
         if self.as_json and (self.jsonl or self.output is not None):
             other = "--jsonl" if self.jsonl else "--output"
             raise typer.BadParameter(f"--json prints one list, {other} a line for each input: leave one of them out")
@@ -110,6 +113,7 @@ class _Run:
         self.tally, self.pace = Tally(), Pace(len(inputs))
         self.given = self.answered = 0
         self.interrupted = False
+        self.spread = shown.workers > 1
         self.made: sidecar.Made | None = None
 
     def code(self) -> int:
@@ -159,10 +163,14 @@ class _Run:
         from textsearch import tasks
 
         # torch is loaded with the task: from here on seconds pass
-        task = self._watched(_task(tasks, self.command))
+        task = _task(tasks, self.command)
         settings = dict(self.settings) | {"seed": self.seed}
-        if not self.shown.quiet:
-            settings["progress"] = True
+        if self.spread:
+            task, settings["workers"] = _sent(task), self.shown.workers
+        else:
+            task = self._watched(task)
+            if not self.shown.quiet:
+                settings["progress"] = True
         if len(fine) < len(self.inputs):
             # an input keeps the random numbers of its place among all, whoever else is refused
             settings["numbers"] = fine
@@ -172,18 +180,18 @@ class _Run:
     def _watched(self, task: Callable[..., Generations]) -> Callable[..., Generations]:
         """The task; each call of it is the start of a group, before which the last one's answers are written down."""
 
+        able = _sent(task)
+
         @functools.wraps(task)
         def watched(*arguments: Any, **settings: Any) -> Generations:
             self._flush()
             if self.stop.signal is not None:
                 raise KeyboardInterrupt
             try:
-                result = task(*arguments, **settings)
+                result = able(*arguments, **settings)
             except Exception as error:
                 if self.stop.signal is not None:
                     raise KeyboardInterrupt from error
-                if _of_the_whole(error):
-                    raise Unable(error) from error
                 raise
             self.tally.add(result)
             return result
@@ -196,11 +204,19 @@ class _Run:
             record["texts"] = record["texts"][: self.shown.top]
         else:
             record["error"] = shortened(str(record["error"]), LONGEST_ERROR)
-        if self.stop.signal is not None and "texts" in record:
+        if self.stop.signal is not None and "texts" in record and not self.spread:
             record["interrupted"] = True
+        if record.get("interrupted") and self.spread:
+            # what workers had not finished has no texts; what they had is whole
+            self._flush()
+            self.interrupted = True
+            return
         self.interrupted |= bool(record.get("interrupted"))
         if self.file_of_answers is not None:
-            self.pending.append(record)
+            if not (self.interrupted and self.spread):  # the file has no gaps
+                self.pending.append(record)
+            if self.spread and len(self.pending) >= self.shown.batch_inputs:
+                self._flush()
             return
         self.given += 1
         self.answered += "texts" in record
@@ -227,7 +243,7 @@ class _Run:
     def _flush(self) -> None:
         """Write the group down, and say how it goes; one that was interrupted is not written, and is run again."""
         file, records = self.file_of_answers, self.pending
-        if file is not None and records and not self.interrupted and self.stop.signal is None:
+        if file is not None and records and not self.interrupted and (self.stop.signal is None or self.spread):
             self.pending = []
             with self.stop.held():
                 try:
@@ -280,6 +296,21 @@ def _task(tasks: Any, command: str) -> Callable[..., Generations]:
     except ImportError as error:
         raise Unable(error) from error
     return task
+
+
+def _sent(task: Callable[..., Generations]) -> Callable[..., Generations]:
+    """The task, here or in a worker; an error that is none of an input is one of the whole there too."""
+
+    @functools.wraps(task)
+    def able(*arguments: Any, **settings: Any) -> Generations:
+        try:
+            return task(*arguments, **settings)
+        except Exception as error:
+            if _of_the_whole(error):
+                raise Unable(error) from error
+            raise
+
+    return able
 
 
 def _of_the_whole(error: Exception) -> bool:

@@ -80,6 +80,7 @@ def correct(
     batch_inputs: options.AtOnce = 16,
     report: options.Report = False,
     quiet: options.Quiet = False,
+    workers: options.Workers = 1,
 ) -> None:
     """Mend the mistakes of a text, and leave the rest of it as it is.
 
@@ -95,7 +96,7 @@ def correct(
     answer(
         "correct",
         given,
-        Shown(top, as_json, jsonl, output, batch_inputs, report, quiet),
+        Shown(top, as_json, jsonl, output, batch_inputs, report, quiet, workers),
         file=file,
         chains=chains,
         steps=steps,

@@ -40,6 +40,7 @@ def infill(
     batch_inputs: options.AtOnce = 16,
     report: options.Report = False,
     quiet: options.Quiet = False,
+    workers: options.Workers = 1,
 ) -> None:
     """Write words into the gaps of a text; nothing else of it changes.
 
@@ -54,7 +55,7 @@ def infill(
     answer(
         "infill",
         given,
-        Shown(top, as_json, jsonl, output, batch_inputs, report, quiet),
+        Shown(top, as_json, jsonl, output, batch_inputs, report, quiet, workers),
         file=file,
         chains=chains,
         steps=steps,

@@ -41,6 +41,7 @@ def keywords(
     batch_inputs: options.AtOnce = 16,
     report: options.Report = False,
     quiet: options.Quiet = False,
+    workers: options.Workers = 1,
 ) -> None:
     """Write sentences that hold all the given words.
 
@@ -62,7 +63,7 @@ def keywords(
     answer(
         "keywords",
         [one.then(read) for one in given],
-        Shown(top, as_json, jsonl, output, batch_inputs, report, quiet),
+        Shown(top, as_json, jsonl, output, batch_inputs, report, quiet, workers),
         file=file,
         chains=chains,
         steps=steps,

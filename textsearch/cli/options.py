@@ -11,7 +11,7 @@ import typer
 from textsearch.checks import seed_of
 from textsearch.cli.models import model_name
 
-MAX_STEPS, MAX_CHAINS, MAX_BATCH_INPUTS = 10**7, 10**5, 10**5
+MAX_STEPS, MAX_CHAINS, MAX_BATCH_INPUTS, MAX_WORKERS = 10**7, 10**5, 10**5, 10**3
 """Beyond these no memory is large enough."""
 
 
@@ -108,3 +108,12 @@ Report = Annotated[
     bool, typer.Option(help="Say on standard error what each kind of move did and what models were asked.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on standard error.")]
+Workers = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        max=MAX_WORKERS,
+        help="Processes that answer batches of inputs at the same time; the answers stay the same. "
+        "Each loads the models once.",
+    ),
+]

@@ -39,6 +39,7 @@ def paraphrase(
     batch_inputs: options.AtOnce = 16,
     report: options.Report = False,
     quiet: options.Quiet = False,
+    workers: options.Workers = 1,
 ) -> None:
     """Say the same in other words.
 
@@ -55,7 +56,7 @@ def paraphrase(
     answer(
         "paraphrase",
         given,
-        Shown(top, as_json, jsonl, output, batch_inputs, report, quiet),
+        Shown(top, as_json, jsonl, output, batch_inputs, report, quiet, workers),
         file=file,
         chains=chains,
         steps=steps,

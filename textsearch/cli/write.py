@@ -75,6 +75,7 @@ def write(
     batch_inputs: options.AtOnce = 16,
     report: options.Report = False,
     quiet: options.Quiet = False,
+    workers: options.Workers = 1,
     **asked: str,
 ) -> None:
     """Write sentences under constraints, in any mix.
@@ -95,7 +96,7 @@ def write(
     answer(
         "write",
         [one.then(lambda said: request(said, own)) for one in given],
-        Shown(top, as_json, jsonl, output, batch_inputs, report, quiet),
+        Shown(top, as_json, jsonl, output, batch_inputs, report, quiet, workers),
         file=file,
         chains=chains,
         steps=steps,

@@ -16,13 +16,14 @@ import hashlib
 import os
 import pickle
 import signal
+import time
 import warnings
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from threading import Lock
+from threading import Lock, get_ident
 from typing import Any, Generic, TypeVar, final
 from uuid import uuid4
 
@@ -46,6 +47,7 @@ LOST = (
 
 _LARGE = 2**16  # bytes that joblib is to share among the workers of a machine
 _KILLED = {"BrokenExecutor", "KilledWorker", "RayActorError", "WorkerCrashedError", "OutOfMemoryError"}
+_PATIENCE, _WAITS = 1.0, 600  # seconds until workers may be back, and how often
 _HOME = uuid4().hex  # of this process
 
 
@@ -81,6 +83,11 @@ class _Raised:
     """What is no `Exception`, and ends all."""
 
     error: BaseException
+
+
+@final
+class _UnmannedError(Exception):
+    """A cluster had no worker for a block."""
 
 
 Outcome = Answered[Found] | Failed | Stopped
@@ -121,7 +128,13 @@ def spread(
                     failure = error
                 ended = failure is not None or len(own) < pool.size
                 if own:
-                    waves.append(pool.start(own))
+                    try:
+                        waves.append(pool.start(own))
+                    except KeyboardInterrupt:  # a backend that gives back lists is waited for here
+                        waves.append(_Wave(own, iter(())))
+                        for left in waves:
+                            yield from left.rest(0)
+                        return
             if not waves:
                 break
             wave = waves[0]
@@ -139,6 +152,7 @@ def spread(
     finally:
         for wave in waves:
             wave.close()
+        pool.close()
 
 
 @final
@@ -148,6 +162,7 @@ class _Wave(Generic[Item, Found]):
     def __init__(self, blocks: Sequence[Block[Item]], results: Iterator[tuple[int, Any]]) -> None:
         self.blocks, self._results = blocks, results
         self.found: dict[int, list[tuple[Block[Item], Outcome[Found]]]] = {}
+        self.unmanned = False
 
     def read(self) -> None:
         """One result more, whichever comes first.
@@ -158,7 +173,7 @@ class _Wave(Generic[Item, Found]):
         place, outcome = next(self._results)
         if isinstance(outcome, _Raised):
             raise outcome.error
-        if isinstance(outcome, BaseException):  # ray's way to say that a worker died
+        if isinstance(outcome, Exception):  # as ray says that a worker died
             raise outcome
         self.found[place] = [(self.blocks[place], outcome)]
 
@@ -192,33 +207,58 @@ class _Pool(Generic[Item, Found]):
         backend, _ = get_active_backend()
         self._workers = workers
         count = joblib.effective_n_jobs(workers)
-        streams = bool(getattr(backend, "supports_return_generator", True))
-        self.ahead = 2 if streams else 1
-        self.size = count * BLOCKS * (3 - self.ahead)
-        self._return_as = "generator_unordered" if streams else "list"
         local = type(backend).__name__ == "LokyBackend"
+        # calls that overlap need backends of their own, where one that is configured is the same for all calls
+        if hasattr(backend, "client"):
+            self._backend: dict[str, Any] | None = {"backend": "dask", "client": backend.client}
+        else:
+            self._backend = {"backend": "loky"} if local else None
+        self.ahead = 1 if self._backend is None else 2
+        self.size = count * BLOCKS * (3 - self.ahead)
+        self._return_as = "list" if self._backend is None else "generator_unordered"
+        self._kept: Any = None
         threads = threads_of(count, joblib.cpu_count(), os.environ) if local else None
         data = _pickled(function, "the task or its settings")
-        self._errand = _Errand(hashlib.sha256(data).hexdigest(), _HOME, os.getpid() if local else None, threads)
+        home = _HOME, get_ident() if count > 1 else None
+        self._errand = _Errand(hashlib.sha256(data).hexdigest(), home, os.getpid() if local else None, threads)
         self._data = _shared(data)
 
     def start(self, blocks: Sequence[Block[Item]]) -> _Wave[Item, Found]:
         """Send blocks on their way."""
-        from joblib import Parallel, delayed
+        from joblib import Parallel, delayed, parallel_config
 
         calls = [
             delayed(_run)(self._errand, self._data, place, _pickled(block, "an input"))
             for place, block in enumerate(blocks)
         ]
-        with _sheltered():
-            parallel = Parallel(n_jobs=self._workers, batch_size=1, pre_dispatch="all", return_as=self._return_as)
-            try:
-                results = iter(parallel(calls))
-            except Exception as error:  # a pool that gives back lists raises at once
-                if not _killed(error):
-                    raise
-                results = _raising(error)
-        return _Wave(blocks, results)
+        settings = {"n_jobs": self._workers, "batch_size": 1, "pre_dispatch": "all", "return_as": self._return_as}
+        if self._backend is None:
+            return _Wave(blocks, iter(self._listed(calls, settings)))
+        with _sheltered(), parallel_config(**self._backend):
+            return _Wave(blocks, Parallel(**settings)(calls))
+
+    def _listed(self, calls: Sequence[Any], settings: dict[str, Any]) -> list[tuple[int, Any]]:
+        """The results of a backend that gives back lists; its workers, with their models, stay until one has died."""
+        from joblib import Parallel
+
+        if self._kept is None:
+            self._kept = Parallel(**settings)
+            self._kept.__enter__()
+        try:
+            results = list(self._kept(calls))
+        except Exception as error:
+            if not _killed(error):
+                raise
+            results = [(0, error)]
+        if any(isinstance(outcome, Exception) for _, outcome in results):
+            self.close()
+        return results
+
+    def close(self) -> None:
+        """Let workers go that were kept."""
+        if self._kept is not None:
+            kept, self._kept = self._kept, None
+            kept.__exit__(None, None, None)
 
     def wait(self, wave: _Wave[Item, Found], place: int) -> None:
         """Until a block has its answer; if a worker dies, until all blocks of the wave have theirs."""
@@ -237,21 +277,29 @@ class _Pool(Generic[Item, Found]):
         except StopIteration:
             return False
         except Exception as error:
-            if not _killed(error):
+            wave.unmanned |= isinstance(error, _UnmannedError)
+            if not (wave.unmanned or _killed(error)):
                 raise
             # a list may hold more answers behind the first failure
             return self._return_as == "list"
         return True
 
     def _tried(self, blocks: Sequence[Block[Item]]) -> _Wave[Item, Found]:
-        """Blocks run together, up to the death of a worker."""
-        wave = self.start(blocks)
-        try:
-            while len(wave.found) < len(blocks) and self._read(wave):
-                pass
-        finally:
-            wave.close()
-        return wave
+        """Blocks run together, up to the death of a worker; a cluster that lost its workers may take time to get more.
+
+        Raises:
+            RuntimeError: it takes too much.
+        """
+        for _ in range(_WAITS):
+            wave = self.start(blocks)
+            try:
+                while len(wave.found) < len(blocks) and self._read(wave):
+                    pass
+            finally:
+                wave.close()
+            if not wave.unmanned:
+                return wave
+        raise RuntimeError("the cluster has no two workers any more: start them again, and go on with what is left")
 
     def _rescued(
         self, blocks: Sequence[tuple[int, int, Block[Item]]]
@@ -303,13 +351,14 @@ class _Errand:
 
     Attributes:
         digest: of the pickled function.
-        home: the process that sends it.
+        home: the process that sends it, and the thread, which is not to run it: joblib does so as long as a cluster has
+            no more than one worker left, and a block that kills would end the run.
         parent: whose child the worker is, if it is a process of this machine that works for nobody else.
         threads: of torch in the worker; None leaves them as they are.
     """
 
     digest: str
-    home: str
+    home: tuple[str, int | None]
     parent: int | None
     threads: int | None
 
@@ -317,7 +366,10 @@ class _Errand:
 def _run(errand: _Errand, data: Any, place: int, block: bytes) -> tuple[int, Any]:
     """In the worker: what becomes of a block."""
     try:
-        if errand.home != _HOME:
+        if errand.home == (_HOME, get_ident()):
+            time.sleep(_PATIENCE)
+            return place, _UnmannedError()
+        if errand.home[0] != _HOME:
             settle(errand.threads, errand.parent)
         function = _function(errand.digest, data)
         inputs = pickle.loads(block)
@@ -367,11 +419,6 @@ def _shared(data: bytes) -> Any:
 def _killed(error: BaseException) -> bool:
     """Whether an error says that a worker died."""
     return any(kind.__name__ in _KILLED for kind in type(error).__mro__)
-
-
-def _raising(error: Exception) -> Iterator[tuple[int, Any]]:
-    raise error
-    yield
 
 
 def _portable(error: BaseException) -> BaseException:

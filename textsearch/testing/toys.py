@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from textsearch.batch import Batch
 from textsearch.checks import strings
 from textsearch.models.protocols import Scores
 from textsearch.models.reading.suffixes import with_suffixes
+from textsearch.models.recipes import reduced_as_one
 from textsearch.models.usage import Usage
 from textsearch.rng import Rng, categorical
 
@@ -24,6 +25,9 @@ class LetterVocabulary:
 
     letters: str
     one_spelling = True
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reduced_as_one(self)
 
     @property
     def size(self) -> int:
