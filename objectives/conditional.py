@@ -12,6 +12,7 @@ from objectives.text_features import check_inputs, of_input
 from textsearch.batch import Batch
 from textsearch.checks import keep, one_or_each
 from textsearch.kinds import CONDITIONAL, instance
+from textsearch.models.defaults import DEFAULT_CAUSAL_LM
 from textsearch.models.protocols import ConditionalLM
 from textsearch.objective import Cost, Objective
 
@@ -23,9 +24,9 @@ class Conditional(Objective):
 
     Attributes:
         model: scores the texts. A causal model reads the source as its prompt, a sequence-to-sequence model with its
-            encoder, and a masked model read as a `UniLM` beside the text.
+            encoder, and a masked model read as a `UniLM` beside the text. By default SmolLM2-135M-Instruct.
         source: what the text is conditioned on, one for all inputs or one for each: row r is judged after
-            `source[batch.inputs[r]]`.
+            `source[batch.inputs[r]]`. To be given in any case.
 
     Raises:
         ValueError: no sources.
@@ -38,8 +39,8 @@ class Conditional(Objective):
     True
     """
 
-    model: ConditionalLM
-    source: str | Sequence[str]
+    model: ConditionalLM = DEFAULT_CAUSAL_LM
+    source: str | Sequence[str] = ()
 
     def __post_init__(self) -> None:
         instance("model", self.model, CONDITIONAL)

@@ -13,6 +13,7 @@ from objectives.text_features import check_inputs, of_input, verdicts
 from textsearch.batch import Batch
 from textsearch.checks import flag, keep, sequence
 from textsearch.objective import Cost, Objective
+from textsearch.outline import Outline
 
 
 @final
@@ -65,6 +66,11 @@ class Forbidden(Objective):
             batch,
             lambda text, number: not any(_holds(words(text), phrase) for phrase in of_input(self._forms, number)),
         )
+
+    def outline(self, number: int) -> Outline:
+        """None of the words, as far as they stand alone."""
+        forms = [phrase[0] for phrase in of_input(self._forms, number) if len(phrase) == 1]
+        return Outline(without=tuple(sorted(frozenset().union(*forms))))
 
     def check(self, batch: Batch) -> None:
         """Each input has its phrases."""

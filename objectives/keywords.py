@@ -23,6 +23,7 @@ from textsearch.batch import Batch, Vocabulary
 from textsearch.checks import flag, sequence
 from textsearch.language.inflection import inflections as inflections_of
 from textsearch.objective import Cost, Objective
+from textsearch.outline import Outline, Room
 
 # scripts written without spaces: each character is a word, and a longer word is a phrase of them
 _SINGLE = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
@@ -177,6 +178,13 @@ class Keywords(Objective):
         if not self.freezes:
             return batch
         return freeze_words(batch, words, lambda text, number: Kept(self._spans(text, self._list_of(number)) or []))
+
+    def outline(self, number: int) -> Outline:
+        """The keywords, in their order if that is asked for."""
+        words = [(keyword,) for keyword in self.keywords[self._list_of(number)]]
+        if not self.in_order:
+            return Outline(anywhere=tuple(words))
+        return Outline((Room(), *(part for word in words for part in (word, Room()))))
 
     def _list_of(self, number: int) -> int:
         """Which list of keywords judges an input."""

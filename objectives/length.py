@@ -21,6 +21,7 @@ from objectives.text_features import check_inputs, is_mark, of_input
 from textsearch.batch import Batch
 from textsearch.checks import flag, keep, positive, real, reals, sequence, whole
 from textsearch.objective import Cost, Objective
+from textsearch.outline import Outline
 
 
 @final
@@ -85,6 +86,12 @@ class Length(Objective):
                 f"mean has {len(self.mean)} values, but there are {inputs} inputs: "
                 "pass one for each input, or a single number for all of them"
             )
+
+    def outline(self, number: int) -> Outline:
+        """About as many words as are likely."""
+        mean = self.mean if isinstance(self.mean, int | float) else self.mean[number]
+        low, high = (max(edge, 0.0) / _size(self) for edge in (mean - self.sd, mean + self.sd))
+        return Outline(low=round(low), high=max(round(high), 1))
 
     @property
     def _unit(self) -> str:
@@ -160,10 +167,21 @@ class LengthBetween(Objective):
         energy = torch.zeros(len(batch), dtype=torch.float64, device=batch.device)
         return energy.masked_fill((count < low) | (count > high), math.inf)
 
+    def outline(self, number: int) -> Outline:
+        """As many words as there may be, about so where it is not words that count."""
+        low, high = of_input(_listed(self.low), number), of_input(_listed(self.high), number)
+        size = _size(self)
+        return Outline(low=math.ceil(low / size), high=None if high is None else math.floor(high / size))
+
     def check(self, batch: Batch) -> None:
         """Each input has its bounds."""
         check_inputs("low", _listed(self.low), batch)
         check_inputs("high", _listed(self.high), batch)
+
+
+def _size(term: Length | LengthBetween) -> float:
+    """Of a word, in the unit: English ones have some five letters, and a space."""
+    return 5.5 if term.characters else 1.0
 
 
 def _several(given: object) -> bool:

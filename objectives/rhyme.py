@@ -13,6 +13,7 @@ from objectives.keywords import words
 from objectives.text_features import check_inputs, is_mark, of_input, strings, verdicts
 from textsearch.batch import Batch
 from textsearch.objective import Cost, Objective
+from textsearch.outline import Outline, Room
 
 
 @cache
@@ -83,6 +84,10 @@ class Rhyme(Objective):
     def energy(self, batch: Batch) -> Tensor:
         """(B,) 0 for the texts that rhyme, +inf for the others."""
         return verdicts(batch, lambda text, number: last_word(text) in of_input(self._rhymes, number))
+
+    def outline(self, number: int) -> Outline:
+        """Whatever there is, then one of the words that rhyme."""
+        return Outline((Room(), tuple(f"{word}." for word in sorted(of_input(self._rhymes, number)))))
 
     def check(self, batch: Batch) -> None:
         """Each input has its word."""

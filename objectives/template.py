@@ -15,6 +15,7 @@ from objectives.text_features import check_inputs, is_mark, of_input, strings, v
 from textsearch.batch import Batch
 from textsearch.checks import flag, keep
 from textsearch.objective import Cost, Objective
+from textsearch.outline import Outline, Room
 
 _GAP = regex.compile(r"\*(?:\{(?P<low>\d*)(?P<comma>,)?(?P<high>\d*)\})?")
 _WORD, _MARK = r"[\p{L}\p{M}\p{N}][^ ]* ", r"[^\p{L}\p{M}\p{N} ][^ ]* "
@@ -98,6 +99,11 @@ class Template(Objective):
     def freeze(self, batch: Batch) -> Batch:
         """The fixed parts uneditable, unless `freeze_tokens=False`."""
         return freeze_words(batch, words, self._kept) if self.freeze_tokens else batch
+
+    def outline(self, number: int) -> Outline:
+        """The fixed parts, and the gaps as room."""
+        parts = parse(of_input(self.template, number))
+        return Outline(tuple(Room(part.low, part.high) if isinstance(part, Gap) else (part,) for part in parts))
 
     def _fit(self, text: Sequence[str], number: int) -> Any:
         return of_input(self._compiled, number).fullmatch("".join(word + " " for word in text))

@@ -8,6 +8,7 @@ from typing import final
 
 from torch import Tensor
 
+from samplers.proposals.usual import EDITS
 from textsearch.batch import Batch, Vocabulary
 from textsearch.kinds import PROPOSAL, instance
 from textsearch.objective import Limit, Objective, evaluate
@@ -27,7 +28,7 @@ class MetropolisHastings:
     worked out. The chain is the same, bit for bit; the log ratio of such a text is told as -inf.
 
     Attributes:
-        proposal: draws x' and gives log q both ways.
+        proposal: draws x' and gives log q both ways; by default the usual edits, `Edits`.
 
     >>> from samplers.proposals import Replace
     >>> from textsearch import FunctionObjective, generate
@@ -38,7 +39,7 @@ class MetropolisHastings:
     ['bbb']
     """
 
-    proposal: Proposal
+    proposal: Proposal = EDITS
 
     def __post_init__(self) -> None:
         instance("proposal", self.proposal, PROPOSAL)

@@ -27,6 +27,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from samplers.proposals.usual import EDITS
 from textsearch.batch import Batch, Vocabulary
 from textsearch.checks import MAX_CHAINS, keep, whole
 from textsearch.kinds import PROPOSAL, instance
@@ -47,7 +48,7 @@ class MultipleTry:
     energies that a device computes for many texts in the time of one. Where no move is possible the text stays.
 
     Attributes:
-        proposal: draws the moves and gives log q both ways.
+        proposal: draws the moves and gives log q both ways; by default the usual edits, `Edits`.
         tries: K, moves to choose from.
 
     >>> from samplers.proposals import Replace
@@ -59,8 +60,8 @@ class MultipleTry:
     ['bbb']
     """
 
-    proposal: Proposal
-    tries: int
+    proposal: Proposal = EDITS
+    tries: int = 4
 
     def __post_init__(self) -> None:
         instance("proposal", self.proposal, PROPOSAL)

@@ -20,6 +20,7 @@ LAYERS: list[set[str]] = [
         "textsearch.checks",
         "textsearch.kinds",
         "textsearch.marks",
+        "textsearch.outline",
         "textsearch.rng",
         "textsearch.spelling",
     },

@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import reduce
 from typing import final
 
 import torch
@@ -22,6 +23,7 @@ from textsearch.checks import keep, real, sequence, string
 from textsearch.kinds import OBJECTIVE, instance, nature, shown
 from textsearch.marks import counts
 from textsearch.models.usage import charged_to
+from textsearch.outline import Outline
 from textsearch.spelling import canonical
 
 
@@ -91,6 +93,10 @@ class Objective(ABC):
     def freeze(self, batch: Batch) -> Batch:
         """`batch` with those tokens made uneditable that this objective wants kept; by default none."""
         return batch
+
+    def outline(self, number: int) -> Outline:
+        """What a text for the input of this number must hold, for a run without starting texts; by default nothing."""
+        return Outline()
 
     def concerns(self, number: int) -> bool:
         """Whether this term says anything of the input of this number; else its energy there is 0, and not told of."""
@@ -206,6 +212,10 @@ class Sum(Objective):
         for _, term in self.terms:
             term.check(batch)
 
+    def outline(self, number: int) -> Outline:
+        """What all terms say of a text."""
+        return reduce(Outline.also, (outline_of(term, number) for _, term in self.terms), Outline())
+
     def freeze(self, batch: Batch) -> Batch:
         """Freeze what any term wants frozen."""
         for _, term in self.terms:
@@ -287,6 +297,11 @@ class Evaluation:
             torch.where(take, other.energy, self.energy),
             torch.where(take[:, None], other.terms, self.terms),
         )
+
+
+def outline_of(objective: Objective, number: int) -> Outline:
+    """What an objective says of a text for the input of this number; a class of somebody else's may say nothing."""
+    return objective.outline(number) if hasattr(objective, "outline") else Outline()
 
 
 def terms_of(objective: Objective, number: int) -> dict[str, str]:
