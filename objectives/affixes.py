@@ -14,6 +14,7 @@ from objectives.text_features import is_mark, verdicts, words_per_input
 from textsearch.batch import Batch
 from textsearch.checks import flag, keep
 from textsearch.objective import Cost, Objective
+from textsearch.outline import Outline, Room
 from textsearch.per_input import PerInput
 
 
@@ -64,6 +65,10 @@ class Prefix(Objective):
     def freeze(self, batch: Batch) -> Batch:
         """The words of the prefix uneditable, unless `freeze_tokens=False`."""
         return freeze_words(batch, words, self._kept) if self.freeze_tokens else batch
+
+    def outline(self, number: int) -> Outline:
+        """The prefix, then whatever there is."""
+        return Outline(((self._prefixes.of(number),), Room()))
 
     def _kept(self, text: Sequence[str], number: int) -> Kept:
         span = self._span(text, number)
@@ -124,6 +129,11 @@ class Suffix(Objective):
     def freeze(self, batch: Batch) -> Batch:
         """The words of the suffix uneditable, unless `freeze_tokens=False`."""
         return freeze_words(batch, words, self._kept) if self.freeze_tokens else batch
+
+    def outline(self, number: int) -> Outline:
+        """Whatever there is, then the suffix, with a mark behind it if it has none."""
+        suffix = self._suffixes.of(number)
+        return Outline((Room(), (suffix if is_mark(words(suffix)[-1]) else suffix + ".",)))
 
     def _kept(self, text: Sequence[str], number: int) -> Kept:
         span = self._span(text, number)

@@ -11,6 +11,7 @@ from torch import Tensor
 from textsearch.batch import Batch
 from textsearch.checks import flag, keep, string
 from textsearch.kinds import CAUSAL, instance
+from textsearch.models.defaults import DEFAULT_CAUSAL_LM
 from textsearch.models.protocols import CausalLM
 from textsearch.objective import Cost, Objective
 from textsearch.per_input import PerInput, text_per_input
@@ -27,8 +28,8 @@ class Coherence(Objective):
     -(1 + w) log p(text | context) + w log p(text).
 
     Attributes:
-        model: scores the texts.
-        context: what comes before, one text for all inputs or one for each.
+        model: scores the texts; by default SmolLM2-135M-Instruct.
+        context: what comes before, one text for all inputs or one for each; to be given in any case.
         information: without it the energy is -log p(text | context) alone, the chance of the next sentence.
         between: what stands between context and text. A line break cuts tokens at the same place on both sides.
 
@@ -40,8 +41,8 @@ class Coherence(Objective):
     True
     """
 
-    model: CausalLM
-    context: str | Sequence[str]
+    model: CausalLM = DEFAULT_CAUSAL_LM
+    context: str | Sequence[str] = ()
     _: KW_ONLY
     information: bool = True
     between: str = "\n"

@@ -11,6 +11,7 @@ from torch import Tensor
 from textsearch.batch import Batch
 from textsearch.checks import keep
 from textsearch.kinds import CONDITIONAL, instance
+from textsearch.models.defaults import DEFAULT_CAUSAL_LM
 from textsearch.models.protocols import ConditionalLM
 from textsearch.objective import Cost, Objective
 from textsearch.per_input import PerInput, text_per_input
@@ -23,9 +24,9 @@ class Conditional(Objective):
 
     Attributes:
         model: scores the texts. A causal model reads the source as its prompt, a sequence-to-sequence model with its
-            encoder, and a masked model read as a `UniLM` beside the text.
+            encoder, and a masked model read as a `UniLM` beside the text. By default SmolLM2-135M-Instruct.
         source: what the text is conditioned on, one for all inputs or one for each: row r is judged after
-            `source[batch.inputs[r]]`.
+            `source[batch.inputs[r]]`. To be given in any case.
 
     Raises:
         ValueError: no sources.
@@ -38,8 +39,8 @@ class Conditional(Objective):
     True
     """
 
-    model: ConditionalLM
-    source: str | Sequence[str]
+    model: ConditionalLM = DEFAULT_CAUSAL_LM
+    source: str | Sequence[str] = ()
     _sources: PerInput[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

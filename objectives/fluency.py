@@ -11,6 +11,7 @@ from torch import Tensor
 from textsearch.batch import Batch
 from textsearch.checks import keep
 from textsearch.kinds import CAUSAL, instance
+from textsearch.models.defaults import DEFAULT_CAUSAL_LM
 from textsearch.models.protocols import CausalLM
 from textsearch.objective import Cost, Limit, Objective
 from textsearch.per_input import PerInput, text_per_input
@@ -24,11 +25,11 @@ class Fluency(Objective):
     Every token costs something, so the shorter of two texts is often the likelier one; see `FluencyPerToken`.
 
     Attributes:
-        model: scores the texts.
+        model: scores the texts; by default SmolLM2-135M-Instruct.
         prompt: what the model reads first, one for all inputs or one for each: the energy is -log p(text | prompt).
     """
 
-    model: CausalLM
+    model: CausalLM = DEFAULT_CAUSAL_LM
     prompt: str | Sequence[str] = ""
     _prompts: PerInput[str] = field(init=False, repr=False, compare=False)
 
@@ -66,11 +67,11 @@ class FluencyPerToken(Objective):
     """-log p(text) / number of tokens, the end counted: another target than `Fluency`, indifferent to length.
 
     Attributes:
-        model: scores the texts.
+        model: scores the texts; by default SmolLM2-135M-Instruct.
         prompt: what the model reads first, one for all inputs or one for each.
     """
 
-    model: CausalLM
+    model: CausalLM = DEFAULT_CAUSAL_LM
     prompt: str | Sequence[str] = ""
     _prompts: PerInput[str] = field(init=False, repr=False, compare=False)
 

@@ -14,6 +14,7 @@ from objectives.word_sites import Condition, WordSites
 from textsearch.batch import Batch
 from textsearch.checks import flag, keep
 from textsearch.objective import Cost, Objective
+from textsearch.outline import Outline
 from textsearch.per_input import PerInput
 
 
@@ -72,6 +73,11 @@ class Forbidden(Objective):
             conditions.append(_none_of(alone.of(number)) if certain and not goes_on else None)
         found = sites.allowed(conditions)
         return None if found is None else found.to(batch.device)
+
+    def outline(self, number: int) -> Outline:
+        """None of the words, as far as they stand alone."""
+        forms = [phrase[0] for phrase in self._forms.of(number) if len(phrase) == 1]
+        return Outline(without=tuple(sorted(frozenset().union(*forms))))
 
     def check(self, batch: Batch) -> None:
         """Each input has its phrases."""

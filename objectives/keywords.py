@@ -23,6 +23,7 @@ from textsearch.batch import Batch, Vocabulary
 from textsearch.checks import flag, string
 from textsearch.language.inflection import inflections as inflections_of
 from textsearch.objective import Cost, Objective
+from textsearch.outline import Outline, Room
 from textsearch.per_input import PerInput, list_per_input
 
 # scripts written without spaces: each character is a word, and a longer word is a phrase of them
@@ -169,6 +170,13 @@ class Keywords(Objective):
         if not self.freezes:
             return batch
         return freeze_words(batch, words, lambda text, number: Kept(self._spans(text, number) or []))
+
+    def outline(self, number: int) -> Outline:
+        """The keywords, in their order if that is asked for."""
+        words = [(keyword,) for keyword in self._keywords.of(number)]
+        if not self.in_order:
+            return Outline(anywhere=tuple(words))
+        return Outline((Room(), *(part for word in words for part in (word, Room()))))
 
     def _spans(self, text: Sequence[str], number: int) -> list[tuple[int, int]] | None:
         """First and past-the-last word of an occurrence of each keyword, or None if they are not all there."""

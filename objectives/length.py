@@ -21,6 +21,7 @@ from objectives.text_features import is_mark
 from textsearch.batch import Batch
 from textsearch.checks import flag, keep, positive, real, whole
 from textsearch.objective import Cost, Objective
+from textsearch.outline import Outline
 from textsearch.per_input import PerInput, number_per_input, paired
 
 
@@ -77,6 +78,12 @@ class Length(Objective):
     def check(self, batch: Batch) -> None:
         """Refuse an input without a mean."""
         self._means.check(batch)
+
+    def outline(self, number: int) -> Outline:
+        """About as many words as are likely."""
+        mean = self._means.of(number)
+        low, high = (max(edge, 0.0) / _size(self) for edge in (mean - self.sd, mean + self.sd))
+        return Outline(low=round(low), high=max(round(high), 1))
 
     @property
     def _unit(self) -> str:
@@ -145,9 +152,20 @@ class LengthBetween(Objective):
         energy = torch.zeros(len(batch), dtype=torch.float64, device=batch.device)
         return energy.masked_fill((count < low) | (count > high), math.inf)
 
+    def outline(self, number: int) -> Outline:
+        """As many words as there may be, about so where it is not words that count."""
+        low, high = self._bounds.of(number)
+        size = _size(self)
+        return Outline(low=math.ceil(low / size), high=None if high is None else math.floor(high / size))
+
     def check(self, batch: Batch) -> None:
         """Each input has its bounds."""
         self._bounds.check(batch)
+
+
+def _size(term: Length | LengthBetween) -> float:
+    """Of a word, in the unit: English ones have some five letters, and a space."""
+    return 5.5 if term.characters else 1.0
 
 
 def _of_rows(values: PerInput[float], batch: Batch) -> Tensor:

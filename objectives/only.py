@@ -12,7 +12,8 @@ from torch import Tensor
 from textsearch.batch import Batch
 from textsearch.checks import keep, sequence, whole
 from textsearch.kinds import OBJECTIVE, instance
-from textsearch.objective import Cost, Objective, allowed_by
+from textsearch.objective import Cost, Objective, allowed_by, outline_of
+from textsearch.outline import Outline
 
 
 @final
@@ -93,6 +94,10 @@ class Only(Objective):
     def concerns(self, number: int) -> bool:
         """Its own inputs, as far as the objective does."""
         return number in self.inputs and self.objective.concerns(self.inputs.index(number))
+
+    def outline(self, number: int) -> Outline:
+        """That of the objective, for its own inputs."""
+        return outline_of(self.objective, self.inputs.index(number)) if number in self.inputs else Outline()
 
     def _mine(self, batch: Batch) -> Tensor:
         return torch.isin(batch.inputs, torch.tensor(self.inputs, device=batch.device)).nonzero().squeeze(-1)

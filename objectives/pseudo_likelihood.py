@@ -11,6 +11,7 @@ from torch import Tensor
 
 from textsearch.batch import Batch
 from textsearch.kinds import MASKED, instance
+from textsearch.models.defaults import DEFAULT_MASKED_LM
 from textsearch.models.protocols import MaskedLM, remembers, token_log_probs
 from textsearch.objective import Cost, Limit, Objective
 
@@ -27,7 +28,8 @@ class PseudoLikelihood(Objective):
     fewer: every conditional adds to the energy, so a few of them can show that a text lies above it.
 
     Attributes:
-        model: gives the conditionals; the batch must be in its vocabulary.
+        model: gives the conditionals; the batch must be in its vocabulary. By default the one that comes with
+            textsearch.
 
     >>> from textsearch.testing import TableMaskedLM, letters
     >>> model = TableMaskedLM.random(letters("ab"), seed=0)
@@ -37,7 +39,7 @@ class PseudoLikelihood(Objective):
     (True, 0.0)
     """
 
-    model: MaskedLM
+    model: MaskedLM = DEFAULT_MASKED_LM
 
     def __post_init__(self) -> None:
         instance("model", self.model, MASKED)

@@ -15,6 +15,7 @@ from objectives.word_sites import Condition, WordSites
 from textsearch.batch import Batch
 from textsearch.checks import keep
 from textsearch.objective import Cost, Objective
+from textsearch.outline import Outline, Room
 from textsearch.per_input import PerInput
 
 
@@ -98,6 +99,10 @@ class Rhyme(Objective):
             conditions.append(None if free else (("among", among), among.__contains__))
         found = sites.allowed(conditions)
         return None if found is None else found.to(batch.device)
+
+    def outline(self, number: int) -> Outline:
+        """Whatever there is, then one of the words that rhyme."""
+        return Outline((Room(), tuple(f"{word}." for word in sorted(self._rhymes.of(number)))))
 
     def check(self, batch: Batch) -> None:
         """Each input has its word."""

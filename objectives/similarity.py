@@ -18,6 +18,7 @@ from torch import Tensor
 from textsearch.batch import Batch
 from textsearch.checks import keep, positive, real
 from textsearch.kinds import ENCODER, instance
+from textsearch.models.defaults import DEFAULT_ENCODER
 from textsearch.models.reading.memory import recall
 from textsearch.objective import Cost, Objective
 from textsearch.per_input import PerInput, text_per_input
@@ -41,8 +42,9 @@ class Similarity(Objective):
     less likely than one that means just the same. Vectors of texts seen before are remembered.
 
     Attributes:
-        encoder: makes the vectors.
+        encoder: makes the vectors; by default all-MiniLM-L6-v2.
         texts: what to be near to, one text for all inputs or one for each: row r is judged by `texts[batch.inputs[r]]`.
+            To be given in any case.
         sharpness: nats for a cosine of 0.
         at_least: a cosine below this is forbidden; None forbids nothing.
 
@@ -61,8 +63,8 @@ class Similarity(Objective):
     [inf, 0.0]
     """
 
-    encoder: Encoder
-    texts: str | Sequence[str]
+    encoder: Encoder = DEFAULT_ENCODER
+    texts: str | Sequence[str] = ()
     _: KW_ONLY
     sharpness: float = 20.0
     at_least: float | None = None

@@ -15,6 +15,7 @@ from objectives.text_features import is_mark, verdicts, words_per_input
 from textsearch.batch import Batch
 from textsearch.checks import flag, keep
 from textsearch.objective import Cost, Objective
+from textsearch.outline import Outline, Room
 from textsearch.per_input import PerInput
 
 _GAP = regex.compile(r"\*(?:\{(?P<low>\d*)(?P<comma>,)?(?P<high>\d*)\})?")
@@ -100,6 +101,11 @@ class Template(Objective):
     def freeze(self, batch: Batch) -> Batch:
         """The fixed parts uneditable, unless `freeze_tokens=False`."""
         return freeze_words(batch, words, self._kept) if self.freeze_tokens else batch
+
+    def outline(self, number: int) -> Outline:
+        """The fixed parts, and the gaps as room."""
+        parts = parse(self._templates.of(number))
+        return Outline(tuple(Room(part.low, part.high) if isinstance(part, Gap) else (part,) for part in parts))
 
     def _fit(self, text: Sequence[str], number: int) -> Any:
         return self._compiled.of(number).fullmatch("".join(word + " " for word in text))

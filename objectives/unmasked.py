@@ -10,6 +10,7 @@ from torch import Tensor
 
 from textsearch.batch import Batch
 from textsearch.kinds import MASKED, instance
+from textsearch.models.defaults import DEFAULT_MASKED_LM
 from textsearch.models.protocols import MaskedLM, token_log_probs
 from textsearch.objective import Cost, Objective
 
@@ -25,7 +26,7 @@ class UnmaskedLikelihood(Objective):
     weight: its differences are smaller than those of what it stands for.
 
     Attributes:
-        model: reads the texts; the batch must be in its vocabulary.
+        model: reads the texts; the batch must be in its vocabulary. By default the one that comes with textsearch.
 
     >>> from textsearch.testing import TableMaskedLM, letters
     >>> model = TableMaskedLM.random(letters("ab"), seed=0)
@@ -35,7 +36,7 @@ class UnmaskedLikelihood(Objective):
     (True, 0.0)
     """
 
-    model: MaskedLM
+    model: MaskedLM = DEFAULT_MASKED_LM
 
     def __post_init__(self) -> None:
         instance("model", self.model, MASKED)

@@ -23,6 +23,7 @@ from samplers.proposals.sites import conditionals, place_of, sites
 from textsearch.batch import Batch, Vocabulary
 from textsearch.checks import function, keep, whole
 from textsearch.kinds import MASKED, instance
+from textsearch.models.defaults import DEFAULT_MASKED_LM
 from textsearch.models.protocols import MaskedLM
 from textsearch.objective import Evaluation, Objective, evaluate
 from textsearch.rng import Rng, categorical
@@ -58,7 +59,7 @@ class Gibbs:
     An accepted step is one that changed the text. Its `log_ratio` is 0 where a draw was made, -inf where not.
 
     Attributes:
-        model: names the candidates from the masked text.
+        model: names the candidates from the masked text; by default the one that comes with textsearch.
         candidates: K, tokens to choose from at each site.
         block: adjacent sites to draw at once, from the product of their candidates: K^block energies a row.
         scan: which site a step visits, `random_scan` or `systematic_scan`.
@@ -71,8 +72,8 @@ class Gibbs:
     [0.0]
     """
 
-    model: MaskedLM
-    candidates: int
+    model: MaskedLM = DEFAULT_MASKED_LM
+    candidates: int = 8
     block: int = 1
     scan: Scan = random_scan
 
@@ -82,11 +83,9 @@ class Gibbs:
 
     def __post_init__(self) -> None:
         instance("model", self.model, MASKED)
-        known = int(self.vocabulary.allowed.sum())
-        why = ": 2 leave a choice, and this vocabulary allows no more"
         keep(
             self,
-            candidates=whole("candidates", self.candidates, 2, known, remedy=why),
+            candidates=whole("candidates", self.candidates, 2, remedy=": 2 leave a choice"),
             block=whole("block", self.block, 1, unit="site"),
         )
         # 1 at least for a candidate: any number of sites is too many for a power
@@ -103,10 +102,13 @@ class Gibbs:
         return self.model.vocabulary
 
     def check(self, batch: Batch) -> None:
-        """Any text will do."""
+        """Any text will do, but there must be as many tokens as candidates; a default model is not asked before."""
+        known = int(self.vocabulary.allowed.sum())
+        whole("candidates", self.candidates, 2, known, remedy=": this vocabulary allows no more")
 
     def init(self, objective: Objective, batch: Batch) -> ChainState:
         """The batch with its energies."""
+        self.check(batch)
         return ChainState.start(objective, batch)
 
     def step(

@@ -22,6 +22,7 @@ from samplers.proposals.sites import conditionals, masks, place_of, sites
 from textsearch.batch import Batch, Vocabulary
 from textsearch.checks import function, keep, whole
 from textsearch.kinds import MASKED, instance
+from textsearch.models.defaults import DEFAULT_MASKED_LM
 from textsearch.models.protocols import MaskedLM
 from textsearch.objective import Objective, evaluate
 from textsearch.rng import Rng, categorical
@@ -47,7 +48,7 @@ class MaskedResampling:
     An accepted step is one in which a token was drawn, be it the old one.
 
     Attributes:
-        model: gives the conditionals.
+        model: gives the conditionals; by default the one that comes with textsearch.
         top_k: tokens to draw from, the likeliest ones; all if None.
         burn_in: steps at the start that draw from all tokens, whatever `top_k`.
         scan: which site a step visits, `random_scan` or `systematic_scan`.
@@ -60,7 +61,7 @@ class MaskedResampling:
     10
     """
 
-    model: MaskedLM
+    model: MaskedLM = DEFAULT_MASKED_LM
     top_k: int | None = None
     burn_in: int = 0
     scan: Scan = random_scan
@@ -73,8 +74,7 @@ class MaskedResampling:
         instance("model", self.model, MASKED)
         function("scan", self.scan, "a scan", "random_scan or systematic_scan")
         if self.top_k is not None:
-            why = ": this vocabulary allows no more tokens; leave it at None to draw from all"
-            keep(self, top_k=whole("top_k", self.top_k, 1, int(self.vocabulary.allowed.sum()), remedy=why))
+            keep(self, top_k=whole("top_k", self.top_k, 1, remedy="; leave it at None to draw from all"))
         keep(self, burn_in=whole("burn_in", self.burn_in, unit="steps"))
         if self.burn_in and self.top_k is None:
             raise ValueError(
@@ -87,10 +87,14 @@ class MaskedResampling:
         return self.model.vocabulary
 
     def check(self, batch: Batch) -> None:
-        """Any text will do."""
+        """Any text will do, but there must be as many tokens as `top_k`; a default model is not asked before."""
+        if self.top_k is not None:
+            why = ": this vocabulary allows no more tokens; leave it at None to draw from all"
+            whole("top_k", self.top_k, 1, int(self.vocabulary.allowed.sum()), remedy=why)
 
     def init(self, objective: Objective, batch: Batch) -> ChainState:
         """The batch with its energies; those of texts with masks are +inf."""
+        self.check(batch)
         return ChainState(batch, evaluate(objective, batch, wanted=_written(batch)))
 
     def step(

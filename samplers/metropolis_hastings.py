@@ -9,6 +9,7 @@ from typing import ClassVar, final
 from torch import Tensor
 
 from samplers.one_proposal import MoveSampler
+from samplers.proposals.usual import EDITS
 from textsearch.batch import Batch
 from textsearch.objective import Limit, Objective, evaluate
 from textsearch.proposal import Proposal, propose
@@ -27,7 +28,7 @@ class MetropolisHastings(MoveSampler[ChainState]):
     worked out. The chain is the same, bit for bit; the log ratio of such a text is told as -inf.
 
     Attributes:
-        proposal: draws x' and gives log q both ways.
+        proposal: draws x' and gives log q both ways; by default the usual edits, `Edits`.
 
     >>> from samplers.proposals import Replace
     >>> from textsearch import FunctionObjective, generate
@@ -38,7 +39,7 @@ class MetropolisHastings(MoveSampler[ChainState]):
     ['bbb']
     """
 
-    proposal: Proposal
+    proposal: Proposal = EDITS
 
     starts_anywhere: ClassVar = False
 

@@ -28,6 +28,7 @@ import torch
 from torch import Tensor
 
 from samplers.one_proposal import MoveSampler
+from samplers.proposals.usual import EDITS
 from textsearch.batch import Batch
 from textsearch.checks import MAX_CHAINS, keep, whole
 from textsearch.objective import Evaluation, Objective, evaluate
@@ -47,7 +48,7 @@ class MultipleTry(MoveSampler[ChainState]):
     energies that a device computes for many texts in the time of one. Where no move is possible the text stays.
 
     Attributes:
-        proposal: draws the moves and gives log q both ways.
+        proposal: draws the moves and gives log q both ways; by default the usual edits, `Edits`.
         tries: K, moves to choose from.
 
     >>> from samplers.proposals import Replace
@@ -59,8 +60,8 @@ class MultipleTry(MoveSampler[ChainState]):
     ['bbb']
     """
 
-    proposal: Proposal
-    tries: int
+    proposal: Proposal = EDITS
+    tries: int = 4
 
     starts_anywhere: ClassVar = False
 

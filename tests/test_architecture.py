@@ -22,6 +22,7 @@ LAYERS: list[set[str]] = [
         "textsearch.kinds",
         "textsearch.marks",
         "textsearch.per_input",
+        "textsearch.outline",
         "textsearch.rng",
         "textsearch.spelling",
         "textsearch.tree",

@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import reduce
 from typing import final
 
 import torch
@@ -22,6 +23,7 @@ from textsearch.checks import keep, real, sequence, string
 from textsearch.kinds import OBJECTIVE, instance, nature, shown
 from textsearch.marks import counts
 from textsearch.models.usage import charged_to
+from textsearch.outline import Outline
 from textsearch.spelling import canonical
 
 
@@ -100,6 +102,10 @@ class Objective(ABC):
         there is forbidden; True says nothing.
         """
         return None
+
+    def outline(self, number: int) -> Outline:
+        """What a text for the input of this number must hold, for a run without starting texts; by default nothing."""
+        return Outline()
 
     def concerns(self, number: int) -> bool:
         """Whether this term says anything of the input of this number; else its energy there is 0, and not told of."""
@@ -215,6 +221,10 @@ class Sum(Objective):
         for _, term in self.terms:
             term.check(batch)
 
+    def outline(self, number: int) -> Outline:
+        """What all terms say of a text."""
+        return reduce(Outline.also, (outline_of(term, number) for _, term in self.terms), Outline())
+
     def freeze(self, batch: Batch) -> Batch:
         """Freeze what any term wants frozen."""
         for _, term in self.terms:
@@ -311,6 +321,11 @@ def allowed_by(objective: Objective, batch: Batch, rows: Tensor, positions: Tens
     """`Objective.allowed` of anything that has an objective's methods; None where it has no such method."""
     method = getattr(objective, "allowed", None)
     return None if method is None else method(batch, rows, positions)
+
+
+def outline_of(objective: Objective, number: int) -> Outline:
+    """What an objective says of a text for the input of this number; a class of somebody else's may say nothing."""
+    return objective.outline(number) if hasattr(objective, "outline") else Outline()
 
 
 def terms_of(objective: Objective, number: int) -> dict[str, str]:

@@ -21,6 +21,7 @@ from samplers.proposals.spans import SpanEdit
 from samplers.proposals.suffix import SuffixResampling
 from samplers.proposals.swap import Swap
 from samplers.proposals.uniform import Uniform
+from samplers.proposals.usual import Edits
 
 __all__ = [
     "PIECES",
@@ -29,6 +30,7 @@ __all__ = [
     "Clusters",
     "Copy",
     "Corrections",
+    "Edits",
     "Fill",
     "FromLeft",
     "InsertDelete",

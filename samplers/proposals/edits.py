@@ -6,14 +6,18 @@ from collections.abc import Sequence
 
 from samplers.proposals.spans import SpanEdit
 from textsearch.checks import real, sequence, whole
+from textsearch.models.defaults import DEFAULT_MASKED_LM
 from textsearch.models.protocols import MaskedLM
 
 
-def Replace(model: MaskedLM, *, pieces: Sequence[float] | None = None, max_length: int = 64) -> SpanEdit:  # noqa: N802
+def Replace(  # noqa: N802
+    model: MaskedLM = DEFAULT_MASKED_LM, *, pieces: Sequence[float] | None = None, max_length: int = 64
+) -> SpanEdit:
     """One word for another: masked-LM Metropolis-Hastings (Goyal et al., 2022).
 
     Args:
-        model: proposes the word from its context; a single pass gives the probability both ways.
+        model: proposes the word from its context; a single pass gives the probability both ways. By default the one
+            that comes with textsearch.
         pieces: probability that the new word has 1, 2, ... pieces; by default any number, see `PIECES`.
         max_length: tokens that a text may grow to, where pieces differ in number.
     """
@@ -21,12 +25,16 @@ def Replace(model: MaskedLM, *, pieces: Sequence[float] | None = None, max_lengt
 
 
 def InsertDelete(  # noqa: N802
-    model: MaskedLM, *, insert: float = 0.5, pieces: Sequence[float] | None = None, max_length: int = 64
+    model: MaskedLM = DEFAULT_MASKED_LM,
+    *,
+    insert: float = 0.5,
+    pieces: Sequence[float] | None = None,
+    max_length: int = 64,
 ) -> SpanEdit:
     """Write a word into one of the n + 1 slots, or take one of the n words out (Miao et al., 2019).
 
     Args:
-        model: proposes the word to insert, and prices the way back for one deleted.
+        model: proposes the word to insert, and prices the way back for one deleted; by default as above.
         insert: probability of an insertion rather than a deletion.
         pieces: probability that the new word has 1, 2, ... pieces.
         max_length: tokens; an insertion beyond it is a null move.
@@ -37,12 +45,16 @@ def InsertDelete(  # noqa: N802
 
 
 def BlockInfill(  # noqa: N802
-    model: MaskedLM, *, words: Sequence[int] = (2, 3), pieces: Sequence[float] | None = None, max_length: int = 64
+    model: MaskedLM = DEFAULT_MASKED_LM,
+    *,
+    words: Sequence[int] = (2, 3),
+    pieces: Sequence[float] | None = None,
+    max_length: int = 64,
 ) -> SpanEdit:
     """A block of adjacent words written anew, piece by piece in a random order drawn beforehand.
 
     Args:
-        model: fills each piece given those filled before it.
+        model: fills each piece given those filled before it; by default the one that comes with textsearch.
         words: sizes of the blocks, each as likely as the others.
         pieces: probability that a new word has 1, 2, ... pieces; by default any number, see `PIECES`.
         max_length: tokens that a text may grow to.

@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import final
 
 import torch
@@ -66,14 +67,14 @@ class SpanEdit:
                 raise ValueError(f"table has {(old, new)} but not {(new, old)}: such a move could never be undone")
         must = "be a probability, from 0 to 1"
         max_length = whole("max_length", self.max_length, 1, unit="token")
-        given = sizes_of(self.vocabulary, max_length) if self.pieces is None else self.pieces
-        pieces = reals("pieces", given, must, lambda x: 0 <= x <= 1, "[0.9, 0.1]")
-        keep(self, table=table, pieces=pieces, max_length=max_length)
-        for name, weights in (("table", list(table.values())), ("pieces", list(pieces))):
-            if not math.isclose(sum(weights), 1.0, abs_tol=1e-9) or min(weights) < 0:
-                raise ValueError(f"{name}={weights} must be probabilities that add up to 1, not {sum(weights):g}")
-        allowed, continues = self.vocabulary.allowed, self.vocabulary.continues
-        if any(self.sizes[1:]) and not bool((allowed & continues).any()):
+        keep(self, table=table, max_length=max_length)
+        _check_sum("table", list(table.values()))
+        if self.pieces is None:
+            return
+        pieces = reals("pieces", self.pieces, must, lambda x: 0 <= x <= 1, "[0.9, 0.1]")
+        keep(self, pieces=pieces)
+        _check_sum("pieces", list(pieces))
+        if any(pieces[1:]) and not bool((self.vocabulary.allowed & self.vocabulary.continues).any()):
             raise ValueError(
                 f"pieces={self.sizes} asks for words of several pieces, but no token of this vocabulary goes on "
                 "a word; leave pieces out"
@@ -84,10 +85,10 @@ class SpanEdit:
         """That of the model."""
         return self.model.vocabulary
 
-    @property
+    @cached_property
     def sizes(self) -> tuple[float, ...]:
-        """`pieces`, whether given or not."""
-        return tuple(self.pieces or ())
+        """`pieces`, whether given or not; those of the vocabulary are asked for late, as a default model loads late."""
+        return sizes_of(self.vocabulary, self.max_length) if self.pieces is None else tuple(self.pieces)
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -239,6 +240,12 @@ def _checked(table: Mapping[tuple[int, int], float]) -> dict[tuple[int, int], fl
         share = real(f"table[{old}, {new}]", probability, "be a probability above 0", lambda x: 0 < x <= 1)
         found[old, new] = share
     return found
+
+
+def _check_sum(name: str, weights: Sequence[float]) -> None:
+    """Refuse what adds up to anything but 1."""
+    if not math.isclose(sum(weights), 1.0, abs_tol=1e-9):
+        raise ValueError(f"{name}={weights} must be probabilities that add up to 1, not {sum(weights):g}")
 
 
 def check_lengths(batch: Batch, max_length: int) -> None:

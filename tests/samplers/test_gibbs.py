@@ -150,7 +150,7 @@ def test_constructor_names_value_and_remedy() -> None:
     with pytest.raises(ValueError, match="candidates=1 must be at least 2"):
         Gibbs(model, 1)
     with pytest.raises(ValueError, match=r"candidates=3 must be at most 2"):
-        Gibbs(model, 3)
+        Gibbs(model, 3).check(model.vocabulary.encode(["a"]))
     with pytest.raises(ValueError, match="block=0 must be at least 1"):
         Gibbs(model, 2, block=0)
     assert Gibbs(model, 2).guarantee == Guarantee.EXACT

@@ -121,6 +121,6 @@ def test_constructor_names_value_and_remedy() -> None:
     model = TableMaskedLM.random(letters("ab"), seed=0)
     for top_k in (0, 3):
         with pytest.raises(ValueError, match=f"top_k={top_k} must be at (least 1|most 2)"):
-            MaskedResampling(model, top_k=top_k)
+            MaskedResampling(model, top_k=top_k).check(model.vocabulary.encode(["a"]))
     assert MaskedResampling(model).guarantee == Guarantee.BIASED
     assert MaskedResampling(model).kinds == ("resample",)

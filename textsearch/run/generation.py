@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def generate(
     objective: Objective,
     sampler: Sampler[Any],
-    inputs: Batch | Sequence[str],
+    inputs: Batch | Sequence[str] | None = None,
     *,
     steps: int,
     seed: int,
@@ -48,7 +48,9 @@ def generate(
     Args:
         objective: the energy E; sums such as `Fluency(lm) + 5.0 * Keywords(words)` are objectives.
         sampler: the kernel.
-        inputs: the texts to start from, or a `Batch` of them. With frozen tokens, `batch.frozen(where)`, the law is
+        inputs: the texts to start from, or a `Batch` of them. Without any, `chains` texts that the hard terms allow are
+            written by the masked language model of the sampler, for each input that the terms know of; see
+            `Objective.outline`. With frozen tokens, `batch.frozen(where)`, the law is
             that over the texts that can be reached without touching them, each counted once: see `textsearch.marks`.
         steps: T, steps of every chain.
         seed: the same seed gives the same texts.
@@ -93,6 +95,7 @@ def generate(
         inputs,
         warm_up,
         thin,
+        numbers,
         steps=steps,
         seed=seed,
         chains=chains,
@@ -234,7 +237,7 @@ def _kept(
 def generate_each(
     objective: Objective,
     sampler: Sampler[Any],
-    inputs: Batch | Sequence[str],
+    inputs: Batch | Sequence[str] | None = None,
     *,
     steps: int,
     seed: int,
@@ -264,7 +267,7 @@ def generate_each(
     Args:
         objective: the energy E.
         sampler: the kernel.
-        inputs: the texts to start from, or a `Batch` of them.
+        inputs: the texts to start from, or a `Batch` of them; without any they are written, as in `generate`.
         steps: T, steps of every chain at most.
         seed: the same seed gives the same texts.
         chains: chains started from each input.
@@ -304,6 +307,7 @@ def generate_each(
         inputs,
         warm_up,
         thin,
+        numbers,
         steps=steps,
         seed=seed,
         chains=chains,
@@ -328,15 +332,26 @@ class _Call(NamedTuple):
 def _checked(
     objective: Objective,
     sampler: Sampler[Any],
-    inputs: Batch | Sequence[str],
+    inputs: Batch | Sequence[str] | None,
     warm_up: int,
     thin: int | None,
+    numbers: Sequence[int] | None,
     **settings: Any,
 ) -> _Call:
-    """Refuse what cannot be meant, before anything heavy is loaded."""
+    """Refuse what cannot be meant, before anything heavy is loaded; then write texts to start from, if there are none.
+
+    These are one for each chain.
+    """
     told = run_of(**settings)
     warm_up = whole("warm_up", warm_up)
     thin = None if thin is None else whole("thin", thin, 1)
     instance("objective", objective, OBJECTIVE)
     instance("sampler", sampler, SAMPLER)
-    return _Call(told, inputs if BATCH.of(inputs) else strings("inputs", inputs), warm_up, thin)
+    if inputs is not None:
+        return _Call(told, inputs if BATCH.of(inputs) else strings("inputs", inputs), warm_up, thin)
+    from textsearch.result.display import waiting
+    from textsearch.run.starts import starts
+
+    with waiting("writing texts to start from", bool(settings.get("progress"))):
+        begun = starts(objective, sampler, chains=told.chains, seed=told.seed, numbers=numbers)
+    return _Call(told._replace(chains=1), begun, warm_up, thin)

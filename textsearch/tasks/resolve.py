@@ -12,6 +12,7 @@ from textsearch.kinds import CAUSAL, ENCODER, MASKED, SAMPLER, Kind, instance, n
 from textsearch.models import causal_lm, masked_lm, sentence_encoder, text_classifier
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.classifier import TextClassifier
+from textsearch.models.defaults import default_causal_lm, default_masked_lm, default_sentence_encoder
 from textsearch.models.encoder import SentenceEncoder
 from textsearch.models.masked import TransformersMaskedLM
 from textsearch.models.reading.turns import remembered
@@ -102,17 +103,17 @@ def _name(name: str, given: object, kind: Kind) -> str | None:
 # a stream of inputs asks for the same model again with every group
 @remembered(most=2)
 def _causal(name: str | None) -> TransformersCausalLM:
-    return causal_lm(name)
+    return default_causal_lm() if name is None else causal_lm(name)
 
 
 @remembered(most=2)
 def _masked(name: str | None) -> TransformersMaskedLM:
-    return masked_lm(name)
+    return default_masked_lm() if name is None else masked_lm(name)
 
 
 @remembered(most=2)
 def _encoder(name: str | None) -> SentenceEncoder:
-    return sentence_encoder(name)
+    return default_sentence_encoder() if name is None else sentence_encoder(name)
 
 
 @remembered(most=2)
