@@ -10,7 +10,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Protocol, final
+from typing import final
 
 import torch
 from torch import Tensor
@@ -18,17 +18,11 @@ from torch import Tensor
 from textsearch.batch import Batch
 from textsearch.checks import keep, one_or_each, positive, real
 from textsearch.kinds import ENCODER, instance
+from textsearch.models.protocols import Encoder
 from textsearch.models.reading.memory import recall
 from textsearch.objective import Cost, Objective
 
 _REMEMBERED = 20_000  # vectors
-
-
-class Encoder(Protocol):
-    """Vectors of texts, such as `textsearch.models.sentence_encoder()`."""
-
-    def encode(self, texts: Sequence[str]) -> Tensor:
-        """(B, D) vectors of length 1."""
 
 
 @final

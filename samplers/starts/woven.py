@@ -13,14 +13,20 @@ any stated law.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Protocol
 
 import torch
 
 from samplers.starts.drafts import one_sentence
-from textsearch.batch import Batch
-from textsearch.models.causal import TransformersCausalLM
-from textsearch.models.reading.insertions import next_at_places
+from textsearch.batch import Batch, Vocabulary
+from textsearch.models.protocols import NextTokenLM, SuffixLM, next_token_log_probs
 from textsearch.rng import Rng, input_numbers
+
+
+class WeavingLM(NextTokenLM, SuffixLM, Protocol):
+    """What is needed of a causal model here: to write on from a beginning, and to judge what might come next."""
+
 
 _CUT = 2**16  # tag of the stream that cuts; rounds have those from 0 on
 
@@ -29,7 +35,7 @@ Missing = Callable[[str, int], Sequence[str]]
 
 
 def woven(
-    model: TransformersCausalLM,
+    model: WeavingLM,
     prompts: Sequence[str],
     missing: Missing,
     *,
@@ -111,7 +117,7 @@ def woven(
 
 
 def _beginnings(
-    model: TransformersCausalLM, again: Sequence[Sequence[str]], owners: Sequence[int], count: int, rng: Rng
+    model: WeavingLM, again: Sequence[Sequence[str]], owners: Sequence[int], count: int, rng: Rng
 ) -> list[list[int]]:
     """The tokens that each draft begins with; nothing for an input without texts."""
     pools = [model.vocabulary.encode(texts).token_lists() for texts in again]
@@ -123,7 +129,7 @@ def _beginnings(
 
 
 def _with_a_word(
-    model: TransformersCausalLM,
+    model: WeavingLM,
     batch: Batch,
     fixed: Sequence[int],
     texts: Sequence[str],
@@ -131,16 +137,18 @@ def _with_a_word(
     prompts: Sequence[str],
 ) -> list[list[int]]:
     """Of each row the tokens up to the place where one of the spellings is likeliest, and that spelling behind them."""
-    tokenizer = model.vocabulary.tokenizer
-    inner = [[_ids(tokenizer, " " + spelling) for spelling in own] for own in spellings]
-    first = [[_ids(tokenizer, spelling) for spelling in own] for own in spellings]
+    inner = [_writable(model.vocabulary, [" " + spelling for spelling in own]) for own in spellings]
+    first = [_writable(model.vocabulary, own) for own in spellings]
     heads = [[tokens[0] for tokens in (*one, *other)] for one, other in zip(inner, first, strict=True)]
-    table = next_at_places(model, batch, heads, prompts)
+    table = next_token_log_probs(model, batch, heads, prompts)
     begun = []
     for row, tokens in enumerate(batch.token_lists()):
         # no place behind the end of the sentence, and none before the words that are sure
         stop = max(_places(model, tokens, texts[row]), fixed[row] + 1)
         options = [*inner[row], *first[row]]
+        if not options:
+            begun.append(tokens[: fixed[row]])
+            continue
         own = table[row, :, : len(options)].clone()
         own[stop:] = -torch.inf
         own[: fixed[row]] = -torch.inf
@@ -152,7 +160,7 @@ def _with_a_word(
     return begun
 
 
-def _places(model: TransformersCausalLM, tokens: Sequence[int], text: str) -> int:
+def _places(model: WeavingLM, tokens: Sequence[int], text: str) -> int:
     """How many places there are before the end of the finished text."""
     prefixes = Batch.of([tokens[:size] for size in range(1, len(tokens) + 1)], model.vocabulary)
     size = next(
@@ -162,6 +170,10 @@ def _places(model: TransformersCausalLM, tokens: Sequence[int], text: str) -> in
     return max(size, 1)
 
 
-def _ids(tokenizer: object, text: str) -> list[int]:
-    """Its tokens."""
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])  # type: ignore[operator]
+def _writable(vocabulary: Vocabulary, texts: Sequence[str]) -> list[list[int]]:
+    """The tokens of those texts that the vocabulary can write."""
+    found = []
+    for text in texts:
+        with suppress(ValueError):
+            found.append(vocabulary.encode([text]).token_lists()[0])
+    return [tokens for tokens in found if tokens]

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from textsearch.batch import Batch
 from textsearch.models.protocols import Scores
+from textsearch.models.reading.insertions import next_at_places
 from textsearch.models.reading.memory import recall
 from textsearch.models.reading.prefix_tree import PrefixTree
 from textsearch.models.reading.suffixes import draw_suffixes, suffix_log_probs
@@ -108,6 +109,11 @@ class TransformersCausalLM:
             found = self.tree.read([rows[i] for i in part])
             out[part.start : part.stop] = self.tree.logits([slots[-1] for slots in found]).log_softmax(-1)
         return out
+
+    @in_turn
+    def next_token_log_probs(self, batch: Batch, tokens: Sequence[Sequence[int]], prompts: Sequence[str]) -> Tensor:
+        """(B, N + 1, W) float64 log-probabilities of `tokens` after every beginning of every row; see `PrefixLM`."""
+        return next_at_places(self, batch, tokens, prompts)
 
     @in_turn
     def continuations(

@@ -55,6 +55,11 @@ class TransformersMaskedLM:
         keys = self._asked(batch, rows, positions)
         return self._contexts.token_log_probs(keys, wanted.to(self.model.device)).to(batch.device)
 
+    def input_embeddings(self) -> Tensor:
+        """(V, D) the vectors that the model reads its tokens as."""
+        weights: Tensor = self.model.get_input_embeddings().weight.detach()
+        return weights
+
     def forgetful(self) -> TransformersMaskedLM:
         """The same model with nothing remembered and nothing counted: for measurements that start afresh."""
         return TransformersMaskedLM(self.model, self.vocabulary, self.max_tokens, self.max_bytes)

@@ -116,7 +116,9 @@ def write(
         ("coherence_weight", coherence_weight),
     ):
         positive(name, weight, remedy="; leave what it weighs out of the requests instead")
-    given.check(causal=causal, masked=masked, encoder=encoder)
+    given.check(
+        causal=causal, masked=masked, encoder=encoder, uses=("score", "next_log_probs", "vocabulary", "continuations")
+    )
     given.moves_to_sampler(sampler)
     if not CLASSIFIER.of(classifier) and not isinstance(classifier, str | PathLike | None):
         instance("classifier", classifier, CLASSIFIER)

@@ -13,7 +13,7 @@ from objectives import Acrostic, Forbidden, Keywords, LengthBetween, Only, Patte
 from samplers.starts.drafts import one_sentence
 from textsearch.batch import Batch, Vocabulary, concatenate
 from textsearch.checks import MAX_TOKENS
-from textsearch.models.causal import TransformersCausalLM
+from textsearch.models.protocols import Writer, asked
 from textsearch.objective import Objective, evaluate, term_names
 from textsearch.rng import Rng, input_numbers
 from textsearch.tasks.lexical import LexicalMaskedLM
@@ -78,7 +78,7 @@ def constraints(requests: Sequence[Request]) -> Objective:
 def beginnings(
     requests: Sequence[Request],
     objective: Objective,
-    causal: TransformersCausalLM,
+    causal: Writer,
     masked: LexicalMaskedLM,
     prompts: Sequence[str],
     *,
@@ -134,14 +134,14 @@ def beginnings(
     return concatenate(kept[number].rows(torch.arange(chains) % len(kept[number])) for number in range(len(requests)))
 
 
-def drafts_of(request: Request, causal: TransformersCausalLM, prompt: str, rng: Rng) -> list[str]:
+def drafts_of(request: Request, causal: Writer, prompt: str, rng: Rng) -> list[str]:
     """What the causal model writes after the prefix, if nothing is asked for that it could not know of.
 
     Where a label or a topic is wanted, a chat model writes as many again that it was asked for.
     """
     if request.template or request.suffix or request.acrostic or request.rhyme:
         return []
-    prompts = [prompt, asked(request, causal)] if request.label or request.topic else [prompt]
+    prompts = [prompt, asked(causal, wish(request))] if request.label or request.topic else [prompt]
     found: list[str] = []
     kept = kept_whole(request)
     with torch.inference_mode():
@@ -169,14 +169,11 @@ def continued(prefix: str, end: str, whole: str = "") -> str:
     return prefix + (" " if prefix and end[:1].isspace() else "") + cut if cut else ""
 
 
-def asked(request: Request, causal: TransformersCausalLM) -> str | None:
-    """A prompt that asks a chat model for the label and the topic; None for a model of another kind."""
+def wish(request: Request) -> str:
+    """What a chat model is asked for: a sentence of the label and the topic."""
     about = f" about {request.topic}" if request.topic else ""
     kind = f" {request.label}" if request.label else ""
-    try:
-        return causal.ask(f"Write one short{kind} sentence{about}.")
-    except ValueError:
-        return None
+    return f"Write one short{kind} sentence{about}."
 
 
 def _ends_within(request: Request) -> bool:
