@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from textsearch.proposal import Move, Proposal
     from textsearch.result import Generations
     from textsearch.rng import Rng
-    from textsearch.run.active import Divisible
     from textsearch.run.admission import Answer
     from textsearch.run.loop import Progress
     from textsearch.sampler import Guarantee, Info, Sampler
@@ -26,7 +25,6 @@ __all__ = [
     "Answer",
     "Batch",
     "Cost",
-    "Divisible",
     "FunctionObjective",
     "Generations",
     "Guarantee",
@@ -46,7 +44,6 @@ _HOMES = {
     "Answer": "run.admission",
     "Batch": "batch",
     "Cost": "objective",
-    "Divisible": "run.active",
     "FunctionObjective": "objective",
     "Generations": "result",
     "Guarantee": "sampler",

@@ -16,10 +16,11 @@ from textsearch.batch import Batch
 from textsearch.checks import strings
 from textsearch.marks import marked
 from textsearch.models.usage import Usage, charged_to, ledger
-from textsearch.objective import Evaluation, Objective, term_names, terms_of
+from textsearch.objective import Objective, term_names, terms_of
 from textsearch.result import Acceptance, Generations
 from textsearch.rng import Rng, input_numbers
 from textsearch.run.partial import carry, gathered, said
+from textsearch.run.state import RunState, step
 from textsearch.sampler import Info, Sampler, State
 
 
@@ -84,65 +85,6 @@ class Progress:
 
 @final
 @dataclass(frozen=True, eq=False)
-class RunState:
-    """What is kept of the steps taken so far.
-
-    Attributes:
-        steps: how many.
-        state: of the sampler.
-        best: the best texts.
-        best_evaluation: their energies.
-        best_steps: (B,) int64, how many had been taken when each was met first.
-        moves: (B, 4, kinds) float64: moves proposed and accepted, tokens changed, squared changes of the energy.
-    """
-
-    steps: int
-    state: State
-    best: Batch
-    best_evaluation: Evaluation
-    best_steps: Tensor
-    moves: Tensor
-
-    @staticmethod
-    def start(state: State, kinds: int, steps: int = 0) -> RunState:
-        """Before the first step of these chains, after `steps` of others."""
-        batch = state.batch
-        moves = torch.zeros(len(batch), 4, kinds, dtype=torch.float64, device=batch.device)
-        return RunState(steps, state, batch, state.evaluation, torch.full_like(batch.lengths, steps), moves)
-
-    def then(self, state: State, info: Info) -> RunState:
-        """One step more."""
-        before, after = self.state.evaluation.energy, state.evaluation.energy
-        better = after < self.best_evaluation.energy
-        jump = (after - before).square()
-        each = torch.stack(
-            [
-                torch.ones_like(jump),
-                info.accepted.to(torch.float64),
-                state.batch.changed(self.state.batch).to(torch.float64),
-                # to or from a forbidden text, which only search methods visit, there is no distance
-                jump.where(jump.isfinite(), 0.0),
-            ],
-            1,
-        )
-        return RunState(
-            self.steps + 1,
-            state,
-            self.best.where(better, state.batch),
-            self.best_evaluation.where(better, state.evaluation),
-            self.best_steps.masked_fill(better, self.steps + 1),
-            self.moves.scatter_add(2, info.kind[:, None, None].expand(-1, 4, 1), each[..., None]),
-        )
-
-    @property
-    def acceptance(self) -> float:
-        """Share of all proposals taken."""
-        proposed, accepted = self.moves[:, :2].sum((0, 2))
-        return float(accepted / proposed)
-
-
-@final
-@dataclass(frozen=True, eq=False)
 class Recorded:
     """What a run remembers of one step: (B,) energies, (B, J) terms, (B,) lengths, what the sampler wants recorded."""
 
@@ -151,6 +93,13 @@ class Recorded:
     lengths: Tensor
     more: Mapping[str, Tensor]
     sample: list[str] | None
+
+
+def recorded(run: RunState[Any], info: Info, kept: bool) -> Recorded:
+    """What is remembered of the step that led here, with the texts if they are `kept`."""
+    evaluation, batch = run.chains.evaluation, run.batch
+    more = {"accepted": info.accepted, **info.recorded}
+    return Recorded(evaluation.energy, evaluation.terms, batch.lengths, more, batch.texts() if kept else None)
 
 
 def kept_after(step: int, warm_up: int, thin: int | None) -> bool:
@@ -205,36 +154,27 @@ def run(
     batch = marked(objective, batch.repeat(chains))
     with torch.inference_mode(), ledger() as usage, charged_to("/".join(dict.fromkeys(sampler.kinds))):
         # what is kept of the steps so far changes in one assignment: an interrupt finds whole steps only
-        done = RunState.start(sampler.init(objective, batch), len(sampler.kinds))
+        done = RunState.start(sampler, objective, batch, rng)
         records: list[Recorded] = []
         trace: list[Tensor] = []
         interrupted = False
         failure: BaseException | None = None
         began = time.perf_counter()
         try:
-            for step in range(steps):
-                after, info = sampler.step(objective, done.state, rng.at(step), temperature)
-                kept = kept_after(step, warm_up, thin)
-                records.append(
-                    Recorded(
-                        after.evaluation.energy,
-                        after.evaluation.terms,
-                        after.batch.lengths,
-                        {"accepted": info.accepted, **info.recorded},
-                        after.batch.texts() if kept else None,
-                    )
-                )
-                done = done.then(after, info)
+            for taken in range(steps):
+                after, info = step(objective, sampler, done, temperature, common=taken)
+                records.append(recorded(after, info, kept_after(taken, warm_up, thin)))
+                done = after
                 if callbacks or until:
-                    trace.append(after.evaluation.energy)
+                    trace.append(done.energies)
                     progress = Progress(
-                        step=done.steps,
+                        step=taken + 1,
                         steps=steps,
                         warm_up=warm_up,
-                        state=done.state,
+                        state=done.chains,
                         info=info,
-                        best=done.best,
-                        best_energies=done.best_evaluation.energy,
+                        best=done.best.batch,
+                        best_energies=done.best.evaluation.energy,
                         best_steps=done.best_steps,
                         trace=trace,
                         acceptance=done.acceptance,
@@ -243,7 +183,7 @@ def run(
                     )
                     answers = [callback(progress) for callback in callbacks]
                     if any(answers):
-                        interrupted = step + 1 < steps
+                        interrupted = taken + 1 < steps
                         break
                     if until and until(progress):
                         break
@@ -258,7 +198,7 @@ def run(
                 objective,
                 sampler,
                 done,
-                records[: done.steps],
+                records[: int(done.steps[0])],
                 sources=sources,
                 warm_up=warm_up,
                 usage=usage,
@@ -290,7 +230,7 @@ def sources_of(batch: Batch) -> list[str]:
 def generations(
     objective: Objective,
     sampler: Sampler[Any],
-    done: RunState,
+    done: RunState[Any],
     records: Sequence[Recorded],
     *,
     sources: list[str],
@@ -300,14 +240,14 @@ def generations(
     interrupted: bool,
 ) -> Generations:
     """What is given back of chains that went through the steps `records`."""
-    names, batch, best_evaluation = term_names(objective), done.state.batch, done.best_evaluation
+    names, batch, best = term_names(objective), done.batch, done.best.evaluation
     return Generations(
         texts=batch.texts(),
-        energies=done.state.evaluation.energy.cpu().numpy(),
-        best_texts=done.best.texts(),
-        best_energies=best_evaluation.energy.cpu().numpy(),
-        terms=_columns(names, done.state.evaluation.terms.cpu().numpy()),
-        best_terms=_columns(names, best_evaluation.terms.cpu().numpy()),
+        energies=done.energies.cpu().numpy(),
+        best_texts=done.best.batch.texts(),
+        best_energies=best.energy.cpu().numpy(),
+        terms=_columns(names, done.chains.evaluation.terms.cpu().numpy()),
+        best_terms=_columns(names, best.terms.cpu().numpy()),
         inputs=batch.inputs.cpu().numpy(),
         sources=sources,
         concerned={number: terms_of(objective, number) for number in sorted(set(batch.inputs.tolist()))},
@@ -320,7 +260,7 @@ def generations(
         sample_steps=[number + 1 for number, record in enumerate(records) if record.sample is not None],
         warm_up=min(warm_up, len(records)),
         batch=batch,
-        best_batch=done.best,
+        best_batch=done.best.batch,
         guarantee=sampler.guarantee,
         usage=usage,
         seconds=seconds,

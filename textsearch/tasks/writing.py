@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from os import PathLike
 from typing import Any
 
@@ -21,6 +20,7 @@ from textsearch.models import text_classifier
 from textsearch.models.classifier import TextClassifier
 from textsearch.models.guided import GuidedMaskedLM
 from textsearch.models.reading.turns import remembered
+from textsearch.models.rendered import base
 from textsearch.objective import Objective
 from textsearch.proposal import Proposal
 from textsearch.result.display import waiting
@@ -145,7 +145,7 @@ def write(
     plain = given.masked(masked, progress)
     model = as_written(plain, [phrases_of(request) for request in wanted])
     hard.check(model.vocabulary.encode([speech.stop] * len(wanted)))
-    lexicon = _lexicon(plain.vocabulary)
+    lexicon = _lexicon(base(plain.vocabulary))
     for request in wanted:
         check_request(request, model.vocabulary)
         check_letters(request, lexicon)
@@ -197,7 +197,7 @@ def given_classifier(given: TextClassifier | str | PathLike[str], progress: bool
 
 
 # a stream of requests reads the same vocabulary again with every group
-@lru_cache(maxsize=2)
+@remembered(most=2)
 def _lexicon(vocabulary: Vocabulary) -> Lexicon:
     return Lexicon(vocabulary)
 
