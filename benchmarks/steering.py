@@ -30,6 +30,7 @@ from samplers.starts.drafts import one_sentence
 from textsearch.models import causal_lm
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.classifier import LinearClassifier
+from textsearch.models.protocols import asked
 from textsearch.objective import evaluate
 from textsearch.result.diagnostics import distinct_n
 from textsearch.rng import Rng

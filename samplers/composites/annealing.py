@@ -23,8 +23,8 @@ S = TypeVar("S", bound=State)
 class SimulatedAnnealing(StepWrapper[S]):
     """Run `sampler` at the temperature that `schedule` gives for each step.
 
-    A search while the temperature changes: biased; once it stays, the draws from there on are the sampler's own. Costs
-    nothing beyond the sampler's steps.
+    Biased while the temperature changes; once it stays the same, the draws are those of the sampler. Costs nothing
+    beyond the sampler's steps.
 
     Attributes:
         sampler: the kernel.
@@ -49,7 +49,7 @@ class SimulatedAnnealing(StepWrapper[S]):
         function("schedule", self.schedule, "a schedule", "one, such as textsearch.schedule.geometric(1.0, 0.1, 500)")
 
     def step(self, objective: Objective, state: S, rng: Rng, temperature: float | Tensor = 1.0) -> tuple[S, Info]:
-        """One step at `temperature` times what the schedule says, of each chain's own step where they differ."""
+        """One step at `temperature` times the schedule's temperature for each chain's step."""
         apart = isinstance(rng.moment, Tensor)
         scheduled = _at(self.schedule, rng.steps) if apart else _temperature(self.schedule, rng.step)
         return self.sampler.step(objective, state, rng, temperature * scheduled)

@@ -38,7 +38,7 @@ _CUT, _SUFFIX = range(2)  # draw, and tag
 @final
 @dataclass(frozen=True, eq=False)
 class SuffixResampling:
-    """Write all behind a random cut anew; see the module for the probabilities.
+    """Rewrite everything behind a random cut; see the module for the probabilities.
 
     Frozen tokens, and what stands before one, are kept, and a text whose end is closed stays as it is. A move takes a
     pass a new token, and one for the way back.
@@ -75,12 +75,12 @@ class SuffixResampling:
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """That of the model."""
+        """The tokens that the model writes."""
         return self.model.vocabulary
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """One kind."""
+        """The name of its one move."""
         return ("suffix",)
 
     def check(self, batch: Batch) -> None:
@@ -132,7 +132,7 @@ def check_prompts(prompt: str | Sequence[str], batch: Batch) -> None:
 
 
 def prompts_of(prompt: str | Sequence[str], batch: Batch) -> str | list[str]:
-    """One prompt for all rows, or that of each."""
+    """One prompt for all rows, or one for each row."""
     return prompt if isinstance(prompt, str) else [prompt[number] for number in batch.inputs.tolist()]
 
 

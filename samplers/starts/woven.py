@@ -1,13 +1,12 @@
 """Woven drafts: texts of a causal model into which the words that it left out are written where they fit best.
 
-A prompted model forgets some of the words that it was asked for, the more of them the more there are. Instead of
-throwing such a draft away, as `drafts` does, take the place and the missing word that the model finds likeliest there,
-keep what stands before, write the word, and let the model go on from it; again, until nothing is missing. Each round
-makes at least one more word sure, so a draft takes as many rounds as words were left out and no more passes than a few
-plain drafts. The best of such texts can be cut and written on again, which betters them sooner than fresh drafts would.
-The greedy relative of constrained decoding (Hokamp and Liu, "Lexically constrained decoding for sequence
-generation using grid beam search", 2017; Lu et al., "NeuroLogic decoding", 2021): starts for a chain, not draws from
-any stated law.
+A prompted model leaves out some of the words that it was asked for, more of them when there are many. `drafts` throws
+such a draft away. Here the model finds the place where a missing word is likeliest, keeps the text before that place,
+writes the word, and goes on from it, until no word is missing. Each round fixes at least one more word, so a draft
+takes as many rounds as words were left out, and no more passes than a few plain drafts. The best of these texts can be
+cut and continued again, which improves them faster than new drafts would. The greedy relative of constrained decoding
+(Hokamp and Liu, "Lexically constrained decoding for sequence generation using grid beam search", 2017; Lu et al.,
+"NeuroLogic decoding", 2021): starts for a chain, not draws from any stated law.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from textsearch.rng import Rng, input_numbers
 
 
 class WeavingLM(NextTokenLM, SuffixLM, Protocol):
-    """What is needed of a causal model here: to write on from a beginning, and to judge what might come next."""
+    """What a causal model must be able to do here: continue a text, and give the next token's probabilities."""
 
 
 _CUT = 2**16  # tag of the stream that cuts; rounds have those from 0 on
@@ -49,22 +48,22 @@ def woven(
     finish: Callable[[str, int], str] | None = None,
     report: Callable[[str], None] | None = None,
 ) -> list[list[str]]:
-    """For each prompt at most `count` finished texts that miss nothing.
+    """For each prompt at most `count` finished texts in which nothing is missing.
 
     Args:
         model: writes the texts.
         prompts: one for each input.
         missing: what a text still lacks.
-        count: texts tried for each prompt; some may come to nothing.
+        count: texts tried for each prompt; some may not be finished.
         seed: the same seed gives the same texts.
         numbers: of the inputs among all that there are; by default 0, 1, 2, ...
         temperature: of the tokens that the model draws.
         max_tokens: of a text, for all inputs or for each.
         rounds: at most; one more than words that can be missing is enough, unless words spoil one another.
-        again: for each input texts to begin from, in turn, each cut at a place drawn at random.
+        again: texts to continue for each input, one after another; each is cut at a random place.
         finish: (what the model wrote, number of its input) -> a text, its beginning left as it is, or an empty string
             for no text; `one_sentence` by default.
-        report: told at each round how far it is.
+        report: called at each round with a line on how far it is.
     """
     found: list[list[str]] = [[] for _ in prompts]
     owners = [number for number in range(len(prompts)) for _ in range(count)]
