@@ -1,4 +1,4 @@
-"""A masked and a causal model multiplied: conditionals that know both sides of a site, and how a text may begin.
+"""A masked model times a causal model: conditionals that see both sides of a site and are good at what follows a text.
 
 At a site with left context l and everything else r, the product q(v) proportional to c(v | l, r) * p(v | l)^weight is
 a function of the other tokens alone, so a proposal that draws from it gives log q both ways as exactly as any masked
@@ -68,7 +68,7 @@ class GuidedMaskedLM:
     def _left(self, batch: Batch, positions: Tensor) -> tuple[list[str], list[bool]]:
         """The text before each position, and whether a word there has no space before it.
 
-        What lies before a mask still open is left away.
+        Text before an open mask is left out.
         """
         column = torch.arange(batch.width, device=batch.device)
         open_mask = (batch.tokens == self.vocabulary.mask_id) & (column < positions[:, None])

@@ -29,20 +29,20 @@ class MaskedLM(Protocol):
     def log_probs(self, batch: Batch, rows: Tensor, positions: Tensor) -> Tensor:
         """(K, V) log-probabilities in nats at `positions` (K,) of the `rows` (K,) of `batch`.
 
-        The caller puts the mask there, or leaves it away; a row is read once however many of its positions are asked.
+        Whether a mask stands there is up to the caller. A row is read once, whatever the number of its positions.
         """
 
 
 @runtime_checkable
 class RememberingMaskedLM(MaskedLM, Protocol):
-    """One that keeps what it was asked: asking again costs next to nothing."""
+    """One that remembers its answers: the same question again costs next to nothing."""
 
     def token_log_probs(self, batch: Batch, rows: Tensor, positions: Tensor, wanted: Tensor) -> Tensor:
         """(K,) float64 log-probability in nats of the token `wanted[k]` at `positions[k]` of row `rows[k]`."""
 
 
 def remembers(model: MaskedLM) -> bool:
-    """Whether asking again costs next to nothing."""
+    """Whether the model remembers its answers."""
     return isinstance(model, RememberingMaskedLM)
 
 
@@ -80,7 +80,7 @@ class CausalLM(Protocol):
     def score(self, batch: Batch, prompt: str | Sequence[str] = "", least: Tensor | None = None) -> Scores:
         """log p of each row's text up to its end, given the prompt: one for all rows, or one for each.
 
-        Nobody asks how far below `least` (B,) a text lies: -inf will do there.
+        A text whose log p is below `least` (B,) may be given as -inf.
         """
 
 
@@ -105,19 +105,19 @@ class SuffixLM(Protocol):
         temperature: float = 1.0,
         most: int | Sequence[int],
     ) -> tuple[Batch, Tensor, Tensor]:
-        """Row b keeps its first `cuts[b]` tokens, at most `most`; what is behind them is drawn anew, up to the end.
+        """Row b with everything behind its first `cuts[b]` tokens resampled, up to the end or to `most` tokens.
 
         `most` is one number of tokens for all rows, or one for each.
 
         Returns:
-            The new texts; (B,) float64 log-probabilities of what was written, the end counted; and (B,) bool, whether
-            an end was found. A text that has none after `most` tokens is cut there.
+            The new texts; (B,) float64 log-probabilities of the new tokens and the end; and (B,) bool, whether an end
+            was drawn. A text without an end after `most` tokens is cut there.
         """
 
     def suffix_log_probs(
         self, batch: Batch, cuts: Tensor, *, prompt: str | Sequence[str] = "", temperature: float = 1.0
     ) -> Tensor:
-        """(B,) float64, the log-probability that what stands behind `cuts[b]` tokens, and the end, would be drawn."""
+        """(B,) float64 log-probability of drawing the tokens behind the first `cuts[b]`, and the end."""
 
 
 class NextTokenLM(Protocol):

@@ -1,6 +1,7 @@
-"""Masked models whose texts are rendered otherwise: the same tokens, and what users wrote is written as they did.
+"""Masked models whose texts are rendered by another vocabulary of the same tokens.
 
-What a vocabulary can do beyond encoding and decoding is found by its methods; a plain one is used as it is.
+So words come back as a user wrote them. What a vocabulary can do beyond encoding and decoding is found by its methods;
+a vocabulary without these methods is used as it is.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class SpellingVocabulary(Vocabulary, Protocol):
         """The vocabulary that this one was made from; itself if it was made from none."""
 
     def spelling(self, phrases: Iterable[str]) -> Spellings:
-        """The phrases as their words one after another -> as they are written; only those that need to be told."""
+        """Words of a phrase -> the phrase as it is written, for those phrases that would be rendered otherwise."""
 
     def rendering(self, *, spellings: Sequence[Spellings] = ()) -> Vocabulary:
         """The same tokens, the texts of each input rendered with its `spellings`."""

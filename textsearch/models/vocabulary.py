@@ -168,7 +168,7 @@ class TokenizerVocabulary:
         return replace(self, spellings=(), sources=()) if self.spellings or self.sources else self
 
     def rendering(self, *, spellings: Sequence[Spellings] = (), sources: Sequence[Source] = ()) -> TokenizerVocabulary:
-        """The same tokenizer, its texts rendered otherwise; what is known of its tokens is not worked out again."""
+        """The same tokenizer with texts rendered otherwise; what was worked out about its tokens is kept."""
         other = replace(self, spellings=spellings, sources=sources)
         vars(other).update({name: getattr(self, name) for name in _OF_TOKENS})
         return other
@@ -222,9 +222,9 @@ class TokenizerVocabulary:
         ]
 
     def spelling(self, phrases: Iterable[str]) -> Spellings:
-        """The phrases as their words one after another -> as they are written; only those that need to be told.
+        """Words of a phrase -> the phrase as it is written, for those phrases that would be rendered otherwise.
 
-        A phrase in small letters is given capitals as any other; one that the tokenizer cannot read has no spelling.
+        A phrase in small letters gets capitals like any other; one that the tokenizer cannot read has no spelling.
 
         >>> from transformers import BertTokenizerFast
         >>> pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "i", "##phone", "dog", "u", "s", "."]
@@ -285,7 +285,7 @@ class TokenizerVocabulary:
         return [part[len(old) :] for old, part in pairwise(["", *begun])]
 
     def _decoded(self, rows: list[list[int]]) -> list[str]:
-        """As the tokenizer decodes them."""
+        """The rows as texts, by the tokenizer alone."""
         if not rows:
             return []  # an empty list would be decoded as one text
         with lock_of(self.tokenizer):
