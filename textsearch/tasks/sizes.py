@@ -1,4 +1,4 @@
-"""How much may be asked of one text: limits that name themselves, before anything takes longer the more there is."""
+"""Limits on what may be asked of one text, checked before any slow work."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def check_least(request: Any, needed: int, sources: Sequence[str]) -> None:
 
 
 def check_sizes(request: Any) -> None:
-    """Refuse what is too long to be laid out, before anything is done that takes longer the longer it is."""
+    """Refuse a request that is too long to be laid out, before any slow work."""
     for name in ("prefix", "suffix", "template", "regex", "rhyme", "acrostic", "label", "topic", "context"):
         _check_size(name, getattr(request, name), MAX_INPUT if name in ("context", "topic") else MOST["characters"])
     for name in ("required", "forbidden"):

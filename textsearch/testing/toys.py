@@ -80,7 +80,7 @@ class TableMaskedLM:
         vocabulary: the tokens.
         table: (2 * reach + 1, V, V) float64, indexed by distance + reach, the other token, the token asked for.
         by_length: (reach + 1, V) float64.
-        usage: what has been asked of the model so far.
+        usage: counts what the model has read so far.
     """
 
     vocabulary: LetterVocabulary
@@ -125,7 +125,7 @@ class TableCausalLM:
         vocabulary: the tokens.
         table: (reach + 1, V, V) float64, indexed by distance, the token before, the token asked for.
         by_place: (reach + 1, V) float64.
-        usage: what has been asked of the model so far.
+        usage: counts what the model has read so far.
 
     >>> model = TableCausalLM.random(letters("ab"), seed=0)
     >>> batch = letters("ab").encode(["", "ab"])
@@ -178,7 +178,7 @@ class TableCausalLM:
         temperature: float = 1.0,
         most: int | Sequence[int],
     ) -> tuple[Batch, Tensor, Tensor]:
-        """Row b with what is behind its first `cuts[b]` tokens drawn anew, its log-probability, whether it ended."""
+        """Row b with everything behind its first `cuts[b]` tokens resampled, its log-probability, whether it ended."""
         left = self._left(prompt, len(batch)).to(batch.device)
         room = torch.as_tensor(most, device=batch.device).expand(len(batch))
         most = int(room.max()) if len(batch) else 0

@@ -1,4 +1,4 @@
-"""Where chains under constraints begin: drafts of the causal model that happen to fit, and filled frames."""
+"""Starts for chains under constraints: drafts of the causal model that satisfy them, and filled frames."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ ROUNDS, ENOUGH = 4, 4
 @final
 @dataclass(frozen=True)
 class Stated:
-    """What some requests say of one thing: the numbers of these requests, and their values."""
+    """The requests that state something of one kind: their numbers, and the values that they state."""
 
     inputs: list[int]
     values: list[str]
 
 
 def stated(requests: Sequence[Request], name: str) -> Stated | None:
-    """What the requests say of `name`; None if none of them says anything."""
+    """The values of the field `name` where requests have one; None if no request has."""
     found = {number: getattr(request, name) for number, request in enumerate(requests)}
     found = {number: value for number, value in found.items() if value}
     return Stated(list(found), list(found.values())) if found else None
@@ -97,7 +97,7 @@ def beginnings(
     pools: dict[int, list[str]] = {number: [] for number in refusals}
 
     def keep(number: int) -> bool:
-        """Sort out what was written so far; whether it is enough."""
+        """Keep the best texts so far, and tell whether they are enough."""
         rows = _encoded(pools[number], number, masked.vocabulary)
         with torch.inference_mode():
             found = evaluate(objective, rows)
@@ -135,9 +135,9 @@ def beginnings(
 
 
 def drafts_of(request: Request, causal: Writer, prompt: str, rng: Rng) -> list[str]:
-    """What the causal model writes after the prefix, if nothing is asked for that it could not know of.
+    """Texts that the causal model writes after the prefix; none for requests that it could not meet by chance.
 
-    Where a label or a topic is wanted, a chat model writes as many again that it was asked for.
+    Where a label or a topic is wanted, a chat model is asked for as many again.
     """
     if request.template or request.suffix or request.acrostic or request.rhyme:
         return []
@@ -158,7 +158,7 @@ def kept_whole(request: Request) -> str:
 
 
 def continued(prefix: str, end: str, whole: str = "") -> str:
-    """The prefix with what was written after it, up to the first end of a sentence there; empty if that is nothing.
+    """The prefix and the text after it up to the first end of a sentence; empty if there is no such text.
 
     No sentence ends inside `whole`, a regular expression of phrases.
 
