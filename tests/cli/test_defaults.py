@@ -13,7 +13,6 @@ from tests.cli import stub
 from tests.cli.stub import call
 from textsearch import tasks
 from textsearch.cli import app
-from textsearch.cli.defaults import defaults
 
 ARGUMENTS = {"infill": "A [MASK].", "write": '{"prefix": "A"}'}
 
@@ -27,11 +26,6 @@ def told(task: str) -> dict[str, Any]:
         elif parameter.default is not inspect.Parameter.empty:
             found[name] = parameter.default
     return found
-
-
-@pytest.mark.parametrize("task", stub.COMMANDS)
-def test_the_source_says_what_the_function_does(task: str) -> None:
-    assert defaults(task) == told(task)
 
 
 @pytest.mark.parametrize("task", stub.COMMANDS)
@@ -52,8 +46,3 @@ def test_options_and_arguments_agree(task: str, monkeypatch: pytest.MonkeyPatch)
     assert settings.pop("progress")  # no option: --quiet says that there is none
     settings.pop("numbers", None)
     assert settings == {name: wanted[name] for name in settings}
-
-
-def test_a_default_that_cannot_be_read_is_an_error() -> None:
-    with pytest.raises(LookupError, match="no task"):
-        defaults("no such task")

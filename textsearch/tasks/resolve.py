@@ -63,7 +63,7 @@ def check(
     causal: Causal = None,
     masked: Masked = None,
     encoder: Encoder = None,
-    uses: Sequence[str] = tuple(PURPOSES),
+    uses: Sequence[str] = (),
 ) -> None:
     """Refuse what is neither a model of the kind nor the name of one; loads nothing.
 
@@ -71,7 +71,8 @@ def check(
         causal: as it was passed to the task.
         masked: as it was passed to the task.
         encoder: as it was passed to the task.
-        uses: methods and properties of the causal model that the task uses, among `PURPOSES`.
+        uses: methods and properties of the causal model that the task uses, among `PURPOSES`; a model of the kind has
+            `score` in any case.
 
     Raises:
         TypeError: such a thing, or a causal model that lacks something that the task uses.

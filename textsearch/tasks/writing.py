@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from os import PathLike
-from typing import Any
+from typing import Any, final
 
 import torch
 
-from objectives import Classifier, Coherence, Fluency, Only, Similarity
+from objectives import Fluency, Only
 from samplers import MetropolisHastings, SimulatedAnnealing
 from samplers.proposals import Mixture, SpanEdit, Swap
 from textsearch import Generations, generate
@@ -18,7 +18,9 @@ from textsearch.checks import positive, run_of, sequence
 from textsearch.kinds import CLASSIFIER, instance, shown
 from textsearch.models import text_classifier
 from textsearch.models.classifier import TextClassifier
+from textsearch.models.constrained import ConstrainedMaskedLM
 from textsearch.models.guided import GuidedMaskedLM
+from textsearch.models.protocols import CausalLM, Encoder
 from textsearch.models.reading.turns import remembered
 from textsearch.models.rendered import base
 from textsearch.objective import Objective
@@ -31,13 +33,12 @@ from textsearch.sampler import Sampler
 from textsearch.schedule import geometric
 from textsearch.tasks import resolve as given
 from textsearch.tasks.by_input import ByInput
+from textsearch.tasks.constraints import table
 from textsearch.tasks.languages import language, pieces_of
-from textsearch.tasks.lexical import LexicalMaskedLM
 from textsearch.tasks.request import Request
-from textsearch.tasks.room import check_letters, check_request
+from textsearch.tasks.room import check_request, check_words
 from textsearch.tasks.starts.beginnings import beginnings, constraints, stated
 from textsearch.tasks.starts.frames import Lexicon, frame, layout_numbers
-from textsearch.tasks.verses import in_lines
 from textsearch.tasks.written import as_written, phrases_of
 
 EDITS = {(1, 1): 0.46, (0, 1): 0.12, (1, 0): 0.12, (2, 2): 0.14, (1, 2): 0.08, (2, 1): 0.08}
@@ -129,7 +130,7 @@ def write(
     ]
     speech = language(lang)
     speech.check(causal=causal, masked=masked)
-    wanted = [in_lines(request).bounded() for request in stated_requests]
+    wanted = [request.restated().bounded() for request in stated_requests]
     if not wanted:
         raise ValueError("requests is empty: pass at least one, such as {'prefix': 'The book'}")
     if empty := [number for number, request in enumerate(stated_requests) if not str(request)]:
@@ -139,8 +140,9 @@ def write(
     for number, request in enumerate(wanted):
         if frame(request, layout_numbers(seed, own_numbers[number], 0)) is None:
             raise ValueError(f"no text can be laid out for request {number} ({request}): loosen one of its terms")
-    if classifier is None and any(request.label for request in wanted):
-        raise ValueError("a label needs classifier=: the folder or name of a sequence classifier")
+    for one in table.CONSTRAINTS:
+        if one.needs == "classifier" and classifier is None and stated(wanted, one.name):
+            raise ValueError(f"a {one.name} needs classifier=: the folder or name of a sequence classifier")
 
     plain = given.masked(masked, progress)
     model = as_written(plain, [phrases_of(request) for request in wanted])
@@ -148,28 +150,28 @@ def write(
     lexicon = _lexicon(base(plain.vocabulary))
     for request in wanted:
         check_request(request, model.vocabulary)
-        check_letters(request, lexicon)
+        check_words(request, lexicon)
     lm = given.causal(causal, progress)
     prompts = [request.context.rstrip() + "\n" if request.context else "" for request in wanted]
     objective: Objective = Fluency(lm, prompts) + hard
-    if classifier is not None and (some := stated(wanted, "label")):
-        judge = given_classifier(classifier, progress)
-        objective += label_weight * Only(Classifier(judge, some.values), some.inputs)
-    if some := stated(wanted, "topic"):
-        objective += topic_weight * Only(Similarity(given.encoder(encoder, progress), some.values), some.inputs)
-    if some := stated(wanted, "context"):
-        objective += coherence_weight * Only(Coherence(lm, some.values), some.inputs)
+    weights = {"label_weight": label_weight, "topic_weight": topic_weight, "coherence_weight": coherence_weight}
+    judges = OwnJudges(lm, encoder, classifier, progress)
+    for one in table.CONSTRAINTS:
+        some = stated(wanted, one.name)
+        term = one.soft(some.values, judges) if some else None
+        if some and term is not None:
+            objective += weights[one.weight] * Only(term, some.inputs)
 
-    guided = LexicalMaskedLM(GuidedMaskedLM(model, lm, prompts), lexicon, wanted)
+    guided = ConstrainedMaskedLM(GuidedMaskedLM(model, lm, prompts), hard)
     with waiting("writing starts", progress):
-        start = beginnings(wanted, objective, lm, guided, prompts, chains=chains, seed=seed, numbers=numbers)
+        start = beginnings(wanted, objective, lm, guided, lexicon, prompts, chains=chains, seed=seed, numbers=numbers)
     # the final mark stays
     start = start.frozen(torch.arange(start.width) >= start.lengths[:, None] - 1)
     pieces = pieces_of(model.vocabulary)
-    # an acrostic says how many words there are
+    # of some constraints, such as an acrostic, all texts have one number of words
     edits = ByInput(
         [SpanEdit(guided, EDITS, pieces), SpanEdit(guided, SAME_LENGTH, pieces)],
-        [int(bool(request.acrostic)) for request in stated_requests],
+        [int(any(one.fixed_length for one, _ in request.constraints())) for request in stated_requests],
     )
     moves = Mixture({edits: 0.95, Swap(model.vocabulary): 0.05})
     return viewed(
@@ -186,6 +188,37 @@ def write(
         ),
         lambda result: replace(result, sources=list(map(str, stated_requests))),
     )
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class OwnJudges:
+    """The models that judge what requests ask for.
+
+    Attributes:
+        model: the causal one.
+        encoding: the encoder, or its name or folder; None for the default.
+        calling: the classifier, or its name or folder.
+        progress: show on standard error that one is being loaded.
+    """
+
+    model: CausalLM
+    encoding: given.Encoder
+    calling: TextClassifier | str | PathLike[str] | None
+    progress: bool
+
+    def causal(self) -> CausalLM:
+        """The one that is there already."""
+        return self.model
+
+    def encoder(self) -> Encoder:
+        """Loaded where it is not."""
+        return given.encoder(self.encoding, self.progress)
+
+    def classifier(self) -> TextClassifier:
+        """Loaded where it is not."""
+        assert self.calling is not None  # a request that needs one is refused without
+        return given_classifier(self.calling, self.progress)
 
 
 def given_classifier(given: TextClassifier | str | PathLike[str], progress: bool = False) -> TextClassifier:

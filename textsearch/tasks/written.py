@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from objectives.template import Gap, parse
 from textsearch.language.inflection import inflections
 from textsearch.models.protocols import MaskedLM
 from textsearch.models.rendered import SpellingVocabulary, rendered
@@ -46,5 +45,4 @@ def phrases_of(request: Request) -> list[str]:
     >>> phrases_of(Request(template="NASA * the *", suffix="in New York?"))
     ['in New York?', 'NASA', 'the']
     """
-    fixed = [part for part in parse(request.template) if not isinstance(part, Gap)] if request.template else []
-    return [text for text in (request.prefix, request.suffix, *request.required, *fixed) if text]
+    return [text for _, _, text in request.fixed()]
