@@ -27,15 +27,17 @@ from benchmarks.intervals import Interval, interval, mean_of, shown
 from benchmarks.requests import MIXES, in_words
 from objectives import FluencyPerToken
 from samplers.starts.drafts import one_sentence
+from textsearch.models import causal_lm
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.classifier import LinearClassifier
+from textsearch.models.protocols import asked
 from textsearch.objective import evaluate
 from textsearch.result.diagnostics import distinct_n
 from textsearch.rng import Rng
 from textsearch.tasks import resolve as given
 from textsearch.tasks.request import Request
 from textsearch.tasks.settings import Writing
-from textsearch.tasks.starts.beginnings import asked, constraints, continued
+from textsearch.tasks.starts.beginnings import constraints, continued, wish
 from textsearch.tasks.writing import write
 
 PROMPTS = (
@@ -163,7 +165,7 @@ def kept(requests: Sequence[Request], texts: Sequence[str], inputs: Sequence[int
 def steering(path: Path, size: Size, seed: int, tell: Callable[[str], None], skip: int = 0) -> dict[str, Any]:
     """Figures of the rows, and all texts, of the prompts behind the first `skip`."""
     steers, judge, known = judges(path, seed)
-    lm = given.causal(None)
+    lm = causal_lm()
     prompts = PROMPTS[skip : skip + size.prompts]
     cells = [Request(prefix=prefix, label=label, words=WORDS) for prefix in prompts for label in LABELS]
     start = lm.usage.tokens
@@ -180,7 +182,7 @@ def steering(path: Path, size: Size, seed: int, tell: Callable[[str], None], ski
         # half of them go on from the prefix alone, half from the prefix after the label was asked for
         pools = [
             sample(lm, before, cell, seed + 2 * number + which, spent / 2, size.chains)
-            for which, before in enumerate(("", asked(cell, lm) or ""))
+            for which, before in enumerate(("", asked(lm, wish(cell)) or ""))
         ]
         pool = pools[0] + pools[1]
         counts.append(len(pool) / size.chains)
@@ -262,7 +264,7 @@ def _figures(
 
 def mixes(size: Size, seed: int, tell: Callable[[str], None]) -> dict[str, Any]:
     """How often the requests of `MIXES` are met, by a chat model asked for the same and by `write`."""
-    lm = given.causal(None)
+    lm = causal_lm()
     asks = MIXES[: size.mixes]
     requests = [Request.of(one) for one in asks]
     start = lm.usage.tokens

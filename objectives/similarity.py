@@ -10,7 +10,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Protocol, final
+from typing import final
 
 import torch
 from torch import Tensor
@@ -19,18 +19,12 @@ from textsearch.batch import Batch
 from textsearch.checks import keep, positive, real
 from textsearch.kinds import ENCODER, instance
 from textsearch.models.defaults import DEFAULT_ENCODER
+from textsearch.models.protocols import Encoder
 from textsearch.models.reading.memory import recall
 from textsearch.objective import Cost, Objective
 from textsearch.per_input import PerInput, text_per_input
 
 _REMEMBERED = 20_000  # vectors
-
-
-class Encoder(Protocol):
-    """Vectors of texts, such as `textsearch.models.sentence_encoder()`."""
-
-    def encode(self, texts: Sequence[str]) -> Tensor:
-        """(B, D) vectors of length 1."""
 
 
 @final

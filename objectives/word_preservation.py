@@ -16,11 +16,11 @@ import torch
 from torch import Tensor
 
 from objectives.diversity import plain_words
-from objectives.similarity import Encoder
 from textsearch.batch import Batch
 from textsearch.checks import keep, positive, string
 from textsearch.kinds import ENCODER, MASKED, instance
-from textsearch.models.masked import TransformersMaskedLM
+from textsearch.models.protocols import EmbeddingLM, Encoder
+from textsearch.models.rendered import tokens_of
 from textsearch.objective import Cost, Objective
 from textsearch.per_input import PerInput, list_per_input, paired, text_per_input
 
@@ -53,7 +53,7 @@ def keywords_of(text: str) -> list[str]:
     return [word for word in every if word not in FUNCTION_WORDS] or every
 
 
-_EMBEDDING = replace(MASKED, has=(*MASKED.has, "model"))  # whose embeddings can be read
+_EMBEDDING = replace(MASKED, has=(*MASKED.has, "input_embeddings"))
 
 
 @final
@@ -62,22 +62,22 @@ class InputEmbeddings:
     """Word vectors from the input embeddings of a masked model: the mean over a word's pieces, centred, at length 1.
 
     Attributes:
-        model: with its tokenizer.
+        model: a masked model with `input_embeddings`.
     """
 
-    model: TransformersMaskedLM
+    model: EmbeddingLM
     _mean: Tensor = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         instance("model", self.model, _EMBEDDING)
-        weights = self.model.model.get_input_embeddings().weight.detach().double().cpu()
+        weights = self.model.input_embeddings().double().cpu()
         # all embeddings share a direction, which makes any two words look alike
         object.__setattr__(self, "_mean", weights[self.model.vocabulary.allowed.cpu()].mean(0))
 
     def encode(self, texts: Sequence[str]) -> Tensor:
         """(B, D) float64 vectors, one a word."""
-        weights = self.model.model.get_input_embeddings().weight.detach()
-        rows = self.model.vocabulary.tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else []
+        weights = self.model.input_embeddings()
+        rows = tokens_of(self.model.vocabulary, texts) if texts else []
         means = [weights[row].double().cpu().mean(0) - self._mean if row else 0.0 * self._mean for row in rows]
         return torch.nn.functional.normalize(torch.stack(means), dim=1) if means else self._mean.new_zeros(0, 1)
 

@@ -1,4 +1,4 @@
-"""Delayed acceptance (Christen and Fox, 2005): a cheap energy refuses first, and the dear one is asked of the rest.
+"""Delayed acceptance (Christen and Fox, 2005): a cheap energy refuses moves before the expensive one is asked.
 
 With the target p = exp(-E / T), a surrogate p~ = exp(-E~ / T) and a proposal q, a move from x to y is taken with
 
@@ -44,15 +44,15 @@ class DelayedAcceptance(MoveSampler[DelayedState]):
     """Metropolis-Hastings in two stages: only texts that a cheap surrogate lets pass are given to the objective.
 
     Exact: leaves exp(-E / T) invariant, for the energy E of the objective, under any surrogate that forbids no text
-    that the objective allows; one that does so shuts the chain out of such texts. A step costs the passes of the
-    proposal, the surrogate's energy of each new text, and the objective's of those that pass.
+    that the objective allows. A surrogate that forbids such a text keeps the chain from it. A step costs the passes of
+    the proposal, the surrogate's energy of each new text, and the objective's of those that pass.
 
     The uniform numbers of both stages are drawn first, so either energy is worked out only until it is known to be
-    too high, as by `MetropolisHastings`, and the chain is the same, bit for bit. That alone saves much of what a
-    surrogate could: measure before you take one.
+    too high, as by `MetropolisHastings`, and the chain is the same, bit for bit. Early rejection alone saves much
+    of what a surrogate could save, so measure before you use one.
 
     An accepted step has passed both stages. Its `log_ratio` is that of the stage that decided: the first for a text
-    that was refused there, the second for the others; -inf for one whose energy was given up.
+    that was refused there, the second for the others; -inf for a text whose energy was not worked out to the end.
 
     Attributes:
         proposal: draws moves and gives log q both ways.

@@ -1,12 +1,12 @@
-"""Gibbs sampling over texts (Geman and Geman, 1984), each site on the few tokens that its context suggests.
+"""Gibbs sampling over texts (Geman and Geman, 1984), with a few candidate tokens for each site.
 
-A masked language model names the K tokens likeliest at a site given the other tokens; the site is drawn anew from the
+A masked language model names the K likeliest tokens at a site, given the other tokens. The site is resampled from the
 target restricted to these. With C(x_-i) that set, and x_i kept where it is not in C,
 
     P(x_i = v | x_-i) = exp(-E(x_-i, v) / T) / sum over u in C of exp(-E(x_-i, u) / T)    for v in C.
 
-The target restricted to C, and to what is not in C, is left as it is, for any C that does not look at x_i; adding x_i
-to C would break this. The language model decides what is tried, the energy alone what is kept.
+This leaves the target invariant for any C that does not depend on x_i; adding x_i to C would break that. The language
+model decides which tokens are tried, the energy alone which of them is kept.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
+from samplers.one_masked_lm import OfMaskedLM
 from samplers.proposals.sites import conditionals, place_of, sites
-from textsearch.batch import Batch, Vocabulary
+from textsearch.batch import Batch
 from textsearch.checks import function, keep, whole
-from textsearch.kinds import MASKED, instance
 from textsearch.models.defaults import DEFAULT_MASKED_LM
 from textsearch.models.protocols import MaskedLM
 from textsearch.objective import Evaluation, Objective, evaluate
@@ -48,13 +48,13 @@ def systematic_scan(count: Tensor, rng: Rng) -> Tensor:
 
 @final
 @dataclass(frozen=True, eq=False)
-class Gibbs:
-    """Draw a site anew from exp(-E / T), restricted to the K likeliest tokens of a masked language model there.
+class Gibbs(OfMaskedLM):
+    """Resample a site from exp(-E / T), restricted to the K tokens that a masked language model finds likeliest there.
 
-    Exact: leaves exp(-E / T) invariant. A site is a token of an editable word, and keeps its role: what begins a word
-    goes on to begin one, so words keep their number of pieces and texts their length; mix with moves that change them
-    to reach every text. A step is one pass of the model and K energies a row, all in one batch. A text without sites,
-    or whose token is not among the K, stays as it is.
+    Exact: leaves exp(-E / T) invariant. A site is a token of an editable word. It keeps its role: a token that begins a
+    word is replaced by one that begins a word. So words keep their number of pieces, and texts their length; mix with
+    moves that change these to reach every text. A step is one pass of the model and K energies a row, all in one batch.
+    A text without sites, or whose token is not among the K, stays as it is.
 
     An accepted step is one that changed the text. Its `log_ratio` is 0 where a draw was made, -inf where not.
 
@@ -82,7 +82,7 @@ class Gibbs:
     starts_anywhere: ClassVar = False
 
     def __post_init__(self) -> None:
-        instance("model", self.model, MASKED)
+        super().__post_init__()
         keep(
             self,
             candidates=whole("candidates", self.candidates, 2, remedy=": 2 leave a choice"),
@@ -96,25 +96,20 @@ class Gibbs:
             )
         function("scan", self.scan, "a scan", "random_scan or systematic_scan")
 
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """That of the model."""
-        return self.model.vocabulary
-
     def check(self, batch: Batch) -> None:
         """Any text will do, but there must be as many tokens as candidates; a default model is not asked before."""
         known = int(self.vocabulary.allowed.sum())
         whole("candidates", self.candidates, 2, known, remedy=": this vocabulary allows no more")
 
     def init(self, objective: Objective, batch: Batch) -> ChainState:
-        """The batch with its energies."""
+        """The texts with their energies, which must be finite."""
         self.check(batch)
         return ChainState.start(objective, batch)
 
     def step(
         self, objective: Objective, state: ChainState, rng: Rng, temperature: float | Tensor = 1.0
     ) -> tuple[ChainState, Info]:
-        """One block of sites a row drawn anew."""
+        """Resample one block of sites in each row."""
         whole, before = state.batch, state.evaluation
         starts = _blocks(whole, self.block)
         rows = starts.any(1).nonzero().squeeze(-1)

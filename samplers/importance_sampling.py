@@ -28,9 +28,9 @@ class ImportanceSampling(DrawSampler):
     themselves are draws from q; `resampled_texts` makes equally weighted ones of them. `importance_summary` says how
     far the weights can be trusted, `weighted_mean` what they say of a quantity. A step costs a draw and its energy.
 
-    The start is a template at most: it is not evaluated, and may be forbidden. An accepted step is a draw of weight
-    above 0. Every step gives its text up for a draw, whatever stood there: in turn with other samplers, which move the
-    draws on and leave the weights behind, nothing is promised.
+    The starting text is used as a template only: it is not evaluated, and may be forbidden. A step is accepted if its
+    draw has weight above 0. Every step replaces the text by a new draw. In a `Cycle` or `Mixture` the other samplers
+    would move the draws and the weights would no longer belong to them, so nothing is guaranteed there.
 
     Attributes:
         proposal: draws the texts and knows log q; it must be able to draw every text of energy below +inf.
@@ -56,7 +56,7 @@ class ImportanceSampling(DrawSampler):
     guarantee: ClassVar = Guarantee.CONSISTENT
 
     def init(self, objective: Objective, batch: Batch) -> ChainState:
-        """The batch, its energies +inf: it is no draw."""
+        """The starting texts, with energy +inf because they are not draws."""
         self.check(batch)
         return ChainState(batch, evaluate(objective, batch, wanted=torch.zeros_like(batch.lengths, dtype=torch.bool)))
 

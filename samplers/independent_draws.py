@@ -1,10 +1,9 @@
 """Fresh draws and their log-weights: what all samplers on independent proposals share.
 
-q need not draw every text. In a `Cycle` or a `Mixture` other samplers lead to texts x with q(x) = 0, which draws never
-come back to: were such a text given up for a draw, its share of the target would flow away for good. It is kept. With S
-the texts that q draws and p = exp(-E / T), a kernel that leaves p restricted to S as it is, and keeps what is not in S,
-leaves p as it is: on S by itself, elsewhere because nothing moves. What has p = 0, a forbidden text or a template, has
-no share to lose, and is left at the first chance.
+q need not draw every text. In a `Cycle` or a `Mixture` other samplers can lead to a text x with q(x) = 0. No draw comes
+back to x, so replacing it by a draw would not leave the target invariant: such a text is kept. With S the texts that q
+draws and p = exp(-E / T), a kernel that leaves p restricted to S invariant and moves nothing outside S leaves p
+invariant. A text with p = 0, a forbidden text or a template, is replaced by the first draw of weight above 0.
 """
 
 from __future__ import annotations
@@ -23,12 +22,12 @@ from textsearch.sampler import ChainState
 
 
 def start(proposal: IndependentProposal, objective: Objective, batch: Batch) -> ChainState:
-    """The batch with its energies, forbidden or not; a template is no text, and is +inf.
+    """The texts with their energies, which may be +inf; a template has energy +inf.
 
-    For a sampler that no other helps on.
+    For a sampler that runs alone, outside any `Cycle` or `Mixture`.
 
     Raises:
-        ValueError: a text is possible, but not one that q draws: it would be kept for ever.
+        ValueError: a text of finite energy that q cannot draw: the chain would never leave it.
     """
     proposal.check(batch)
     state = ChainState(batch, evaluate(objective, batch, wanted=~masks(batch).any(1)))
@@ -44,7 +43,7 @@ def start(proposal: IndependentProposal, objective: Objective, batch: Batch) -> 
 
 
 def drawable(proposal: IndependentProposal, state: ChainState) -> Tensor:
-    """(B,) bool, whether a text may give way to a draw: q draws it, or it has no share of the target."""
+    """(B,) bool, whether a draw may replace a text: q can draw it, or its energy is +inf."""
     free = state.evaluation.energy == math.inf
     asked = (~free).nonzero().squeeze(-1)
     return free.index_put((asked,), log_prob(proposal, state.batch.rows(asked)) > -math.inf) if len(asked) else free

@@ -39,8 +39,8 @@ class IteratedResampling(DrawSampler):
     current text is worked out again, 1 part in N of the work: the state is a text and its energy and nothing more, so
     this sampler takes turns with others in a `Cycle` and climbs the ladder of `ParallelTempering`.
 
-    A start that is forbidden, such as a template, is left at the first chance. A text with q = 0 that another sampler
-    of a `Cycle` or `Mixture` wrote is kept: no draw weighs as much.
+    A forbidden start, such as a template, is replaced by the first draw of weight above 0. A text with q = 0 that
+    another sampler of a `Cycle` or `Mixture` wrote is kept: its weight is infinite.
 
     An accepted step is one that picked a fresh draw; `log_ratio` is the log of the probability of that.
 
@@ -70,7 +70,7 @@ class IteratedResampling(DrawSampler):
     def step(
         self, objective: Objective, state: ChainState, rng: Rng, temperature: float | Tensor = 1.0
     ) -> tuple[ChainState, Info]:
-        """One choice a row among `draws` texts."""
+        """Choose one of `draws` texts for each row."""
         batch, count = state.batch, self.draws - 1
         row = torch.arange(len(batch), device=batch.device)
         source = row.repeat_interleave(count)
@@ -80,7 +80,7 @@ class IteratedResampling(DrawSampler):
 
         log_fresh = log_fresh.reshape(-1, count)
         energy = state.evaluation.energy
-        # what has no share of the target, a template perhaps, has no log q that anybody needs
+        # a forbidden text or a template has weight 0: its log q is not needed
         log_current = torch.full_like(energy, -math.inf)
         possible = (energy < math.inf).nonzero().squeeze(-1)
         if len(possible):

@@ -1,8 +1,8 @@
 """Masked-LM resampling without correction (Wang and Cho, 2019: "BERT has a mouth, and it must speak").
 
-A site is drawn uniformly, masked, and filled from the model's conditional, which is always kept. The conditionals of
-a masked language model are in general those of no joint distribution (Goyal et al., 2022), so the chain has a law of
-its own, which no energy describes. A baseline, and a way to shake up starting texts.
+A site is drawn uniformly, masked, and filled from the model's conditional; the new token is always kept. The
+conditionals of a masked language model belong in general to no joint distribution (Goyal et al., 2022), so the chain
+has a stationary law of its own, which no energy describes. A baseline, and a way to shake up starting texts.
 
 The generator of the paper starts from texts of masks alone (see `all_masks`), draws from the whole conditional until
 the burn-in is over, and from then on from its likeliest tokens, or takes the likeliest one (`top_k=1`).
@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 
 from samplers.gibbs import Scan, random_scan, top
+from samplers.one_masked_lm import OfMaskedLM
 from samplers.proposals.sites import conditionals, masks, place_of, sites
-from textsearch.batch import Batch, Vocabulary
+from textsearch.batch import Batch
 from textsearch.checks import function, keep, whole
-from textsearch.kinds import MASKED, instance
 from textsearch.models.defaults import DEFAULT_MASKED_LM
 from textsearch.models.protocols import MaskedLM
 from textsearch.objective import Objective, evaluate
@@ -33,19 +33,19 @@ _TOKEN = 1  # draw; the scan has draw 0
 
 @final
 @dataclass(frozen=True, eq=False)
-class MaskedResampling:
+class MaskedResampling(OfMaskedLM):
     """Draw a site from the masked language model's conditional, and keep whatever was drawn.
 
-    Biased: neither the objective nor the temperature has a say. The energies are those of the texts, for the record and
-    for the best text met; the chain walks into a text of energy +inf as into any other, so hard constraints are to be
-    met by frozen tokens, or by another sampler. A site is a token of a word without a frozen piece and keeps its role:
-    what begins a word gives way to what begins one. A text without sites stays as it is. A step is one pass of the
-    model and one energy a row.
+    Biased: the objective and the temperature change nothing. Energies are computed for the record and for the best
+    text. The chain visits texts of energy +inf like any other, so meet hard constraints by frozen tokens or another
+    sampler. A site is a token of a word without frozen pieces. It keeps its role: a token that begins a word is
+    replaced by one that begins a word. A text without sites stays as it is. A step is one pass of the model and one
+    energy a row.
 
-    A mask in a text stands for a word of one piece. While it is there the text is none yet: its energy is +inf, and no
-    objective is asked.
+    A mask in a text stands for a word of one piece. A text with masks is not finished: its energy is +inf, and the
+    objective is not evaluated.
 
-    An accepted step is one in which a token was drawn, be it the old one.
+    A step is accepted if a token was drawn, even if it is the old one.
 
     Attributes:
         model: gives the conditionals; by default the one that comes with textsearch.
@@ -71,7 +71,7 @@ class MaskedResampling:
     starts_anywhere: ClassVar = True
 
     def __post_init__(self) -> None:
-        instance("model", self.model, MASKED)
+        super().__post_init__()
         function("scan", self.scan, "a scan", "random_scan or systematic_scan")
         if self.top_k is not None:
             keep(self, top_k=whole("top_k", self.top_k, 1, remedy="; leave it at None to draw from all"))
@@ -81,11 +81,6 @@ class MaskedResampling:
                 f"burn_in={self.burn_in} changes nothing without top_k: give the number of tokens to draw from after it"
             )
 
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """That of the model."""
-        return self.model.vocabulary
-
     def check(self, batch: Batch) -> None:
         """Any text will do, but there must be as many tokens as `top_k`; a default model is not asked before."""
         if self.top_k is not None:
@@ -93,14 +88,14 @@ class MaskedResampling:
             whole("top_k", self.top_k, 1, int(self.vocabulary.allowed.sum()), remedy=why)
 
     def init(self, objective: Objective, batch: Batch) -> ChainState:
-        """The batch with its energies; those of texts with masks are +inf."""
+        """The texts with their energies; those of texts with masks are +inf."""
         self.check(batch)
         return ChainState(batch, evaluate(objective, batch, wanted=_written(batch)))
 
     def step(
         self, objective: Objective, state: ChainState, rng: Rng, temperature: float | Tensor = 1.0
     ) -> tuple[ChainState, Info]:
-        """One token a row drawn anew, whatever the energy and the temperature."""
+        """Resample one token in each row, whatever the energy and the temperature."""
         whole = state.batch
         open_sites = sites(whole)
         drawn = open_sites.any(1)

@@ -44,7 +44,7 @@ class MetropolisHastings(MoveSampler[ChainState]):
     starts_anywhere: ClassVar = False
 
     def init(self, objective: Objective, batch: Batch) -> ChainState:
-        """The batch with its energies."""
+        """The texts with their energies, which must be finite."""
         self.proposal.check(batch)
         return ChainState.start(objective, batch)
 

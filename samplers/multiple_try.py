@@ -44,8 +44,8 @@ _PICK, _ACCEPT = range(2)  # draws
 class MultipleTry(MoveSampler[ChainState]):
     """Draw several moves, pick a good one, and take it with the probability that makes up for the choice.
 
-    Exact: leaves exp(-E / T) invariant. A step makes 2 K - 1 moves a row, K and then K - 1 in one batch each: for
-    energies that a device computes for many texts in the time of one. Where no move is possible the text stays.
+    Exact: leaves exp(-E / T) invariant. A step makes 2 K - 1 moves a row, K in one batch and K - 1 in a second one, so
+    it suits devices that compute many energies in the time of one. Where no move is possible the text stays.
 
     Attributes:
         proposal: draws the moves and gives log q both ways; by default the usual edits, `Edits`.
@@ -70,7 +70,7 @@ class MultipleTry(MoveSampler[ChainState]):
         keep(self, tries=whole("tries", self.tries, 2, MAX_CHAINS, remedy="; with one try, use MetropolisHastings"))
 
     def init(self, objective: Objective, batch: Batch) -> ChainState:
-        """The batch with its energies."""
+        """The texts with their energies, which must be finite."""
         self.proposal.check(batch)
         return ChainState.start(objective, batch)
 
@@ -120,5 +120,5 @@ class MultipleTry(MoveSampler[ChainState]):
 
 def _log_weight(here: Tensor, there: Tensor, heat: Tensor) -> Tensor:
     """(B,) half the log of p(there) / p(here): the energies' share of the weight."""
-    # a constant of `here` cancels in the choice: a text that should never have been left to start with gives no nan
+    # the energy of `here` cancels in the choice; with 0 in place of +inf, a forbidden text gives no nan
     return 0.5 * (here.nan_to_num(posinf=0.0) - there) / heat

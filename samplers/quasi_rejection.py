@@ -35,8 +35,8 @@ from textsearch.sampler import ChainState, Guarantee, Info
 class QuasiRejection(DrawSampler):
     """Draw a text from q and take it with probability min(1, rho / (beta q)), rho = exp(-E / T), beta = exp(log_beta).
 
-    Biased: accepted texts are independent draws from min(rho, beta q), and however many they are, they come no nearer
-    to rho. The smaller beta, the more are taken, and the nearer their law is to q. Only with beta >= rho / q for every
+    Biased: accepted texts are independent draws from min(rho, beta q), however many there are. A smaller beta accepts
+    more draws, and their law is nearer to q. Only with beta >= rho / q for every
     text are they draws from rho, and this sampler cannot know that; where it is known, use `Rejection`, which is exact
     and says so. A step costs a draw and its energy. `tvd_and_acceptance` tells the distance and the acceptance rate for
     any beta from recorded "draw log weights".
@@ -72,7 +72,7 @@ class QuasiRejection(DrawSampler):
     def step(
         self, objective: Objective, state: ChainState, rng: Rng, temperature: float | Tensor = 1.0
     ) -> tuple[ChainState, Info]:
-        """A fresh text in every row, taken or not."""
+        """Draw a text for every row; accept it or not."""
         drawn, log_weights = fresh.draw(self.proposal, objective, state.batch, rng.fold(0), temperature)
         return take(self.proposal, state, drawn, log_weights, log_weights - self.log_beta, rng)
 

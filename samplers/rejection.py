@@ -33,13 +33,13 @@ class Rejection(DrawSampler):
     """Draw a text from q and take it with probability rho / (lambda q), rho = exp(-E / T) and lambda = exp(log_bound).
 
     Exact: each step leaves rho invariant, and every accepted text is a draw from it, independent of all others,
-    whatever the chain started from (see `accepted_texts`). What is refused leaves the text as it was. One draw in
-    lambda / Z is taken, on average; a step costs a draw and its energy, and one that takes its draw log q of the text
-    that it gives up.
+    whatever the chain started from (see `accepted_texts`). A rejected draw leaves the text as it was. One draw in
+    lambda / Z is accepted, on average. A step costs a draw and its energy; an accepted one also costs log q of the text
+    that it replaces.
 
-    Texts that q cannot draw, such as those over its `max_length`, are no part of what it samples: no chain of its own
-    may start from one that is not forbidden. In a `Cycle` or `Mixture` whose other samplers lead to such texts they
-    are, and are kept. Why this is exact: between texts x and y that q draws, rho(x) q(y) rho(y) / (lambda q(y)) flows
+    A text that q cannot draw, such as one over its `max_length`, is not in the space that this sampler samples, so a
+    chain may not start from it unless it is forbidden. In a `Cycle` or `Mixture` other samplers can lead to such a
+    text; it is kept. Why this is exact: between texts x and y that q draws, rho(x) q(y) rho(y) / (lambda q(y)) flows
     either way. A text with q(x) = 0 would send rho(x) rho(y) / lambda to each y, and no draw would come back to it:
     only if it sends nothing does it keep its share.
 
@@ -51,7 +51,7 @@ class Rejection(DrawSampler):
     Attributes:
         proposal: draws the texts and knows log q.
         log_bound: log of lambda, nats, for the temperature of the run.
-        tolerance: nats by which the rounding of a model may lift a draw above the bound; it is taken then.
+        tolerance: nats by which rounding may lift a draw above the bound; such a draw is accepted.
 
     >>> from objectives import Fluency
     >>> from samplers.proposals import FromLeft
@@ -86,7 +86,7 @@ class Rejection(DrawSampler):
     def step(
         self, objective: Objective, state: ChainState, rng: Rng, temperature: float | Tensor = 1.0
     ) -> tuple[ChainState, Info]:
-        """A fresh text in every row, taken or not."""
+        """Draw a text for every row; accept it or not."""
         drawn, log_weights = fresh.draw(self.proposal, objective, state.batch, rng.fold(_PROPOSE), temperature)
         log_ratio = log_weights - self.log_bound
         if bool((log_ratio > self.tolerance).any()):
@@ -119,7 +119,7 @@ def take(
 
 
 def guess_log_bound(log_weights: ArrayLike, margin: float = 1.0) -> float:
-    """The largest of a pool of log-weights plus `margin` nats: a guess, no proof, and too low for texts not met yet.
+    """The largest of a pool of log-weights plus `margin` nats: a guess, which may be too low for texts not drawn yet.
 
     >>> guess_log_bound([-2.0, 0.5, -float("inf")])
     1.5

@@ -1,4 +1,4 @@
-"""What log-weights tell: log Z, means under the target, and how far either can be trusted.
+"""What log-weights tell: log Z, means under the target, and how reliable both are.
 
 With draws x_i ~ q and weights w_i = rho(x_i) / q(x_i), self-normalised importance sampling (Hesterberg, 1995; Owen,
 "Monte Carlo theory, methods and examples", 2013, chapter 9):
@@ -197,9 +197,9 @@ def resampled_texts(
 ) -> list[list[str]]:
     """`count` texts for each input, all of one weight, from a run of `ImportanceSampling` that kept its texts.
 
-    They come in alphabetical order, each as often as the weights of all its draws together say, rounded up or down. A
-    heavy draw comes several times: asking for more texts than the effective sample size brings little new. `numbers`
-    are those of the inputs that the run was given.
+    They come in alphabetical order, each in proportion to the total weight of its draws, rounded up or down. A heavy
+    draw comes several times: more texts than the effective sample size bring little that is new. `numbers` are those of
+    the inputs that the run was given.
 
     Raises:
         ValueError: the run recorded no log-weights, kept no texts, or found none of weight above 0.

@@ -20,8 +20,8 @@ from textsearch.kinds import shown
 class Vocabulary(Protocol):
     """What token ids mean: the tokenizer that a batch was encoded with.
 
-    A text counts in one row, encode(decode(row)) of any; one in which no text could have two may say so with an
-    attribute `one_spelling = True`, which saves the question. See `textsearch.spelling`.
+    A text counts in one row of tokens only, encode(decode(row)). A vocabulary in which every text has one row of tokens
+    may say so with an attribute `one_spelling = True`, which saves a check. See `textsearch.spelling`.
 
     Attributes:
         size: V, the number of token ids.
@@ -137,7 +137,7 @@ class Batch:
 
     @property
     def device(self) -> torch.device:
-        """Where the tensors lie."""
+        """The device of the tensors."""
         return self.tokens.device
 
     @property
@@ -213,12 +213,12 @@ class Batch:
         )
 
     def narrow(self) -> Batch:
-        """The same rows without columns that are empty in all of them, as a long text leaves them when it goes."""
+        """The same rows without the columns that are empty in all of them."""
         width = int(self.lengths.max()) if len(self) else 0
         return self.shifted(torch.arange(width, device=self.device).expand(len(self), -1))
 
     def shifted(self, source: Tensor) -> Batch:
-        """Rows whose column j is what stood in column `source[b, j]`, with all that is known of it; (B, M) int64."""
+        """Rows whose column j is column `source[b, j]` of these, in all tensors; `source` is (B, M) int64."""
         parts = {name: getattr(self, name).gather(1, source) for name in ("tokens", "editable", "closed", "homes")}
         return replace(self, **parts)
 
@@ -229,17 +229,18 @@ class Batch:
     def frozen(self, where: Tensor) -> Batch:
         """The same rows with the tokens under `where` (B, N) bool made uneditable.
 
-        Chains then sample exp(-E / T) over the texts that can be reached without touching those tokens: those that
-        hold the frozen words in their order. Each counts once, in however many places the words could stand; see
-        `textsearch.marks`. Words may come between two frozen words, and before and behind them: see `closing`.
+        Chains then sample exp(-E / T) over the texts that can be reached without changing those tokens, which hold the
+        frozen words in their order. Each text counts once, even if the words could stand in several places; see
+        `textsearch.marks`. Other words may be inserted before, between and behind the frozen ones, unless `closing`
+        forbids it.
         """
         return replace(self, editable=self.editable & ~where)
 
     def closing(self, slots: Tensor) -> Batch:
         """The same rows with the slots under `slots` (B, N + 1) bool closed, column i for the one before token i.
 
-        Nothing is ever inserted into a closed slot. It lies between two frozen tokens, or between one and an end of
-        the text.
+        Nothing is ever inserted into a closed slot, which lies between two frozen tokens or between a frozen token and
+        an end of the text.
 
         >>> from textsearch.testing import letters
         >>> batch = letters("ab").encode(["ab"])
@@ -323,7 +324,7 @@ class Batch:
     def splice(self, start: Tensor, stop: Tensor, count: Tensor, width: int) -> Batch:
         """Row b with its tokens from `start[b]` to `stop[b]` replaced by `count[b]` editable masks.
 
-        `start`, `stop`, `count` are (B,) int64; rows that grow beyond `width` columns are the caller's mistake.
+        `start`, `stop`, `count` are (B,) int64; no row may grow beyond `width` columns.
         """
         wide = self.widen(width)
         column = torch.arange(wide.width, device=self.device)

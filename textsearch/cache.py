@@ -1,4 +1,4 @@
-"""Folders that are made once and kept in the user's cache: whole or not there, and as they were made.
+"""Folders that are made once and kept in the user's cache, complete and unchanged or not at all.
 
 A folder carries the SHA-256 of each of its files in `SHA256SUMS` (`sha256sum -c SHA256SUMS` checks them by hand). It is
 made in a temporary place and moved in whole; one process makes it while the others wait.
@@ -28,7 +28,7 @@ def cache_folder() -> Path:
 def kept(name: str, make: Callable[[Path], None]) -> Path:
     """The folder `name` of the cache, made by `make(empty folder)` if it is not there or no longer what was made.
 
-    Every call reads the whole folder: damage that is not seen here would be seen in the texts, or never.
+    Every call reads and checks the whole folder, because a damaged model would only show in bad texts.
 
     Raises:
         RuntimeError: the folder is damaged and cannot be made again; the message says what is wrong and what to delete.
@@ -56,7 +56,7 @@ def kept(name: str, make: Callable[[Path], None]) -> Path:
 
 
 def damage(folder: Path) -> str | None:
-    """What is wrong with a folder that is kept, None if it is as it was made."""
+    """What is wrong with a cached folder; None if it is as it was made."""
     try:
         lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):

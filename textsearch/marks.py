@@ -1,9 +1,9 @@
-"""Marks: of the places where the frozen words of a text could stand, the one at which the text counts.
+"""Marks: which of the places where a text's frozen words could stand is the one at which the text counts.
 
 Frozen tokens are marked places, and where words are inserted or taken out the same text may hold the frozen words at
 several: "the" frozen in "the cat" is the first word of "the the cat", or, after an insertion before it, the second. A
-chain moves through texts with their marks, so that text would have twice its share. Therefore a text counts with one
-marking only, and with any other is forbidden, as if its energy were +inf. Of the markings that could be,
+chain moves through texts with their marks, so that text would get twice its probability. Therefore a text counts with
+one marking only; with any other it is forbidden, as if its energy were +inf. The marking that counts is found so:
 
 1. the caller's frozen words stand at home, where they stood when the chain began; if that cannot be, they and all
    others stand as far to the left as can be;

@@ -1,8 +1,8 @@
 """Objectives: energies over texts, E(x) = -log rho(x), and their sums.
 
-Low is good and +inf forbids. A sum is evaluated in stages, hard constraints first and language models last; a row
-that a stage forbids goes no further, so a broken constraint never costs a model pass. Neither goes a row that a stage
-shows to lie above its limit, where there is one: the rest could only add to it.
+Low is good and +inf forbids. A sum is evaluated in stages, hard constraints first and language models last. A row that
+a stage forbids goes no further, so a broken constraint never costs a model pass. Where rows have limits, a row that a
+stage shows to lie above its limit goes no further either: the later terms could only add to its energy.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from textsearch.spelling import canonical
 
 
 class Cost(IntEnum):
-    """When an objective is evaluated: the cheap stages clear the way for the dear ones."""
+    """When a term is evaluated: cheap terms first, so that expensive ones see fewer rows."""
 
     HARD = 0
     """Tensor operations or string tests that answer 0 or +inf."""
@@ -43,11 +43,11 @@ class Cost(IntEnum):
 @final
 @dataclass(frozen=True, eq=False)
 class Limit:
-    """How low energies must be for anybody to ask how low: what lies above need not be worked out.
+    """Energies above these need not be worked out, because a sampler would refuse them anyway.
 
     Attributes:
         energy: (B,) float64 nats.
-        before: B texts, of which those in question are edits: what is likely to be wrong lies where they differ.
+        before: the B texts that were edited; a broken constraint is most likely where the new texts differ from them.
     """
 
     energy: Tensor
@@ -66,7 +66,7 @@ class Objective(ABC):
 
     @property
     def name(self) -> str:
-        """What results call this term."""
+        """The term's name in results."""
         return type(self).__name__.lower()
 
     @property
@@ -80,18 +80,18 @@ class Objective(ABC):
 
     @property
     def lower_bound(self) -> float:
-        """No text's energy is below this; -inf where nothing is known."""
+        """No text has a lower energy than this; -inf if no bound is known."""
         return -math.inf
 
     def energy_within(self, batch: Batch, limit: Limit) -> Tensor:
-        """(B,) energies, bit for bit those of `energy` where they are within the limit, else anything above it."""
+        """(B,) energies: those of `energy`, bit for bit, within the limit, and any value above the limit otherwise."""
         return self.energy(batch)
 
     def check(self, batch: Batch) -> None:  # noqa: B027 (optional, not abstract)
         """Raise a `ValueError` if no text can satisfy this objective for the inputs of `batch`; runs no model."""
 
     def freeze(self, batch: Batch) -> Batch:
-        """`batch` with those tokens made uneditable that this objective wants kept; by default none."""
+        """`batch` with the tokens frozen that this objective wants to keep; by default none."""
         return batch
 
     def allowed(self, batch: Batch, rows: Tensor, positions: Tensor) -> Tensor | None:
@@ -108,12 +108,12 @@ class Objective(ABC):
         return Outline()
 
     def concerns(self, number: int) -> bool:
-        """Whether this term says anything of the input of this number; else its energy there is 0, and not told of."""
+        """Whether this term applies to input `number`; elsewhere its energy is 0 and results leave it out."""
         return True
 
     @property
     def parts(self) -> tuple[tuple[float, Objective], ...]:
-        """The weighted terms of a sum; an objective that is no sum is its own single term."""
+        """The weighted terms of a sum; any other objective is its own single term."""
         return ((1.0, self),)
 
     @final
@@ -199,12 +199,12 @@ class Sum(Objective):
 
     @property
     def cost(self) -> Cost:
-        """That of the dearest term."""
+        """The cost of the most expensive term."""
         return max((term.cost for _, term in self.terms), default=Cost.HARD)
 
     @property
     def lower_bound(self) -> float:
-        """The weighted sum of the terms' own."""
+        """The weighted sum of the terms' lower bounds."""
         return sum(weight * term.lower_bound for weight, term in self.terms)
 
     @property
@@ -248,7 +248,7 @@ class FunctionObjective(Objective):
 
     Attributes:
         function: takes a list of texts, gives as many numbers.
-        label: what results call the term; by default the function's own name.
+        label: the term's name in results; by default the function's name.
 
     >>> from textsearch.testing import letters
     >>> shout = FunctionObjective(lambda texts: [text.count("a") for text in texts], name="shout")
@@ -273,7 +273,7 @@ class FunctionObjective(Objective):
         return self.label
 
     def energy(self, batch: Batch) -> Tensor:
-        """(B,) what the function says of the surface texts."""
+        """(B,) values of the function for the surface texts."""
         texts = batch.texts()
         values = self.function(texts)
         values = list(values) if isinstance(values, Iterable) else values
@@ -298,7 +298,7 @@ class Evaluation:
 
     Attributes:
         energy: (B,) float64.
-        terms: (B, J) float64 weighted terms, in the order of `term_names`; nan where a term was not needed, because
+        terms: (B, J) float64 weighted terms, in the order of `term_names`; nan where a term was not evaluated, because
             a cheaper one had forbidden the row.
     """
 
@@ -329,19 +329,19 @@ def outline_of(objective: Objective, number: int) -> Outline:
 
 
 def terms_of(objective: Objective, number: int) -> dict[str, str]:
-    """The terms that concern an input: their names among all terms -> their names where there are no others."""
+    """The terms that concern an input: their names among all terms -> their names among these."""
     parts = [(name, term) for name, (_, term) in zip(term_names(objective), objective.parts, strict=True)]
     own = [(name, term) for name, term in parts if term.concerns(number)]
     return dict(zip([name for name, _ in own], numbered([term.name for _, term in own]), strict=True))
 
 
 def term_names(objective: Objective) -> tuple[str, ...]:
-    """The names of the terms, numbered where two are alike."""
+    """The names of the terms; equal names get numbers."""
     return numbered([term.name for _, term in objective.parts])
 
 
 def numbered(names: Sequence[str]) -> tuple[str, ...]:
-    """Names of which no two are alike, by numbers behind those that were.
+    """The names, with numbers behind equal ones so that all differ.
 
     >>> numbered(["a", "b", "a"])
     ('a 1', 'b', 'a 2')
@@ -361,8 +361,8 @@ def evaluate(
 ) -> Evaluation:
     """Energies of the rows, stage by stage; rows where `wanted` (B,) is False are +inf and cost nothing.
 
-    So are rows that are not `proper`. A row within its limit has the same energy as without limits; one above may be
-    given as +inf.
+    So are rows that are not `proper`. A row within its limit has the same energy as without limits; a row above it may
+    be +inf.
 
     Raises:
         ValueError: an energy is nan or -inf, of a term or of the sum; the message names the term, the text and the row.
@@ -371,9 +371,9 @@ def evaluate(
 
 
 def proper(objective: Objective, batch: Batch, wanted: Tensor | None = None) -> Tensor:
-    """(B,) bool, the rows that count, of those `wanted`: each text with one row, and with one marking of it.
+    """(B,) bool, the rows of `wanted` that count: each text counts in one row of tokens and with one marking.
 
-    What makes the law one over texts, whatever the sampler and its moves; see `textsearch.spelling` and
+    This makes the target a law over texts, whatever the sampler and its moves; see `textsearch.spelling` and
     `textsearch.marks`.
     """
     asked = torch.ones_like(batch.lengths, dtype=torch.bool) if wanted is None else wanted
@@ -449,7 +449,7 @@ def _no_energy(name: str, own: Tensor, weight: float, before: Tensor, bad: int, 
 
 
 def _rounding(limit: Tensor, energy: Tensor, to_come: float) -> Tensor:
-    """(B,) how far rounding may put a bound: a text whose energy is the very limit is within it."""
+    """(B,) nats by which rounding may shift a bound: a text whose energy equals the limit is within it."""
     size = limit.abs() + energy.abs() + abs(to_come)
     return (4 * torch.finfo(torch.float64).eps * size).where(limit.isfinite(), 0.0)
 

@@ -1,4 +1,4 @@
-"""Proposals: where a chain may go next, or whole texts drawn afresh, with the probabilities that exactness needs."""
+"""Proposals: moves of a chain, or draws of whole texts, with the probabilities that an exact sampler needs."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Move:
 
 
 class Proposal(Protocol):
-    """Draws x' from q(. | x) for every row, and says what it cost both ways.
+    """Draws x' from q(. | x) for every row, and gives log q of the move and of its reverse.
 
-    A proposal is reversible on its own: the move back is one that the same proposal could draw.
+    A proposal is reversible: the same proposal can draw the move back.
     """
 
     @property
@@ -53,11 +53,12 @@ class Proposal(Protocol):
 
 
 def propose(proposal: Proposal, batch: Batch, rng: Rng) -> Move:
-    """One move a row, whose probabilities are some.
+    """One move a row, with its log-probabilities checked.
 
     Raises:
-        ValueError: log q is nan or +inf, or that of a move that was drawn and could be undone is -inf. A sampler would
-            refuse such a move in silence, or take it for good.
+        ValueError: log q is nan or +inf, or -inf for a move that was drawn and can be undone. A sampler would silently
+        never
+            accept such a move, or never undo it.
     """
     move = proposal.propose(batch, rng)
     forward, backward = move.log_forward, move.log_backward
@@ -75,10 +76,10 @@ def propose(proposal: Proposal, batch: Batch, rng: Rng) -> Move:
 
 
 class IndependentProposal(Protocol):
-    """Draws whole texts from a law q of its own, whatever text stands there, and knows log q of any text.
+    """Draws whole texts from a law q that does not depend on the current text, and knows log q of any text.
 
-    Of the given row it may look at nothing but what all texts of its chain share: the input, the frozen tokens, and,
-    if it writes into a template, how many tokens there are.
+    It may use only what all texts of a chain share: the input, the frozen tokens, and for a proposal that fills a
+    template the number of tokens.
     """
 
     @property
@@ -86,13 +87,13 @@ class IndependentProposal(Protocol):
         """The tokens that it writes."""
 
     def check(self, batch: Batch) -> None:
-        """Raise a `ValueError` for a row that it could draw nothing for; runs no model."""
+        """Raise a `ValueError` for a row for which it cannot draw a text; runs no model."""
 
     def draw(self, batch: Batch, rng: Rng) -> tuple[Batch, Tensor]:
-        """A fresh text for each row, and (B,) float64 log q of each, in nats.
+        """A new text for each row, and (B,) float64 log q of each, in nats.
 
-        A draw that came to nothing, such as a text that found no end, is +inf: it counts, and has weight 0.
+        A failed draw, such as a text without an end, has log q +inf: it counts as a draw of weight 0.
         """
 
     def log_prob(self, batch: Batch) -> Tensor:
-        """(B,) float64 log q of the texts that stand there; -inf for one that it could not draw."""
+        """(B,) float64 log q of the texts of `batch`; -inf for a text that it cannot draw."""

@@ -45,7 +45,7 @@ S = TypeVar("S", bound=State)
 @final
 @dataclass(frozen=True, eq=False)
 class ChainState:
-    """All that most chains keep: their texts and energies."""
+    """The state of most chains: their texts and energies."""
 
     batch: Batch
     evaluation: Evaluation
@@ -94,7 +94,7 @@ def refuse_other_spelling(one: Batch, row: int) -> None:
 @final
 @dataclass(frozen=True, eq=False)
 class Info:
-    """What people look at after a step.
+    """What a step did, for statistics.
 
     Attributes:
         accepted: (B,) bool, whether the proposal was taken.
@@ -123,7 +123,7 @@ class Sampler(Protocol[S]):
 
     @property
     def guarantee(self) -> Guarantee:
-        """What it promises."""
+        """What it promises of its draws."""
 
     def init(self, objective: Objective, batch: Batch) -> S:
         """The state at the start."""

@@ -1,13 +1,13 @@
-"""Spelling: each text in one row of tokens, that which its own vocabulary makes of it.
+"""Spelling: each text counts in one row of tokens only, the one that its vocabulary encodes it as.
 
-Chains move through rows of tokens, and energies are of texts. A tokenizer reads "playing" as one token, yet a proposal
-may write it as "play" and "##ing": another row, of the same text and the same energy. A text with k other spellings
-that a chain comes to would have k + 1 times its share. (Causal models sum over spellings, too, where they are asked for
-texts: Cao and Rimell, "You should evaluate your language model on marginal likelihood over tokenisations", 2021.)
-So a row counts if it is encode(decode(row)), and is forbidden otherwise, before any model runs.
+Chains move through rows of tokens, and energies are functions of texts. A tokenizer reads "playing" as one token, yet a
+proposal may write it as "play" and "##ing": another row, of the same text and the same energy. A text with k other
+spellings that a chain can reach would have k + 1 times its probability. (Causal models sum over spellings, too, where
+they are asked for texts: Cao and Rimell, "You should evaluate your language model on marginal likelihood over
+tokenisations", 2021.) So a row counts if it is encode(decode(row)), and is forbidden otherwise, before any model runs.
 
-A vocabulary in which no text has two spellings may say so, `one_spelling = True`, and its rows are not looked at. One
-whose texts hold what it cannot read back may tell by itself how they are spelt, by a method `respelled(batch)`.
+A vocabulary in which no text has two spellings may say so with `one_spelling = True`; its rows are not checked. A
+vocabulary that cannot read back all of its texts may have a method `respelled(batch)` that gives their spelling.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ from textsearch.sampler import Guarantee, Info, Sampler, State
 S = TypeVar("S", bound=State)
 
 _POWER = 0.6
-"""Of the gain: between 1/2 and 1, and closer to 1/2 to forget the start sooner."""
+"""Exponent of the gain, between 1/2 and 1; closer to 1/2 it forgets the start sooner."""
 
 
 @final
@@ -58,19 +58,18 @@ class AdaptedState(Generic[S]):
 class AdaptiveTemperature(Wrapper[S, AdaptedState[S]]):
     """Run `sampler` at the temperature, one for each chain, at which it accepts a given share of its proposals.
 
-    A search tool for energies whose scale is not known: biased. From step `warm_up` on a chain is as exact as the
-    sampler, but at the temperature that it settled on: another one than was asked for, and another for each chain, so
-    their draws do not add up to one law. Each step records the temperatures that it was made at, "temperature" (B,);
-    give `generate` the same `warm_up`.
+    A search tool for energies whose scale is not known. Biased: after `warm_up` steps a chain is as exact as the
+    sampler, but at the temperature that it settled on, which differs from chain to chain and from the temperature of
+    the run. Each step records its temperatures as "temperature" (B,). Give `generate` the same `warm_up`.
 
-    Meant for samplers that change a text the more often the hotter it is. Where no temperature comes to the target, it
-    ends near `coldest` or `hottest`. Costs nothing beyond the sampler's steps.
+    Meant for samplers that change a text more often at a higher temperature. Where no temperature reaches the target,
+    it ends near `coldest` or `hottest`. Costs nothing beyond the sampler's steps.
 
     Attributes:
         sampler: the kernel.
-        target: share of the steps that are to change the text.
+        target: share of the steps that should change the text.
         warm_up: steps during which the temperature moves.
-        gain: of the first step: how far, in log T, an acceptance rate off by 1 moves it.
+        gain: change of log T at the first step for an acceptance rate that is off by 1.
         coldest: the least temperature, in units of that of the run, from which it starts.
         hottest: the greatest.
 
@@ -111,7 +110,7 @@ class AdaptiveTemperature(Wrapper[S, AdaptedState[S]]):
         )
 
     def init(self, objective: Objective, batch: Batch) -> AdaptedState[S]:
-        """The sampler's own start, at the temperature of the run."""
+        """The sampler's start, at the temperature of the run."""
         return AdaptedState(
             self.sampler.init(objective, batch), torch.ones(len(batch), dtype=torch.float64, device=batch.device)
         )

@@ -23,8 +23,8 @@ S = TypeVar("S", bound=State)
 class SimulatedAnnealing(StepWrapper[S]):
     """Run `sampler` at the temperature that `schedule` gives for each step.
 
-    A search while the temperature changes: biased; once it stays, the draws from there on are the sampler's own. Costs
-    nothing beyond the sampler's steps.
+    Biased while the temperature changes; once it stays the same, the draws are those of the sampler. Costs nothing
+    beyond the sampler's steps.
 
     A schedule without a number of steps goes over the whole run: over the `steps` of `generate`, over an input's own
     in `generate_each`, over a sampler's turns in a `Cycle`, over each round of `Restarts`. A run that is gone on with
@@ -53,7 +53,7 @@ class SimulatedAnnealing(StepWrapper[S]):
         function("schedule", self.schedule, "a schedule", "one, such as textsearch.schedule.geometric(1.0, 0.1)")
 
     def step(self, objective: Objective, state: S, rng: Rng, temperature: float | Tensor = 1.0) -> tuple[S, Info]:
-        """One step at `temperature` times what the schedule says, of each chain's own step where they differ."""
+        """One step at `temperature` times the schedule's temperature for each chain's step."""
         apart = isinstance(rng.moment, Tensor)
         schedule = over(self.schedule, rng.total)
         scheduled = _at(schedule, rng.steps) if apart else _temperature(schedule, rng.step)

@@ -21,19 +21,19 @@ from textsearch.sampler import ChainState, Info, Sampler
 class Cycle(Turns):
     """One sampler after another, step by step, then the first again.
 
-    Exact if all are: what each leaves invariant, their turns leave invariant. Whose turn it is depends on the step
-    alone and never on the text, and the step costs what that sampler's does. For turns drawn by chance see
+    Exact if all samplers are: their turns leave invariant what each of them does. Whose turn it is depends on the step
+    alone, never on the text. A step costs what a step of that sampler costs. For turns drawn at random see
     `samplers.Mixture`.
 
-    Each sampler counts its own steps, so that a schedule or a cycle within goes on as it would alone: a schedule over
-    the run goes over its own turns. What the samplers
-    record is left out: it is another thing at each turn. Kinds of move that have one name are counted together.
+    Each sampler counts its own steps, so a schedule or a cycle within it goes on as it would alone; a schedule over the
+    run goes over the sampler's own turns. What the samplers record is left out, because it differs from turn to turn.
+    Kinds of move with the same name are counted together.
 
-    All move on one space: a text that one of them cannot write, be it too long or one that its proposal does not draw,
-    is kept at its turn, and left to the others.
+    All samplers move on one space. A text that one of them cannot write, because it is too long or its proposal does
+    not draw it, stays as it is at that sampler's turn; the others can move it.
 
     Attributes:
-        samplers: kernels whose state is texts and energies and nothing else, such as `MetropolisHastings`.
+        samplers: kernels whose state is texts and energies only, such as `MetropolisHastings`.
 
     >>> from samplers import MetropolisHastings
     >>> from samplers.proposals import InsertDelete, Replace

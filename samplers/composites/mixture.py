@@ -28,19 +28,19 @@ from textsearch.sampler import ChainState, Info, Sampler
 class Mixture(Turns):
     """At each step, each row draws which of the samplers makes its step, with fixed probabilities.
 
-    Exact if all are. A row's step costs what that of its sampler does; the rows of one go through it together. For
-    turns in a fixed order see `Cycle`; to mix the moves of one Metropolis-Hastings, `samplers.proposals.Mixture` does
-    with one batch of energies.
+    Exact if all samplers are. A row's step costs what a step of its sampler costs; the rows of one sampler are stepped
+    together. For turns in a fixed order see `Cycle`. To mix the moves of one Metropolis-Hastings, use
+    `samplers.proposals.Mixture`, which needs one batch of energies a step.
 
-    All move on one space: a text that one of them cannot write, be it too long or one that its proposal does not draw,
-    is kept by it, and left to the others.
+    All samplers move on one space. A text that one of them cannot write, because it is too long or its proposal does
+    not draw it, stays as it is when that sampler is chosen; the others can move it.
 
-    Schedules and systematic scans within go by the steps of the run. What the samplers record is left out: at each
-    step only some of the rows have it. Kinds of move that have one name are counted together.
+    Schedules and systematic scans within the samplers count the steps of the run. What the samplers record is left out:
+    at each step only some of the rows have it. Kinds of move with the same name are counted together.
 
     Attributes:
-        samplers: kernels whose state is texts and energies and nothing else, such as `MetropolisHastings`.
-        weights: their probabilities, one each.
+        samplers: kernels whose state is texts and energies only, such as `MetropolisHastings`.
+        weights: the probability of each sampler.
 
     >>> from samplers import Gibbs, MetropolisHastings
     >>> from samplers.proposals import InsertDelete

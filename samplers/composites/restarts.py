@@ -1,4 +1,4 @@
-"""Restarts: chains that begin again, from their start or from the best text that they met.
+"""Restarts: chains that begin again, from their start or from the best text found so far.
 
 Restarting a cooled chain is one of the oldest remedies of simulated annealing (Johnson et al., "Optimization by
 simulated annealing: an experimental evaluation", 1989), restarting one that is stuck of local search (Lourenço,
@@ -31,7 +31,7 @@ def from_start(start: ChainState, best: ChainState) -> ChainState:
 
 
 def from_best(start: ChainState, best: ChainState) -> ChainState:
-    """Each chain from the best text that it has met."""
+    """Each chain from its best text so far."""
     return best
 
 
@@ -89,11 +89,11 @@ class Restarts(Wrapper[ChainState, RestartState]):
     """Run `sampler` in rounds of `every` steps, and begin each round again from the start or from the best text.
 
     A search: biased. The steps of a round are numbered from 0, so a schedule within, such as that of
-    `SimulatedAnnealing`, begins anew with each round and goes over it; the random numbers of a round are its own. Costs
-    nothing beyond the sampler's steps: the energies of the texts to go back to are kept.
+    `SimulatedAnnealing`, restarts with each round and goes over it; each round has its own random numbers. Costs nothing
+    beyond the sampler's steps, because the energies of the texts to go back to are kept.
 
     Attributes:
-        sampler: the kernel, whose state is texts and energies and nothing else.
+        sampler: the kernel, whose state is texts and energies only.
         every: steps of a round.
         restart: where the chains begin again, `from_best` or `from_start`.
 
@@ -122,13 +122,13 @@ class Restarts(Wrapper[ChainState, RestartState]):
         keep(self, every=whole("every", self.every, 1, unit="step"))
 
     def init(self, objective: Objective, batch: Batch) -> RestartState:
-        """The batch with its energies."""
+        """The texts with their energies, which must be finite."""
         return RestartState.begin(plain_start(self.sampler, objective, batch, "Restarts"))
 
     def step(
         self, objective: Objective, state: RestartState, rng: Rng, temperature: float | Tensor = 1.0
     ) -> tuple[RestartState, Info]:
-        """One step of the round; the first of a round begins again beforehand."""
+        """One step of the round; before the first step of a round the chains begin again."""
         number, step = divmod(rng.step, self.every)
         if number and step == 0:
             state = state.again(torch.ones_like(state.stale, dtype=torch.bool), self.restart)
@@ -141,14 +141,14 @@ class Restarts(Wrapper[ChainState, RestartState]):
 @final
 @dataclass(frozen=True)
 class RestartsWhenStuck(Wrapper[ChainState, RestartState]):
-    """Run `sampler`, and begin a chain again once it has met nothing better for `patience` steps.
+    """Run `sampler`, and begin a chain again once its energy has not got lower for `patience` steps.
 
-    A search: biased. What counts is the lowest energy since the chain last began, so that a chain that begins again
-    from its start has time to come down. Chains begin again at different steps, and all go by the step of the run: a
-    schedule within does not begin anew; for that see `Restarts`, which costs as little.
+    A search: biased. The lowest energy since the chain last began is what counts, so a chain that begins again from its
+    start has time to come down. Chains begin again at different steps, but all count the steps of the run: a schedule
+    within does not restart. For that see `Restarts`.
 
     Attributes:
-        sampler: the kernel, whose state is texts and energies and nothing else.
+        sampler: the kernel, whose state is texts and energies only.
         patience: steps without a lower energy after which a chain begins again.
         restart: where it does, `from_best` or `from_start`.
 
@@ -174,13 +174,13 @@ class RestartsWhenStuck(Wrapper[ChainState, RestartState]):
         keep(self, patience=whole("patience", self.patience, 1, unit="step"))
 
     def init(self, objective: Objective, batch: Batch) -> RestartState:
-        """The batch with its energies."""
+        """The texts with their energies, which must be finite."""
         return RestartState.begin(plain_start(self.sampler, objective, batch, "RestartsWhenStuck"))
 
     def step(
         self, objective: Objective, state: RestartState, rng: Rng, temperature: float | Tensor = 1.0
     ) -> tuple[RestartState, Info]:
-        """One step; a chain that is stuck begins again beforehand."""
+        """One step; a chain that is stuck begins again before it."""
         state = state.again(state.stale >= self.patience, self.restart)
         chain, info = self.sampler.step(objective, state.chain, rng, temperature)
         return state.after(chain), info

@@ -57,18 +57,18 @@ class LadderState:
 @final
 @dataclass(frozen=True)
 class ParallelTempering(Wrapper[ChainState, LadderState]):
-    """Run `sampler` at several temperatures at once; neighbours exchange texts, and the hot ones lead over barriers.
+    """Run `sampler` at several temperatures at once; neighbours exchange texts, so the cold chains cross barriers.
 
     Exact if `sampler` is. After each step of all rungs, in one batch, rungs i and i + 1 exchange their texts with
     probability min(1, exp((1 / T_i - 1 / T_(i+1)) (E_i - E_(i+1)))); i is even after even steps and odd after odd ones.
-    The rungs then hold independent draws, each from its own exp(-E / T), and the draws of a run are those of the
+    The rungs leave the product of their laws exp(-E / T) invariant, and the draws of a run are those of the
     coldest. An exchange costs no model pass; R rungs cost R times the passes of `sampler`.
 
-    Every rung starts from the text that the chain starts from. To anneal, wrap this sampler, not the one within:
-    exchanges go by the temperatures given here.
+    Every rung starts from the starting text of the chain. To anneal, wrap this sampler, not the one within: exchanges
+    use the temperatures given here.
 
     Attributes:
-        sampler: the kernel, such as `MetropolisHastings`, whose state is texts and energies and nothing else.
+        sampler: the kernel, such as `MetropolisHastings`, whose state is texts and energies only.
         temperatures: the ladder, 1 first and rising, in units of the temperature of the run.
 
     >>> from samplers import MetropolisHastings
@@ -107,7 +107,7 @@ class ParallelTempering(Wrapper[ChainState, LadderState]):
         return promised([self.sampler])
 
     def init(self, objective: Objective, batch: Batch) -> LadderState:
-        """Every rung at the start; its energies are worked out once."""
+        """Every rung at the starting text, whose energy is computed once."""
         start = plain_start(self.sampler, objective, batch, "ParallelTempering")
         rungs = len(self.temperatures)
         return LadderState((start,) * rungs, torch.arange(rungs, device=batch.device).repeat(len(batch), 1))
@@ -115,7 +115,7 @@ class ParallelTempering(Wrapper[ChainState, LadderState]):
     def step(
         self, objective: Objective, state: LadderState, rng: Rng, temperature: float | Tensor = 1.0
     ) -> tuple[LadderState, Info]:
-        """One step of every rung, then the exchanges. What happened is told of the coldest rung."""
+        """One step of every rung, then the exchanges. The info is that of the coldest rung."""
         width, rungs = state.walkers.shape
         device = rng.chain.device
         relative = torch.tensor(self.temperatures, dtype=torch.float64, device=device)

@@ -22,8 +22,8 @@ S = TypeVar("S", bound=State)
 class Thinned(StepWrapper[S]):
     """`every` steps of `sampler` as one: the chain is the same, and a run looks at each `every`-th text only.
 
-    As exact as the sampler, and a step costs `every` of its steps. The temperature stays within a step, so wrap the
-    sampler within `SimulatedAnnealing` or `ParallelTempering` to give it several steps at each temperature, or between
+    As exact as the sampler; a step costs `every` of its steps. The temperature does not change within a step, so thin
+    the sampler inside `SimulatedAnnealing` or `ParallelTempering` to get several steps at each temperature, or between
     exchanges. The best text of a run is the best of those it looks at; where thinning is only to save space,
     `generate(..., thin=...)` loses nothing.
 
@@ -32,7 +32,7 @@ class Thinned(StepWrapper[S]):
 
     Attributes:
         sampler: the kernel.
-        every: its steps to one of these.
+        every: steps of the sampler in one step of this one.
 
     >>> from samplers import MetropolisHastings
     >>> from samplers.proposals import Replace
@@ -54,7 +54,7 @@ class Thinned(StepWrapper[S]):
 
     @property
     def guarantee(self) -> Guarantee:
-        """That of the sampler."""
+        """What the sampler within promises: thinning changes nothing."""
         return self.sampler.guarantee
 
     def step(self, objective: Objective, state: S, rng: Rng, temperature: float | Tensor = 1.0) -> tuple[S, Info]:

@@ -1,4 +1,4 @@
-"""Samplers within samplers: what all that hold others share."""
+"""What samplers that hold other samplers share."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class Turns(ABC):
 
 
 def shared(given: Iterable[Sampler[Any]], whole: str) -> tuple[Sampler[Any], ...]:
-    """The samplers of `whole`, which share one vocabulary."""
+    """The samplers of `whole`, checked: there is one at least, and they share one vocabulary."""
     samplers = sequence("samplers", given, "samplers", "[MetropolisHastings(...), Gibbs(...)]")
     if not samplers:
         raise ValueError(f"samplers is empty: {whole} needs at least one")
@@ -145,15 +145,15 @@ def shared(given: Iterable[Sampler[Any]], whole: str) -> tuple[Sampler[Any], ...
 
 
 def kind_numbers(sampler: Sampler[Any], kinds: Sequence[str], kind: Tensor) -> Tensor:
-    """(B,) a sampler's own numbers of its kinds, `kind`, as numbers into `kinds`."""
+    """(B,) int64, indices `kind` into a sampler's own kinds as indices into `kinds`."""
     index = torch.tensor([kinds.index(name) for name in sampler.kinds], device=kind.device)
     return index[kind]
 
 
 def promised(samplers: Sequence[Sampler[Any]]) -> Guarantee:
-    """What the turns of samplers promise: exact if all are, else nothing.
+    """What samplers that take turns promise: exact if all are, else biased.
 
-    Weighted draws are none of theirs any more: the weights say nothing of texts that another sampler moved on.
+    Consistent samplers do not stay consistent: their weights do not belong to texts that another sampler has moved.
     """
     exact = all(sampler.guarantee is Guarantee.EXACT for sampler in samplers)
     return Guarantee.EXACT if exact else Guarantee.BIASED
@@ -169,16 +169,15 @@ def starts_anywhere(sampler: Sampler[Any]) -> bool:
 
 
 def check_start(sampler: Sampler[Any], batch: Batch) -> None:
-    """Refuse texts that the sampler could do nothing with; runs no model."""
+    """Raise a `ValueError` for texts that the sampler cannot start from; runs no model."""
     sampler.check(batch)  # type: ignore[attr-defined]
 
 
 def shared_start(samplers: Sequence[Sampler[Any]], objective: Objective, batch: Batch, whole: str) -> ChainState:
-    """The start of samplers that take turns on one space: the texts with their energies, each asked for once.
+    """The start of samplers that take turns: the texts with their energies, each computed once.
 
-    The energies are those of the objective, whichever sampler comes first; what a sampler needs of its start it says
-    in `check(batch)` and `starts_anywhere`. One that has neither, such as a plug-in, is asked by its `init`, whose
-    state is not used.
+    A sampler says what it needs of a start by `check(batch)` and `starts_anywhere`. For one that has neither, such as a
+    plug-in, `init` is called to find out; its state is not used.
     """
     told = [sampler for sampler in samplers if hasattr(sampler, "starts_anywhere")]
     for sampler in told:
@@ -188,7 +187,7 @@ def shared_start(samplers: Sequence[Sampler[Any]], objective: Objective, batch: 
     if len(told) == len(samplers) and all(anywhere):
         start = ChainState(batch, evaluate(objective, batch, wanted=written))
     elif any(anywhere) and not bool(written.all()):
-        # a template is no text, and must not pass for a good one
+        # a template is not a finished text, and must not become the best one
         row = int((~written).nonzero()[0])
         names = [type(sampler).__name__ for sampler in samplers if not getattr(sampler, "starts_anywhere", False)]
         raise ValueError(
@@ -204,7 +203,7 @@ def shared_start(samplers: Sequence[Sampler[Any]], objective: Objective, batch: 
 
 
 def plain_start(sampler: Sampler[Any], objective: Objective, batch: Batch, whole: str) -> ChainState:
-    """The start of a sampler within `whole`, which hands on texts and energies and nothing else."""
+    """The start of a sampler within `whole`, which passes on texts and energies only."""
     state = sampler.init(objective, batch)
     if type(state) is not ChainState:
         raise TypeError(

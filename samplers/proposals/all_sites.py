@@ -1,7 +1,7 @@
 """All sites at once: the discrete Langevin proposal (Zhang, Liu and Liu, 2022) with a masked model's ratios.
 
 The Langevin proposal of a continuous space, half a gradient and a Gaussian step, splits into one factor for each
-coordinate; so does its discrete form. Each site i is drawn anew by itself, all from one pass at x:
+coordinate; so does its discrete form. Each site i is resampled independently, all from one pass at x:
 
     q_i(v | x)  proportional to  exp(log r_iv(x) / 2 - [v != x_i] / (2 step_size)),    q(y | x) = prod_i q_i(y_i | x),
 
@@ -12,15 +12,15 @@ another.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
 
+from samplers.one_masked_lm import OfMaskedLM
 from samplers.proposals.informed import changeable, check_power, log_ratios, moves
-from textsearch.batch import Batch, Vocabulary
+from textsearch.batch import Batch
 from textsearch.checks import keep, positive
-from textsearch.kinds import MASKED, instance
 from textsearch.models.protocols import MaskedLM
 from textsearch.proposal import Move
 from textsearch.rng import Rng, categorical
@@ -30,11 +30,11 @@ _VALUE = 0  # draw
 
 @final
 @dataclass(frozen=True, eq=False)
-class AllSites:
-    """Draw every token anew at once, most of them as they are: the smaller the step size, the more of them.
+class AllSites(OfMaskedLM):
+    """Resample every token at once; the smaller the step size, the more of them keep their value.
 
-    A step is two passes of the model over a row, at x and at y. A draw that changes nothing is a move, too, and always
-    taken.
+    A step is two passes of the model over a row, at x and at y. A draw that changes nothing is a move as well, and is
+    always accepted.
 
     Attributes:
         model: gives the ratios, from the text as it stands.
@@ -55,29 +55,18 @@ class AllSites:
     step_size: float
     power: float = 1.0
 
+    kinds: ClassVar = ("all sites",)
+
     def __post_init__(self) -> None:
-        instance("model", self.model, MASKED)
+        super().__post_init__()
         keep(
             self,
             power=check_power(self.power),
             step_size=positive("step_size", self.step_size, remedy="; the larger, the more tokens change"),
         )
 
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """That of the model."""
-        return self.model.vocabulary
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """One kind."""
-        return ("all sites",)
-
-    def check(self, batch: Batch) -> None:
-        """Any text will do."""
-
     def propose(self, batch: Batch, rng: Rng) -> Move:
-        """A draw of all sites a row; rows without sites stay."""
+        """Resample all sites of each row; rows without sites stay."""
         return moves(batch, rng, self._draw)
 
     def _draw(self, batch: Batch, rng: Rng) -> tuple[Tensor, Tensor, Tensor]:

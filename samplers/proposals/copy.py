@@ -1,4 +1,4 @@
-"""Copy: words of a source text find their way into the text, and out of it again.
+"""Copy: put words of a source text into the text, and take them out again.
 
 Four moves in two pairs, each the way back of the other. With n words and n_S of them from the source (editable ones
 both), m different words in the source, and c(w) the law of a new word from the masked model, piece by piece as in
@@ -9,8 +9,8 @@ both), m different words in the source, and c(w) the law of a new word from the 
     copy     a source word over any word                        q = p_copy / n / m
     write    a new word over a source word                      q = p_write / n_S * c(w)
 
-Words of the source among the candidates are UPSA's copying (Liu et al., 2020). It brings back what other moves
-have lost: names, above all, which a masked model would hardly ever write.
+Words of the source among the candidates are UPSA's copying (Liu et al., 2020). It brings back words that other
+moves have lost, above all names, which a masked model would hardly ever write.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
 
+from samplers.one_masked_lm import OfMaskedLM
 from samplers.proposals.sites import place_of, slot_open, slots, word_table
 from samplers.proposals.spans import SpanEdit, check_lengths
 from textsearch.batch import Batch, Vocabulary
 from textsearch.checks import keep, reals
-from textsearch.kinds import MASKED, instance
 from textsearch.models.protocols import MaskedLM
 from textsearch.per_input import PerInput, text_per_input
 from textsearch.proposal import Move
@@ -41,7 +41,7 @@ _FILL = 0  # tag
 
 @final
 @dataclass(frozen=True, eq=False)
-class Copy:
+class Copy(OfMaskedLM):
     """Insert a word of the source, delete one, put one in another word's place, or write a new word over one.
 
     Attributes:
@@ -73,8 +73,10 @@ class Copy:
     _sources: PerInput[str] = field(init=False, repr=False)
     _words: Tensor = field(init=False, repr=False)
 
+    kinds: ClassVar = ("copy in", "take out", "copy over", "write over")
+
     def __post_init__(self) -> None:
-        instance("model", self.model, MASKED)
+        super().__post_init__()
         must, example = "be a probability above 0", "[0.2, 0.2, 0.3, 0.3]"
         weights = reals("weights", self.weights, must, lambda x: 0 < x <= 1, example)
         if len(weights) != 4 or not math.isclose(sum(weights), 1.0, abs_tol=1e-9):
@@ -83,16 +85,6 @@ class Copy:
         given = text_per_input("sources", self.sources)
         keep(self, _writer=writer, weights=weights, pieces=writer.pieces, max_length=writer.max_length)
         keep(self, sources=given.values, _sources=given, _words=_words_of(given.values, self.vocabulary))
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """That of the model."""
-        return self.model.vocabulary
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """Two moves and their ways back."""
-        return ("copy in", "take out", "copy over", "write over")
 
     def check(self, batch: Batch) -> None:
         """Refuse texts over `max_length`, and inputs without a source."""

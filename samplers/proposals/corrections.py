@@ -1,4 +1,4 @@
-"""Corrections: one word of a text given way to one that it may have been meant to be, or put in, or taken out.
+"""Corrections: replace one word of a text by one that may have been meant, insert a word, or delete one.
 
 An informed proposal (Zanella, 2020) over all such edits at once. A masked model reads the text with each word, and each
 gap, masked in turn: what it finds improbable there, and knows a better word for, is changed first, as in Soft-Masked
@@ -44,7 +44,7 @@ REPLACE, INSERT, DELETE = range(3)
 @final
 @dataclass(frozen=True, eq=False)
 class Corrections:
-    """Replace, insert or delete one word, the edit drawn by how much a masked model thinks of it.
+    """Replace, insert or delete one word; edits that a masked model finds better are drawn more often.
 
     Attributes:
         model: of pieces; reads the words.
@@ -98,7 +98,7 @@ class Corrections:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Three kinds."""
+        """The names of its three moves."""
         return ("replace", "insert", "delete")
 
     @cached_property
@@ -117,7 +117,7 @@ class Corrections:
             )
 
     def propose(self, batch: Batch, rng: Rng) -> Move:
-        """One edit a row; a row that none is possible for stays."""
+        """One edit a row; a row for which no edit is possible stays."""
         batch = batch.widen(1)
         here = self._edits(batch)
         possible = (here.log_weights > -math.inf).any(1)

@@ -51,7 +51,7 @@ def BlockInfill(  # noqa: N802
     pieces: Sequence[float] | None = None,
     max_length: int = 64,
 ) -> SpanEdit:
-    """A block of adjacent words written anew, piece by piece in a random order drawn beforehand.
+    """Rewrite a block of adjacent words, piece by piece, in a random order drawn beforehand.
 
     Args:
         model: fills each piece given those filled before it; by default the one that comes with textsearch.

@@ -1,4 +1,4 @@
-"""Templates filled afresh by a masked language model, one site after another.
+"""Templates filled by a masked language model, one site after another.
 
 The chain rule over conditionals that are of no one joint law ("BERT has a mouth", Wang and Cho, 2019) is still a law,
 and one whose probabilities are known: with the sites s_1 < s_2 < ... all masked at first,
@@ -14,9 +14,9 @@ from typing import final
 import torch
 from torch import Tensor
 
+from samplers.one_masked_lm import OfMaskedLM
 from samplers.proposals.sites import check_sites, conditionals, place_of, sites
-from textsearch.batch import Batch, Vocabulary
-from textsearch.kinds import MASKED, instance
+from textsearch.batch import Batch
 from textsearch.models.protocols import MaskedLM
 from textsearch.rng import Rng, categorical
 
@@ -25,14 +25,14 @@ _MOST = 2**24  # log-probabilities at a time, rows times V
 
 @final
 @dataclass(frozen=True, eq=False)
-class Fill:
-    """Mask every site, then fill one after another from left to right, each given all that stands there by then.
+class Fill(OfMaskedLM):
+    """Mask every site, then fill the sites from left to right, each given everything that is filled so far.
 
     A site is a token of a word without frozen pieces, and keeps its role: texts keep their length and the places where
-    words begin. A text of S sites takes S passes to draw, and S to tell the probability of.
+    words begin. A text of S sites takes S passes to draw, and S passes for its probability.
 
     Attributes:
-        model: fills the sites; the better it knows the target, the more even the weights.
+        model: fills the sites; the nearer it is to the target, the more even the weights.
 
     >>> from samplers.proposals import template
     >>> from textsearch.rng import Rng
@@ -45,20 +45,12 @@ class Fill:
 
     model: MaskedLM
 
-    def __post_init__(self) -> None:
-        instance("model", self.model, MASKED)
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """That of the model."""
-        return self.model.vocabulary
-
     def check(self, batch: Batch) -> None:
         """Refuse a site that no allowed token may take."""
         check_sites(self.vocabulary, batch)
 
     def draw(self, batch: Batch, rng: Rng) -> tuple[Batch, Tensor]:
-        """Every row filled afresh, and (B,) log q."""
+        """A new text for each row, and (B,) log q."""
         return self._fill(batch, rng)
 
     def log_prob(self, batch: Batch) -> Tensor:

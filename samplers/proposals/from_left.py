@@ -1,4 +1,4 @@
-"""Whole texts written afresh by a causal language model, token by token up to the end (ancestral sampling)."""
+"""Whole texts from a causal language model, drawn token by token up to the end (ancestral sampling)."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class FromLeft:
     """Write a text from the left, after the row's frozen tokens if it begins with some; log q includes the end.
 
     At temperature 1 and over the tokens that its vocabulary allows, this is the model's own law, each token a little
-    likelier where others are not allowed: q >= p(text | prompt). A text that finds no end has failed. A text takes a
-    pass for each token to draw, and one to tell the probability of.
+    likelier where others are not allowed: q >= p(text | prompt). A text without an end has failed. A text takes a pass
+    for each token to draw, and one pass for its probability.
 
     Attributes:
         model: writes the texts, in tokens of its own.
@@ -63,7 +63,7 @@ class FromLeft:
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """That of the model."""
+        """The tokens that the model writes."""
         return self.model.vocabulary
 
     def check(self, batch: Batch) -> None:
@@ -93,7 +93,7 @@ class FromLeft:
         self._prompts.check(batch)
 
     def draw(self, batch: Batch, rng: Rng) -> tuple[Batch, Tensor]:
-        """Every row written afresh, and (B,) log q; +inf for one without an end, or with too much that is frozen."""
+        """A new text for each row, and (B,) log q; +inf for one without an end, or with too many frozen tokens."""
         cuts = first_cuts(batch)
         # in turn with other samplers a text may come to begin with more than it may hold
         room = (cuts <= self.max_length) & slot_open(batch, batch.lengths)

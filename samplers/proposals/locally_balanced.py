@@ -11,14 +11,14 @@ that is left of the acceptance ratio. Grathwohl et al. (2021) put an estimate fr
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 from torch import Tensor
 
+from samplers.one_masked_lm import OfMaskedLM
 from samplers.proposals.informed import Balance, Changes, barker, check_power, draw_column, log_total, moves
-from textsearch.batch import Batch, Vocabulary
+from textsearch.batch import Batch
 from textsearch.checks import function, keep
-from textsearch.kinds import MASKED, instance
 from textsearch.models.protocols import MaskedLM
 from textsearch.proposal import Move
 from textsearch.rng import Rng, categorical
@@ -28,7 +28,7 @@ _SITE, _VALUE = range(2)  # draws
 
 @final
 @dataclass(frozen=True, eq=False)
-class LocallyBalanced:
+class LocallyBalanced(OfMaskedLM):
     """Change one token, the site and its new value drawn together: first where the text is weak.
 
     A step is two passes of the model over a row, at x for Q(. | x) and at y for the way back, whatever the number of
@@ -56,23 +56,12 @@ class LocallyBalanced:
     balance: Balance = barker
     power: float = 1.0
 
+    kinds: ClassVar = ("locally balanced",)
+
     def __post_init__(self) -> None:
-        instance("model", self.model, MASKED)
+        super().__post_init__()
         function("balance", self.balance, "a balancing function", "barker or square_root")
         keep(self, power=check_power(self.power))
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """That of the model."""
-        return self.model.vocabulary
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """One kind."""
-        return ("locally balanced",)
-
-    def check(self, batch: Batch) -> None:
-        """Any text will do."""
 
     def propose(self, batch: Batch, rng: Rng) -> Move:
         """One change a row; rows without sites stay."""

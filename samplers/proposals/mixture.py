@@ -50,7 +50,7 @@ class Mixture:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Those of all parts, in order."""
+        """The names of the moves of all parts, in order."""
         return tuple(kind for part in self.parts for kind in part.kinds)
 
     def check(self, batch: Batch) -> None:

@@ -18,10 +18,10 @@ from typing import final
 import torch
 from torch import Tensor
 
+from samplers.one_masked_lm import OfMaskedLM
 from samplers.proposals.informed import Balance, Changes, barker, check_power, draw_column, log_total, moves
-from textsearch.batch import Batch, Vocabulary
+from textsearch.batch import Batch
 from textsearch.checks import function, keep, whole
-from textsearch.kinds import MASKED, instance
 from textsearch.models.protocols import MaskedLM
 from textsearch.proposal import Move
 from textsearch.rng import Rng, categorical
@@ -31,7 +31,7 @@ _SITE, _VALUE = range(2)  # draws
 
 @final
 @dataclass(frozen=True, eq=False)
-class PathAuxiliary:
+class PathAuxiliary(OfMaskedLM):
     """Change R tokens at once, each drawn as `LocallyBalanced` draws its one; all of them where there are fewer.
 
     A step is two passes of the model over a row, whatever R. The changes do not see one another, so R is a trade:
@@ -59,23 +59,15 @@ class PathAuxiliary:
     power: float = 1.0
 
     def __post_init__(self) -> None:
-        instance("model", self.model, MASKED)
+        super().__post_init__()
         function("balance", self.balance, "a balancing function", "barker or square_root")
         sites = whole("sites", self.sites, 1, unit="token", remedy=" to change")
         keep(self, power=check_power(self.power), sites=sites)
 
     @property
-    def vocabulary(self) -> Vocabulary:
-        """That of the model."""
-        return self.model.vocabulary
-
-    @property
     def kinds(self) -> tuple[str, ...]:
-        """One kind, named for R."""
+        """The name of its one move, with the number of tokens that it changes."""
         return (f"path of {self.sites}",)
-
-    def check(self, batch: Batch) -> None:
-        """Any text will do."""
 
     def propose(self, batch: Batch, rng: Rng) -> Move:
         """One path a row; rows without sites stay."""

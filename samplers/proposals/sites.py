@@ -1,8 +1,8 @@
-"""Sites: the tokens that may give way to others one for one, and what may stand at each.
+"""Sites: the tokens that can be replaced one for one, and the tokens that may stand at each.
 
-A site is a token of a word without frozen pieces. It keeps its role: what begins a word gives way to what begins one,
-and what goes on a word to what goes on one, so that words begin at the same places as before. A mask stands for the
-beginning of a word.
+A site is a token of a word without frozen pieces. It keeps its role: a token that begins a word is replaced by one that
+begins a word, and what goes on a word to what goes on one, so that words begin at the same places as before. A mask
+stands for the beginning of a word.
 """
 
 from __future__ import annotations

@@ -25,11 +25,11 @@ from typing import final
 import torch
 from torch import Tensor
 
+from samplers.one_masked_lm import OfMaskedLM
 from samplers.proposals.pieces import sizes_of
 from samplers.proposals.sites import place_of, slot_open, slots, tokens_by_role, word_table
-from textsearch.batch import Batch, Vocabulary, concatenate
+from textsearch.batch import Batch, concatenate
 from textsearch.checks import keep, mapping, real, reals, sequence, whole
-from textsearch.kinds import MASKED, instance
 from textsearch.models.protocols import MaskedLM
 from textsearch.proposal import Move
 from textsearch.rng import Rng, categorical
@@ -40,7 +40,7 @@ _MAX_WORDS = 100  # of one edit
 
 @final
 @dataclass(frozen=True, eq=False)
-class SpanEdit:
+class SpanEdit(OfMaskedLM):
     """Replace w adjacent words with w' others; see the module for the probabilities.
 
     A move takes a pass of the model over the row for each new piece, and one for each old piece to price the way back;
@@ -60,7 +60,7 @@ class SpanEdit:
     max_length: int = 64
 
     def __post_init__(self) -> None:
-        instance("model", self.model, MASKED)
+        super().__post_init__()
         table = _checked(self.table)
         for old, new in table:
             if (new, old) not in table:
@@ -79,11 +79,6 @@ class SpanEdit:
                 f"pieces={self.sizes} asks for words of several pieces, but no token of this vocabulary goes on "
                 "a word; leave pieces out"
             )
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """That of the model."""
-        return self.model.vocabulary
 
     @cached_property
     def sizes(self) -> tuple[float, ...]:

@@ -39,7 +39,7 @@ _CUT, _SUFFIX = range(2)  # draw, and tag
 @final
 @dataclass(frozen=True, eq=False)
 class SuffixResampling:
-    """Write all behind a random cut anew; see the module for the probabilities.
+    """Rewrite everything behind a random cut; see the module for the probabilities.
 
     Frozen tokens, and what stands before one, are kept, and a text whose end is closed stays as it is. A move takes a
     pass a new token, and one for the way back.
@@ -79,12 +79,12 @@ class SuffixResampling:
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """That of the model."""
+        """The tokens that the model writes."""
         return self.model.vocabulary
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """One kind."""
+        """The name of its one move."""
         return ("suffix",)
 
     def check(self, batch: Batch) -> None:

@@ -31,11 +31,11 @@ class Swap:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """One kind."""
+        """The name of its one move."""
         return ("swap",)
 
     def check(self, batch: Batch) -> None:
-        """Any text will do."""
+        """Refuse no text: one without two words to exchange stays as it is."""
 
     def propose(self, batch: Batch, rng: Rng) -> Move:
         """One exchange a row; rows with fewer than two editable words stay."""

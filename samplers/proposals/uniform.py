@@ -1,4 +1,4 @@
-"""Templates filled afresh at random: the proposal that knows nothing, for tests and as a yardstick."""
+"""Templates filled uniformly at random: for tests, and as a baseline."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Uniform:
         check_sites(self.vocabulary, batch)
 
     def draw(self, batch: Batch, rng: Rng) -> tuple[Batch, Tensor]:
-        """Every row filled afresh, and (B,) log q."""
+        """A new text for each row, and (B,) log q."""
         open_sites, goes_on = sites(batch), self.vocabulary.continues.to(batch.device)[batch.tokens]
         choices = [fitting.nonzero().squeeze(-1) for fitting in tokens_by_role(self.vocabulary, batch.device)]
         tokens = batch.tokens.clone()

@@ -14,7 +14,7 @@ import regex
 import torch
 
 from textsearch.batch import Batch, Vocabulary, concatenate
-from textsearch.models.causal import TransformersCausalLM
+from textsearch.models.protocols import Writer
 from textsearch.objective import Objective, evaluate
 from textsearch.rng import Rng, input_numbers
 
@@ -46,7 +46,7 @@ def one_sentence(text: str, whole: str = "") -> str:
 
 
 def drafts(
-    model: TransformersCausalLM,
+    model: Writer,
     prompts: Sequence[str],
     objective: Objective,
     vocabulary: Vocabulary,

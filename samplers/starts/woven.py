@@ -1,26 +1,31 @@
 """Woven drafts: texts of a causal model into which the words that it left out are written where they fit best.
 
-A prompted model forgets some of the words that it was asked for, the more of them the more there are. Instead of
-throwing such a draft away, as `drafts` does, take the place and the missing word that the model finds likeliest there,
-keep what stands before, write the word, and let the model go on from it; again, until nothing is missing. Each round
-makes at least one more word sure, so a draft takes as many rounds as words were left out and no more passes than a few
-plain drafts. The best of such texts can be cut and written on again, which betters them sooner than fresh drafts would.
-The greedy relative of constrained decoding (Hokamp and Liu, "Lexically constrained decoding for sequence
-generation using grid beam search", 2017; Lu et al., "NeuroLogic decoding", 2021): starts for a chain, not draws from
-any stated law.
+A prompted model leaves out some of the words that it was asked for, more of them when there are many. `drafts` throws
+such a draft away. Here the model finds the place where a missing word is likeliest, keeps the text before that place,
+writes the word, and goes on from it, until no word is missing. Each round fixes at least one more word, so a draft
+takes as many rounds as words were left out, and no more passes than a few plain drafts. The best of these texts can be
+cut and continued again, which improves them faster than new drafts would. The greedy relative of constrained decoding
+(Hokamp and Liu, "Lexically constrained decoding for sequence generation using grid beam search", 2017; Lu et al.,
+"NeuroLogic decoding", 2021): starts for a chain, not draws from any stated law.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Protocol
 
 import torch
 
 from samplers.starts.drafts import one_sentence
-from textsearch.batch import Batch
-from textsearch.models.causal import TransformersCausalLM
-from textsearch.models.reading.insertions import next_at_places
+from textsearch.batch import Batch, Vocabulary
+from textsearch.models.protocols import NextTokenLM, SuffixLM, next_token_log_probs
 from textsearch.rng import Rng, input_numbers
+
+
+class WeavingLM(NextTokenLM, SuffixLM, Protocol):
+    """What a causal model must be able to do here: continue a text, and give the next token's probabilities."""
+
 
 _CUT = 2**16  # tag of the stream that cuts; rounds have those from 0 on
 
@@ -29,7 +34,7 @@ Missing = Callable[[str, int], Sequence[str]]
 
 
 def woven(
-    model: TransformersCausalLM,
+    model: WeavingLM,
     prompts: Sequence[str],
     missing: Missing,
     *,
@@ -43,22 +48,22 @@ def woven(
     finish: Callable[[str, int], str] | None = None,
     report: Callable[[str], None] | None = None,
 ) -> list[list[str]]:
-    """For each prompt at most `count` finished texts that miss nothing.
+    """For each prompt at most `count` finished texts in which nothing is missing.
 
     Args:
         model: writes the texts.
         prompts: one for each input.
         missing: what a text still lacks.
-        count: texts tried for each prompt; some may come to nothing.
+        count: texts tried for each prompt; some may not be finished.
         seed: the same seed gives the same texts.
         numbers: of the inputs among all that there are; by default 0, 1, 2, ...
         temperature: of the tokens that the model draws.
         max_tokens: of a text, for all inputs or for each.
         rounds: at most; one more than words that can be missing is enough, unless words spoil one another.
-        again: for each input texts to begin from, in turn, each cut at a place drawn at random.
+        again: texts to continue for each input, one after another; each is cut at a random place.
         finish: (what the model wrote, number of its input) -> a text, its beginning left as it is, or an empty string
             for no text; `one_sentence` by default.
-        report: told at each round how far it is.
+        report: called at each round with a line on how far it is.
     """
     found: list[list[str]] = [[] for _ in prompts]
     owners = [number for number in range(len(prompts)) for _ in range(count)]
@@ -111,7 +116,7 @@ def woven(
 
 
 def _beginnings(
-    model: TransformersCausalLM, again: Sequence[Sequence[str]], owners: Sequence[int], count: int, rng: Rng
+    model: WeavingLM, again: Sequence[Sequence[str]], owners: Sequence[int], count: int, rng: Rng
 ) -> list[list[int]]:
     """The tokens that each draft begins with; nothing for an input without texts."""
     pools = [model.vocabulary.encode(texts).token_lists() for texts in again]
@@ -123,7 +128,7 @@ def _beginnings(
 
 
 def _with_a_word(
-    model: TransformersCausalLM,
+    model: WeavingLM,
     batch: Batch,
     fixed: Sequence[int],
     texts: Sequence[str],
@@ -131,16 +136,18 @@ def _with_a_word(
     prompts: Sequence[str],
 ) -> list[list[int]]:
     """Of each row the tokens up to the place where one of the spellings is likeliest, and that spelling behind them."""
-    tokenizer = model.vocabulary.tokenizer
-    inner = [[_ids(tokenizer, " " + spelling) for spelling in own] for own in spellings]
-    first = [[_ids(tokenizer, spelling) for spelling in own] for own in spellings]
+    inner = [_writable(model.vocabulary, [" " + spelling for spelling in own]) for own in spellings]
+    first = [_writable(model.vocabulary, own) for own in spellings]
     heads = [[tokens[0] for tokens in (*one, *other)] for one, other in zip(inner, first, strict=True)]
-    table = next_at_places(model, batch, heads, prompts)
+    table = next_token_log_probs(model, batch, heads, prompts)
     begun = []
     for row, tokens in enumerate(batch.token_lists()):
         # no place behind the end of the sentence, and none before the words that are sure
         stop = max(_places(model, tokens, texts[row]), fixed[row] + 1)
         options = [*inner[row], *first[row]]
+        if not options:
+            begun.append(tokens[: fixed[row]])
+            continue
         own = table[row, :, : len(options)].clone()
         own[stop:] = -torch.inf
         own[: fixed[row]] = -torch.inf
@@ -152,7 +159,7 @@ def _with_a_word(
     return begun
 
 
-def _places(model: TransformersCausalLM, tokens: Sequence[int], text: str) -> int:
+def _places(model: WeavingLM, tokens: Sequence[int], text: str) -> int:
     """How many places there are before the end of the finished text."""
     prefixes = Batch.of([tokens[:size] for size in range(1, len(tokens) + 1)], model.vocabulary)
     size = next(
@@ -162,6 +169,10 @@ def _places(model: TransformersCausalLM, tokens: Sequence[int], text: str) -> in
     return max(size, 1)
 
 
-def _ids(tokenizer: object, text: str) -> list[int]:
-    """Its tokens."""
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])  # type: ignore[operator]
+def _writable(vocabulary: Vocabulary, texts: Sequence[str]) -> list[list[int]]:
+    """The tokens of those texts that the vocabulary can write."""
+    found = []
+    for text in texts:
+        with suppress(ValueError):
+            found.append(vocabulary.encode([text]).token_lists()[0])
+    return [tokens for tokens in found if tokens]

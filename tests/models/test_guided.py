@@ -19,6 +19,7 @@ from textsearch.models import guided as guided_module
 from textsearch.models import masked_lm
 from textsearch.models.guided import GuidedMaskedLM
 from textsearch.models.masked import TransformersMaskedLM
+from textsearch.models.vocabulary import TokenizerVocabulary
 from textsearch.rng import Rng
 
 FIRST = {
@@ -96,10 +97,12 @@ def assert_product(lm: GuidedMaskedLM, text: str, place: int, left: str, prompt:
     own = lm.masked.log_probs(batch, *asked)[0].double()
     following = lm.causal.next_log_probs([left], prompt)[0].double()
     first = [
-        lm.causal.vocabulary.tokenizer(within if left else at_the_start)["input_ids"][0]
+        lm.causal.vocabulary.encode([within if left else at_the_start]).token_lists()[0][0]
         for within, at_the_start in FIRST.values()
     ]
-    tokens = torch.tensor([lm.vocabulary.pieces.index(piece) for piece in FIRST])
+    vocabulary = lm.vocabulary
+    assert isinstance(vocabulary, TokenizerVocabulary)
+    tokens = torch.tensor([vocabulary.pieces.index(piece) for piece in FIRST])
     # up to the constant that normalises
     wanted = (own[tokens] + weight * following[first]).log_softmax(-1)
     torch.testing.assert_close(found[tokens].log_softmax(-1), wanted, atol=1e-5, rtol=0)
@@ -202,12 +205,13 @@ def test_the_way_of_asking_changes_no_bit(tiny: Tiny, way: str) -> None:
 
 
 def test_contexts_read_before_cost_nothing(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    lm = guided(tiny)
+    causal = tiny.causal()
+    lm = GuidedMaskedLM(tiny.masked(), causal)
     batch, rows, positions = masked_at(lm, TEXTS)
     first = lm.log_probs(batch, rows, positions)
-    before = lm.causal.usage.passes
+    before = causal.usage.passes
     assert lm.log_probs(batch, rows, positions).equal(first)
-    assert lm.causal.usage.passes == before
+    assert causal.usage.passes == before
     monkeypatch.setattr(guided_module, "_REMEMBERED", 2)
     forgetful = guided(tiny)
     for _ in range(2):

@@ -7,9 +7,8 @@ import torch
 from torch import Tensor
 
 from objectives import Similarity
-from objectives.similarity import Encoder
 from tests.models.tiny import tiny_encoder
-from textsearch.models import sentence_encoder
+from textsearch.models import Encoder, sentence_encoder
 from textsearch.models.encoder import SentenceEncoder
 from textsearch.objective import Cost, FunctionObjective
 from textsearch.testing import LawBroken, check_objective

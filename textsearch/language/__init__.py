@@ -1,1 +1,1 @@
-"""What is known of English and of Chinese: words and how they are written, bent, cut up and mistaken."""
+"""English and Chinese: words, spelling, inflection, segmentation and common mistakes."""

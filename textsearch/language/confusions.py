@@ -1,4 +1,4 @@
-"""Confusions: what a word of English may have been meant to be, and by what kind of mistake it came about.
+"""Confusions: words that an English word may be a mistake for, with the kind of mistake.
 
 Spellings come from a frequency dictionary by the symmetric deletes of SymSpell (Garbe, 2012), inflections from
 lemminflect, word families from a shared stem; pairs that learners and spell checkers mix up, and the classes of small
@@ -61,11 +61,11 @@ _LEAST_KNOWN = 3.3  # Zipf: words of the frequency list that are no dictionary w
 
 
 class Confusions(Protocol):
-    """For a word, what it may be corrected to, and the words that any text may lack or hold needlessly."""
+    """Possible corrections of a word, and words that are often missing or superfluous."""
 
     @property
     def inserted(self) -> tuple[str, ...]:
-        """Words that may be inserted anywhere; they, and they only, may be deleted."""
+        """Words that may be inserted anywhere; only these may be deleted."""
 
     def of(self, word: str) -> Mapping[str, str]:
         """Candidate -> kind of mistake; the word itself is not among them."""
@@ -74,11 +74,11 @@ class Confusions(Protocol):
 @final
 @dataclass(frozen=True)
 class ListedConfusions:
-    """Given in full.
+    """A table given in full.
 
     Attributes:
         listed: word -> candidate -> kind of mistake.
-        inserted: words that may be inserted or deleted anywhere; one that is given twice counts once.
+        inserted: words that may be inserted or deleted anywhere; repetitions are ignored.
 
     >>> ListedConfusions({"then": {"than": "confusion"}}).of("then")
     {'than': 'confusion'}
@@ -88,14 +88,14 @@ class ListedConfusions:
     inserted: tuple[str, ...] = ()
 
     def of(self, word: str) -> Mapping[str, str]:
-        """What is listed."""
+        """The candidates listed for the word."""
         return self.listed.get(word, {})
 
 
 @final
 @dataclass(frozen=True)
 class EnglishConfusions:
-    """Of English words, as they may be mistaken by those who learn it or type it in haste.
+    """Mistakes in English that learners make, and typing errors.
 
     Attributes:
         spellings: candidates kept for a word that no list knows, the nearest and most frequent.
@@ -315,7 +315,7 @@ def _known(word: str) -> bool:
 
 @cache
 def _ranked() -> dict[str, int]:
-    """The dictionary's words with their counts, those left out that nobody writes."""
+    """The dictionary's words with their counts, without words that are hardly ever used."""
     name = "frequency_dictionary_en_82_765.txt"
     try:
         text = (resources.files("symspellpy") / name).read_text(encoding="utf-8-sig")
@@ -360,7 +360,7 @@ def _is_word(word: str) -> bool:
 
 @cache
 def _near(word: str, distance: int) -> list[str]:
-    """Dictionary words at most `distance` letters away, the likeliest first: a letter costs as much as a factor."""
+    """Dictionary words at most `distance` letters away, the likeliest first; each letter divides the count."""
     from symspellpy import Verbosity
 
     found = _speller().lookup(word, Verbosity.ALL, max_edit_distance=min(distance, max(1, len(word) - 2)))

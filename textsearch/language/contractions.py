@@ -1,7 +1,8 @@
-"""Contractions of English: which there are, and what is left of each when its apostrophe is missing or misplaced.
+"""Contractions of English, and how they look when the apostrophe is missing or misplaced.
 
-A contraction is a word and its clitic, `TIGHT` between the two: "do" and "n't". Its letters, "dont", tell which one was
-meant. Where these letters are no word ("dont", "theyre") they must be one; where they are ("its", "were") they may be.
+A contraction is a word and its clitic, with `TIGHT` between the two: "do" and "n't". Its letters, "dont", tell which
+one was meant. If the letters are not a word ("dont", "theyre"), they must be a contraction; if they are ("its",
+"were"), they may be one.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def letters(word: str) -> str:
 
 
 def parts(word: str) -> tuple[str, str] | None:
-    """A contracted word and its clitic, if it has one that goes with it; None for any other word.
+    """A contracted word and its clitic; None for a word that is not contracted.
 
     >>> parts("isn't"), parts("they" + TIGHT + "'re"), parts("dog's"), parts("ca'nt"), parts("won")
     (('is', "n't"), ('they', "'re"), ('dog', "'s"), None, None)
@@ -73,7 +74,7 @@ def parts(word: str) -> tuple[str, str] | None:
 
 
 def must_be_contracted(word: str) -> bool:
-    """Whether the word is nothing but a contraction written badly.
+    """Whether the word can only be a contraction with a mistake in it.
 
     >>> [word for word in ("dont", "Theyre", "ca'nt", "its", "don't", "dog's") if must_be_contracted(word)]
     ['dont', 'Theyre', "ca'nt"]
@@ -83,7 +84,7 @@ def must_be_contracted(word: str) -> bool:
 
 
 def restored(word: str) -> str | None:
-    """The contraction that has the word's letters, if it is not that one already.
+    """The contraction with the same letters, if the word is not spelt like that already.
 
     >>> restored("dont") == "do" + TIGHT + "n't", restored("don't"), restored("moon")
     (True, None, None)
@@ -93,7 +94,7 @@ def restored(word: str) -> str | None:
 
 
 def alike(word: str, clitic: str) -> tuple[str, ...]:
-    """Other words that the clitic goes with in the same sense.
+    """Other words that take the same clitic in the same sense.
 
     >>> alike("does", "n't")
     ('do', 'did')

@@ -1,4 +1,4 @@
-"""Edit distance: how many letters one word is away from another."""
+"""Edit distance between words."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def letters_apart(old: str, new: str) -> int:
 
 
 def slipped(old: str, new: str) -> bool:
-    """Whether the fingers slipped, no more: the same letters in another order, or one doubled or not.
+    """Whether the two differ by a slip of typing: the same letters in another order, or a letter doubled or not.
 
     >>> slipped("hte", "the"), slipped("seting", "setting"), slipped("seting", "seating"), slipped("tech", "the")
     (True, True, False, False)

@@ -1,8 +1,8 @@
-r"""Literals: what a text holds that nobody meant as words, and that an edit must not touch.
+r"""Literals: the parts of a text that are not words, and that an edit must not change.
 
-Addresses, handles, code, names of files, numbers with their units and the marks of markdown. Patterns alone decide, by
-the form of a thing: no dictionary, no language. A doubtful case is a literal: a typing error that stays does less harm
-than an address that was changed. Every repetition is bounded or possessive, so that no text takes long.
+Addresses, handles, code, names of files, numbers with their units and the marks of markdown. Patterns
+alone decide, without a dictionary, in any language. A doubtful case counts as a literal: a typing error that stays does
+less harm than a changed address. Every repetition is bounded or possessive, so that no text takes long.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ _LITERAL = regex.compile(
 
 
 def literals(text: str, words: Words | None = None) -> list[Span]:
-    """The spans of a text that are to stay as they are, in order; no two touch one another's characters.
+    """The spans of a text that must stay as they are, in order, without overlaps.
 
     Args:
         text: as it is written.
@@ -104,7 +104,7 @@ def literals(text: str, words: Words | None = None) -> list[Span]:
 
 
 def joined(spans: Iterable[Span]) -> list[Span]:
-    """The spans in order, those that overlap as one.
+    """The spans in order; overlapping ones are merged.
 
     >>> joined([(4, 6), (0, 2), (1, 3), (6, 7)])
     [(0, 3), (4, 6), (6, 7)]
@@ -121,7 +121,7 @@ def joined(spans: Iterable[Span]) -> list[Span]:
 @final
 @dataclass(frozen=True)
 class Words:
-    """Words that a user wants kept: names, terms of a trade. Each as it is listed, or with a capital at its beginning.
+    """Words that a user wants kept, such as names and technical terms, as listed or with an initial capital.
 
     Attributes:
         words: each may hold spaces.
@@ -143,7 +143,7 @@ class Words:
         object.__setattr__(self, "words", tuple(self.words))
 
     def spans(self, text: str) -> list[Span]:
-        """Where they stand."""
+        """The places in a text where the words stand."""
         return [match.span() for match in self._pattern.finditer(text)] if self.words else []
 
 
@@ -154,7 +154,7 @@ Keep = bool | Sequence[str] | str | os.PathLike[str]
 @final
 @dataclass(frozen=True)
 class Kept:
-    """What is to be kept of texts.
+    """Which parts of texts must stay as they are.
 
     Attributes:
         on: whether literals are kept at all.
@@ -166,7 +166,7 @@ class Kept:
 
     @staticmethod
     def of(keep: Keep) -> Kept:
-        """From what a user says; reads the file.
+        """From the argument `keep` of a task; reads the file if one is named.
 
         Raises:
             TypeError: neither True, False, a list of words nor the name of a file.
@@ -191,5 +191,5 @@ class Kept:
             raise TypeError(f"keep={shown(keep)} is {nature(keep)}: {remedy}") from error
 
     def spans(self, text: str) -> list[Span]:
-        """Of a text, what stays."""
+        """The spans of a text that must stay as they are."""
         return literals(text, self.words) if self.on else []

@@ -38,7 +38,7 @@ def chinese_words(text: str) -> list[str]:
 
 
 def chinese_keywords(text: str, most: int = 3, *, by: str = "tf-idf") -> list[str]:
-    """At most so many keywords of a Chinese text, the weightiest first.
+    """At most `most` keywords of a Chinese text, the most important first.
 
     Args:
         text: any Chinese text.
@@ -66,7 +66,7 @@ def chinese_keywords(text: str, most: int = 3, *, by: str = "tf-idf") -> list[st
 
 
 def english_keywords(text: str, most: int = 3) -> list[str]:
-    """At most so many keywords of an English text, case folded, in the order of what they tell: the weightiest first.
+    """At most `most` keywords of an English text, case folded, the most informative first.
 
     Raises:
         ValueError: `most` cannot be meant.
@@ -134,7 +134,7 @@ def _rankers() -> dict[str, Any]:
 
 @contextmanager
 def _without_warnings() -> Iterator[None]:
-    """jieba leaves files open and is written for older Pythons; neither is anything that a caller could mend."""
+    """Silence jieba, which leaves files open and is written for older Pythons: no caller can mend that."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -1,4 +1,4 @@
-"""Stems of English words: what the words of one family have in common."""
+"""Stems of English words: the beginning that related words share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _ENDINGS = re.compile(
 
 
 def stem(word: str) -> str:
-    """What is left without the endings, at least four letters.
+    """The word without its endings, of at least four letters.
 
     >>> stem("correctness"), stem("corrections"), stem("bees")
     ('correct', 'correct', 'bees')

@@ -61,7 +61,7 @@ def proper_names() -> dict[str, str]:
 def capitals_of(text: str, others: Iterable[str] = (), plain: Callable[[str], str] = str.lower) -> dict[str, str]:
     """Words of a text in plain form -> as the text writes them within a sentence; empty for a text without capitals.
 
-    Of a word at the beginning of a sentence the capital says nothing: there the `others`, texts about the same, decide.
+    The capital of a word at the beginning of a sentence says nothing; there `others`, texts about the same, decide.
 
     Args:
         text: as it was written.
@@ -124,7 +124,7 @@ def truecase(words: list[str], spellings: Spellings = _NONE) -> list[str]:
 
 
 def spelt(words: list[str], spellings: Spellings) -> Iterator[tuple[str, bool]]:
-    """The words, those of a phrase in one where there is a spelling of it; with whether there is. Longer ones first.
+    """The words, and whether each has a spelling; the words of a phrase with a spelling are one. Longer phrases win.
 
     >>> list(spelt(["a", "b", "c"], {("a",): "A", ("a", "b"): "A-B"}))
     [('A-B', True), ('c', False)]

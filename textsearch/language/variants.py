@@ -1,4 +1,4 @@
-"""Words that look alike and are not mistaken for each other: accents, and beginnings and endings that deny."""
+"""Words that look alike but are not mistaken for each other: accents, and prefixes and suffixes that negate."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def plain(word: str) -> str:
 
 
 def denied(word: str, other: str) -> bool:
-    """Whether one of the two is the other with a beginning or an ending that denies it.
+    """Whether one of the two is the other with a negating prefix or suffix.
 
     >>> denied("unmeaningful", "meaningful"), denied("careful", "careless"), denied("under", "der")
     (True, True, False)

@@ -1,4 +1,4 @@
-"""Words: a vocabulary of whole words, for edits that must leave all the rest of a text as it stands.
+"""Words: a vocabulary of whole words, for edits that must not change the rest of a text.
 
 A token is a word with the gap before it, so that a text comes back letter by letter: nothing in front stands for one
 space, `TIGHT` for none, and any other white space is kept as it is. A token may hold several words, such as "a lot", or
@@ -79,7 +79,7 @@ def marked(text: str, spans: Sequence[Span]) -> list[tuple[str, bool]]:
 
 
 def attach(words: Sequence[str]) -> list[str]:
-    """Words of a tokenised text as tokens that know what stands without a space before it.
+    """Words of a tokenised text as tokens; those that follow without a space are marked so.
 
     >>> "".join(word if word.startswith(TIGHT) else " " + word for word in attach("I do n't , I ( do ) .".split()))
     " I do\\ufdd0n't\\ufdd0, I (\\ufdd0do\\ufdd0)\\ufdd0."
@@ -88,7 +88,7 @@ def attach(words: Sequence[str]) -> list[str]:
 
 
 def attached(words: Sequence[str], spans: Sequence[Span]) -> list[tuple[str, bool]]:
-    """The same, each token with whether it is one of the spans of the text, which lie in order: what one meets is one.
+    """As `attach`, each token with whether it is one of the spans of the text; tokens that overlap a span become one.
 
     >>> attached("We need 5 kg .".split(), [(8, 12)])
     [('We', False), ('need', False), ('5 kg', True), ('\\ufdd0.', False)]
@@ -118,7 +118,7 @@ def attached(words: Sequence[str], spans: Sequence[Span]) -> list[tuple[str, boo
 
 
 def glued(token: str) -> bool:
-    """Whether the token goes on what stands before it, so that no word may come between: "b" in "a-b" or "(b"."""
+    """Whether the token is attached to the one before it, so that no word may come between: "b" in "a-b" or "(b"."""
     return token.startswith(TIGHT) and (token[1:2].isalnum() or token[1:].lower() in _CLITICS)
 
 
@@ -138,7 +138,7 @@ def bare(token: str) -> str:
 
 
 def gap(token: str) -> str:
-    """What stands before the word: "" for one space, `TIGHT` for none."""
+    """The gap before the word: "" for one space, `TIGHT` for none."""
     return token[: len(token) - len(bare(token))]
 
 
@@ -166,7 +166,7 @@ def apart(tokens: Sequence[str]) -> str:
 @final
 @dataclass(frozen=True, eq=False)
 class WordVocabulary:
-    """The words of some texts, and what they may become.
+    """The words of some texts, and the words that may replace them.
 
     Attributes:
         tokens: V distinct tokens, the mask first.
@@ -215,7 +215,7 @@ class WordVocabulary:
 
     @cached_property
     def evenly_spaced(self) -> WordVocabulary:
-        """The same words by the same ids, with one space for what is not a line end: to be read, not to be written.
+        """The same words with the same ids, rendered with one space for every gap but line ends: what a model reads.
 
         >>> words = WordVocabulary.of(["a", "  b", "\\nc"])
         >>> batch = words.batch([["a", "  b", "\\nc"]])

@@ -5,7 +5,18 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from textsearch.models.protocols import CausalLM, ConditionalLM, MaskedLM, Scores
+from textsearch.models.guided import GuidedMaskedLM
+from textsearch.models.protocols import (
+    CausalLM,
+    ConditionalLM,
+    Encoder,
+    InstructedLM,
+    MaskedLM,
+    NextTokenLM,
+    Scores,
+    SuffixLM,
+    Writer,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -19,8 +30,14 @@ if TYPE_CHECKING:
 __all__ = [
     "CausalLM",
     "ConditionalLM",
+    "Encoder",
+    "GuidedMaskedLM",
+    "InstructedLM",
     "MaskedLM",
+    "NextTokenLM",
     "Scores",
+    "SuffixLM",
+    "Writer",
     "causal_lm",
     "masked_lm",
     "sentence_encoder",

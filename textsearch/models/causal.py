@@ -14,6 +14,7 @@ from torch import Tensor
 
 from textsearch.batch import Batch
 from textsearch.models.protocols import Scores
+from textsearch.models.reading.insertions import next_at_places
 from textsearch.models.reading.memory import recall
 from textsearch.models.reading.prefix_tree import PrefixTree
 from textsearch.models.reading.suffixes import draw_suffixes, suffix_log_probs
@@ -32,9 +33,9 @@ _ROUND = 256  # tokens that all rows together read before it is asked whether to
 class TransformersCausalLM:
     """log p(text) of a GPT-like model, from a start to an end token; after a prompt, log p(text | prompt).
 
-    Texts scored before are remembered: a chain that returns to a text does not pay for it again. Of a new text only
-    what comes after the longest beginning read before is read, the prompt included: see `PrefixTree`. Threads may share
-    it: they take turns at the model.
+    Texts scored before are remembered: a chain that returns to a text does not pay for it again. Of a new text, with
+    its prompt, only the part behind the longest beginning that was read before is read: see `PrefixTree`. Threads may
+    share the model; they take turns.
 
     Attributes:
         model: a transformers causal language model, on its device.
@@ -43,7 +44,7 @@ class TransformersCausalLM:
         eos: the token that ends a text.
         max_tokens: tokens in one forward pass; more are cut into several passes.
         max_bytes: memory for the keys and values of what was read.
-        usage: what has been asked of the model so far.
+        usage: counts what the model has read so far.
     """
 
     model: Any
@@ -61,7 +62,7 @@ class TransformersCausalLM:
 
     @property
     def tree(self) -> PrefixTree:
-        """What the model has read; whoever reads on holds the model's lock until the slots are used up."""
+        """What the model has read. Hold the model's lock while you use slots of it."""
         with lock_of(self.model):
             return self._tree
 
@@ -73,8 +74,8 @@ class TransformersCausalLM:
     def score(self, batch: Batch, prompt: str | Sequence[str] = "", least: Tensor | None = None) -> Scores:
         """log p of each row's text given its prompt: one for all rows, or one for each.
 
-        Token ids are taken as they are if the batch's tokenizer is this model's own, else the text is encoded anew.
-        A row that is shown to lie below `least` (B,) is read no further, and said to be -inf.
+        Token ids are used as they are if the batch has this model's vocabulary; otherwise the texts are encoded again.
+        A row is read only until it is known to lie below `least` (B,); its log p is then given as -inf.
         """
         if batch.vocabulary is self.vocabulary:
             rows = batch.token_lists()
@@ -99,7 +100,7 @@ class TransformersCausalLM:
         )
 
     def forgetful(self) -> TransformersCausalLM:
-        """The same model with nothing remembered and nothing counted: for measurements that start afresh."""
+        """The same model with nothing remembered and nothing counted, for measurements."""
         return TransformersCausalLM(self.model, self.vocabulary, self.bos, self.eos, self.max_tokens, self.max_bytes)
 
     @in_turn
@@ -112,6 +113,11 @@ class TransformersCausalLM:
             found = self.tree.read([rows[i] for i in part])
             out[part.start : part.stop] = self.tree.logits([slots[-1] for slots in found]).log_softmax(-1)
         return out
+
+    @in_turn
+    def next_token_log_probs(self, batch: Batch, tokens: Sequence[Sequence[int]], prompts: Sequence[str]) -> Tensor:
+        """(B, N + 1, W) float64 log-probabilities of `tokens` after every beginning of every row; see `PrefixLM`."""
+        return next_at_places(self, batch, tokens, prompts)
 
     @in_turn
     def continuations(
@@ -173,10 +179,9 @@ class TransformersCausalLM:
         temperature: float = 1.0,
         most: int | Sequence[int],
     ) -> tuple[Batch, Tensor, Tensor]:
-        """Row b with what is behind its first `cuts[b]` tokens drawn anew, up to `most` tokens, or `most[b]`.
+        """Row b with everything behind its first `cuts[b]` tokens resampled, up to `most` tokens, or `most[b]`.
 
-        See `SuffixLM`.
-        Token ids are taken as they are: the batch must be one of this model's own vocabulary.
+        See `SuffixLM`. Token ids are used as they are, so the batch must have this model's vocabulary.
         """
         prompts = [prompt] * len(batch) if isinstance(prompt, str) else prompt
         room = [most] * len(batch) if isinstance(most, int) else most
@@ -186,7 +191,7 @@ class TransformersCausalLM:
     def suffix_log_probs(
         self, batch: Batch, cuts: Tensor, *, prompt: str | Sequence[str] = "", temperature: float = 1.0
     ) -> Tensor:
-        """(B,) float64, how likely `draw_suffixes` is to write what stands behind the first `cuts[b]` tokens."""
+        """(B,) float64 log-probability that `draw_suffixes` writes the tokens behind the first `cuts[b]`."""
         prompts = [prompt] * len(batch) if isinstance(prompt, str) else prompt
         return suffix_log_probs(self, batch, cuts, prompts, temperature)
 
@@ -213,7 +218,7 @@ class TransformersCausalLM:
         return [[*self._start(prompt), *row] for prompt, row in zip(prompts, rows, strict=True)]
 
     def _start(self, prompt: str) -> list[int]:
-        """What a text begins after."""
+        """The tokens of a prompt; the start token for an empty one."""
 
         def answer(fresh: list[str]) -> list[list[int]]:
             return [row or [self.bos] for row in self.vocabulary.encode(fresh).token_lists()]
@@ -221,7 +226,7 @@ class TransformersCausalLM:
         return recall(self._starts, [prompt], answer, _PROMPTS)[0]
 
     def _log_probs(self, keys: Sequence[tuple[str, tuple[int, ...]]], floors: Sequence[float]) -> list[float]:
-        """log p(row, end | prompt) for each (prompt, row), -inf for what is shown to lie below its floor."""
+        """log p(row, end | prompt) for each (prompt, row); -inf for a row that lies below its floor."""
         rows = self.after([row for _, row in keys], [prompt for prompt, _ in keys])
         begins = [len(row) - len(own) for row, (_, own) in zip(rows, keys, strict=True)]
         out: list[float] = []
@@ -233,8 +238,8 @@ class TransformersCausalLM:
     def _sums(self, rows: Sequence[Sequence[int]], begins: Sequence[int], floors: Sequence[float]) -> list[float]:
         """log p of each row from its place `begins` on, and of the end.
 
-        No token adds to it, so a row whose sum so far lies below its floor is left. What needs no reading is summed
-        first, then twice as many tokens in every round.
+        Every token lowers the sum, so a row is given up once its sum is below its floor. Tokens that were read before
+        are summed first; then each round reads twice as many tokens as the one before.
         """
         out, sums, done = [-math.inf] * len(rows), [0.0] * len(rows), list(begins)
         alive, more = list(range(len(rows))), 0

@@ -33,7 +33,7 @@ class TextClassifier(Protocol):
         """The names of the L labels."""
 
     def log_probs(self, texts: Sequence[str]) -> Tensor:
-        """(B, L) float64 log p(label | text), each row's numbers its own."""
+        """(B, L) float64 log p(label | text); a row depends on its own text alone."""
 
 
 class VectorEncoder(Protocol):
@@ -52,9 +52,9 @@ class TransformersClassifier:
         model: on its device.
         tokenizer: its fast tokenizer.
         labels: the names of its outputs.
-        longest: tokens read of a text, special tokens included; what goes beyond is an error.
+        longest: tokens in a text, special tokens included; a longer text is an error.
         max_tokens: tokens in one forward pass, padding included; more are cut into several passes.
-        usage: what has been asked of the model so far.
+        usage: counts what the model has read so far.
     """
 
     model: Any

@@ -27,9 +27,9 @@ class SentenceEncoder:
     Attributes:
         model: a transformers encoder, on its device.
         tokenizer: its fast tokenizer.
-        longest: tokens read of a text, special tokens included; what goes beyond is an error.
+        longest: tokens in a text, special tokens included; a longer text is an error.
         max_tokens: tokens in one forward pass; more are cut into several passes.
-        usage: what has been asked of the model so far.
+        usage: counts what the model has read so far.
     """
 
     model: Any
@@ -65,7 +65,7 @@ class SentenceEncoder:
 
     @cached_property
     def budget(self) -> TokenBudget:
-        """Of tokens in one pass: `max_tokens`, or fewer once these did not fit into memory."""
+        """Tokens in one pass: `max_tokens`, or fewer after a pass did not fit into memory."""
         return TokenBudget(self.max_tokens)
 
     @cached_property
@@ -98,6 +98,6 @@ class SentenceEncoder:
 
 
 def _last_hidden(model: Any, **inputs: Any) -> Tensor:
-    """(B, W, D) what an encoder makes of its tokens."""
+    """(B, W, D) last hidden states of an encoder."""
     hidden: Tensor = model(**inputs).last_hidden_state
     return hidden

@@ -1,4 +1,4 @@
-"""A masked and a causal model multiplied: conditionals that know both sides of a site, and how a text may begin.
+"""A masked model times a causal model: conditionals that see both sides of a site and are good at what follows a text.
 
 At a site with left context l and everything else r, the product q(v) proportional to c(v | l, r) * p(v | l)^weight is
 a function of the other tokens alone, so a proposal that draws from it gives log q both ways as exactly as any masked
@@ -9,22 +9,23 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, final
+from dataclasses import dataclass, field, replace
+from typing import final
 
 import torch
 from torch import Tensor
 
-from textsearch.batch import Batch, every_token
-from textsearch.models.causal import TransformersCausalLM
-from textsearch.models.masked import TransformersMaskedLM
+from textsearch.batch import Batch, Vocabulary, every_token
+from textsearch.kinds import CAUSAL, MASKED, instance
+from textsearch.models.protocols import MaskedLM, NextTokenLM
 from textsearch.models.reading.memory import recall
 from textsearch.models.reading.turns import lock_of, remembered
 from textsearch.models.recipes import reduced
-from textsearch.models.vocabulary import TokenizerVocabulary
+from textsearch.models.rendered import StringVocabulary, base, tokens_of
 from textsearch.per_input import text_per_input
 
 _REMEMBERED = 512  # left contexts
+_NEXT_TOKEN = replace(CAUSAL, has=("next_log_probs", "vocabulary"))
 
 
 @final
@@ -33,24 +34,28 @@ class GuidedMaskedLM:
     """A masked language model whose conditionals are multiplied by a causal model's, for the word's first piece there.
 
     Attributes:
-        masked: sees both sides.
-        causal: sees the text before the site, after its prompt.
+        masked: a masked language model; it reads the text on both sides of the site.
+        causal: a causal language model; it reads its prompt and the text before the site.
         prompt: of the causal model, one for all inputs or one for each.
         weight: power of the causal factor.
     """
 
-    masked: TransformersMaskedLM
-    causal: TransformersCausalLM
+    masked: MaskedLM
+    causal: NextTokenLM
     prompt: str | Sequence[str] = ""
     weight: float = 1.0
     _known: OrderedDict[tuple[str, str], Tensor] = field(default_factory=OrderedDict, repr=False)
+
+    def __post_init__(self) -> None:
+        instance("masked", self.masked, MASKED)
+        instance("causal", self.causal, _NEXT_TOKEN)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return reduced(self)
 
     @property
-    def vocabulary(self) -> TokenizerVocabulary:
-        """That of the masked model."""
+    def vocabulary(self) -> Vocabulary:
+        """The tokens of the masked model."""
         return self.masked.vocabulary
 
     def log_probs(self, batch: Batch, rows: Tensor, positions: Tensor) -> Tensor:
@@ -60,37 +65,25 @@ class GuidedMaskedLM:
         prompts = text_per_input("prompt", self.prompt, "prompts").rows(batch.rows(rows))
         keys = list(zip(prompts, contexts, strict=True))
         causal = self._causal(keys).to(own.device)
-        within, at_start = first_pieces(self.vocabulary.tokenizer, self.causal.vocabulary.tokenizer).to(own.device)
+        within, at_start = first_pieces(base(self.vocabulary), base(self.causal.vocabulary)).to(own.device)
         piece = torch.where(torch.tensor(begins, device=own.device)[:, None], at_start, within)
         return (own + self.weight * causal.gather(1, piece)).log_softmax(-1)
 
     def _left(self, batch: Batch, positions: Tensor) -> tuple[list[str], list[bool]]:
         """The text before each position, and whether a word there has no space before it.
 
-        What lies before a mask still open is left away.
+        Text before an open mask is left out.
         """
         column = torch.arange(batch.width, device=batch.device)
         open_mask = (batch.tokens == self.vocabulary.mask_id) & (column < positions[:, None])
         start = torch.where(open_mask, column + 1, 0).amax(1) if batch.width else torch.zeros_like(positions)
-        if self.vocabulary.sources:
-            return self._left_in_sources(batch, start.tolist(), positions.tolist())
+        if isinstance(self.vocabulary, StringVocabulary) and self.vocabulary.sources:
+            return _left_in_sources(self.vocabulary.strings(batch), batch, start.tolist(), positions.tolist())
         cut = batch.splice(torch.zeros_like(start), start, torch.zeros_like(start), batch.width)
         lengths = positions - start
         present = column < lengths[:, None]
         texts = Batch(cut.tokens * present, lengths, present, batch.inputs, batch.vocabulary).texts()
         return texts, [not text for text in texts]
-
-    def _left_in_sources(
-        self, batch: Batch, starts: Sequence[int], positions: Sequence[int]
-    ) -> tuple[list[str], list[bool]]:
-        texts, tight = [], []
-        first = batch.word_starts.tolist()
-        for own, begins, start, place in zip(self.vocabulary.strings(batch), first, starts, positions, strict=True):
-            # a causal model's tokens bring the space before them
-            space = own[place][: len(own[place]) - len(own[place].lstrip())]
-            texts.append("".join(own[start:place]) + space.removesuffix(" "))
-            tight.append(begins[place] and not (texts[-1] and space.endswith(" ")))
-        return texts, tight
 
     def _causal(self, keys: Sequence[tuple[str, str]]) -> Tensor:
         """(K, V') log-probabilities of the causal model's next token."""
@@ -98,28 +91,41 @@ class GuidedMaskedLM:
         def answer(fresh: list[tuple[str, str]]) -> Tensor:
             return self.causal.next_log_probs([text for _, text in fresh], [prompt for prompt, _ in fresh])
 
-        with lock_of(self.causal.model):
-            return torch.stack(recall(self._known, keys, answer, _REMEMBERED, self.causal.usage))
+        # threads that share this model share what it remembers
+        with lock_of(self):
+            return torch.stack(recall(self._known, keys, answer, _REMEMBERED, getattr(self.causal, "usage", None)))
+
+
+def _left_in_sources(
+    strings: Sequence[Sequence[str]], batch: Batch, starts: Sequence[int], positions: Sequence[int]
+) -> tuple[list[str], list[bool]]:
+    """As `GuidedMaskedLM._left`, of rows whose tokens add `strings` to texts that are kept as they were written."""
+    texts, tight = [], []
+    for own, begins, start, place in zip(strings, batch.word_starts.tolist(), starts, positions, strict=True):
+        # a causal model's tokens bring the space before them
+        space = own[place][: len(own[place]) - len(own[place].lstrip())]
+        texts.append("".join(own[start:place]) + space.removesuffix(" "))
+        tight.append(begins[place] and not (texts[-1] and space.endswith(" ")))
+    return texts, tight
 
 
 @remembered(most=4)
-def first_pieces(tokenizer: Any, causal: Any) -> Tensor:
-    """(2, V) int64: the first token of `causal` for each token of `tokenizer`, within a text and at its beginning.
+def first_pieces(vocabulary: Vocabulary, causal: Vocabulary) -> Tensor:
+    """(2, V) int64: the first token of `causal` for each token of `vocabulary`, within a text and at its beginning.
 
-    It takes seconds, and is the same for all runs of two models with these tokenizers.
+    It takes seconds, and is the same for all runs of two models with these vocabularies.
     """
-    vocabulary = TokenizerVocabulary(tokenizer, 2)
     single = every_token(vocabulary)
     begin = single.texts()
     # within a text the rendering after a plain word shows whether a space goes before
     plain = vocabulary.allowed & ~vocabulary.continues
-    anchor = next(i for i in plain.nonzero().flatten().tolist() if vocabulary.pieces[i].isalpha())
-    pairs = torch.cat([torch.full_like(single.tokens, int(anchor)), single.tokens], 1)
+    anchor = next(i for i in plain.nonzero().flatten().tolist() if begin[i].isalpha())
+    pairs = torch.cat([torch.full_like(single.tokens, anchor), single.tokens], 1)
     both = torch.ones_like(pairs, dtype=torch.bool)
     double = Batch(pairs, 2 * single.lengths, both, torch.zeros_like(single.lengths), vocabulary)
     inner = [text[len(begin[anchor]) :] for text in double.texts()]
     firsts = []
     for texts in (inner, begin):
-        ids = causal([text or " " for text in texts], add_special_tokens=False)["input_ids"]
-        firsts.append([row[0] if row else 0 for row in ids])
+        rows = tokens_of(causal, [text or " " for text in texts])
+        firsts.append([row[0] if row else 0 for row in rows])
     return torch.tensor(firsts)

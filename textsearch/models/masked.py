@@ -29,14 +29,14 @@ from textsearch.models.vocabulary import TokenizerVocabulary
 class TransformersMaskedLM:
     """Conditionals of a BERT-like model at the positions asked for, and nowhere else.
 
-    What was asked before is remembered: see `Contexts`. Threads may share it: they take turns at the model.
+    Answers are remembered: see `Contexts`. Threads may share the model; they take turns.
 
     Attributes:
         model: a transformers masked language model, on its device.
         vocabulary: its tokenizer.
         max_tokens: tokens in one forward pass; more are cut into several passes.
-        max_bytes: memory for what was asked before.
-        usage: what has been asked of the model so far.
+        max_bytes: memory for remembered answers.
+        usage: counts what the model has read so far.
     """
 
     model: Any
@@ -59,8 +59,13 @@ class TransformersMaskedLM:
         keys = self._asked(batch, rows, positions)
         return self._contexts.token_log_probs(keys, wanted.to(self.model.device)).to(batch.device)
 
+    def input_embeddings(self) -> Tensor:
+        """(V, D) the vectors that the model reads its tokens as."""
+        weights: Tensor = self.model.get_input_embeddings().weight.detach()
+        return weights
+
     def forgetful(self) -> TransformersMaskedLM:
-        """The same model with nothing remembered and nothing counted: for measurements that start afresh."""
+        """The same model with nothing remembered and nothing counted, for measurements."""
         return TransformersMaskedLM(self.model, self.vocabulary, self.max_tokens, self.max_bytes)
 
     @cached_property
@@ -69,7 +74,7 @@ class TransformersMaskedLM:
 
     @cached_property
     def budget(self) -> TokenBudget:
-        """Of tokens in one pass: `max_tokens`, or fewer once these did not fit into memory."""
+        """Tokens in one pass: `max_tokens`, or fewer after a pass did not fit into memory."""
         return TokenBudget(self.max_tokens)
 
     @cached_property
@@ -103,7 +108,7 @@ class TransformersMaskedLM:
 
     @cached_property
     def _door(self) -> Any | None:
-        """Where places that nobody asked for can be left behind; tried on a short text."""
+        """The layer from which only the positions asked for need to go on, if a trial shows that it works."""
         door = last_output(self.model)
         if door is None or not self._flat:
             return None
@@ -118,7 +123,7 @@ class TransformersMaskedLM:
         return door if torch.allclose(found, whole, rtol=1e-4, atol=1e-5) else None
 
     def _read(self, keys: list[Context]) -> Tensor:
-        """(K, d) what the model hands to its vocabulary."""
+        """(K, d) last hidden states, which the model projects onto its vocabulary."""
         numbers = {key: number for number, key in enumerate(dict.fromkeys(row for row, _ in keys))}
         rows = [tokens((row, 0)).tolist() for row in numbers]
         asked: list[list[tuple[int, int]]] = [[] for _ in rows]

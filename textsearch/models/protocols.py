@@ -1,7 +1,13 @@
-"""What samplers and objectives ask of a language model."""
+"""What samplers, objectives and tasks need of a language model, as small protocols.
+
+Any object with a protocol's methods will do; none has to derive from a class of this package. What a model may have
+besides is found by its methods too: `token_log_probs` and `input_embeddings` of a masked model, `next_token_log_probs`
+and `ask` of a causal one, and `usage`, a `textsearch.models.usage.Usage` that counts what the model reads.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, final, runtime_checkable
@@ -23,20 +29,20 @@ class MaskedLM(Protocol):
     def log_probs(self, batch: Batch, rows: Tensor, positions: Tensor) -> Tensor:
         """(K, V) log-probabilities in nats at `positions` (K,) of the `rows` (K,) of `batch`.
 
-        The caller puts the mask there, or leaves it away; a row is read once however many of its positions are asked.
+        Whether a mask stands there is up to the caller. A row is read once, whatever the number of its positions.
         """
 
 
 @runtime_checkable
 class RememberingMaskedLM(MaskedLM, Protocol):
-    """One that keeps what it was asked: asking again costs next to nothing."""
+    """One that remembers its answers: the same question again costs next to nothing."""
 
     def token_log_probs(self, batch: Batch, rows: Tensor, positions: Tensor, wanted: Tensor) -> Tensor:
         """(K,) float64 log-probability in nats of the token `wanted[k]` at `positions[k]` of row `rows[k]`."""
 
 
 def remembers(model: MaskedLM) -> bool:
-    """Whether asking again costs next to nothing."""
+    """Whether the model remembers its answers."""
     return isinstance(model, RememberingMaskedLM)
 
 
@@ -74,15 +80,15 @@ class CausalLM(Protocol):
     def score(self, batch: Batch, prompt: str | Sequence[str] = "", least: Tensor | None = None) -> Scores:
         """log p of each row's text up to its end, given the prompt: one for all rows, or one for each.
 
-        Nobody asks how far below `least` (B,) a text lies: -inf will do there.
+        A text whose log p is below `least` (B,) may be given as -inf.
         """
 
 
 class SuffixLM(Protocol):
     """Ends of texts, drawn token by token from left to right.
 
-    With what is before it, and after the prompt, a token has probability p^(1 / temperature), renormalised over the
-    tokens that the vocabulary allows and the end.
+    Given the prompt and the tokens before it, a token has probability p^(1 / temperature), renormalised over the tokens
+    that the vocabulary allows and the end.
     """
 
     @property
@@ -97,16 +103,133 @@ class SuffixLM(Protocol):
         *,
         prompt: str | Sequence[str] = "",
         temperature: float = 1.0,
-        most: int,
+        most: int | Sequence[int],
     ) -> tuple[Batch, Tensor, Tensor]:
-        """Row b keeps its first `cuts[b]` tokens, at most `most`; what is behind them is drawn anew, up to the end.
+        """Row b with everything behind its first `cuts[b]` tokens resampled, up to the end or to `most` tokens.
+
+        `most` is one number of tokens for all rows, or one for each.
 
         Returns:
-            The new texts; (B,) float64 log-probabilities of what was written, the end counted; and (B,) bool, whether
-            an end was found. A text that has none after `most` tokens is cut there.
+            The new texts; (B,) float64 log-probabilities of the new tokens and the end; and (B,) bool, whether an end
+            was drawn. A text without an end after `most` tokens is cut there.
         """
 
     def suffix_log_probs(
         self, batch: Batch, cuts: Tensor, *, prompt: str | Sequence[str] = "", temperature: float = 1.0
     ) -> Tensor:
-        """(B,) float64, the log-probability that what stands behind `cuts[b]` tokens, and the end, would be drawn."""
+        """(B,) float64 log-probability of drawing the tokens behind the first `cuts[b]`, and the end."""
+
+
+class NextTokenLM(Protocol):
+    """Left-to-right probabilities of the next token."""
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The tokens that it reads and writes."""
+
+    def next_log_probs(self, texts: Sequence[str], prompt: str | Sequence[str] = "") -> Tensor:
+        """(B, V) log-probabilities in nats of the token that follows each text after its prompt.
+
+        The prompt is one for all texts, or one for each.
+        """
+
+
+@runtime_checkable
+class PrefixLM(NextTokenLM, Protocol):
+    """One that gives the next token's probabilities after every beginning of a row, from one pass over it."""
+
+    def next_token_log_probs(self, batch: Batch, tokens: Sequence[Sequence[int]], prompts: Sequence[str]) -> Tensor:
+        """(B, N + 1, W) float64, log p(tokens[b][w] | prompt, first n tokens of row b) for n = 0 .. length; else -inf.
+
+        Args:
+            batch: in the model's own tokens.
+            tokens: W ids at most for each row, tokens that might come next.
+            prompts: one for each row.
+        """
+
+
+def next_token_log_probs(
+    lm: NextTokenLM, batch: Batch, tokens: Sequence[Sequence[int]], prompts: Sequence[str]
+) -> Tensor:
+    """As `PrefixLM.next_token_log_probs`, of any model; one that is no `PrefixLM` reads a text for every beginning."""
+    if isinstance(lm, PrefixLM):
+        return lm.next_token_log_probs(batch, tokens, prompts)
+    width = max(map(len, tokens), default=0)
+    out = torch.full((len(batch), batch.width + 1, width), -math.inf, dtype=torch.float64, device=batch.device)
+    for number, row in enumerate(batch.token_lists()):
+        beginnings = Batch.of([row[:size] for size in range(len(row) + 1)], batch.vocabulary)
+        log_probs = lm.next_log_probs(beginnings.texts(), prompts[number]).to(out.device, torch.float64)
+        out[number, : len(row) + 1, : len(tokens[number])] = log_probs[:, list(tokens[number])]
+    return out
+
+
+class Writer(Protocol):
+    """Texts that go on from a prompt."""
+
+    def continuations(
+        self,
+        prompt: str | Sequence[str],
+        rng: Rng,
+        *,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        most: int | Sequence[int] = 40,
+    ) -> list[str]:
+        """One text for each row of `rng`, drawn token by token until it ends.
+
+        Args:
+            prompt: what the texts go on from, one for all rows or one for each.
+            rng: a stream of random numbers for each text.
+            temperature: of the token distribution.
+            top_p: draw from the likeliest tokens that hold this much probability (Holtzman et al., 2020).
+            most: tokens, of all texts or of each; longer texts are cut.
+        """
+
+
+@runtime_checkable
+class InstructedLM(Protocol):
+    """A model that was trained to do what it is asked."""
+
+    def ask(self, request: str, examples: Sequence[tuple[str, str]] = ()) -> str:
+        """A prompt in the model's own chat format, after which it answers `request`.
+
+        Args:
+            request: what is wanted.
+            examples: requests with the answers that were wanted, shown as earlier turns.
+
+        Raises:
+            ValueError: the model has no chat format.
+        """
+
+
+def asked(lm: object, request: str, examples: Sequence[tuple[str, str]] = ()) -> str | None:
+    """The prompt that asks `lm` for something; None for a model that takes no requests."""
+    if not isinstance(lm, InstructedLM):
+        return None
+    try:
+        return lm.ask(request, examples)
+    except ValueError:
+        return None
+
+
+@runtime_checkable
+class EmbeddingLM(Protocol):
+    """A model whose vectors of tokens can be read."""
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The tokens that it reads and writes."""
+
+    def input_embeddings(self) -> Tensor:
+        """(V, D) a vector for each token."""
+
+
+class Encoder(Protocol):
+    """Vectors of texts: the nearer in meaning two texts are, the larger the cosine of their vectors."""
+
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        """(B, D) vectors of length 1."""
+
+
+class TaskLM(CausalLM, SuffixLM, NextTokenLM, Writer, InstructedLM, Protocol):
+    """All that tasks use of a causal model. Each task uses some of it, and says so before it runs."""

@@ -32,10 +32,10 @@ _TEXTS, _SOURCES = 200_000, 1024  # remembered
 @final
 @dataclass(frozen=True, eq=False)
 class Source:
-    """What the encoder made of a source.
+    """Encoder states of a source.
 
     Attributes:
-        states: (W, H), those of its tokens and of the padding behind them.
+        states: (W, H), of its tokens and of the padding behind them.
         mask: (W,) int64, 0 on the padding.
     """
 
@@ -57,7 +57,7 @@ class TransformersSeq2Seq:
         start: the token that the decoder begins after.
         eos: the token that ends a text.
         max_tokens: tokens in one pass of the decoder or the encoder, padding included; more are cut into several.
-        usage: what has been asked of the model so far; a pass of either half is a pass.
+        usage: counts what the model has read so far; a pass of the encoder or of the decoder counts as one.
     """
 
     model: Any
@@ -76,7 +76,7 @@ class TransformersSeq2Seq:
     def score(self, batch: Batch, source: str | Sequence[str]) -> Scores:
         """log p of each row's text given its source: one for all rows, or one for each.
 
-        Token ids are taken as they are if the batch's tokenizer is this model's own, else the text is encoded anew.
+        Token ids are used as they are if the batch has this model's vocabulary; otherwise the texts are encoded again.
         """
         rows = batch.token_lists() if batch.vocabulary is self.vocabulary else self._targets(batch.texts())
         sources = [source] * len(rows) if isinstance(source, str) else source
@@ -88,7 +88,7 @@ class TransformersSeq2Seq:
         )
 
     def forgetful(self) -> TransformersSeq2Seq:
-        """The same model with nothing remembered and nothing counted: for measurements that start afresh."""
+        """The same model with nothing remembered and nothing counted, for measurements."""
         return TransformersSeq2Seq(self.model, self.vocabulary, self.start, self.eos, self.max_tokens)
 
     def _log_probs(self, keys: Sequence[tuple[str, tuple[int, ...]]]) -> list[float]:
@@ -172,7 +172,7 @@ class TransformersSeq2Seq:
 
 
 def _states(sources: Sequence[Source]) -> Any:
-    """What the decoder looks at, a row for each source."""
+    """The encoder states that the decoder attends to, a row for each source."""
     from transformers.modeling_outputs import BaseModelOutput
 
     if all(source is sources[0] for source in sources):

@@ -1,8 +1,7 @@
 """Texts with gaps: what stands around the gaps is kept character by character, whatever the tokenizer makes of it.
 
-A tokenizer may fold capitals, accents and spaces, or know no piece for a character. Of the tokens that no proposal may
-touch, the text is known: it is the user's. So a row is rendered as that text, with the words of its editable tokens in
-the gaps.
+A tokenizer may fold capitals, accents and spaces, or have no piece for a character. The text of the frozen tokens is
+known: the user wrote it. So a row is rendered as that text, with the words of its editable tokens in the gaps.
 """
 
 from __future__ import annotations

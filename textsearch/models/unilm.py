@@ -8,8 +8,8 @@ pass, each at the position of the token that it stands for and unseen by everyth
     log p(x | s) = sum_i log c(x_i | s, x_1 ... x_{i-1}),
 
 and the probabilities of all texts of one length add up to 1. A checkpoint trained as a UniLM also tells where a text
-ends. A plain masked model never learnt that, and never saw a text without its end: read so, it is worse than as what
-it was trained for.
+ends. A plain masked model never learnt where texts end, and never saw a text without its end, so it is worse read
+this way than in the way it was trained.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class UniLM:
     Texts scored before are remembered.
 
     Attributes:
-        masked: the model; what is asked of it here counts in its own usage.
+        masked: the model; passes are counted in its own `usage`.
         ends: count the end of the text, log c(end | source, text). For checkpoints trained as a UniLM; without it
             texts of different lengths are not told apart by where they end, and p adds up to 1 at each length.
 
@@ -104,19 +104,19 @@ class UniLM:
 
     @property
     def model(self) -> Any:
-        """That of the masked model."""
+        """The transformers model of the masked model."""
         return self.masked.model
 
     @property
     def vocabulary(self) -> TokenizerVocabulary:
-        """That of the masked model."""
+        """The tokens that the masked model reads and writes."""
         return self.masked.vocabulary
 
     @in_turn
     def score(self, batch: Batch, source: str | Sequence[str]) -> Scores:
         """log p of each row's text given its source: one for all rows, or one for each.
 
-        Token ids are taken as they are if the batch's tokenizer is this model's own, else the text is encoded anew.
+        Token ids are used as they are if the batch has this model's vocabulary; otherwise the texts are encoded again.
         """
         own = batch.vocabulary is self.vocabulary
         rows = (batch if own else self.vocabulary.encode(batch.texts())).token_lists()

@@ -1,7 +1,7 @@
-"""How much models have been asked, and by whom: the currency in which samplers are compared.
+"""How much models have read, and for which part of a run: the currency in which samplers are compared.
 
-A model counts what it reads in its own `Usage`. While a ledger is open, the same is also charged to whoever asks: the
-term of the energy, or the moves, that the innermost `charged_to` names.
+A model counts what it reads in its own `Usage`. While a ledger is open, the same counts are also charged to the part of
+the run that asked: the term of the energy or the moves that the innermost `charged_to` names.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Usage:
         rows: texts that it read.
         tokens: tokens that it read, padding included.
         padding: how many of these were padding.
-        hits: texts whose answer was remembered, and not read again.
-        reused: tokens that lay before those read and were remembered.
+        hits: texts that were not read again, because the answer was remembered.
+        reused: tokens of the texts read that were not read again, because their states were remembered.
     """
 
     passes: int = 0
@@ -64,7 +64,7 @@ class Usage:
 
 
 Ledger = dict[str, Usage]
-"""Who asked -> how much."""
+"""Part of the run -> how much models have read for it."""
 
 _LEDGER: ContextVar[Ledger | None] = ContextVar("ledger", default=None)
 _ASKER: ContextVar[str] = ContextVar("asker", default="other")
@@ -74,7 +74,7 @@ _COUNTING = Lock()
 
 @contextmanager
 def ledger() -> Iterator[Ledger]:
-    """Everything that models are asked while the block runs, by who asks.
+    """Everything that models read while the block runs, by the part of the run that asked.
 
     >>> with ledger() as spent, charged_to("fluency"):
     ...     Usage().count((2, 16), read=20)
@@ -91,7 +91,7 @@ def ledger() -> Iterator[Ledger]:
 
 @contextmanager
 def charged_to(name: str) -> Iterator[None]:
-    """Charge what models are asked within the block to `name`."""
+    """Charge everything that models read within the block to `name`."""
     token = _ASKER.set(name)
     try:
         yield

@@ -21,7 +21,7 @@ from textsearch.models.reading.turns import lock_of
 from textsearch.models.recipes import reduced_as_one
 from textsearch.models.sources import Source, begins_sentence, runs
 
-_OF_TOKENS = ("pieces", "size", "mask_id", "wordpiece", "one_spelling", "lower_cases", "allowed", "continues")
+_OF_TOKENS = ("base", "pieces", "size", "mask_id", "wordpiece", "one_spelling", "lower_cases", "allowed", "continues")
 _ANCHOR = ["x"]  # what follows is within a sentence
 _SEVERAL_MARKS = regex.compile(r"(?!##)[^\p{L}\p{M}\p{N}]{2,}")
 _UNUSED = regex.compile(r"\[unused\d+\]|<unused\d+>|madeupword\d+")
@@ -171,8 +171,13 @@ class TokenizerVocabulary:
         batch = Batch.of(rows, knowing)
         return knowing, batch.frozen(batch.tokens != self.mask_id)
 
+    @cached_property
+    def base(self) -> TokenizerVocabulary:
+        """The same tokenizer, without `spellings` and `sources`."""
+        return replace(self, spellings=(), sources=()) if self.spellings or self.sources else self
+
     def rendering(self, *, spellings: Sequence[Spellings] = (), sources: Sequence[Source] = ()) -> TokenizerVocabulary:
-        """The same tokenizer, its texts rendered otherwise; what is known of its tokens is not worked out again."""
+        """The same tokenizer with texts rendered otherwise; what was worked out about its tokens is kept."""
         other = replace(self, spellings=spellings, sources=sources)
         vars(other).update({name: getattr(self, name) for name in (*_OF_TOKENS, "unrendered")})
         return other
@@ -226,9 +231,9 @@ class TokenizerVocabulary:
         ]
 
     def spelling(self, phrases: Iterable[str]) -> Spellings:
-        """The phrases as their words one after another -> as they are written; only those that need to be told.
+        """Words of a phrase -> the phrase as it is written, for those phrases that would be rendered otherwise.
 
-        A phrase in small letters is given capitals as any other; one that the tokenizer cannot read has no spelling.
+        A phrase in small letters gets capitals like any other; one that the tokenizer cannot read has no spelling.
 
         >>> from transformers import BertTokenizerFast
         >>> pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "i", "##phone", "dog", "u", "s", "."]
@@ -289,7 +294,7 @@ class TokenizerVocabulary:
         return [part[len(old) :] for old, part in pairwise(["", *begun])]
 
     def _decoded(self, rows: list[list[int]]) -> list[str]:
-        """As the tokenizer decodes them."""
+        """The rows as texts, by the tokenizer alone."""
         if not rows:
             return []  # an empty list would be decoded as one text
         with lock_of(self.tokenizer):

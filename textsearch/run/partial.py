@@ -1,4 +1,4 @@
-"""What a run had when an error ended it: the error carries it on, and is else what it was."""
+"""Partial results: an error that ends a run carries what the run had so far, and is otherwise unchanged."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CTRL_C = 3  # as often as this, and somebody means it
 
 
 def partial_result(error: BaseException) -> Generations | None:
-    """What there was when `error` ended a run: all whole steps before it; None if it ended none.
+    """The result of the whole steps before `error` ended a run; None if it did not end one.
 
     An exception of the energy, a callback, or a rule for stopping comes out of `generate` and of every task as it was
     raised, to be caught by its own type.
@@ -47,14 +47,14 @@ def partial_result(error: BaseException) -> Generations | None:
 
 
 def carry(error: BaseException, result: Generations) -> None:
-    """Let the error carry what there was."""
+    """Attach a result to the error."""
     if _HOME not in error.__dict__:
         error.add_note(f"{result.steps} steps had been taken: textsearch.partial_result(error) is what they gave")
     setattr(error, _HOME, result)
 
 
 def viewed(run: Callable[[], Generations], view: Callable[[Generations], Generations]) -> Generations:
-    """What `run` gives, as `view` shows it; and so what an error carries out of it."""
+    """The result of `run` after `view`; applied to the partial result of an error as well."""
     try:
         result = run()
     except BaseException as error:
@@ -65,7 +65,7 @@ def viewed(run: Callable[[], Generations], view: Callable[[Generations], Generat
 
 
 def gathered(make: Callable[[bool], Generations], interrupted: bool) -> Generations:
-    """`make(interrupted)`, which a Ctrl-C or two on the way do not lose: they interrupt what is over already."""
+    """`make(interrupted)`, called again if Ctrl-C comes while it runs, so that the result is not lost."""
     for _ in range(_CTRL_C - 1):
         try:
             return make(interrupted)
@@ -75,7 +75,7 @@ def gathered(make: Callable[[bool], Generations], interrupted: bool) -> Generati
 
 
 def said(error: Exception) -> str:
-    """An error in one line: what a refusal says, and what kind any other error is of.
+    """An error in one line: its message, and its type unless it refuses an argument.
 
     >>> said(ValueError("'x' holds an x")), said(KeyError("steps")), said(TimeoutError())
     ("'x' holds an x", "KeyError: 'steps'", 'TimeoutError')

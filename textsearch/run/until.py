@@ -1,7 +1,7 @@
-"""When to stop: rules for `generate(..., until=...)`, asked of all inputs, and `generate_each`, asked of each alone.
+"""Rules for stopping early: `generate(..., until=...)` asks one of all inputs together, `generate_each` of each input.
 
-A rule that looks at the draws makes the time of stopping depend on them, so what a run says of itself at that moment
-is a little too good (Glynn and Whitt, 1992): ask for more effective draws than are needed.
+A rule that looks at the draws makes the time of stopping depend on them, so the figures at that moment are a little too
+optimistic (Glynn and Whitt, 1992): ask for more effective draws than you need.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Converged:
 @final
 @dataclass(frozen=True)
 class Budget:
-    """Stop once models have been asked so much; the step that goes over the budget is the last.
+    """Stop once models have read this much; the step that exceeds the budget is the last.
 
     Attributes:
         rows: texts read by models, all terms and moves together.
@@ -116,7 +116,7 @@ class Budget:
 @final
 @dataclass(frozen=True)
 class Settled:
-    """Stop once the lowest energy of every input has stayed the same for `patience` steps: nothing better turns up.
+    """Stop once the lowest energy of every input has not changed for `patience` steps.
 
     >>> from samplers import MetropolisHastings
     >>> from samplers.proposals import Replace
@@ -171,6 +171,6 @@ class Reached:
 
 
 def _by_input(inputs: Tensor, *values: Tensor) -> Iterator[list[Tensor]]:
-    """Of each input its own rows of the values (B,)."""
+    """For each input its rows of the values (B,)."""
     for number in torch.unique(inputs):
         yield [value[inputs == number] for value in values]

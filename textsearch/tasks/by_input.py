@@ -1,4 +1,4 @@
-"""Moves that differ from input to input: each row is moved by the proposal of its input, whoever shares the batch."""
+"""Moves that differ from input to input: each row is moved by the proposal of its input."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from textsearch.rng import Rng
 @final
 @dataclass(frozen=True, eq=False)
 class ByInput:
-    """A proposal for each input. Its kind of moves is as reversible as they are: no move changes the input of a row.
+    """A proposal for each input; reversible if they are, since no move changes the input of a row.
 
     Attributes:
         parts: proposals over one vocabulary.
-        part_of: of input i, which of them moves it.
+        part_of: for each input the index of the part that moves its rows.
 
     >>> from samplers.proposals import InsertDelete, Replace
     >>> from textsearch.testing import TableMaskedLM, letters
@@ -36,12 +36,12 @@ class ByInput:
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """The one that all parts share."""
+        """The vocabulary that all parts share."""
         return self.parts[0].vocabulary
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Those of all parts, in order."""
+        """The names of the moves of all parts, in order."""
         return tuple(kind for part in self.parts for kind in part.kinds)
 
     def check(self, batch: Batch) -> None:

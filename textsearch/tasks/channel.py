@@ -1,4 +1,4 @@
-"""The noisy channel of corrections: what it costs that a word was meant to be another."""
+"""The noisy channel of corrections: the cost of assuming that a word was meant to be another."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Channel:
 
     Attributes:
         confusions: says of what kind a replacement is.
-        costs: nats for each kind.
+        costs: nats for each kind of mistake.
         letter: nats for each letter beyond the first that an unknown word is away from what replaces it.
         slip: nats less where letters of it are in another order only, or one is doubled or not.
         strictness: times all of it: above 1 fewer edits are worth their cost, below 1 more are.
@@ -125,8 +125,8 @@ def _small(what: str, word: str) -> str:
 class NonWords(Objective):
     """Nats for each word that cannot be one: a contraction without its apostrophe, or with one in the wrong place.
 
-    A language model has read "dont" so often that it finds it likely among words like it. Whoever asks for a
-    correction does not want it, whatever it costs to mend: this is part of the prior, not of the channel.
+    A language model has read "dont" so often that it finds it likely among words like it. A corrected text should
+    not hold it, whatever the cost of the edit, so this term is part of the prior, not of the channel.
 
     Attributes:
         confusions: says which words are known.
@@ -161,7 +161,7 @@ class NonWords(Objective):
 @final
 @dataclass(frozen=True)
 class ChangedSentences(Objective):
-    """Nats for each sentence of the source that is not as it was: what is read most often was right already.
+    """Nats for each changed sentence of the source: most sentences are right already.
 
     A prior of two parts (George and McCulloch, 1993): with the probability 1 / (1 + exp(nats)) or so a sentence has
     mistakes, any number of them, and else none. The first edit of a sentence must pay for this, the others need not, so
@@ -229,7 +229,7 @@ def _apart(old: Sequence[object], new: Sequence[object]) -> int:
 
 
 def shouted(row: Sequence[str]) -> bool:
-    """Whether the words are written in capitals, all but one in five: what is left says nothing of names.
+    """Whether at least four in five words are written in capitals, so that capitals do not mark names.
 
     >>> shouted(["WE", "SAW", "IT"]), shouted(["We", "saw", "NASA"]), shouted(["NASA"])
     (True, False, False)

@@ -90,7 +90,7 @@ def correct(
     kept = Kept.of(keep)
     if confusions is not None:
         instance("confusions", confusions, CONFUSIONS)
-    given.check(causal=causal, masked=masked)
+    given.check(causal=causal, masked=masked, uses=("score",))
     for text in texts:
         if not text.strip():
             raise ValueError(f"{text!r} is an empty text: leave it out")

@@ -21,8 +21,8 @@ from textsearch import Batch, Generations, generate
 from textsearch.batch import Vocabulary, concatenate
 from textsearch.checks import MAX_DRAFTS, MAX_TOKENS, flag, run_of, string_lists, whole
 from textsearch.kinds import shown
-from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.guided import GuidedMaskedLM
+from textsearch.models.protocols import InstructedLM, TaskLM
 from textsearch.objective import Objective
 from textsearch.proposal import Proposal
 from textsearch.result.display import note, waiting
@@ -59,15 +59,13 @@ _AGAIN = 3  # drafts that are cut and written on again
 _FORMS = 12  # spellings of one missing keyword that are tried
 
 
-def request(model: TransformersCausalLM, words: Sequence[str]) -> str:
+def request(model: InstructedLM, words: Sequence[str]) -> str:
     """The prompt that asks `model` for a sentence with the words."""
     ask = "Write one short sentence with the words: "
     return model.ask(ask + ", ".join(words), [(ask + given, answer) for given, answer in EXAMPLES])
 
 
-def energy(
-    lm: TransformersCausalLM, sets: Sequence[Sequence[str]], *, inflections: bool = True, in_order: bool = False
-) -> Objective:
+def energy(lm: TaskLM, sets: Sequence[Sequence[str]], *, inflections: bool = True, in_order: bool = False) -> Objective:
     """-log p(x | request) - log p(x), and +inf where a word is missing or x is not one sentence."""
     prompts = [request(lm, words) for words in sets]
     constraint = Keywords(sets, inflections=inflections, in_order=in_order)
@@ -155,7 +153,11 @@ def keywords(
     sets = string_lists("sets", sets, "words", "sentence")
     drafts = whole("drafts", drafts, 1, MAX_DRAFTS)
     inflections, in_order = flag("inflections", inflections), flag("in_order", in_order)
-    given.check(causal=causal, masked=masked)
+    given.check(
+        causal=causal,
+        masked=masked,
+        uses=("score", "vocabulary", "next_log_probs", *(("ask", "draw_suffixes") if lang == "en" else ())),
+    )
     given.moves_to_sampler(sampler)
     speech = language(lang)
     if sampler is not None and speech is not ENGLISH:

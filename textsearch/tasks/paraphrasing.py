@@ -28,9 +28,8 @@ from textsearch.batch import Batch, concatenate
 from textsearch.checks import MAX_DRAFTS, MAX_TOKENS, keep, positive, run_of, strings, whole
 from textsearch.kinds import nature, shown
 from textsearch.language.surface import Spellings, capitals_of
-from textsearch.models.causal import TransformersCausalLM
-from textsearch.models.encoder import SentenceEncoder
-from textsearch.models.masked import TransformersMaskedLM
+from textsearch.models.protocols import CausalLM, EmbeddingLM, Encoder, MaskedLM, TaskLM, asked
+from textsearch.models.rendered import CasingVocabulary, rendered
 from textsearch.objective import Objective
 from textsearch.proposal import Proposal
 from textsearch.result import Generations
@@ -89,13 +88,12 @@ def asks(text: str) -> bool:
     return text.endswith(("?", "？")) or (text[-1:].isalnum() and _ASKING.match(text) is not None)
 
 
-def request(model: TransformersCausalLM, text: str) -> str:
+def request(model: CausalLM, text: str) -> str:
     """The prompt that asks `model` for a paraphrase; empty for a model that takes no requests."""
-    if not model.vocabulary.tokenizer.chat_template:
-        return ""
     question = asks(text)
     ask = "Ask the same question in other words: " if question else "Say the same in other words: "
-    return model.ask(ask + text, [(ask + one, other) for one, other in (QUESTIONS if question else STATEMENTS)])
+    examples = [(ask + one, other) for one, other in (QUESTIONS if question else STATEMENTS)]
+    return asked(model, ask + text, examples) or ""
 
 
 def anneal(steps: int) -> Callable[[Proposal], Sampler[Any]]:
@@ -195,7 +193,12 @@ def paraphrase(
     )
     texts = check(texts)
     pool = whole("pool", pool, 1, MAX_DRAFTS)
-    given.check(causal=causal, masked=masked, encoder=encoder)
+    given.check(
+        causal=causal,
+        masked=masked,
+        encoder=encoder,
+        uses=("score", *(("vocabulary", "continuations") if hasattr(causal, "ask") else ())),
+    )
     given.moves_to_sampler(sampler)
     if not isinstance(weights, Weights):
         raise TypeError(
@@ -251,9 +254,9 @@ def check(texts: Sequence[str]) -> tuple[str, ...]:
 
 def plan(
     texts: Sequence[str],
-    lm: TransformersCausalLM,
-    model: TransformersMaskedLM,
-    vectors: SentenceEncoder,
+    lm: TaskLM,
+    model: MaskedLM,
+    vectors: Encoder,
     *,
     chains: int,
     pool: int,
@@ -263,6 +266,8 @@ def plan(
     lang: str = "en",
 ) -> Plan:
     """Objective, starts and moves; writes the drafts that they rest on."""
+    # of words; a masked model without vectors of its own leaves them to the encoder
+    words = InputEmbeddings(model) if isinstance(model, EmbeddingLM) else vectors
     model = cased(model, texts)
     source = model.vocabulary.encode(list(texts))
     prompts = [request(lm, text) for text in source.texts()]
@@ -283,7 +288,7 @@ def plan(
         shares = [(energy.min() - energy).exp().tolist() for energy in map(meaning.energy, drafts)]
         cheap = (
             meaning
-            + weights.preservation * WordPreservation(InputEmbeddings(model), sources)
+            + weights.preservation * WordPreservation(words, sources)
             + weights.diversity * Diversity(sources)
             + weights.consensus * Consensus([batch.texts() for batch in drafts], shares)
         )
@@ -301,23 +306,21 @@ def plan(
     return Plan(cheap + weights.fluency * Fluency(lm, prompts), start, Mixture(moves))
 
 
-def cased(
-    model: TransformersMaskedLM, texts: Sequence[str], drafts: Sequence[Sequence[str]] = ()
-) -> TransformersMaskedLM:
+def cased(model: MaskedLM, texts: Sequence[str], drafts: Sequence[Sequence[str]] = ()) -> MaskedLM:
     """The model with a vocabulary that writes the words of each text with the capitals that they have there."""
     words = model.vocabulary
-    if not (words.wordpiece and words.lower_cases):
+    if not (isinstance(words, CasingVocabulary) and words.wordpiece and words.lower_cases):
         return model
     others = drafts or [()] * len(texts)
     spellings: list[Spellings] = [
         {(plain,): word for plain, word in capitals_of(text, own, words.plain).items()}
         for text, own in zip(texts, others, strict=True)
     ]
-    return replace(model, vocabulary=words.rendering(spellings=tuple(spellings)))
+    return rendered(model, words.rendering(spellings=tuple(spellings)))
 
 
 def drafted(
-    model: TransformersCausalLM,
+    model: TaskLM,
     prompts: Sequence[str],
     source: Batch,
     pool: int,
@@ -326,17 +329,19 @@ def drafted(
 ) -> list[list[str]]:
     """For each source the first lines of its drafts that have its form: of a question those that ask."""
     texts = source.texts()
+    if not any(prompts):
+        return [[] for _ in texts]
     room = [8 + 2 * length for length in model.vocabulary.encode(texts).lengths.tolist()]
-    asked = [number for number, prompt in enumerate(prompts) if prompt for _ in range(pool)]
+    owners = [number for number, prompt in enumerate(prompts) if prompt for _ in range(pool)]
     found = model.continuations(
-        [prompts[number] for number in asked],
-        Rng.of(seed, torch.tensor(asked, dtype=torch.int64), numbers, purpose="paraphrase drafts"),
+        [prompts[number] for number in owners],
+        Rng.of(seed, torch.tensor(owners, dtype=torch.int64), numbers, purpose="paraphrase drafts"),
         temperature=HEAT,
         top_p=0.95,
-        most=[room[number] for number in asked],
+        most=[room[number] for number in owners],
     )
     lines: list[list[str]] = [[] for _ in texts]
-    for number, draft in zip(asked, found, strict=True):
+    for number, draft in zip(owners, found, strict=True):
         line = draft.strip().split("\n")[0].strip()
         if plain_words(line) and line.endswith(("?", "？")) == asks(texts[number]):
             lines[number].append(line)

@@ -3,78 +3,101 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from textsearch.checks import model_name
 from textsearch.kinds import CAUSAL, ENCODER, MASKED, SAMPLER, Kind, instance, nature, shown
-from textsearch.models import causal_lm, masked_lm, sentence_encoder, text_classifier
-from textsearch.models.causal import TransformersCausalLM
+from textsearch.models import causal_lm, masked_lm, protocols, sentence_encoder, text_classifier
 from textsearch.models.classifier import TextClassifier
 from textsearch.models.defaults import default_causal_lm, default_masked_lm, default_sentence_encoder
-from textsearch.models.encoder import SentenceEncoder
-from textsearch.models.masked import TransformersMaskedLM
+from textsearch.models.protocols import CausalLM, MaskedLM, TaskLM
 from textsearch.models.reading.turns import remembered
 from textsearch.proposal import Proposal
 from textsearch.result.display import waiting
 from textsearch.sampler import Sampler
 
-# what the tasks ask of one beyond log p: to be asked for a sentence, and to write on
-_CAUSAL = replace(CAUSAL, has=(*CAUSAL.has, "vocabulary", "ask", "continuations"))
-
 Name = str | os.PathLike[str]
-Causal = TransformersCausalLM | Name | None
-Masked = TransformersMaskedLM | Name | None
-Encoder = SentenceEncoder | Name | None
+Causal = CausalLM | Name | None
+"""A causal model with the methods that the task uses, its name or folder, or None for the default model."""
+Masked = MaskedLM | Name | None
+"""A masked model, its name or folder, or None for the default model."""
+Encoder = protocols.Encoder | Name | None
+"""A sentence encoder, its name or folder, or None for the default model."""
+
+PURPOSES = {
+    "score": "to work out log p of texts",
+    "vocabulary": "to count the tokens of texts",
+    "next_log_probs": "to propose words that suit the text before them",
+    "continuations": "to write drafts after a prompt",
+    "draw_suffixes": "to write on from the beginning of a draft",
+    "ask": "to put a request in the model's chat format",
+}
+"""What tasks use of a causal model, and what for; `textsearch.models.protocols` describes each."""
 
 
-def causal(given: Causal, progress: bool = False) -> TransformersCausalLM:
-    """The causal model that is meant."""
-    if _CAUSAL.of(given):
-        return cast(TransformersCausalLM, given)
+def causal(given: Causal, progress: bool = False) -> TaskLM:
+    """The causal model to use; of one that was passed, `check` has made sure of the methods that the task uses."""
+    if CAUSAL.of(given):
+        return cast(TaskLM, given)
     with waiting("loading the causal model", progress):
-        return _causal(_name("causal", given, _CAUSAL))
+        return _causal(_name("causal", given, CAUSAL))
 
 
-def masked(given: Masked, progress: bool = False) -> TransformersMaskedLM:
-    """The masked model that is meant."""
+def masked(given: Masked, progress: bool = False) -> MaskedLM:
+    """The masked model to use."""
     if MASKED.of(given):
-        return cast(TransformersMaskedLM, given)
+        return cast(MaskedLM, given)
     with waiting("loading the masked model", progress):
         return _masked(_name("masked", given, MASKED))
 
 
-def encoder(given: Encoder, progress: bool = False) -> SentenceEncoder:
-    """The sentence encoder that is meant."""
+def encoder(given: Encoder, progress: bool = False) -> protocols.Encoder:
+    """The sentence encoder to use."""
     if ENCODER.of(given):
-        return cast(SentenceEncoder, given)
+        return cast(protocols.Encoder, given)
     with waiting("loading the sentence encoder", progress):
         return _encoder(_name("encoder", given, ENCODER))
 
 
 def classifier(given: TextClassifier | Name, progress: bool = False) -> TextClassifier:
-    """The text classifier that is meant."""
+    """The text classifier to use."""
     if not isinstance(given, str | os.PathLike):
         return given
     with waiting("loading the classifier", progress):
         return _classifier(os.fspath(given))
 
 
-def check(*, causal: Causal = None, masked: Masked = None, encoder: Encoder = None) -> None:
+def check(
+    *,
+    causal: Causal = None,
+    masked: Masked = None,
+    encoder: Encoder = None,
+    uses: Sequence[str] = (),
+) -> None:
     """Refuse what is neither a model of the kind nor the name of one; loads nothing.
 
+    Args:
+        causal: as it was passed to the task.
+        masked: as it was passed to the task.
+        encoder: as it was passed to the task.
+        uses: methods and properties of the causal model that the task uses, among `PURPOSES`; a model of the kind has
+            `score` in any case.
+
     Raises:
-        TypeError: such a thing.
+        TypeError: such a thing, or a causal model that lacks something that the task uses.
         ValueError: an empty name.
     """
-    for name, given, kind in (("causal", causal, _CAUSAL), ("masked", masked, MASKED), ("encoder", encoder, ENCODER)):
+    for name, given, kind in (("causal", causal, CAUSAL), ("masked", masked, MASKED), ("encoder", encoder, ENCODER)):
         if not kind.of(given):
             _name(name, given, kind)
-        elif name != "encoder" and not hasattr(getattr(given, "vocabulary", None), "tokenizer"):
+    if CAUSAL.of(causal):
+        missing = [method for method in uses if not hasattr(causal, method)]
+        if missing:
+            lacks = " and ".join(f"no {method}, which the task uses {PURPOSES[method]}" for method in missing)
             raise TypeError(
-                f"{name}={shown(given)} has no tokenizer of transformers as its vocabulary.tokenizer, which the tasks "
-                "ask for pieces and masks: load a model with textsearch.models, or build the run with generate"
+                f"causal={shown(causal)} has {lacks}: add it as textsearch.models.protocols describes it, or load a "
+                "model with textsearch.models.causal_lm"
             )
 
 
@@ -102,17 +125,17 @@ def _name(name: str, given: object, kind: Kind) -> str | None:
 
 # a stream of inputs asks for the same model again with every group
 @remembered(most=2)
-def _causal(name: str | None) -> TransformersCausalLM:
+def _causal(name: str | None) -> TaskLM:
     return default_causal_lm() if name is None else causal_lm(name)
 
 
 @remembered(most=2)
-def _masked(name: str | None) -> TransformersMaskedLM:
+def _masked(name: str | None) -> MaskedLM:
     return default_masked_lm() if name is None else masked_lm(name)
 
 
 @remembered(most=2)
-def _encoder(name: str | None) -> SentenceEncoder:
+def _encoder(name: str | None) -> protocols.Encoder:
     return default_sentence_encoder() if name is None else sentence_encoder(name)
 
 

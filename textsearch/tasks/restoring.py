@@ -1,4 +1,4 @@
-"""Sentences put back: where the edits of a sentence together are not worth what changing it costs, it is as it was."""
+"""Restore sentences whose edits together gain less than changing the sentence costs."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Marked = list[tuple[int, bool]]
 
 
 def restored(objective: Objective, sources: Batch, batch: Batch) -> Batch:
-    """Each text with the sentences put back that lower its energy; the source where that is lower still.
+    """Each text with those sentences restored whose restoring lowers its energy; the source where that is lower still.
 
-    A chain that has to climb over the price of a changed sentence before its edits pay finds few of them. One that does
-    not know the price finds them, and here they pay it or go.
+    A chain that must first pay for changing a sentence finds few edits. A chain that ignores this price finds them, and
+    here they must be worth it.
     """
     own = _rows(sources)
     texts = _rows(batch)

@@ -1,4 +1,4 @@
-"""One sentence: what counts as one where keywords bring marks of their own, such as "Mr. Smith" or "3.5 percent"."""
+"""What counts as one sentence where keywords hold marks of their own, such as "Mr. Smith" or "3.5 percent"."""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from os import PathLike
 from pathlib import Path
 from typing import Any, final
@@ -12,7 +11,6 @@ from typing import Any, final
 import torch
 
 from objectives import Fluency, Only
-from objectives.similarity import Encoder
 from samplers import MetropolisHastings, SimulatedAnnealing
 from samplers.proposals import Mixture, SpanEdit, Swap
 from textsearch import Generations
@@ -22,7 +20,9 @@ from textsearch.kinds import shown
 from textsearch.models.classifier import TextClassifier
 from textsearch.models.constrained import ConstrainedMaskedLM
 from textsearch.models.guided import GuidedMaskedLM
-from textsearch.models.protocols import CausalLM
+from textsearch.models.protocols import CausalLM, Encoder
+from textsearch.models.reading.turns import remembered
+from textsearch.models.rendered import base
 from textsearch.objective import Objective
 from textsearch.proposal import Proposal
 from textsearch.result.display import waiting
@@ -145,6 +145,7 @@ def build(
     progress: bool = False,
 ) -> Problem:
     """The problem of `write`: -log p and a term for all that is asked for, from drafts and filled frames; see there."""
+    given.check(causal=models.causal, uses=("score", "next_log_probs", "vocabulary", "continuations"))
     if isinstance(requests, Request):
         raise TypeError(f"requests={shown(requests)} is one request; pass a list of them, [Request(...)]")
     stated_requests = [
@@ -169,7 +170,7 @@ def build(
     plain = given.masked(models.masked, progress)
     model = as_written(plain, [phrases_of(request) for request in wanted])
     hard.check(model.vocabulary.encode([speech.stop] * len(wanted)))
-    lexicon = _lexicon(plain.vocabulary)
+    lexicon = _lexicon(base(plain.vocabulary))
     for request in wanted:
         check_request(request, model.vocabulary)
         check_words(request, lexicon)
@@ -246,6 +247,6 @@ class OwnJudges:
 
 
 # a stream of requests reads the same vocabulary again with every group
-@lru_cache(maxsize=2)
+@remembered(most=2)
 def _lexicon(vocabulary: Vocabulary) -> Lexicon:
     return Lexicon(vocabulary)

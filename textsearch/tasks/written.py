@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from textsearch.language.inflection import inflections
-from textsearch.models.masked import TransformersMaskedLM
+from textsearch.models.protocols import MaskedLM
+from textsearch.models.rendered import SpellingVocabulary, rendered
 from textsearch.tasks.request import Request
 
 
-def as_written(model: TransformersMaskedLM, phrases: Sequence[Iterable[str]]) -> TransformersMaskedLM:
+def as_written(model: MaskedLM, phrases: Sequence[Iterable[str]]) -> MaskedLM:
     """The model with a vocabulary that writes the phrases of each input as they stand there.
 
     A phrase in small letters is still given the capitals of names and of the beginning of a sentence.
     """
-    spellings = [model.vocabulary.spelling(own) for own in phrases]
-    if not any(spellings):
+    words = model.vocabulary
+    if not isinstance(words, SpellingVocabulary):
         return model
-    return replace(model, vocabulary=model.vocabulary.rendering(spellings=tuple(spellings)))
+    spellings = [words.spelling(own) for own in phrases]
+    return rendered(model, words.rendering(spellings=tuple(spellings))) if any(spellings) else model
 
 
 def with_forms(keywords: Iterable[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a sampler, a proposal or an objective must obey, as functions to call, and toys small enough to enumerate.
+"""Laws that samplers, proposals and objectives must obey, as functions, and toys small enough to enumerate.
 
 `check_objective`, `check_proposal` and `check_sampler` give a report, or raise `LawBroken`, which says which law, which
 text and which values. See docs/plugins.md for plug-ins that are checked with them.

@@ -1,4 +1,4 @@
-"""What the laws of proposals and of samplers share: chains that are a function of their seed and number alone."""
+"""Laws that proposals and samplers share: a chain is a function of its seed and number alone."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Run = Callable[[Batch, Rng], Trail]
 
 
 def seen(batch: Batch, **tensors: Tensor) -> Trail:
-    """The texts of a batch, and what else is told of its rows."""
+    """The texts of a batch and the other values of its rows."""
     marks = [row[:n] for row, n in zip(batch.editable.tolist(), batch.lengths.tolist(), strict=True)]
     values = {name: tensor.tolist() for name, tensor in tensors.items()}
     return {"tokens": batch.token_lists(), "frozen marks": marks, **values}
 
 
 def invariance(thing: object, run: Run, batch: Batch, rng: Rng) -> tuple[Law, ...]:
-    """That a row's own stream and text decide what becomes of it: checked on `batch`, bit for bit."""
+    """Check, bit for bit, that a row's result depends on its own random numbers and text only."""
     whole = run(batch, rng)
     every = torch.arange(len(batch))
     mixed = torch.randperm(len(batch), generator=torch.Generator().manual_seed(1))
@@ -58,7 +58,7 @@ def invariance(thing: object, run: Run, batch: Batch, rng: Rng) -> tuple[Law, ..
 
 
 def frozen(thing: object, before: Batch, after: Batch) -> Law:
-    """That frozen tokens stand where they stood, in their order."""
+    """Check that frozen tokens are kept, in their order."""
     kept, now = frozen_tokens(before), frozen_tokens(after)
     for row, (mine, theirs) in enumerate(zip(kept, now, strict=True)):
         if mine != theirs:
@@ -71,7 +71,7 @@ def frozen(thing: object, before: Batch, after: Batch) -> Law:
 
 
 def well_formed(thing: object, batch: Batch) -> None:
-    """That a batch is one: nothing beyond the lengths."""
+    """Check that a batch holds nothing beyond the lengths."""
     beyond = ~batch.present
     require(
         not bool(batch.tokens[beyond].any()) and not bool(batch.editable[beyond].any()),
@@ -84,7 +84,7 @@ def well_formed(thing: object, batch: Batch) -> None:
 
 
 def well_informed(thing: object, kinds: Sequence[str], rows: int, kind: Tensor, **logs: Tensor) -> None:
-    """That kinds are indices into the names, and log-values are float64 numbers, one each a row."""
+    """Check that kinds are indices into the names, and log-values are float64 numbers, one for each row."""
     shape = f"kind is {tuple(kind.shape)} {kind.dtype}, not ({rows},) torch.int64"
     require(kind.shape == (rows,) and kind.dtype == torch.int64, "kinds", thing, shape)
     inside = bool(((kind >= 0) & (kind < len(kinds))).all())
@@ -97,6 +97,6 @@ def well_informed(thing: object, kinds: Sequence[str], rows: int, kind: Tensor, 
 
 
 def significance(thing: object, law: str, p: float, what: str) -> Law:
-    """That a p-value is no smaller than chance would have it."""
+    """Check that a p-value is not too small for chance."""
     require(p > 1e-4, law, thing, f"p = {p:.0e}, not above 1e-4: {what}" if p > 0 else f"p below 1e-300: {what}")
     return Law(law, f"p = {p:.3f}", "p > 1e-4")

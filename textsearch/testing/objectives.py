@@ -1,4 +1,4 @@
-"""The laws of objectives: an energy is a function of a row's own text, whatever it is asked along with."""
+"""The laws of objectives: an energy is a function of a row's own text, whatever the rest of the batch."""
 
 from __future__ import annotations
 

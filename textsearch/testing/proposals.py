@@ -32,7 +32,7 @@ def check_proposal(
 
     Args:
         proposal: what to check.
-        texts: a few dozen that its moves lead to and fro between; what else it proposes is refused.
+        texts: a few dozen that its moves connect; all other proposed texts are refused.
         steps: of each chain.
         chains: that start on the target.
         seed: of the target and the chains.
@@ -79,7 +79,7 @@ def _trail(proposal: Proposal, batch: Batch, rng: Rng) -> Trail:
 
 
 def _moves(proposal: Proposal, batch: Batch, rng: Rng) -> Law:
-    """That moves are well-formed, leave their input alone, and write what may be written."""
+    """Check that moves are well-formed, do not change the batch that was passed, and write allowed tokens only."""
     before = [part.clone() for part in (batch.tokens, batch.lengths, batch.editable)]
     move = proposal.propose(batch, rng)
     now = (batch.tokens, batch.lengths, batch.editable)

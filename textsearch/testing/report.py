@@ -1,4 +1,4 @@
-"""What a check found: one line for each law, or an error that names the law that is broken."""
+"""The report of a check: one line for each law, or an error that names the broken law."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import final
 
 
 class LawBroken(AssertionError):  # noqa: N818 (it is the law that is broken)
-    """A law that ought to hold does not; the message says which, of what, and with which text and values."""
+    """A law does not hold; the message names the law, the object, the text and the values."""
 
 
 @final
@@ -52,7 +52,7 @@ class Report:
 
 
 def name_of(thing: object) -> str:
-    """What a report calls the thing that is checked."""
+    """The name of the object that is checked, for reports."""
     return type(thing).__name__
 
 

@@ -1,4 +1,4 @@
-"""The laws of samplers: what one step does to chains that start on the target, and what it may depend on."""
+"""The laws of samplers: a step keeps chains on the target, and depends on the state and the random numbers only."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def check_sampler(
 
     Args:
         sampler: what to check.
-        texts: a few dozen that its steps lead to and fro between; all others are forbidden.
+        texts: a few dozen that its steps connect; all others are forbidden.
         steps: of each chain; as many as there are different ones, if they take turns.
         chains: that start on the target.
         temperature: of the run; another than 1 tells whether it is heeded.
@@ -110,7 +110,7 @@ def _steps(
 def _states(
     sampler: Sampler[Any], table: TableObjective, batch: Batch, rng: Rng, steps: int, temperature: float
 ) -> Law:
-    """That states hold the energies of their own texts, and that what is told of a step is well-formed."""
+    """Check that states hold the energies of their texts, and that the info of a step is well-formed."""
     state = sampler.init(table, batch)
     for step in range(steps):
         state, info = sampler.step(table, state, rng.at(step, total=steps), temperature)
@@ -134,7 +134,7 @@ def _states(
 
 
 def _in_two(sampler: Sampler[Any], table: Objective, batch: Batch, rng: Rng, steps: int, temperature: float) -> Law:
-    """That a state and the number of the next step are all it takes to go on: nothing is remembered elsewhere."""
+    """Check that a run can go on from a state and the number of the next step: nothing is remembered elsewhere."""
     middle, _ = _steps(sampler, table, sampler.init(table, batch), rng, range(steps), temperature)
     after = range(steps, 2 * steps)
     one, _ = _steps(sampler, table, middle, rng, after, temperature)
@@ -192,7 +192,7 @@ def _target(
 def _unbiased(
     sampler: Sampler[Any], table: TableObjective, numbers: Tensor, log_weights: Tensor, temperature: float
 ) -> Law:
-    """That the mean weight of each text is exp(-E / T): then so are log Z and all weighted means right."""
+    """Check that the mean weight of each text is exp(-E / T); then log Z and all weighted means are right."""
     size, rows = len(table.energies), len(numbers)
     weights = log_weights.exp().where(numbers >= 0, 0.0)
     sums = torch.zeros(2, size + 1, dtype=torch.float64).index_add(1, numbers + 1, torch.stack([weights, weights**2]))

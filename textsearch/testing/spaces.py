@@ -1,4 +1,4 @@
-"""Small spaces of texts under a random target, on which what a sampler ought to do is known exactly."""
+"""Small spaces of texts under a random target, on which the right behaviour of a sampler is known exactly."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class Space:
 @final
 @dataclass(frozen=True, eq=False)
 class TableObjective(Objective):
-    """Energies from a table: a text that has one has it in whatever tokens it is written.
+    """Energies from a table; a text has the same energy in any tokens.
 
     Attributes:
         space: the texts that have an energy.

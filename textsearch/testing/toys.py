@@ -84,7 +84,7 @@ class TableMaskedLM:
         vocabulary: the tokens.
         table: (2 * reach + 1, V, V) float64, indexed by distance + reach, the other token, the token asked for.
         by_length: (reach + 1, V) float64.
-        usage: what has been asked of the model so far.
+        usage: counts what the model has read so far.
     """
 
     vocabulary: LetterVocabulary
@@ -129,7 +129,7 @@ class TableCausalLM:
         vocabulary: the tokens.
         table: (reach + 1, V, V) float64, indexed by distance, the token before, the token asked for.
         by_place: (reach + 1, V) float64.
-        usage: what has been asked of the model so far.
+        usage: counts what the model has read so far.
 
     >>> model = TableCausalLM.random(letters("ab"), seed=0)
     >>> batch = letters("ab").encode(["", "ab"])
@@ -180,23 +180,25 @@ class TableCausalLM:
         *,
         prompt: str | Sequence[str] = "",
         temperature: float = 1.0,
-        most: int,
+        most: int | Sequence[int],
     ) -> tuple[Batch, Tensor, Tensor]:
-        """Row b with what is behind its first `cuts[b]` tokens drawn anew, its log-probability, whether it ended."""
+        """Row b with everything behind its first `cuts[b]` tokens resampled, its log-probability, whether it ended."""
         left = self._left(prompt, len(batch)).to(batch.device)
+        room = torch.as_tensor(most, device=batch.device).expand(len(batch))
+        most = int(room.max()) if len(batch) else 0
         tokens, row = batch.widen(most + 1).tokens.clone(), torch.arange(len(batch), device=batch.device)
         written = torch.zeros(len(batch), most + 1, dtype=torch.int64, device=batch.device)
         counts = torch.zeros_like(batch.lengths)
         log_prob = torch.zeros(len(batch), dtype=torch.float64, device=batch.device)
         ended = torch.zeros(len(batch), dtype=torch.bool, device=batch.device)
-        going = cuts <= most
+        going = cuts <= room
         for place in range(most + 1):
             self.usage.count((len(batch), 1), int(going.sum()))
             at = (cuts + place).clamp(max=most)
             law = self._following(left, tokens, at, temperature)
             token = categorical(law, rng.uniform(place))
             ends = going & (token == 0)
-            on = going & (token != 0) & (at < most)
+            on = going & (token != 0) & (at < room)
             log_prob += law.gather(1, token[:, None])[:, 0].where(ends | on, 0.0)
             ended |= ends
             written[:, place] = token * on

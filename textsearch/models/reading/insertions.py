@@ -9,14 +9,10 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
-from textsearch.models.causal import TransformersCausalLM
-from textsearch.models.reading.turns import in_turn
+from textsearch.models.reading.suffixes import Reader
 
 
-@in_turn
-def next_at_places(
-    model: TransformersCausalLM, batch: Batch, tokens: Sequence[Sequence[int]], prompts: Sequence[str]
-) -> Tensor:
+def next_at_places(model: Reader, batch: Batch, tokens: Sequence[Sequence[int]], prompts: Sequence[str]) -> Tensor:
     """(B, N + 1, W) float64, log p(tokens[b][w] | prompt, first n tokens of row b) for n = 0 .. length; -inf beyond.
 
     Args:

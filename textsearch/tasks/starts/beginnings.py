@@ -1,4 +1,4 @@
-"""Where chains under constraints begin: drafts of the causal model that happen to fit, and filled frames."""
+"""Starts for chains under constraints: drafts of the causal model that satisfy them, and filled frames."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from objectives import Keywords, Only, Pattern
 from samplers.starts.drafts import one_sentence
 from textsearch.batch import Batch, Vocabulary, concatenate
 from textsearch.checks import MAX_TOKENS
-from textsearch.models.causal import TransformersCausalLM
-from textsearch.models.protocols import MaskedLM
+from textsearch.models.protocols import MaskedLM, Writer, asked
 from textsearch.objective import Objective, evaluate, term_names
 from textsearch.rng import Rng, input_numbers
 from textsearch.tasks.constraints import table
@@ -35,14 +34,14 @@ ROUNDS, ENOUGH = 4, 4
 @final
 @dataclass(frozen=True)
 class Stated:
-    """What some requests say of one thing: the numbers of these requests, and their values."""
+    """The requests that state something of one kind: their numbers, and the values that they state."""
 
     inputs: list[int]
     values: list[Any]
 
 
 def stated(requests: Sequence[Request], name: str) -> Stated | None:
-    """What the requests say of `name`; None if none of them says anything."""
+    """The values of the field `name` where requests have one; None if no request has."""
     found = {number: getattr(request, name) for number, request in enumerate(requests)}
     found = {number: value for number, value in found.items() if value}
     return Stated(list(found), list(found.values())) if found else None
@@ -73,7 +72,7 @@ def constraints(requests: Sequence[Request]) -> Objective:
 def beginnings(
     requests: Sequence[Request],
     objective: Objective,
-    causal: TransformersCausalLM,
+    causal: Writer,
     masked: MaskedLM,
     lexicon: Lexicon,
     prompts: Sequence[str],
@@ -93,7 +92,7 @@ def beginnings(
     pools: dict[int, list[str]] = {number: [] for number in refusals}
 
     def keep(number: int) -> bool:
-        """Sort out what was written so far; whether it is enough."""
+        """Keep the best texts so far, and tell whether they are enough."""
         rows = _encoded(pools[number], number, masked.vocabulary)
         with torch.inference_mode():
             found = evaluate(objective, rows)
@@ -130,14 +129,14 @@ def beginnings(
     return concatenate(kept[number].rows(torch.arange(chains) % len(kept[number])) for number in range(len(requests)))
 
 
-def drafts_of(request: Request, causal: TransformersCausalLM, prompt: str, rng: Rng) -> list[str]:
-    """What the causal model writes after the prefix, if nothing is asked for that it could not know of.
+def drafts_of(request: Request, causal: Writer, prompt: str, rng: Rng) -> list[str]:
+    """Texts that the causal model writes after the prefix; none for requests that it could not meet by chance.
 
-    Where a label or a topic is wanted, a chat model writes as many again that it was asked for.
+    Where a label or a topic is wanted, a chat model is asked for as many again.
     """
     if not all(one.drafts for one, _ in request.constraints()):
         return []
-    prompts = [prompt, asked(request, causal)] if request.label or request.topic else [prompt]
+    prompts = [prompt, asked(causal, wish(request))] if request.label or request.topic else [prompt]
     found: list[str] = []
     kept = kept_whole(request)
     with torch.inference_mode():
@@ -154,7 +153,7 @@ def kept_whole(request: Request) -> str:
 
 
 def continued(prefix: str, end: str, whole: str = "") -> str:
-    """The prefix with what was written after it, up to the first end of a sentence there; empty if that is nothing.
+    """The prefix and the text after it up to the first end of a sentence; empty if there is no such text.
 
     No sentence ends inside `whole`, a regular expression of phrases.
 
@@ -165,14 +164,11 @@ def continued(prefix: str, end: str, whole: str = "") -> str:
     return prefix + (" " if prefix and end[:1].isspace() else "") + cut if cut else ""
 
 
-def asked(request: Request, causal: TransformersCausalLM) -> str | None:
-    """A prompt that asks a chat model for the label and the topic; None for a model of another kind."""
+def wish(request: Request) -> str:
+    """What a chat model is asked for: a sentence of the label and the topic."""
     about = f" about {request.topic}" if request.topic else ""
     kind = f" {request.label}" if request.label else ""
-    try:
-        return causal.ask(f"Write one short{kind} sentence{about}.")
-    except ValueError:
-        return None
+    return f"Write one short{kind} sentence{about}."
 
 
 def _ends_within(request: Request) -> bool:

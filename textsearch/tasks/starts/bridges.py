@@ -1,4 +1,4 @@
-"""Bridges: keywords in some order, and a masked model's words from each to the next.
+"""Bridges: keywords in some order, with words of a masked model between them.
 
 Starts for chains that must hold the keywords, where no causal model can be asked for a sentence with them.
 """
@@ -43,13 +43,13 @@ def bridges(
         model: writes what stands between the keywords, from left to right.
         sets: keywords of each text.
         lengths: about how many tokens each set's texts should have.
-        objective: chooses.
+        objective: the texts of lowest energy are chosen.
         language: how a sentence ends.
         chains: texts wanted for each set.
         seed: the same seed gives the same texts.
         numbers: of the inputs among all that there are; by default 0, 1, 2, ...
         in_order: keep the keywords in the order given.
-        pool: texts tried for one that is wanted.
+        pool: texts tried for each start that is wanted.
     """
     vocabulary, found = model.vocabulary, []
     own_numbers = input_numbers(numbers, len(sets))

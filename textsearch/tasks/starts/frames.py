@@ -1,4 +1,4 @@
-"""Frames: the words of a text that a request fixes, and what each of the others must be like.
+"""Frames: the words of a text that a request fixes, and the conditions on each of the others.
 
 A start for a chain under hard constraints: fixed parts, required words and the letters of an acrostic are laid out
 first, and a masked language model fills in the rest, each word among those that may stand there.
@@ -55,7 +55,7 @@ class Slot:
 
 
 def layout_numbers(seed: int, number: int, attempt: int) -> np.random.Generator:
-    """What lays out the frames for the input of this number; each `attempt` draws afresh."""
+    """The random numbers that lay out the frames of an input; each `attempt` has its own."""
     return Rng.start(seed, 1, number=number, purpose="layouts").at(attempt).generator()
 
 
@@ -168,7 +168,7 @@ def _filled_here(
 
 
 def _ending(slots: list[Slot], rules: tuple[WordRule, ...]) -> list[Slot] | None:
-    """The last word made to keep the rules, or None where it is fixed and does not."""
+    """The slots with a last word that must keep the rules; None if the last word is fixed and does not."""
     place = max(i for i, slot in enumerate(slots) if not (slot.word and is_mark(slot.word)))
     last = slots[place]
     if last.word:
