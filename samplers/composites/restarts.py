@@ -89,8 +89,8 @@ class Restarts(Wrapper[ChainState, RestartState]):
     """Run `sampler` in rounds of `every` steps, and begin each round again from the start or from the best text.
 
     A search: biased. The steps of a round are numbered from 0, so a schedule within, such as that of
-    `SimulatedAnnealing`, restarts with each round and goes over it; each round has its own random numbers. Costs nothing
-    beyond the sampler's steps, because the energies of the texts to go back to are kept.
+    `SimulatedAnnealing`, restarts with each round and goes over it; each round has its own random numbers. Costs
+    nothing beyond the sampler's steps, because the energies of the texts to go back to are kept.
 
     Attributes:
         sampler: the kernel, whose state is texts and energies only.
