@@ -70,7 +70,7 @@ if TYPE_CHECKING:
     from textsearch.result import Generations
     from textsearch.result.loading import load
     from textsearch.rng import Rng
-    from textsearch.run.admission import Answer
+    from textsearch.run.each import Answer
     from textsearch.run.loop import Progress
     from textsearch.run.until import Budget, Converged, Reached, Settled
     from textsearch.sampler import Guarantee, Info, Sampler
@@ -186,7 +186,7 @@ _HOMES = {
     "textsearch.result": "Generations",
     "textsearch.result.loading": "load",
     "textsearch.rng": "Rng",
-    "textsearch.run.admission": "Answer",
+    "textsearch.run.each": "Answer",
     "textsearch.run.loop": "Progress",
     "textsearch.run.until": "Budget Converged Reached Settled",
     "textsearch.sampler": "Guarantee Info Sampler",

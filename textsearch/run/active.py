@@ -12,8 +12,9 @@ from torch import Tensor
 
 from textsearch import tree
 from textsearch.models.usage import Usage
-from textsearch.run.recorder import Recorded
+from textsearch.run.recorder import Recorder
 from textsearch.run.state import RunState
+from textsearch.sampler import Info
 
 
 @final
@@ -58,21 +59,33 @@ class ActiveInput:
     Attributes:
         number: of the input.
         size: how many chains.
+        recorder: takes what they do, which grows.
         before: what a chain had cost when they came.
-        records: what they did since, which grows.
-        trace: (size,) energies of each step, which grows.
+        info: what the last step did before they came, in another process; None where there was none.
+        seconds: that they had taken before they came.
+        usage: what models had been asked of them before they came.
     """
 
     number: int
     size: int
+    recorder: Recorder
     before: ChainCost = field(default_factory=ChainCost)
-    records: list[Recorded] = field(default_factory=list)
-    trace: list[Tensor] = field(default_factory=list)
+    info: Info | None = None
+    seconds: float = 0.0
+    usage: Mapping[str, Usage] = field(default_factory=dict)
 
     @property
     def steps(self) -> int:
         """Steps that its chains have taken."""
-        return len(self.records)
+        return len(self.recorder)
+
+    def cost(self, spent: ChainCost) -> tuple[float, dict[str, Usage]]:
+        """Seconds and usage in all, where a chain that had been there from the first step has cost `spent`."""
+        seconds, usage = spent.since(self.before, self.size)
+        for name, used in self.usage.items():
+            more = astuple(usage.get(name, Usage()))
+            usage[name] = Usage(*(one + other for one, other in zip(astuple(used), more, strict=True)))
+        return self.seconds + seconds, usage
 
 
 @final

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,79 +15,32 @@ from textsearch import tree
 from textsearch.batch import Batch
 from textsearch.marks import marked
 from textsearch.models.usage import Ledger, charged_to, ledger
-from textsearch.objective import FunctionObjective, Objective
 from textsearch.result import Generations
 from textsearch.rng import Rng, StepsApartError, input_numbers
 from textsearch.run.active import ActiveChains, ActiveInput, ChainCost
+from textsearch.run.each import Answer, IndivisibleError, Plan, divisible, encoded, refused_answer, template_of
+from textsearch.run.folders import InputFolders
+from textsearch.run.keeper import Keeper, Settings, kept
 from textsearch.run.loop import (
     Progress,
-    Rule,
     generations,
     sources_of,
-    starting_batch,
     streams,
 )
 from textsearch.run.partial import carry, gathered, said
-from textsearch.run.recorder import Record, Recorded, kept_after
+from textsearch.run.recorder import Recorded, kept_after
 from textsearch.run.state import RunState, step
-from textsearch.sampler import Info, Sampler, State
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """What became of one input.
-
-    Attributes:
-        number: of the input.
-        result: its chains alone, as `generate` would have them; None if it was refused. `seconds` and `usage` are its
-            share, by chains, of what all that ran beside it took.
-        error: why it was refused, or what ended it, else None.
-        cause: that error itself.
-        partial: what there was when it ended, if it had begun.
-    """
-
-    number: int
-    result: Generations | None = None
-    error: str | None = None
-    cause: Exception | None = None
-    partial: Generations | None = None
-
-
-def _refused(number: int, error: Exception, partial: Generations | None = None) -> Answer:
-    return Answer(number, error=said(error), cause=error, partial=partial)
-
-
-class IndivisibleError(TypeError):
-    """Chains of the sampler cannot come and go: the fault of no input."""
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Plan:
-    """What is run, and how; see `textsearch.generate_each`."""
-
-    objective: Objective
-    sampler: Sampler[Any]
-    steps: int
-    seed: int
-    chains: int
-    temperature: float
-    warm_up: int
-    thin: int | None
-    until: Rule | None
-    numbers: Sequence[int] | None = None
+from textsearch.sampler import Info, State
 
 
 def run_each(plan: Plan, inputs: Batch | Sequence[str], batch_inputs: int, in_order: bool) -> Iterator[Answer]:
     """See `textsearch.generate_each`, which checks the arguments."""
-    batch, errors = _encoded(plan.sampler, inputs)
+    batch, errors = encoded(plan.sampler, inputs)
     every = [*errors, *([] if batch is None else batch.inputs.tolist())]
     numbers = input_numbers(plan.numbers, max(every) + 1)
-    if batch is not None:
-        _refuse_whole(plan, batch)
+    template = None if batch is None else template_of(plan, batch)
     rng = None if batch is None else streams(plan.seed, batch, plan.chains, numbers)
-    found = _answers(plan, batch, rng, errors, batch_inputs)
+    found = _kept_answers(plan, batch, rng, errors, batch_inputs, template)
     return _sorted(found, sorted(set(every))) if in_order else found
 
 
@@ -101,63 +55,47 @@ def _sorted(answers: Iterator[Answer], numbers: Sequence[int]) -> Iterator[Answe
     yield from (early[number] for number in sorted(early))
 
 
-def _encoded(sampler: Sampler[Any], inputs: Batch | Sequence[str]) -> tuple[Batch | None, dict[int, Exception]]:
-    """The inputs as one batch, and why some are not in it."""
-    try:
-        batch = starting_batch(sampler, inputs)
-    except ValueError:
-        if isinstance(inputs, Batch) or len(inputs) == 0:
-            raise
-    else:
-        return batch, {}
-    errors: dict[int, Exception] = {}
-    for number, text in enumerate(inputs):
-        try:
-            starting_batch(sampler, [text])
-        except ValueError as error:
-            errors[number] = error
-    good = [number for number in range(len(inputs)) if number not in errors]
-    if not good:
-        return None, errors
-    batch = starting_batch(sampler, [inputs[number] for number in good])
-    return replace(batch, inputs=torch.tensor(good, device=batch.device)), errors
-
-
-def _refuse_whole(plan: Plan, batch: Batch) -> None:
-    """Raise if the sampler's chains cannot come and go; a start under an energy that costs nothing tells."""
-    free = FunctionObjective(lambda texts: [0.0] * len(texts), name="free")
-    for row in range(len(batch)):
-        try:
-            with torch.inference_mode():
-                _divisible(plan, plan.sampler.init(free, batch.rows([row]).repeat(plan.chains)))
-        except ValueError:
-            # an input that the sampler refuses tells nothing
-            continue
+def _kept_answers(
+    plan: Plan,
+    batch: Batch | None,
+    rng: Rng | None,
+    errors: Mapping[int, Exception],
+    batch_inputs: int,
+    template: State | None,
+) -> Iterator[Answer]:
+    """Each answer when it is there, with the folder held, if there is one."""
+    yield from (refused_answer(number, error) for number, error in errors.items())
+    if batch is None or rng is None:
         return
-
-
-def _divisible(plan: Plan, state: State) -> State:
-    """The state, if chains can leave it and join it."""
-    try:
-        tree.check(state, len(state.batch), f"the state of {type(plan.sampler).__name__}, a {type(state).__name__},")
-    except tree.NoTreeError as error:
-        raise IndivisibleError(
-            f"{error}: its chains cannot enter and leave a batch one input at a time. Run it with generate, a group of "
-            "inputs at a time, or make the state a frozen dataclass of tensors with a row for each chain"
-        ) from error
-    return state
+    with kept(plan.checkpoint, plan.every) as keeper:
+        numbers = input_numbers(plan.numbers, int(batch.inputs.max()) + 1)
+        settings = Settings(plan.seed, plan.chains, plan.temperature, plan.warm_up, plan.thin, numbers)
+        keeper.claim(plan.objective, plan.sampler, batch, settings, plan.steps)
+        keeper.open()
+        folders = InputFolders(keeper.folder, plan.every)
+        begun = None
+        if template is not None:
+            begun = RunState.of(template, len(plan.sampler.kinds), rng.rows(torch.arange(len(template.batch))))
+        total = plan.steps if keeper.first_steps is None else keeper.first_steps
+        yield from _answers(plan, batch, rng.at(0, total=total), bool(errors), batch_inputs, keeper, folders, begun)
 
 
 def _answers(
-    plan: Plan, batch: Batch | None, rng: Rng | None, errors: Mapping[int, Exception], batch_inputs: int
+    plan: Plan,
+    batch: Batch,
+    rng: Rng,
+    answered: bool,
+    batch_inputs: int,
+    keeper: Keeper,
+    folders: InputFolders,
+    template: RunState[Any] | None,
 ) -> Iterator[Answer]:
     """Each answer when it is there."""
-    yield from (_refused(number, error) for number, error in errors.items())
-    if batch is None or rng is None:
-        return
     sources, numbers = sources_of(batch), batch.inputs.tolist()
     waiting = deque(sorted(set(numbers)))
-    active, spent, together, answered = ActiveChains(), ChainCost(), True, bool(errors)
+    active, spent, together = ActiveChains(), ChainCost(), True
+    # what the last step did, of each input: a state that is written tells it
+    last: dict[int, Info] = {}
     while waiting or active.inputs:
         answers: list[Answer] = []
         interrupted = False
@@ -168,10 +106,15 @@ def _answers(
                 with torch.inference_mode(), ledger() as usage, charged_to("/".join(dict.fromkeys(plan.sampler.kinds))):
                     room = min(batch_inputs - len(active.inputs), len(waiting))
                     if room:
-                        begun, refused = _begun(plan, batch, rng, [waiting.popleft() for _ in range(room)])
-                        answers += [_refused(number, error) for number, error in refused.items()]
+                        entering = [waiting.popleft() for _ in range(room)]
+                        begun, refused = _entered(plan, batch, rng, entering, folders, template)
+                        answers += [refused_answer(number, error) for number, error in refused.items()]
                         active = active.joined(_charged(begun, spent, usage))
-                        over, wrong = [] if plan.steps else list(range(len(active.inputs))), dict[int, Exception]()
+                        # one that had come to its end before the process did says so again
+                        last |= {one.number: one.info for one in begun.inputs if one.info is not None}
+                        new = {one.number for one in begun.inputs}
+                        infos = [last.get(one.number) if one.number in new else None for one in active.inputs]
+                        over, wrong = _over(plan, active, infos, spent)
                     else:
                         began = time.perf_counter()
                         moved = _moved(plan, active, together)
@@ -179,11 +122,22 @@ def _answers(
                         spent = spent.plus(time.perf_counter() - began, usage, active.size)
                         answers += [_ended(plan, active, at, spent, sources, moved.wrong[at]) for at in moved.wrong]
                         active = moved.active
-                        over, wrong = _over(plan, active, moved.infos, spent)
+                        last |= {one.number: info for one, info in zip(active.inputs, moved.infos, strict=False)}
+                        over, wrong = _over(plan, active, moved.infos, spent) if moved.infos else ([], {})
                         answers += [_ended(plan, active, at, spent, sources, wrong[at]) for at in wrong]
                     answers += [_answer(plan, active, at, spent, sources, False) for at in over if at not in wrong]
+                    due = range(len(active.inputs)) if folders.due else over
+                    for at in due:
+                        _save(folders, active, at, spent, last)
+                    if folders.due:
+                        folders.written()
                     if over:
+                        for at in over:
+                            folders.close(active.inputs[at].number)
+                            last.pop(active.inputs[at].number, None)
                         active = active.of([at for at in range(len(active.inputs)) if at not in over])
+                    if keeper.terminated:
+                        raise SystemExit(128 + signal.SIGTERM)
         except KeyboardInterrupt:
             interrupted = True
             if not (answered or answers or active.inputs):
@@ -195,6 +149,7 @@ def _answers(
             answered = True
             yield answer
         if interrupted or failure is not None:
+            failure = _saved(folders, active, spent, last, failure)
             told = {answer.number for answer in answers}
             for at in [at for at, one in enumerate(active.inputs) if one.number not in told]:
                 yield _answer(plan, active, at, spent, sources, True)
@@ -203,14 +158,67 @@ def _answers(
             return
 
 
-def _begun(plan: Plan, batch: Batch, rng: Rng, numbers: Sequence[int]) -> tuple[ActiveChains, dict[int, Exception]]:
+def _save(folders: InputFolders, active: ActiveChains, at: int, spent: ChainCost, last: Mapping[int, Info]) -> None:
+    """Write down the input at a place."""
+    one, run = active.inputs[at], active.of([at]).run
+    assert run is not None
+    folders.save(one.number, run, last.get(one.number), one.recorder, *one.cost(spent))
+
+
+def _saved(
+    folders: InputFolders,
+    active: ActiveChains,
+    spent: ChainCost,
+    last: Mapping[int, Info],
+    failure: BaseException | None,
+) -> BaseException | None:
+    """Write down all that are left, and say what went wrong: in the run, or else in writing."""
+    try:
+        with torch.inference_mode():
+            for at in range(len(active.inputs)):
+                _save(folders, active, at, spent, last)
+    except Exception as error:
+        if failure is None:
+            return error
+        failure.add_note(f"the last checkpoint could not be written: {said(error)}")
+    return failure
+
+
+def _entered(
+    plan: Plan,
+    batch: Batch,
+    rng: Rng,
+    numbers: Sequence[int],
+    folders: InputFolders,
+    template: RunState[Any] | None,
+) -> tuple[ActiveChains, dict[int, Exception]]:
+    """The chains of some inputs, as they were left or before their first step, and why there are none of others."""
+    terms = len(plan.objective.parts)
+    active, new = ActiveChains(), []
+    for number in numbers:
+        left = None if template is None else folders.taken_up(number, template, terms)
+        if left is None:
+            new.append(number)
+            continue
+        size = len(left.run.steps)
+        one = ActiveInput(number, size, left.recorder, info=left.info, seconds=left.seconds, usage=left.usage)
+        active = active.joined(ActiveChains((one,), left.run))
+    if not new:
+        return active, {}
+    begun, refused = _begun(plan, batch, rng, new, folders)
+    return active.joined(begun), refused
+
+
+def _begun(
+    plan: Plan, batch: Batch, rng: Rng, numbers: Sequence[int], folders: InputFolders
+) -> tuple[ActiveChains, dict[int, Exception]]:
     """The chains of some inputs before their first step, and why there are none of others."""
     rows = torch.cat([(batch.inputs == number).nonzero().squeeze(-1) for number in numbers])
     part = batch.rows(rows).narrow()
     try:
         plan.objective.check(part)
         whole = marked(plan.objective, part.repeat(plan.chains))
-        state = _divisible(plan, plan.sampler.init(plan.objective, whole))
+        state = divisible(plan, plan.sampler.init(plan.objective, whole))
     except IndivisibleError:
         raise
     except Exception as error:
@@ -219,13 +227,17 @@ def _begun(plan: Plan, batch: Batch, rng: Rng, numbers: Sequence[int]) -> tuple[
         some = ActiveChains()
         refused: dict[int, Exception] = {}
         for number in numbers:
-            one, complaint = _begun(plan, batch, rng, [number])
+            one, complaint = _begun(plan, batch, rng, [number], folders)
             some, refused = some.joined(one), refused | complaint
         return some, refused
     own = rng.rows((rows[:, None] * plan.chains + torch.arange(plan.chains, device=batch.device)).flatten())
     sizes = [plan.chains * int((part.inputs == number).sum()) for number in numbers]
-    begun = tuple(ActiveInput(number, size) for number, size in zip(numbers, sizes, strict=True))
-    return ActiveChains(begun, RunState.of(state, len(plan.sampler.kinds), own.at(0, total=plan.steps))), {}
+    terms = len(plan.objective.parts)
+    begun = tuple(
+        ActiveInput(number, size, folders.recorder(number, size, terms))
+        for number, size in zip(numbers, sizes, strict=True)
+    )
+    return ActiveChains(begun, RunState.of(state, len(plan.sampler.kinds), own)), {}
 
 
 def _charged(begun: ActiveChains, spent: ChainCost, usage: Ledger) -> ActiveChains:
@@ -283,8 +295,8 @@ def _moved(plan: Plan, active: ActiveChains, together: bool) -> Stepped:
     ):
         kept = kept_after(one.steps, plan.warm_up, plan.thin)
         texts = run.batch.rows(after.index([at])).texts() if kept else None
-        one.records.append(Recorded(energy, terms, lengths, {"accepted": info.accepted, **info.recorded}, texts))
-        one.trace.append(energy)
+        more = {"accepted": info.accepted, **info.recorded}
+        one.recorder.record(Recorded(energy, terms, lengths, more, texts))
     return Stepped(after, infos, {}, together)
 
 
@@ -327,21 +339,22 @@ def _split(info: Info, sizes: Sequence[int]) -> list[Info]:
 
 
 def _over(
-    plan: Plan, active: ActiveChains, infos: Sequence[Info], spent: ChainCost
+    plan: Plan, active: ActiveChains, infos: Sequence[Info | None], spent: ChainCost
 ) -> tuple[list[int], dict[int, Exception]]:
-    """The places of those who have taken their last step, and errors of rules; `infos` is empty if nobody has moved."""
+    """The places of those who have taken their last step, and errors of rules.
+
+    `infos` has what the last step of each did, None for one of which the rule is not to be asked.
+    """
     wrong: dict[int, Exception] = {}
-    if not infos:
-        return [], wrong
     over = [at for at, one in enumerate(active.inputs) if one.steps >= plan.steps]
     if plan.until is None:
         return over, wrong
     for at, (one, info) in enumerate(zip(active.inputs, infos, strict=True)):
-        if at in over:
+        if at in over or info is None:
             continue
         run = active.of([at]).run
         assert run is not None
-        seconds, usage = spent.since(one.before, one.size)
+        seconds, usage = one.cost(spent)
         progress = Progress(
             step=one.steps,
             steps=plan.steps,
@@ -351,7 +364,7 @@ def _over(
             best=run.best.batch,
             best_energies=run.best.evaluation.energy,
             best_steps=run.best_steps,
-            trace=one.trace,
+            trace=one.recorder.trace,
             acceptance=run.acceptance,
             usage=usage,
             seconds=seconds,
@@ -371,7 +384,7 @@ def _ended(plan: Plan, active: ActiveChains, at: int, spent: ChainCost, sources:
     if partial is not None:
         partial = replace(partial, interrupted=True)
         carry(error, partial)
-    return _refused(active.inputs[at].number, error, partial)
+    return refused_answer(active.inputs[at].number, error, partial)
 
 
 def _answer(
@@ -379,7 +392,7 @@ def _answer(
 ) -> Answer:
     """What is given back of the input at a place."""
     one = active.inputs[at]
-    seconds, usage = spent.since(one.before, one.size)
+    seconds, usage = one.cost(spent)
     with torch.inference_mode():
         run = active.of([at]).run
         assert run is not None
@@ -390,7 +403,7 @@ def _answer(
                 plan.objective,
                 plan.sampler,
                 whole,
-                Record.of(one.records[:steps], one.size, len(plan.objective.parts)),
+                one.recorder.gathered(steps),
                 sources=sources,
                 warm_up=plan.warm_up,
                 usage=usage,

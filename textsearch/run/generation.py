@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from textsearch.batch import Batch
     from textsearch.objective import Objective
     from textsearch.result import Generations
-    from textsearch.run.admission import Answer
+    from textsearch.run.each import Answer
     from textsearch.run.keeper import Keeper
     from textsearch.run.loop import Callback, Rule
     from textsearch.sampler import Sampler
@@ -213,8 +213,7 @@ def _kept(
     progress: bool,
 ) -> Generations:
     """Start a run that is kept in a folder, or in memory where there is none, with a live line if one is wanted."""
-    place = None if folder is None else Path(folder_name("checkpoint", folder))
-    every = real("every", every, "be a number of seconds of at least 0", lambda x: 0 <= x < math.inf)
+    place, every = _place(folder, every)
     from textsearch.run.keeper import kept
 
     with kept(place, every) as keeper:
@@ -234,6 +233,12 @@ def _kept(
         return result
 
 
+def _place(folder: str | os.PathLike[str] | None, every: float) -> tuple[Path | None, float]:
+    """Where a run is kept and how often, checked."""
+    place = None if folder is None else Path(folder_name("checkpoint", folder))
+    return place, real("every", every, "be a number of seconds of at least 0", lambda x: 0 <= x < math.inf)
+
+
 def generate_each(
     objective: Objective,
     sampler: Sampler[Any],
@@ -249,6 +254,8 @@ def generate_each(
     until: Rule | None = None,
     in_order: bool = False,
     numbers: Sequence[int] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    every: float = 60.0,
 ) -> Iterator[Answer]:
     """Run each input to its own end, the chains of `batch_inputs` of them in one batch that stays full.
 
@@ -256,7 +263,8 @@ def generate_each(
     makes room for the next (continuous batching). Its chains are, bit for bit, those of `generate(..., inputs)` with
     the same seed: neither `batch_inputs` nor the other inputs change them.
 
-    The chains of the sampler must be able to come and go: its state is texts and energies, or has `rows` and `joined`.
+    The chains of the sampler must be able to come and go: its state is a frozen dataclass of tensors with a row for
+    each chain, and so is what it records. Those of all samplers here are.
     A sampler that goes by the step of the run, such as a `Cycle`, gets chains at one step at a time: as right, but
     with emptier batches the more the inputs have come apart. `SimulatedAnnealing` takes all together.
 
@@ -280,6 +288,9 @@ def generate_each(
             depends on what else is in the batch.
         in_order: answer in the order of the inputs; else as they get done.
         numbers: of the inputs among all that there are, for their random numbers, as in `generate`.
+        checkpoint: a folder to keep the runs of the inputs in. The same call, made again after whatever stopped it,
+            gives the answers that were there at once, and those of the others as if nothing had been.
+        every: seconds from one checkpoint to the next: the most that a killed process loses.
 
     Raises:
         ValueError: an argument that cannot be meant.
@@ -314,9 +325,24 @@ def generate_each(
         temperature=temperature,
         until=until,
     )
-    from textsearch.run.admission import Plan, run_each
+    from textsearch.run.admission import run_each
+    from textsearch.run.each import Plan
 
-    plan = Plan(objective, sampler, told.steps, told.seed, told.chains, told.temperature, warm_up, thin, until, numbers)
+    place, every = _place(checkpoint, every)
+    plan = Plan(
+        objective,
+        sampler,
+        told.steps,
+        told.seed,
+        told.chains,
+        told.temperature,
+        warm_up,
+        thin,
+        until,
+        numbers,
+        place,
+        every,
+    )
     return run_each(plan, inputs, batch_inputs, in_order)
 
 

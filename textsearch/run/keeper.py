@@ -136,27 +136,38 @@ class Keeper:
             checkpoint.write_plan(before | {"steps": steps})
         self.first_steps, self._start = before["first_steps"], None
 
+    def open(self) -> None:
+        """Write down what the run is, if it is a new one."""
+        if self._checkpoint is not None and self._start is not None:
+            # only now: a start that was refused leaves no run behind
+            self._checkpoint.write_start(self._start)
+            self._checkpoint.write_plan(self._plan)
+            self._start = None
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the run is kept, if not in memory."""
+        return None if self._checkpoint is None else self._checkpoint.folder
+
+    @property
+    def terminated(self) -> bool:
+        """Whether the process was asked to end."""
+        return self._terminated
+
     def begin(self, start: RunState[Any], terms: int, usage: Ledger) -> RunState[Any]:
         """The chains to go on with: those at the `start`, or as they were left; what models had been asked."""
         chains, saved = len(start.batch), self._saved
         if self._checkpoint is None:
             self._recorder = Recorder(chains, terms)
             return start
-        if self._start is not None:
-            # only now: a start that was refused leaves no run behind
-            self._checkpoint.write_start(self._start)
-            self._checkpoint.write_plan(self._plan)
+        self.open()
         if saved is None:
             self._recorder = Recorder(chains, terms, Stored.empty(self._checkpoint.folder))
             self._save(0, start, None, usage, 0.0)
             return start
-        tensors = {path: tensor.to(start.batch.device) for path, tensor in saved.tensors.items()}
-        own = {path: tensor for path, tensor in tensors.items() if path.startswith("run.")}
-        run: RunState[Any] = tree.restore({"run": start}, saved.constants, own)["run"]
-        self.info = _info({path: tensor for path, tensor in tensors.items() if path not in own})
-        self.seconds = saved.told["seconds"]
+        run, self.info, self.seconds, spent = gone_on_with(saved, start)
         usage.clear()
-        usage.update({name: Usage(*counts) for name, counts in saved.told["usage"].items()})
+        usage.update(spent)
         self._recorder = Recorder(chains, terms, saved.stored)
         self._written, self._saved = saved.steps, None
         return run
@@ -219,11 +230,7 @@ class Keeper:
             return
         stored = self._recorder.settled(steps)
         assert stored is not None
-        state: dict[str, object] = {"run": run}
-        if info is not None:
-            state["info"] = vars(info)
-        told = {"seconds": seconds, "usage": {name: astuple(used) for name, used in usage.items()}}
-        checkpoint.save(steps, state, stored, told)
+        write(checkpoint, steps, run, info, stored, seconds, usage)
         self._last, self._written = time.monotonic(), steps
 
     def terminate(self, number: int, frame: FrameType | None) -> None:
@@ -249,6 +256,33 @@ def kept(folder: Path | None, every: float) -> Iterator[Keeper]:
         finally:
             if mine:
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def write(
+    checkpoint: Checkpoint,
+    steps: int,
+    run: RunState[Any],
+    info: Info | None,
+    stored: Stored,
+    seconds: float,
+    usage: Mapping[str, Usage],
+) -> None:
+    """Write a state of a run down, with what its last step did and what it had cost."""
+    state: dict[str, object] = {"run": run}
+    if info is not None:
+        state["info"] = vars(info)
+    told = {"seconds": seconds, "usage": {name: astuple(used) for name, used in usage.items()}}
+    checkpoint.save(steps, state, stored, told)
+
+
+def gone_on_with(saved: Saved, template: RunState[Any]) -> tuple[RunState[Any], Info | None, float, dict[str, Usage]]:
+    """What was written down, in the classes of `template` and on its device: the run, the last step, its cost."""
+    tensors = {path: tensor.to(template.batch.device) for path, tensor in saved.tensors.items()}
+    own = {path: tensor for path, tensor in tensors.items() if path.startswith("run.")}
+    run: RunState[Any] = tree.restore({"run": template}, saved.constants, own)["run"]
+    info = _info({path: tensor for path, tensor in tensors.items() if path not in own})
+    usage = {name: Usage(*counts) for name, counts in saved.told["usage"].items()}
+    return run, info, saved.told["seconds"], usage
 
 
 def _info(tensors: Mapping[str, Any]) -> Info | None:

@@ -1,0 +1,108 @@
+"""`generate_each` in a folder: whatever stops it, the same call gives what the unbroken one would have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from torch import Tensor
+
+from tests.run.toys import INPUTS, SAMPLERS, STEPS, TOTAL, WALK, by_number, flow, own_end
+from textsearch import Answer, Objective, generate_each
+from textsearch.batch import Batch
+from textsearch.run import folders, keeper
+from textsearch.tree import rows
+
+
+@dataclass
+class Fuse:
+    """Blows once the energy has been asked so often; as good as a power cut if nothing may be written any more."""
+
+    left: int
+
+
+class Fused(Objective):
+    """An energy that is cut off in the middle of the run."""
+
+    def __init__(self, fuse: Fuse) -> None:
+        self._fuse = fuse
+
+    @property
+    def name(self) -> str:
+        return "fused"
+
+    def energy(self, batch: Batch) -> Tensor:
+        self._fuse.left -= 1
+        if self._fuse.left == 0:
+            raise KeyboardInterrupt
+        return TOTAL.energy(batch)
+
+
+def broken_off(sampler: Any, folder: Path, often: int = 6, **changes: Any) -> tuple[Any, int]:
+    """The answers of the call that came to its end, and how often others had to begin before it."""
+    settings: dict[str, Any] = {"steps": STEPS, "seed": 3, "chains": 2, "batch_inputs": 3, "until": own_end} | changes
+    for attempt in range(100):
+        fuse = Fuse(often)
+        answers = list(generate_each(Fused(fuse), sampler, INPUTS, checkpoint=folder, every=0.0, **settings))
+        if fuse.left > 0:
+            return by_number(answers), attempt
+    raise AssertionError("no attempt came to its end")
+
+
+def told(answer: Answer) -> dict[str, Any]:
+    """All that an answer says but for what it cost, as plain values."""
+    result = answer.result
+    assert result is not None
+    arrays = ("energies", "best_energies", "trace", "length_trace")
+    tables = ("terms", "best_terms", "term_traces", "recorded")
+    return {
+        **{name: getattr(result, name).tolist() for name in arrays},
+        **{name: {key: each.tolist() for key, each in getattr(result, name).items()} for name in tables},
+        "texts": (result.texts, result.best_texts, result.sources),
+        "moves": dict(result.acceptance),
+        "steps": (result.steps, result.warm_up, result.interrupted),
+    }
+
+
+@pytest.mark.parametrize("name", sorted(SAMPLERS))
+def test_inputs_go_on_where_they_were_left(name: str, tmp_path: Path) -> None:
+    sampler = SAMPLERS[name]
+    answers, attempts = broken_off(sampler, tmp_path / "run")
+    assert attempts > 0
+    unbroken = flow(sampler, objective=Fused(Fuse(10**6)))
+    assert {number: told(answer) for number, answer in answers.items()} == {
+        number: told(answer) for number, answer in unbroken.items()
+    }
+
+
+def test_answers_that_were_there_cost_nothing(tmp_path: Path) -> None:
+    broken_off(WALK, tmp_path / "run", often=10**6)
+    fuse = Fuse(10**6)
+    again = by_number(
+        generate_each(
+            Fused(fuse), WALK, INPUTS, steps=STEPS, seed=3, chains=2, until=own_end, checkpoint=tmp_path / "run"
+        )
+    )
+    assert fuse.left == 10**6 and len(again) == len(INPUTS)
+
+
+def test_a_state_that_mixes_up_its_chains_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control."""
+    real = keeper.gone_on_with
+
+    def swapped(saved: Any, template: Any) -> Any:
+        run, *others = real(saved, template)
+        return rows(run, run.steps.argsort(stable=True).flip(0)), *others
+
+    monkeypatch.setattr(folders, "gone_on_with", swapped)
+    answers, _ = broken_off(WALK, tmp_path / "run")
+    unbroken = flow(WALK, objective=Fused(Fuse(10**6)))
+    assert any(told(answer) != told(unbroken[number]) for number, answer in answers.items())
+
+
+def test_another_call_is_refused(tmp_path: Path) -> None:
+    broken_off(WALK, tmp_path / "run", often=10**6)
+    with pytest.raises(ValueError, match="seed: 3 in the checkpoint, 4 now"):
+        list(generate_each(Fused(Fuse(0)), WALK, INPUTS, steps=STEPS, seed=4, chains=2, checkpoint=tmp_path / "run"))
