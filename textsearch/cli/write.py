@@ -10,14 +10,13 @@ import typer
 
 from textsearch.checks import MAX_CHARACTERS, MAX_WORDS
 from textsearch.cli import options
-from textsearch.cli.answer import Shown, answer
-from textsearch.cli.application import command
+from textsearch.cli.building import command
 from textsearch.cli.inputs import Input, as_utf8, inputs_of
-from textsearch.cli.models import model_name
 from textsearch.kinds import shown
+from textsearch.tasks.settings import Writing
 
 
-@command
+@command(Writing, models=("causal", "masked", "encoder", "classifier"), left_out=("coherence_weight",))
 def write(
     requests: Annotated[
         list[str] | None,
@@ -52,29 +51,8 @@ def write(
     context: Annotated[str, typer.Option(help="What was said before.", show_default=False)] = "",
     file: options.File = None,
     *,
-    chains: options.Chains,
-    steps: options.Steps,
-    seed: options.Seed,
-    temperature: options.Temperature,
-    classifier: Annotated[
-        str | None,
-        typer.Option(metavar="MODEL", callback=model_name, help="Hub id or folder of a sequence classifier."),
-    ],
-    label_weight: Annotated[float, typer.Option(callback=options.not_negative, help="Weight of the label.")],
-    topic_weight: Annotated[float, typer.Option(callback=options.not_negative, help="Weight of the topic.")],
-    lang: options.Lang,
-    top: options.Top = 5,
-    causal: options.Causal,
-    masked: options.Masked,
-    encoder: options.Encoder,
-    as_json: options.Json = False,
-    jsonl: options.JsonLines = False,
-    output: options.Output = None,
-    batch_inputs: options.AtOnce = 16,
-    report: options.Report = False,
-    quiet: options.Quiet = False,
-    workers: options.Workers = 1,
-) -> None:
+    classifier: str | None,
+) -> list[Input]:
     """Write sentences under constraints, in any mix.
 
     [bold]textsearch write --template "The * ran to the * ." --topic animals --forbidden dog[/]
@@ -103,23 +81,7 @@ def write(
         raise typer.BadParameter('say what is wanted, for example: textsearch write --prefix "The book"')
     if label and classifier is None:
         raise typer.BadParameter("a label is judged by a sequence classifier: name one with --classifier")
-    answer(
-        "write",
-        [one.then(lambda said: request(said, own)) for one in given],
-        Shown(top, as_json, jsonl, output, batch_inputs, report, quiet, workers),
-        file=file,
-        chains=chains,
-        steps=steps,
-        seed=seed,
-        temperature=temperature,
-        classifier=classifier,
-        label_weight=label_weight,
-        topic_weight=topic_weight,
-        lang=lang,
-        causal=causal,
-        masked=masked,
-        encoder=encoder,
-    )
+    return [one.then(lambda said: request(said, own)) for one in given]
 
 
 def request(said: str | dict[str, Any], own: dict[str, Any]) -> tuple[dict[str, Any], str]:

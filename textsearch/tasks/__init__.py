@@ -1,13 +1,24 @@
 """Ready-made tasks: an objective of composable terms, starts, moves and a sampler, in one function each.
 
->>> from textsearch.tasks import stream
->>> stream.__name__
-'stream'
+A task is a value too: `build` in its module makes a `Problem` of inputs, settings and models, and `solve` runs it.
+
+>>> from textsearch.tasks import Infilling, stream
+>>> stream.__name__, Infilling(steps=20).chains
+('stream', 8)
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from textsearch.tasks.settings import (
+    Correction,
+    Infilling,
+    KeywordSentences,
+    Paraphrasing,
+    Settings,
+    Weights,
+    Writing,
+)
 from textsearch.tasks.streaming import stream
 
 if TYPE_CHECKING:
@@ -15,16 +26,39 @@ if TYPE_CHECKING:
     from textsearch.tasks.infilling import infill
     from textsearch.tasks.keyword_sentences import keywords
     from textsearch.tasks.paraphrasing import paraphrase
+    from textsearch.tasks.problem import Models, Problem, Stage, solve
     from textsearch.tasks.writing import write
 
-__all__ = ["correct", "infill", "keywords", "paraphrase", "stream", "write"]
+__all__ = [
+    "Correction",
+    "Infilling",
+    "KeywordSentences",
+    "Models",
+    "Paraphrasing",
+    "Problem",
+    "Settings",
+    "Stage",
+    "Weights",
+    "Writing",
+    "correct",
+    "infill",
+    "keywords",
+    "paraphrase",
+    "solve",
+    "stream",
+    "write",
+]
 
 # a module of its function's name would take the function's place once it is imported
 _HOMES = {
+    "Models": "problem",
+    "Problem": "problem",
+    "Stage": "problem",
     "correct": "correction",
     "infill": "infilling",
     "keywords": "keyword_sentences",
     "paraphrase": "paraphrasing",
+    "solve": "problem",
     "write": "writing",
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from os import PathLike
 from typing import Any, final
 
 import regex
@@ -15,19 +16,21 @@ from objectives import Fluency
 from samplers import MetropolisHastings
 from samplers.proposals import BlockInfill, Mixture, Replace
 from samplers.starts.fill import fill_masks
-from textsearch import Generations, generate
+from textsearch import Generations
 from textsearch.batch import Batch, Vocabulary, every_token
-from textsearch.checks import flag, run_of, strings
+from textsearch.checks import strings
 from textsearch.kinds import shown
 from textsearch.models.guided import GuidedMaskedLM
 from textsearch.models.protocols import MaskedLM
 from textsearch.models.reading.turns import remembered
 from textsearch.models.vocabulary import TokenizerVocabulary
 from textsearch.rng import input_numbers
-from textsearch.run.partial import viewed
+from textsearch.run.loop import Callback, Rule
 from textsearch.tasks import resolve as given
 from textsearch.tasks.languages import language, pieces_of
+from textsearch.tasks.problem import MakeSampler, Models, Problem, answer
 from textsearch.tasks.room import check_room
+from textsearch.tasks.settings import Infilling
 
 GAPS = ("[MASK]", "[mask]", "<mask>", "___")
 """The common ways to write a gap; more than three underscores are one gap too."""
@@ -38,16 +41,21 @@ _GAP = regex.compile(r"\[MASK\]|\[mask\]|<mask>|_{3,}")
 def infill(
     texts: Sequence[str],
     *,
-    chains: int = 8,
-    steps: int = 100,
-    seed: int = 0,
-    temperature: float = 1.0,
-    gap: str | None = None,
-    marks: bool = False,
-    lang: str = "en",
+    chains: int = Infilling.chains,
+    steps: int = Infilling.steps,
+    seed: int = Infilling.seed,
+    temperature: float = Infilling.temperature,
+    gap: str | None = Infilling.gap,
+    marks: bool = Infilling.marks,
+    lang: str = Infilling.lang,
     causal: given.Causal = None,
     masked: given.Masked = None,
+    sampler: MakeSampler | None = None,
+    until: Rule | None = None,
+    callbacks: Sequence[Callback] = (),
     progress: bool = False,
+    checkpoint: str | PathLike[str] | None = None,
+    every: float = 60.0,
     numbers: Sequence[int] | None = None,
 ) -> Generations:
     """One word for each gap of a text, all else as it was written: `chains` chains for each text, in one run.
@@ -63,46 +71,67 @@ def infill(
         lang: "en", or "zh" with models of your own; a gap is one character then.
         causal: judges the whole text and proposes; by default SmolLM2-135M-Instruct.
         masked: proposes; by default the one that comes with textsearch.
+        sampler: made of the task's moves; by default `MetropolisHastings`.
+        until: stop early; see `textsearch.run.until`.
+        callbacks: each is called after every step with a `Progress`; the run stops once one returns True.
         progress: show what is being done on standard error.
+        checkpoint: a folder that keeps the run, so that it can go on after it was broken off.
+        every: seconds between two checkpoints.
         numbers: of the texts among all that there are, on which their random numbers rest: one of the same number is
             answered alike in every call. By default 0, 1, 2, ...
 
     Raises:
         ValueError: a text without a gap, or one too long for the models.
     """
-    steps, seed, chains, temperature = run_of(
-        steps=steps, seed=seed, chains=chains, temperature=temperature, progress=progress
+    return answer(
+        build,
+        texts,
+        Infilling(chains=chains, steps=steps, seed=seed, temperature=temperature, gap=gap, marks=marks, lang=lang),
+        Models(causal=causal, masked=masked),
+        sampler=sampler,
+        until=until,
+        callbacks=callbacks,
+        progress=progress,
+        checkpoint=checkpoint,
+        every=every,
+        numbers=numbers,
     )
+
+
+def build(
+    texts: Sequence[str],
+    settings: Infilling,
+    models: Models,
+    *,
+    numbers: Sequence[int] | None = None,
+    progress: bool = False,
+) -> Problem:
+    """The problem of `infill`: -log p of the whole text, from gaps filled by the masked model; see there."""
     texts = strings("texts", texts)
     if not texts:
         raise ValueError("texts is empty: pass at least one text")
-    marks = flag("marks", marks)
-    parts = [parts_of(text, gap) for text in texts]
-    given.check(causal=causal, masked=masked)
-    language(lang).check(causal=causal, masked=masked)
-    input_numbers(numbers, len(texts))
-    model = given.masked(masked, progress)
+    parts = [parts_of(text, settings.gap) for text in texts]
+    language(settings.lang).check(causal=models.causal, masked=models.masked)
+    numbers = input_numbers(numbers, len(texts))
+    model = given.masked(models.masked, progress)
     vocabulary, gaps = model.vocabulary.gapped(parts)
     for text, count in zip(texts, gaps.lengths.tolist(), strict=True):
         check_room(text, count)
-    lm = given.causal(causal, progress)
+    lm = given.causal(models.causal, progress)
     guided: MaskedLM = GuidedMaskedLM(replace(model, vocabulary=vocabulary), lm)
-    if not marks:
+    if not settings.marks:
         guided = WordsOnly(guided, marks_of(vocabulary.tokenizer))
     pieces = pieces_of(vocabulary)
-    moves = Mixture({Replace(guided, pieces=pieces): 0.7, BlockInfill(guided, words=(2,), pieces=pieces): 0.3})
-    return viewed(
-        lambda: generate(
-            Fluency(lm),
-            MetropolisHastings(moves),
-            fill_masks(guided, gaps.repeat(chains), seed, numbers),
-            steps=steps,
-            seed=seed,
-            temperature=temperature,
-            progress=progress,
-            numbers=numbers,
-        ),
-        lambda result: replace(result, sources=list(texts)),
+    return Problem(
+        objective=Fluency(lm),
+        moves=Mixture({Replace(guided, pieces=pieces): 0.7, BlockInfill(guided, words=(2,), pieces=pieces): 0.3}),
+        sampler=lambda moves, steps: MetropolisHastings(moves),
+        start=fill_masks(guided, gaps.repeat(settings.chains), settings.seed, numbers),
+        steps=settings.steps,
+        seed=settings.seed,
+        temperature=settings.temperature,
+        numbers=numbers,
+        finish=lambda result: replace(result, sources=list(texts)),
     )
 
 
@@ -115,8 +144,6 @@ def parts_of(text: str, gap: str | None = None) -> list[str]:
     >>> parts_of("The [MASK] ran ____."), parts_of("The ?? ran.", gap="??")
     (['The ', ' ran ', '.'], ['The ', ' ran.'])
     """
-    if gap is not None and not (isinstance(gap, str) and gap.strip()):
-        raise ValueError(f"gap={shown(gap)} must be what stands for a gap in the texts, such as '[MASK]'")
     parts = _GAP.split(text) if gap is None else text.split(gap)
     if len(parts) < 2:
         ways = f"{', '.join(GAPS[:-1])} or {GAPS[-1]}" if gap is None else gap
