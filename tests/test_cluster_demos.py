@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from demos import cluster_local, cluster_slurm
 
 pytestmark = pytest.mark.cluster
 
@@ -28,6 +27,7 @@ def test_slurm_is_asked_for_what_a_worker_needs(tmp_path: Path, monkeypatch: pyt
     """Jobs that the pretended `sbatch` starts here answer blocks."""
     distributed = pytest.importorskip("dask.distributed")
     pytest.importorskip("dask_jobqueue")
+    cluster_slurm = import_module("demos.cluster_slurm")
     from joblib import parallel_config
 
     from tests.run.light import Squares
@@ -58,7 +58,7 @@ def test_the_local_cluster_answers_a_file(tmp_path: Path) -> None:
     pytest.importorskip("dask.distributed")
     pytest.importorskip("accelerate")
     (tmp_path / "in.txt").write_text("She go to school.\n\nHe have a dog.\nThey was here.\n", encoding="utf-8")
-    assert list(cluster_local.sentences(tmp_path / "in.txt"))[1] == "He have a dog."
+    assert list(import_module("demos.cluster_local").sentences(tmp_path / "in.txt"))[1] == "He have a dog."
     command: list[Any] = ["-m", "demos.cluster_local", tmp_path / "in.txt", tmp_path / "out.jsonl", "--steps", "3"]
     subprocess.run([sys.executable, *command], cwd=ROOT, check=True, timeout=200)
     records = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
