@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+PATIENCE = 600.0
+"""Seconds until a cluster that has lost all workers must have one again."""
+
 
 def backend_of(client: Any) -> Any:
     """A backend of its own for one call of joblib; what dask gives up comes back as the error, in place of a result."""
@@ -25,4 +28,4 @@ def backend_of(client: Any) -> Any:
                     callback(result)
                 await asyncio.sleep(0.01)
 
-    return Reporting(client=client)
+    return Reporting(client=client, wait_for_workers_timeout=PATIENCE)
