@@ -30,6 +30,8 @@ def main() -> None:
     parser.add_argument("answers", type=Path)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--causal", help="a hub id or folder; by default the default model")
+    parser.add_argument("--masked", help="the same of the masked model")
     args = parser.parse_args()
     from dask.distributed import Client, LocalCluster
 
@@ -40,7 +42,8 @@ def main() -> None:
         parallel_config(backend="dask"),
         args.answers.open("w", encoding="utf-8") as answers,
     ):
-        for record in stream(correct, sentences(args.sentences), workers=args.workers, steps=args.steps, seed=0):
+        settings = {"steps": args.steps, "causal": args.causal, "masked": args.masked}
+        for record in stream(correct, sentences(args.sentences), workers=args.workers, seed=0, **settings):
             if record.get("interrupted"):  # Ctrl-C: what is written is whole
                 break
             answers.write(json.dumps(record, ensure_ascii=False) + "\n")

@@ -11,6 +11,10 @@ from typing import Any
 
 import pytest
 
+from tests.models.tiny import Tiny, tiny
+
+__all__ = ["tiny"]
+
 pytestmark = pytest.mark.cluster
 
 ROOT = Path(__file__).parents[1]
@@ -54,12 +58,12 @@ def test_slurm_is_asked_for_what_a_worker_needs(tmp_path: Path, monkeypatch: pyt
     assert "export OMP_NUM_THREADS=4" in script and "--nthreads 1 " in script and "--lifetime 175m" in script
 
 
-def test_the_local_cluster_answers_a_file(tmp_path: Path) -> None:
+def test_the_local_cluster_answers_a_file(tiny: Tiny, tmp_path: Path) -> None:
     pytest.importorskip("dask.distributed")
-    pytest.importorskip("accelerate")
     (tmp_path / "in.txt").write_text("She go to school.\n\nHe have a dog.\nThey was here.\n", encoding="utf-8")
     assert list(import_module("demos.cluster_local").sentences(tmp_path / "in.txt"))[1] == "He have a dog."
     command: list[Any] = ["-m", "demos.cluster_local", tmp_path / "in.txt", tmp_path / "out.jsonl", "--steps", "3"]
+    command += ["--causal", tiny.causal_path, "--masked", tiny.masked_path]
     subprocess.run([sys.executable, *command], cwd=ROOT, check=True, timeout=200)
     records = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [record["number"] for record in records] == [0, 1, 2]
