@@ -133,31 +133,33 @@ def sizes(batch_inputs: int) -> tuple[int, int]:
 
 
 def table(cluster: Cluster, inputs: float, batches: Sequence[int], waves: int, seed: int) -> Table:
-    """One line for each size of a batch."""
+    """One column for each size of a batch."""
     shown = Table(title=f"{inputs:,.0f} inputs of {cluster.seconds:g} s on {cluster.workers:,} workers")
-    for name in ("inputs a block", "blocks", "messages", "a second", "GB sent", "GB back", "fsync, share of the run",
-                 "answers", "failures", "idle", "idle, waves apart", "days"):  # fmt: skip
-        shown.add_column(name, justify="right")
+    shown.add_column("inputs a block")
+    columns = []
     for batch in batches:
+        shown.add_column(str(batch), justify="right")
         spent = simulated(cluster, batch, waves, seed)
         apart = simulated(cluster, batch, waves // 2, seed, overlap=False)
         blocks = math.ceil(inputs / batch)
         seconds = inputs * cluster.seconds / cluster.workers / spent.share(spent.answers)
         out, back = sizes(batch)
-        shown.add_row(
-            str(batch),
-            f"{blocks:,}",
-            f"{2 * blocks:,}",
-            f"{2 * blocks / seconds:,.1f}",
-            f"{blocks * out / 1e9:,.1f}",
-            f"{blocks * back / 1e9:,.1f}",
-            f"{blocks * SYNC / seconds:.1%}",
-            f"{spent.share(spent.answers):.1%}",
-            f"{spent.share(spent.failures):.1%}",
-            f"{spent.share(spent.idle):.1%}",
-            f"{apart.share(apart.idle):.1%}",
-            f"{seconds / 86_400:,.1f}",
+        columns.append(
+            {
+                "messages": f"{2 * blocks:,}",
+                "messages a second": f"{2 * blocks / seconds:,.1f}",
+                "GB sent": f"{blocks * out / 1e9:,.1f}",
+                "GB back": f"{blocks * back / 1e9:,.1f}",
+                "fsync, share of the run": f"{blocks * SYNC / seconds:.1%}",
+                "answers, share of the workers' time": f"{spent.share(spent.answers):.1%}",
+                "failures": f"{spent.share(spent.failures):.2%}",
+                "idle": f"{spent.share(spent.idle):.1%}",
+                "idle if waves do not overlap": f"{apart.share(apart.idle):.1%}",
+                "days": f"{seconds / 86_400:,.1f}",
+            }
         )
+    for name in columns[0]:
+        shown.add_row(name, *(column[name] for column in columns))
     return shown
 
 
@@ -171,7 +173,7 @@ def main() -> None:
     parser.add_argument("--between-failures", type=float, default=24.0, help="hours, of one worker")
     parser.add_argument("--restart", type=float, default=60.0, help="seconds until a worker is back")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 4, 16, 64])
-    parser.add_argument("--waves", type=int, default=20)
+    parser.add_argument("--waves", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     cluster = Cluster(args.workers, args.seconds, args.spread, args.between_failures * 3600, args.restart)

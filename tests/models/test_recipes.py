@@ -43,25 +43,6 @@ def sent(value: Any) -> Any:
     return pickle.loads(pickle.dumps(value))
 
 
-def saved(value: Any, path: Path) -> Path:
-    path.write_bytes(pickle.dumps(value))
-    return path
-
-
-def elsewhere(path: Path, script: str) -> str:
-    """What a process prints that has unpickled `value`, twice, into `one` and `other`."""
-    begin = f"import pickle; one, other = (pickle.load(open({str(path)!r}, 'rb')) for _ in range(2))\n"
-    run = subprocess.run(
-        [sys.executable, "-c", begin + script],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr
-    return run.stdout.strip()
-
-
 def classifier_folder(folder: Path) -> Path:
     from transformers import BertConfig, BertForSequenceClassification
 
@@ -107,37 +88,39 @@ def test_every_adapter_says_the_same_where_it_arrives(tiny: Tiny, tmp_path: Path
                 assert getattr(pickle.loads(data), setting) == getattr(adapter, setting)
 
 
-def test_a_model_is_loaded_once_a_process_and_shared(tiny: Tiny, tmp_path: Path) -> None:
-    causal, masked = tiny.causal(), tiny.masked()
-    path = saved(
-        (masked.vocabulary, causal, UniLM(masked), GuidedMaskedLM(masked, causal), Replace(masked)), tmp_path / "p"
-    )
-    script = """
-vocabulary, causal, unilm, guided, moves = one
-print(unilm.masked is guided.masked is moves.model, guided.causal is causal, moves.model.vocabulary is vocabulary)
-print(*(a is b for a, b in zip((vocabulary, causal.model, unilm.model), (other[0], other[1].model, other[2].model))))
-"""
-    assert elsewhere(path, script).split() == ["True"] * 6
-
-
-def test_a_vocabulary_is_the_one_that_it_was(tiny: Tiny, tmp_path: Path) -> None:
-    """Of the batch and of the model: token ids are taken as they are only where it is one object."""
-    first, second = tiny.causal(), tiny.causal()
+def test_models_and_vocabularies_are_one_where_they_were(tiny: Tiny, tmp_path: Path) -> None:
+    """In another process: a model is loaded once, and token ids are taken as they are only where they were."""
+    first, second, masked = tiny.causal(), tiny.causal(), tiny.masked()
     batch = first.vocabulary.encode(TEXTS)
-    assert sent(batch).vocabulary is first.vocabulary
-    # two that were loaded apart are not made one, though their recipes are the same
-    assert sent(second).vocabulary is second.vocabulary is not first.vocabulary
     rendering = first.vocabulary.rendering(spellings=[{("dog",): "DOG"}])
+    # here, pickled apart from its model; two that were loaded apart are not made one, though their recipes are the same
+    assert sent(batch).vocabulary is first.vocabulary
+    assert sent(second).vocabulary is second.vocabulary is not first.vocabulary
     assert sent(rendering) is rendering is not first.vocabulary
-    # apart in the pickles of one payload, and in payloads of their own
-    saved(batch, tmp_path / "batch"), saved(first, tmp_path / "first"), saved(second, tmp_path / "second")
+    parts = (masked.vocabulary, first, UniLM(masked), GuidedMaskedLM(masked, first), Replace(masked))
+    for name, value in {"parts": parts, "batch": batch, "first": first, "second": second}.items():
+        (tmp_path / name).write_bytes(pickle.dumps(value))
     script = f"""
-first, second = (pickle.load(open({str(tmp_path)!r} + "/" + name, "rb")) for name in ("first", "second"))
-print(one.vocabulary is other.vocabulary is first.vocabulary, one.vocabulary is second.vocabulary)
-print(first.model is second.model, one.texts() == {TEXTS!r})
+import pickle
+def load(name):
+    return pickle.load(open({str(tmp_path)!r} + "/" + name, "rb"))
+(vocabulary, causal, unilm, guided, moves), again = load("parts"), load("parts")
+batch, first, second = load("batch"), load("first"), load("second")
+print([
+    unilm.masked is guided.masked is moves.model,
+    guided.causal is causal,
+    moves.model.vocabulary is vocabulary is again[0],
+    again[1].model is causal.model is first.model is second.model,
+    again[2].model is unilm.model,
+    batch.vocabulary is load("batch").vocabulary is first.vocabulary is causal.vocabulary,
+    batch.vocabulary is not second.vocabulary,
+    batch.texts() == {TEXTS!r},
+])
 """
-    # capitals are the text's own in a byte-level tokenizer
-    assert elsewhere(tmp_path / "batch", script).split() == ["True", "False", "True", "True"]
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False
+    )
+    assert run.stdout.strip() == str([True] * 8), run.stdout + run.stderr
 
 
 def test_a_copy_is_another_model(tiny: Tiny) -> None:

@@ -24,7 +24,11 @@ __all__ = ["tiny"]
 @contextmanager
 def dask_cluster() -> Iterator[None]:
     distributed = pytest.importorskip("dask.distributed")
+    import dask
+
     with (
+        # so many more workers may a task kill before dask gives it up: by default 3
+        dask.config.set({"distributed.scheduler.allowed-failures": 1}),
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
         distributed.Client(cluster),
         parallel_config(backend="dask"),

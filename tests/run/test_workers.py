@@ -128,6 +128,41 @@ def test_poisoned_inputs_of_a_task() -> None:
     assert [records[number].get("texts") for number in fine] == [record["texts"] for record in plain]
 
 
+MEMORY = """
+import resource, sys
+from tests.run.light import Squares
+from textsearch.run.workers import spread
+
+def peak(inputs, kept):
+    blocks = ([n, n + 1, n + 2, n + 3] for n in range(0, inputs, 4))
+    found = []
+    for pair in spread(Squares(), blocks, workers=2):
+        found.append(pair)
+        if not kept:
+            found.clear()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+if __name__ == "__main__":
+    print(*(peak(inputs, False) for inputs in (1_000, 100_000)), peak(100_000, True))
+"""
+
+
+@pytest.mark.reliability
+def test_memory_does_not_grow_with_the_inputs(tmp_path: Path) -> None:
+    """Of the process that hands out; the control keeps what comes back."""
+    (tmp_path / "memory.py").write_text(MEMORY)
+    run = subprocess.run(
+        [sys.executable, str(tmp_path / "memory.py")],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    few, many, kept = map(float, run.stdout.split())
+    print(f"{few:.1f} MB after 1,000 inputs, {many:.1f} MB after 100,000, {kept:.1f} MB if all are kept")
+    assert many - few < 8 < kept - few
+
+
 def test_control_c_ends_the_workers_and_keeps_what_is_finished() -> None:
     """Behind an input that takes for ever; the numbers go on without a gap."""
     root = Path(__file__).parents[2]

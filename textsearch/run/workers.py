@@ -22,12 +22,14 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from threading import Lock, get_ident
 from typing import Any, Generic, TypeVar, final
 from uuid import uuid4
 
 from textsearch.kinds import shown
+from textsearch.run.dask_errors import backend_of
 from textsearch.run.partial import said
 from textsearch.run.seats import settle, threads_of
 
@@ -159,10 +161,10 @@ def spread(
 class _Wave(Generic[Item, Found]):
     """Blocks in flight, and what has come back so far."""
 
-    def __init__(self, blocks: Sequence[Block[Item]], results: Iterator[tuple[int, Any]]) -> None:
+    def __init__(self, blocks: Sequence[Block[Item]], results: Iterator[Any]) -> None:
         self.blocks, self._results = blocks, results
         self.found: dict[int, list[tuple[Block[Item], Outcome[Found]]]] = {}
-        self.unmanned = False
+        self.unmanned = self.goes_on = False
 
     def read(self) -> None:
         """One result more, whichever comes first.
@@ -170,10 +172,15 @@ class _Wave(Generic[Item, Found]):
         Raises:
             StopIteration: there is none.
         """
-        place, outcome = next(self._results)
+        self.goes_on = False
+        found = next(self._results)  # what raises gives no more
+        self.goes_on = True
+        if isinstance(found, Exception):  # dask and ray: of a block whose worker died, but not of which
+            raise found
+        place, outcome = found
         if isinstance(outcome, _Raised):
             raise outcome.error
-        if isinstance(outcome, Exception):  # as ray says that a worker died
+        if isinstance(outcome, Exception):
             raise outcome
         self.found[place] = [(self.blocks[place], outcome)]
 
@@ -209,10 +216,11 @@ class _Pool(Generic[Item, Found]):
         count = joblib.effective_n_jobs(workers)
         local = type(backend).__name__ == "LokyBackend"
         # calls that overlap need backends of their own, where one that is configured is the same for all calls
+        self._backend: Callable[[], Any] | None = None
         if hasattr(backend, "client"):
-            self._backend: dict[str, Any] | None = {"backend": "dask", "client": backend.client}
-        else:
-            self._backend = {"backend": "loky"} if local else None
+            self._backend = partial(backend_of, backend.client)
+        elif local:
+            self._backend = partial(str, "loky")
         self.ahead = 1 if self._backend is None else 2
         self.size = count * BLOCKS * (3 - self.ahead)
         self._return_as = "list" if self._backend is None else "generator_unordered"
@@ -234,10 +242,10 @@ class _Pool(Generic[Item, Found]):
         settings = {"n_jobs": self._workers, "batch_size": 1, "pre_dispatch": "all", "return_as": self._return_as}
         if self._backend is None:
             return _Wave(blocks, iter(self._listed(calls, settings)))
-        with _sheltered(), parallel_config(**self._backend):
+        with _sheltered(), parallel_config(backend=self._backend()):
             return _Wave(blocks, Parallel(**settings)(calls))
 
-    def _listed(self, calls: Sequence[Any], settings: dict[str, Any]) -> list[tuple[int, Any]]:
+    def _listed(self, calls: Sequence[Any], settings: dict[str, Any]) -> list[Any]:
         """The results of a backend that gives back lists; its workers, with their models, stay until one has died."""
         from joblib import Parallel
 
@@ -249,8 +257,8 @@ class _Pool(Generic[Item, Found]):
         except Exception as error:
             if not _killed(error):
                 raise
-            results = [(0, error)]
-        if any(isinstance(outcome, Exception) for _, outcome in results):
+            results = [error]
+        if any(isinstance(one, Exception) for one in results):
             self.close()
         return results
 
@@ -280,8 +288,7 @@ class _Pool(Generic[Item, Found]):
             wave.unmanned |= isinstance(error, _UnmannedError)
             if not (wave.unmanned or _killed(error)):
                 raise
-            # a list may hold more answers behind the first failure
-            return self._return_as == "list"
+            return wave.goes_on
         return True
 
     def _tried(self, blocks: Sequence[Block[Item]]) -> _Wave[Item, Found]:

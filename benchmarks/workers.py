@@ -1,0 +1,173 @@
+"""Workers against one process: throughput on keyword sentences, overhead a block, memory of the coordinator.
+
+    python -m benchmarks.workers --part throughput --workers 2
+    python -m benchmarks.workers --part overhead --inputs 100000
+
+`throughput` runs the same sets of keywords in this process and on workers, in turns, one thread of torch each, with the
+default models loaded everywhere beforehand; told is the median ratio over the turns, with the lowest and the highest.
+The answers of both are compared, and the run fails where they differ. The machine should be idle.
+
+`overhead` sends inputs of a function that does nothing through workers, a thousand first: seconds a block of the later
+ones, and the largest resident memory of the coordinator after each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, final
+
+import torch
+
+from textsearch.run.workers import spread
+from textsearch.tasks import keywords, stream
+
+SETS = [
+    ["dog", "frisbee", "park"],
+    ["girl", "bike", "street"],
+    ["boat", "river", "morning"],
+    ["man", "guitar", "stage"],
+    ["snow", "mountain", "ski"],
+    ["cook", "kitchen", "soup"],
+    ["train", "station", "wait"],
+    ["horse", "field", "run"],
+]
+
+
+@final
+@dataclass(frozen=True)
+class Throughput:
+    """What was measured.
+
+    Attributes:
+        workers: at a time.
+        inputs: of one turn.
+        alone: seconds of each turn in one process.
+        spread: the same on workers.
+        ratios: of the turns, one process over workers.
+    """
+
+    workers: int
+    inputs: int
+    alone: list[float]
+    spread: list[float]
+    ratios: list[float]
+
+
+def throughput(workers: int, turns: int, sets: int, steps: int, chains: int, batch_inputs: int) -> Throughput:
+    """One process and workers in turns, each turn on sets of its own numbers."""
+    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    settings: dict[str, Any] = {"chains": chains, "steps": steps, "batch_inputs": batch_inputs}
+    given = [SETS[number % len(SETS)] for number in range(sets)]
+
+    def run(count: int | None, inputs: Sequence[list[str]], turn: int) -> tuple[float, list[dict[str, Any]]]:
+        began = time.perf_counter()
+        records = list(stream(keywords, inputs, seed=turn, workers=count, **settings))
+        return time.perf_counter() - began, records
+
+    for count in (None, workers):  # models are loaded
+        run(count, given[: 2 * workers * batch_inputs], 0)
+    alone, spread_out = [], []
+    for turn in range(1, turns + 1):
+        seconds, wanted = run(None, given, turn)
+        alone.append(seconds)
+        seconds, found = run(workers, given, turn)
+        spread_out.append(seconds)
+        if found != wanted:
+            raise RuntimeError("the answers of workers are not those of one process")
+        print(f"turn {turn}: {alone[-1]:.1f} s in one process, {seconds:.1f} s on {workers} workers", flush=True)
+    ratios = [one / other for one, other in zip(alone, spread_out, strict=True)]
+    return Throughput(workers, sets, alone, spread_out, ratios)
+
+
+@final
+@dataclass(frozen=True)
+class Overhead:
+    """What was measured.
+
+    Attributes:
+        inputs: of the long run.
+        blocks: that they came in.
+        milliseconds: a block takes on its way and back.
+        megabytes: the largest resident memory of the coordinator after a thousand inputs, and at the end.
+    """
+
+    inputs: int
+    blocks: int
+    milliseconds: float
+    megabytes: tuple[float, float]
+
+
+def nothing(inputs: Sequence[int]) -> list[int]:
+    """As many answers as inputs."""
+    return list(inputs)
+
+
+def overhead(workers: int, inputs: int, batch_inputs: int) -> Overhead:
+    """A thousand inputs, then many, none of which is kept."""
+    few = _through(1000, workers, batch_inputs)
+    del few
+    before = _peak()
+    seconds = _through(inputs, workers, batch_inputs)
+    blocks = -(-inputs // batch_inputs)
+    return Overhead(inputs, blocks, 1000 * seconds / blocks, (before, _peak()))
+
+
+def _through(inputs: int, workers: int, batch_inputs: int) -> float:
+    def blocks() -> Iterator[list[int]]:
+        for first in range(0, inputs, batch_inputs):
+            yield list(range(first, min(first + batch_inputs, inputs)))
+
+    began, seen = time.perf_counter(), 0
+    for block, _ in spread(nothing, blocks(), workers=workers):
+        seen += len(block)
+    if seen != inputs:
+        raise RuntimeError(f"{seen} of {inputs} inputs came back")
+    return time.perf_counter() - began
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main() -> None:
+    """Measure, and print it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--part", choices=("throughput", "overhead"), default="throughput")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--sets", type=int, default=16)
+    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--chains", type=int, default=4)
+    parser.add_argument("--batch-inputs", type=int, default=2)
+    parser.add_argument("--inputs", type=int, default=100_000)
+    parser.add_argument("--out", type=Path, help="a file of JSON")
+    args = parser.parse_args()
+    found: Throughput | Overhead
+    if args.part == "throughput":
+        found = throughput(args.workers, args.turns, args.sets, args.steps, args.chains, args.batch_inputs)
+        print(
+            f"{found.workers} workers: {statistics.median(found.ratios):.2f} x one process "
+            f"({min(found.ratios):.2f} to {max(found.ratios):.2f}), {found.inputs} sets of keywords a turn; seconds "
+            f"{[round(one, 1) for one in found.alone]} and {[round(one, 1) for one in found.spread]}"
+        )
+    else:
+        found = overhead(args.workers, args.inputs, args.batch_inputs)
+        print(
+            f"{found.inputs:,} inputs in {found.blocks:,} blocks: {found.milliseconds:.2f} ms a block; coordinator "
+            f"{found.megabytes[0]:.1f} MB after 1,000 inputs, {found.megabytes[1]:.1f} MB at the end"
+        )
+    if args.out:
+        args.out.write_text(json.dumps(asdict(found), indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""joblib's backend for dask, which says when a task is lost: joblib 1.6 tells nobody, and waits for it for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+PATIENCE = 600.0
+"""Seconds until a cluster that has lost all workers must have one again."""
+
+
+def backend_of(client: Any) -> Any:
+    """A backend of its own for one call of joblib; what dask gives up comes back as the error, in place of a result."""
+    from joblib._dask import DaskDistributedBackend
+
+    class Reporting(DaskDistributedBackend):  # type: ignore[misc]
+        """As joblib's, but for `_collect`."""
+
+        async def _collect(self) -> None:
+            while self._continue:
+                async for future, result in self.waiting_futures:
+                    waiting, callback = self._results.pop(future), self._callbacks.pop(future)
+                    if future.status == "error":
+                        result = [result[1]]  # type, error and traceback
+                    elif future.status != "finished":
+                        result = [ConnectionError(f"dask has {future.status} a block: its scheduler is gone")]
+                    waiting.set_result(result)
+                    callback(result)
+                await asyncio.sleep(0.01)
+
+    return Reporting(client=client, wait_for_workers_timeout=PATIENCE)
