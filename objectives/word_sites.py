@@ -1,6 +1,6 @@
 """Words at sites: which tokens are words, and how many words stand before and behind a place.
 
-What hard terms on words need in order to tell a proposal which tokens could stand at a site. A token is a word of the
+For hard terms on words that tell a proposal which tokens could stand at a site. A token is a word of the
 surface text only where nothing joins it to its neighbours, as an apostrophe or a piece does; a place where that is not
 certain is one of which nothing is said.
 """
