@@ -23,7 +23,7 @@ from textsearch.kinds import shown
 from textsearch.models.guided import GuidedMaskedLM
 from textsearch.models.protocols import MaskedLM
 from textsearch.models.reading.turns import remembered
-from textsearch.models.rendered import base, gapped, rendered
+from textsearch.models.rendered import gapped, rendered, unrendered
 from textsearch.rng import input_numbers
 from textsearch.run.loop import Callback, Rule
 from textsearch.tasks import resolve as given
@@ -121,7 +121,7 @@ def build(
     lm = given.causal(models.causal, progress)
     guided: MaskedLM = GuidedMaskedLM(rendered(model, vocabulary), lm)
     if not settings.marks:
-        guided = WordsOnly(guided, marks_of(base(vocabulary)))
+        guided = WordsOnly(guided, marks_of(unrendered(vocabulary)))
     pieces = pieces_of(vocabulary)
     return Problem(
         objective=Fluency(lm),

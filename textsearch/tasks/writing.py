@@ -22,7 +22,7 @@ from textsearch.models.constrained import ConstrainedMaskedLM
 from textsearch.models.guided import GuidedMaskedLM
 from textsearch.models.protocols import CausalLM, Encoder
 from textsearch.models.reading.turns import remembered
-from textsearch.models.rendered import base
+from textsearch.models.rendered import unrendered
 from textsearch.objective import Objective
 from textsearch.proposal import Proposal
 from textsearch.result.display import waiting
@@ -147,7 +147,7 @@ def write(
     plain = given.masked(masked, progress)
     model = as_written(plain, [phrases_of(request) for request in wanted])
     hard.check(model.vocabulary.encode([speech.stop] * len(wanted)))
-    lexicon = _lexicon(base(plain.vocabulary))
+    lexicon = _lexicon(unrendered(plain.vocabulary))
     for request in wanted:
         check_request(request, model.vocabulary)
         check_words(request, lexicon)
