@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import final
 
 import regex
 from torch import Tensor
 
 from objectives.keywords import words
-from objectives.text_features import check_inputs, is_mark, of_input, strings, verdicts
+from objectives.text_features import is_mark, verdicts, words_per_input
+from objectives.word_sites import Condition, WordSites
 from textsearch.batch import Batch
 from textsearch.checks import flag, keep
 from textsearch.objective import Cost, Objective
+from textsearch.per_input import PerInput
 
 _CLAUSE = regex.compile(r"(?:[,.;:!?](?=\s|$)|[，。；：！？\n])\s*")
 
@@ -53,14 +55,16 @@ class Acrostic(Objective):
     _: KW_ONLY
     clauses: bool = False
     whole: bool = True
+    _spelled: PerInput[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         keep(self, clauses=flag("clauses", self.clauses), whole=flag("whole", self.whole))
-        given = strings("letters", self.letters)
-        for letters in given:
+        given = words_per_input("letters", self.letters)
+        for letters in given.values:
             if not "".join(letters.split()).isalnum():
                 raise ValueError(f"letters={letters!r} must be letters and digits, which words can begin with")
-        object.__setattr__(self, "letters", tuple("".join(letters.split()).casefold() for letters in given))
+        spelled = given.map(lambda letters: "".join(letters.split()).casefold())
+        keep(self, letters=spelled.values, _spelled=spelled)
 
     @property
     def cost(self) -> Cost:
@@ -73,8 +77,27 @@ class Acrostic(Objective):
 
     def check(self, batch: Batch) -> None:
         """Each input has its letters."""
-        check_inputs("letters", self.letters, batch)
+        self._spelled.check(batch)
+
+    def allowed(self, batch: Batch, rows: Tensor, positions: Tensor) -> Tensor | None:
+        """(K, V) bool, the words that begin with the letter of their place. Of clauses nothing is said."""
+        if self.clauses:
+            return None
+        sites = WordSites.of(batch, rows, positions)
+        inputs = batch.inputs[rows].tolist()
+        conditions = []
+        for number, place, certain in zip(inputs, sites.before, sites.certain, strict=True):
+            letters = self._spelled.of(number)
+            free = not certain or (place >= len(letters) and not self.whole)
+            conditions.append(None if free else _begins(letters[place : place + 1]))
+        found = sites.allowed(conditions)
+        return None if found is None else found.to(batch.device)
 
     def _holds(self, text: str, number: int) -> bool:
-        found, wanted = initials(text, clauses=self.clauses), of_input(self.letters, number)
+        found, wanted = initials(text, clauses=self.clauses), self._spelled.of(number)
         return found == wanted if self.whole else found.startswith(wanted)
+
+
+def _begins(letter: str) -> Condition:
+    """Words that begin with a letter; none, if there is no letter left."""
+    return ("begins", letter), lambda word: bool(letter) and word.startswith(letter)

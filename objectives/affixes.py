@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import final
 
 from torch import Tensor
 
 from objectives.freezing import Kept, freeze_words
 from objectives.keywords import words
-from objectives.text_features import check_inputs, is_mark, of_input, strings, verdicts
+from objectives.text_features import is_mark, verdicts, words_per_input
 from textsearch.batch import Batch
 from textsearch.checks import flag, keep
 from textsearch.objective import Cost, Objective
+from textsearch.per_input import PerInput
 
 
 @final
@@ -41,10 +42,11 @@ class Prefix(Objective):
     prefix: str | Sequence[str]
     _: KW_ONLY
     freeze_tokens: bool = True
+    _prefixes: PerInput[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        keep(self, freeze_tokens=flag("freeze_tokens", self.freeze_tokens))
-        object.__setattr__(self, "prefix", strings("prefix", self.prefix))
+        given = words_per_input("prefix", self.prefix)
+        keep(self, prefix=given.values, _prefixes=given, freeze_tokens=flag("freeze_tokens", self.freeze_tokens))
 
     @property
     def cost(self) -> Cost:
@@ -57,7 +59,7 @@ class Prefix(Objective):
 
     def check(self, batch: Batch) -> None:
         """Each input has its prefix."""
-        check_inputs("prefix", self.prefix, batch)
+        self._prefixes.check(batch)
 
     def freeze(self, batch: Batch) -> Batch:
         """The words of the prefix uneditable, unless `freeze_tokens=False`."""
@@ -69,7 +71,7 @@ class Prefix(Objective):
 
     def _span(self, text: Sequence[str], number: int) -> range:
         """The numbers of the words of the prefix, none where the text begins otherwise."""
-        wanted = words(of_input(self.prefix, number))
+        wanted = words(self._prefixes.of(number))
         return range(len(wanted) if list(text[: len(wanted)]) == wanted else 0)
 
 
@@ -100,10 +102,11 @@ class Suffix(Objective):
     suffix: str | Sequence[str]
     _: KW_ONLY
     freeze_tokens: bool = True
+    _suffixes: PerInput[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        keep(self, freeze_tokens=flag("freeze_tokens", self.freeze_tokens))
-        object.__setattr__(self, "suffix", strings("suffix", self.suffix))
+        given = words_per_input("suffix", self.suffix)
+        keep(self, suffix=given.values, _suffixes=given, freeze_tokens=flag("freeze_tokens", self.freeze_tokens))
 
     @property
     def cost(self) -> Cost:
@@ -116,7 +119,7 @@ class Suffix(Objective):
 
     def check(self, batch: Batch) -> None:
         """Each input has its suffix."""
-        check_inputs("suffix", self.suffix, batch)
+        self._suffixes.check(batch)
 
     def freeze(self, batch: Batch) -> Batch:
         """The words of the suffix uneditable, unless `freeze_tokens=False`."""
@@ -124,12 +127,12 @@ class Suffix(Objective):
 
     def _kept(self, text: Sequence[str], number: int) -> Kept:
         span = self._span(text, number)
-        ends = is_mark(words(of_input(self.suffix, number))[-1])
+        ends = is_mark(words(self._suffixes.of(number))[-1])
         return Kept([(span.start, span.stop)] if span else [], ends=ends)
 
     def _span(self, text: Sequence[str], number: int) -> range:
         """The numbers of the words of the suffix, none where the text ends otherwise."""
-        wanted = words(of_input(self.suffix, number))
+        wanted = words(self._suffixes.of(number))
         stop = len(text)
         while not is_mark(wanted[-1]) and stop and is_mark(text[stop - 1]):
             stop -= 1

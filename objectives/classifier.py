@@ -7,17 +7,18 @@ The attribute term of plug-and-play generation (PPLM, Dathathri et al., 2020) an
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
-from textsearch.checks import keep, one_or_each
+from textsearch.checks import keep
 from textsearch.kinds import CLASSIFIER, instance
 from textsearch.models.classifier import TextClassifier
 from textsearch.objective import Cost, Objective
+from textsearch.per_input import PerInput, text_per_input
 
 
 @final
@@ -45,17 +46,17 @@ class Classifier(Objective):
 
     model: TextClassifier
     label: str | Sequence[str]
+    _labels: PerInput[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         instance("model", self.model, CLASSIFIER)
-        given = one_or_each("label", self.label, "labels")
-        labels = (given,) if isinstance(given, str) else given
-        for label in labels:
+        given = text_per_input("label", self.label, "labels")
+        for label in given.values:
             if label not in self.model.labels:
                 raise ValueError(
                     f"label={label!r} is none of the classifier's: choose from {', '.join(self.model.labels)}"
                 )
-        keep(self, label=labels)
+        keep(self, label=given.values, _labels=given)
 
     @property
     def cost(self) -> Cost:
@@ -70,15 +71,10 @@ class Classifier(Objective):
     def energy(self, batch: Batch) -> Tensor:
         """(B,) nats."""
         numbers = torch.tensor([self.model.labels.index(label) for label in self.label], device=batch.device)
-        wanted = numbers[batch.inputs if len(self.label) > 1 else torch.zeros_like(batch.inputs)]
+        wanted = numbers[self._labels.index(batch)]
         log_probs = self.model.log_probs(batch.texts()).to(batch.device, torch.float64)
         return -log_probs.gather(1, wanted[:, None])[:, 0]
 
     def check(self, batch: Batch) -> None:
         """Each input has its label."""
-        inputs = int(batch.inputs.max()) + 1 if len(batch) else 0
-        if len(self.label) > 1 and inputs > len(self.label):
-            raise ValueError(
-                f"label has {len(self.label)} values, but there are {inputs} inputs: "
-                "pass one for each input, or a single one for all of them"
-            )
+        self._labels.check(batch)

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
-from textsearch.checks import keep, positive, strings
+from textsearch.checks import keep, positive
 from textsearch.kinds import BATCH, shown
 from textsearch.objective import Cost, Objective
+from textsearch.per_input import PerInput, text_per_input
 
 EditCost = Callable[[str | None, str | None], float]
 """Nats for an old token and a new one; None stands for nothing, so (None, new) is an insertion."""
@@ -41,17 +42,17 @@ class Closeness(Objective):
     [0.0, 2.0, 4.0, 6.0]
     """
 
-    sources: Sequence[str] | Batch
+    sources: str | Sequence[str] | Batch
     edit: float | EditCost = 1.0
+    _rows: PerInput[int] = field(init=False, repr=False, compare=False)
     _costs: dict[tuple[str | None, str | None], float] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
     def __post_init__(self) -> None:
         if not BATCH.of(self.sources):
-            keep(self, sources=strings("sources", self.sources))
-        if not len(self.sources):
-            raise ValueError("sources is empty: pass one text for all inputs, or one for each")
+            keep(self, sources=text_per_input("sources", self.sources).values)
+        keep(self, _rows=PerInput("sources", tuple(range(len(self.sources)))))
         if isinstance(self.edit, type):
             raise TypeError(f"edit={shown(self.edit)} is a class: make one, {shown(self.edit)}(...)")
         if not callable(self.edit):
@@ -66,17 +67,13 @@ class Closeness(Objective):
 
     def check(self, batch: Batch) -> None:
         """Refuse an input without a source."""
-        inputs = int(batch.inputs.max()) + 1 if len(batch) else 0
-        if 1 < len(self.sources) < inputs:
-            raise ValueError(
-                f"{len(self.sources)} sources for {inputs} inputs: pass one for each input, or a single one for all"
-            )
+        self._rows.check(batch)
         self._encoded(batch)
 
     def energy(self, batch: Batch) -> Tensor:
         """(B,) nats."""
         sources = self._encoded(batch)
-        own = sources.rows(batch.inputs.cpu() if len(sources) > 1 else torch.zeros_like(batch.inputs.cpu()))
+        own = sources.rows(self._rows.index(batch).cpu())
         old, new = own.tokens, batch.tokens.cpu()
         n, m = own.lengths, batch.lengths.cpu()
         rows, height, width = len(batch), old.shape[1], new.shape[1]

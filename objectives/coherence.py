@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import final
 
 from torch import Tensor
 
 from textsearch.batch import Batch
-from textsearch.checks import flag, keep, one_or_each, string
+from textsearch.checks import flag, keep, string
 from textsearch.kinds import CAUSAL, instance
 from textsearch.models.protocols import CausalLM
 from textsearch.objective import Cost, Objective
+from textsearch.per_input import PerInput, text_per_input
 
 
 @final
@@ -44,15 +45,16 @@ class Coherence(Objective):
     _: KW_ONLY
     information: bool = True
     between: str = "\n"
+    _prompts: PerInput[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         instance("model", self.model, CAUSAL)
-        given = one_or_each("context", self.context)
-        contexts = (given,) if isinstance(given, str) else given
-        if not all(context.strip() for context in contexts):
+        given = text_per_input("context", self.context)
+        if not all(context.strip() for context in given.values):
             raise ValueError(f"context={self.context!r} says nothing in places: leave the term out there")
         between = string("between", self.between)
-        keep(self, context=contexts, between=between, information=flag("information", self.information))
+        keep(self, context=given.values, between=between, information=flag("information", self.information))
+        keep(self, _prompts=given.map(lambda context: context.rstrip() + between))
 
     @property
     def cost(self) -> Cost:
@@ -61,16 +63,9 @@ class Coherence(Objective):
 
     def energy(self, batch: Batch) -> Tensor:
         """(B,) nats a text."""
-        prompts = [context.rstrip() + self.between for context in self.context]
-        numbers = batch.inputs.tolist() if len(prompts) > 1 else [0] * len(batch)
-        energy = -self.model.score(batch, [prompts[number] for number in numbers]).log_prob
+        energy = -self.model.score(batch, self._prompts.one_or_rows(batch)).log_prob
         return energy + self.model.score(batch).log_prob if self.information else energy
 
     def check(self, batch: Batch) -> None:
         """Each input has its context."""
-        inputs = int(batch.inputs.max()) + 1 if len(batch) else 0
-        if len(self.context) > 1 and inputs > len(self.context):
-            raise ValueError(
-                f"context has {len(self.context)} texts, but there are {inputs} inputs: "
-                "pass one for each input, or a single one for all of them"
-            )
+        self._prompts.check(batch)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 from torch import Tensor
 
-from objectives.text_features import check_inputs, of_input
 from textsearch.batch import Batch
-from textsearch.checks import keep, one_or_each
+from textsearch.checks import keep
 from textsearch.kinds import CONDITIONAL, instance
 from textsearch.models.protocols import ConditionalLM
 from textsearch.objective import Cost, Objective
+from textsearch.per_input import PerInput, text_per_input
 
 
 @final
@@ -40,10 +40,12 @@ class Conditional(Objective):
 
     model: ConditionalLM
     source: str | Sequence[str]
+    _sources: PerInput[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         instance("model", self.model, CONDITIONAL)
-        keep(self, source=one_or_each("source", self.source))
+        given = text_per_input("source", self.source)
+        keep(self, source=given.values, _sources=given)
 
     @property
     def cost(self) -> Cost:
@@ -57,13 +59,8 @@ class Conditional(Objective):
 
     def energy(self, batch: Batch) -> Tensor:
         """(B,) nats a text."""
-        sources = [of_input(self._sources, number) for number in batch.inputs.tolist()]
-        return -self.model.score(batch, sources).log_prob
+        return -self.model.score(batch, self._sources.one_or_rows(batch)).log_prob
 
     def check(self, batch: Batch) -> None:
         """Each input has its source."""
-        check_inputs("source", self._sources, batch)
-
-    @property
-    def _sources(self) -> Sequence[str]:
-        return (self.source,) if isinstance(self.source, str) else self.source
+        self._sources.check(batch)

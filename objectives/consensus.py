@@ -16,8 +16,9 @@ from torch import Tensor
 
 from objectives.diversity import Grams, bleu_of, grams, plain_words
 from textsearch.batch import Batch
-from textsearch.checks import keep, reals, sequence, string_lists
+from textsearch.checks import keep, real, string
 from textsearch.objective import Cost, Objective
+from textsearch.per_input import PerInput, list_per_input, paired
 
 _REMEMBERED = 50_000  # values
 
@@ -30,42 +31,31 @@ class Consensus(Objective):
     A weight of C makes .1 of expected BLEU worth C / 10 nats.
 
     Attributes:
-        draws: texts, one list for each input: row r is judged by `draws[batch.inputs[r]]`.
-        weights: of the draws, one list for each input, in any unit; by default all alike.
+        draws: texts, one list for all inputs or one for each: row r is judged by `draws[batch.inputs[r]]`.
+        weights: of the draws, one list for all inputs or one for each, in any unit; by default all alike.
 
     Raises:
         ValueError: an input without draws, or weights that do not suit the draws.
 
     >>> from textsearch.testing import letters
     >>> batch = letters("abcd ").encode(["a b c d", "a b d c", "d"])
-    >>> objective = Consensus([["a b c d", "a b d c"]] * 3, [[3.0, 1.0]] * 3)
+    >>> objective = Consensus(["a b c d", "a b d c"], [3.0, 1.0])
     >>> [round(float(energy), 2) for energy in objective.energy(batch)]
     [0.2, 0.6, 0.99]
     """
 
-    draws: Sequence[Sequence[str]]
-    weights: Sequence[Sequence[float]] | None = None
-    _counted: tuple[tuple[tuple[float, Grams], ...], ...] = field(init=False, repr=False, compare=False)
+    draws: Sequence[str] | Sequence[Sequence[str]]
+    weights: Sequence[float] | Sequence[Sequence[float]] | None = None
+    _counted: PerInput[tuple[tuple[float, Grams], ...]] = field(init=False, repr=False, compare=False)
     _known: dict[tuple[int, tuple[str, ...]], float] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        draws = string_lists("draws", self.draws, "texts", "input")
-        given = [[1.0] * len(texts) for texts in draws] if self.weights is None else self.weights
-        weights = tuple(
-            reals(f"weights[{place}]", shares, "be a finite number of at least 0", lambda x: 0 <= x < 1e300)
-            for place, shares in enumerate(sequence("weights", given, "lists of numbers, one for each input"))
-        )
-        if len(weights) != len(draws):
-            raise ValueError(f"{len(weights)} lists of weights for {len(draws)} lists of draws: give one each")
-        keep(self, draws=draws, weights=None if self.weights is None else weights)
-        counted = []
-        for texts, shares in zip(draws, weights, strict=True):
-            total = math.fsum(shares)
-            if not texts or len(texts) != len(shares) or not (min(shares) >= 0 and 0 < total < math.inf):
-                raise ValueError(f"weights={list(shares)} do not suit {len(texts)} draws: give each one of at least 0")
-            parts = zip(texts, shares, strict=True)
-            counted.append(tuple((share / total, grams(tuple(plain_words(text)))) for text, share in parts if share))
-        object.__setattr__(self, "_counted", tuple(counted))
+        draws = list_per_input("draws", self.draws, string, "texts")
+        weights = draws.map(lambda texts: (1.0,) * len(texts))
+        if self.weights is not None:
+            weights = list_per_input("weights", self.weights, _weight, "numbers")
+        keep(self, draws=draws.values, weights=None if self.weights is None else weights.values)
+        keep(self, _counted=paired(draws, weights).map(lambda pair: _counted(*pair)))
 
     @property
     def cost(self) -> Cost:
@@ -83,12 +73,23 @@ class Consensus(Objective):
         for key in keys:
             if key not in self._known:
                 own = grams(key[1])
-                agreed = math.fsum(share * bleu_of(own, other) for share, other in self._counted[key[0]])
+                agreed = math.fsum(share * bleu_of(own, other) for share, other in self._counted.of(key[0]))
                 self._known[key] = min(max(1.0 - agreed, 0.0), 1.0)
         return torch.tensor([self._known[key] for key in keys], dtype=torch.float64, device=batch.device)
 
     def check(self, batch: Batch) -> None:
         """Each input has its draws."""
-        inputs = int(batch.inputs.max()) + 1 if len(batch) else 0
-        if inputs > len(self.draws):
-            raise ValueError(f"{len(self.draws)} lists of draws for {inputs} inputs: pass one for each")
+        self._counted.check(batch)
+
+
+def _weight(name: str, value: float) -> float:
+    return float(real(name, value, "be a finite number of at least 0", lambda x: 0 <= x < 1e300))
+
+
+def _counted(texts: Sequence[str], weights: Sequence[float]) -> tuple[tuple[float, Grams], ...]:
+    """The shares of the draws, and their n-grams."""
+    total = math.fsum(weights)
+    if len(texts) != len(weights) or not 0 < total < math.inf:
+        raise ValueError(f"weights={list(weights)} do not suit {len(texts)} draws: give each one of at least 0")
+    pairs = zip(texts, weights, strict=True)
+    return tuple((weight / total, grams(tuple(plain_words(text)))) for text, weight in pairs if weight)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import final
 
@@ -19,8 +19,9 @@ from torch import Tensor
 
 from objectives.keywords import words
 from textsearch.batch import Batch
-from textsearch.checks import keep, one_or_each
+from textsearch.checks import keep
 from textsearch.objective import Cost, Objective
+from textsearch.per_input import PerInput, text_per_input
 
 _ORDERS = 4  # n-grams of 1 to 4 words
 _SMALL = 0.1  # stands for 0 matches
@@ -90,9 +91,11 @@ class Diversity(Objective):
     """
 
     sources: str | Sequence[str]
+    _grams: PerInput[Grams] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        keep(self, sources=one_or_each("sources", self.sources))
+        given = text_per_input("sources", self.sources)
+        keep(self, sources=given.values, _grams=given.map(lambda source: grams(tuple(plain_words(source)))))
 
     @property
     def cost(self) -> Cost:
@@ -101,19 +104,12 @@ class Diversity(Objective):
 
     def energy(self, batch: Batch) -> Tensor:
         """(B,) nats."""
-        sources = [self.sources] if isinstance(self.sources, str) else self.sources
-        wanted = [grams(tuple(plain_words(source))) for source in sources]
-        numbers = [0] * len(batch) if isinstance(self.sources, str) else batch.inputs.tolist()
         values = [
-            -math.log(max(1.0 - bleu_of(grams(tuple(plain_words(text))), wanted[number]), _FLOOR))
-            for text, number in zip(batch.texts(), numbers, strict=True)
+            -math.log(max(1.0 - bleu_of(grams(tuple(plain_words(text))), wanted), _FLOOR))
+            for text, wanted in zip(batch.texts(), self._grams.rows(batch), strict=True)
         ]
         return torch.tensor(values, dtype=torch.float64, device=batch.device)
 
     def check(self, batch: Batch) -> None:
         """Each input has its source."""
-        inputs = int(batch.inputs.max()) + 1 if len(batch) else 0
-        if not isinstance(self.sources, str) and inputs > len(self.sources):
-            raise ValueError(
-                f"{len(self.sources)} sources for {inputs} inputs: pass one source for all of them, or one for each"
-            )
+        self._grams.check(batch)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 from torch import Tensor
 
 from textsearch.batch import Batch
-from textsearch.checks import keep, one_or_each
+from textsearch.checks import keep
 from textsearch.kinds import CAUSAL, instance
-from textsearch.models.protocols import CausalLM, Scores
+from textsearch.models.protocols import CausalLM
 from textsearch.objective import Cost, Limit, Objective
+from textsearch.per_input import PerInput, text_per_input
 
 
 @final
@@ -29,10 +30,12 @@ class Fluency(Objective):
 
     model: CausalLM
     prompt: str | Sequence[str] = ""
+    _prompts: PerInput[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         instance("model", self.model, CAUSAL)
-        keep(self, prompt=one_or_each("prompt", self.prompt, "prompts"))
+        given = text_per_input("prompt", self.prompt, "prompts")
+        keep(self, prompt=given.values, _prompts=given)
 
     @property
     def cost(self) -> Cost:
@@ -46,15 +49,15 @@ class Fluency(Objective):
 
     def energy(self, batch: Batch) -> Tensor:
         """(B,) nats a text."""
-        return -_scores(self.model, self.prompt, batch).log_prob
+        return -self.model.score(batch, self._prompts.one_or_rows(batch)).log_prob
 
     def energy_within(self, batch: Batch, limit: Limit) -> Tensor:
         """(B,) nats a text, +inf for one whose beginning lies above the limit already."""
-        return -_scores(self.model, self.prompt, batch, -limit.energy).log_prob
+        return -self.model.score(batch, self._prompts.one_or_rows(batch), -limit.energy).log_prob
 
     def check(self, batch: Batch) -> None:
         """Each input has its prompt."""
-        _check_prompts(self.prompt, batch)
+        self._prompts.check(batch)
 
 
 @final
@@ -69,10 +72,12 @@ class FluencyPerToken(Objective):
 
     model: CausalLM
     prompt: str | Sequence[str] = ""
+    _prompts: PerInput[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         instance("model", self.model, CAUSAL)
-        keep(self, prompt=one_or_each("prompt", self.prompt, "prompts"))
+        given = text_per_input("prompt", self.prompt, "prompts")
+        keep(self, prompt=given.values, _prompts=given)
 
     @property
     def name(self) -> str:
@@ -91,21 +96,9 @@ class FluencyPerToken(Objective):
 
     def energy(self, batch: Batch) -> Tensor:
         """(B,) nats a token."""
-        scores = _scores(self.model, self.prompt, batch)
+        scores = self.model.score(batch, self._prompts.one_or_rows(batch))
         return -scores.log_prob / scores.tokens
 
     def check(self, batch: Batch) -> None:
         """Each input has its prompt."""
-        _check_prompts(self.prompt, batch)
-
-
-def _scores(model: CausalLM, prompt: str | Sequence[str], batch: Batch, least: Tensor | None = None) -> Scores:
-    prompts = prompt if isinstance(prompt, str) else [prompt[number] for number in batch.inputs.tolist()]
-    return model.score(batch, prompts, least)
-
-
-def _check_prompts(prompt: str | Sequence[str], batch: Batch) -> None:
-    if not isinstance(prompt, str) and int(batch.inputs.max()) >= len(prompt):
-        raise ValueError(
-            f"{len(prompt)} prompts for {int(batch.inputs.max()) + 1} inputs: pass one prompt for all, or one for each"
-        )
+        self._prompts.check(batch)

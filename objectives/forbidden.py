@@ -8,11 +8,13 @@ from typing import final
 
 from torch import Tensor
 
-from objectives.keywords import Keywords, words
-from objectives.text_features import check_inputs, of_input, verdicts
+from objectives.keywords import Template, keyword_lists, template_of, words
+from objectives.text_features import verdicts
+from objectives.word_sites import Condition, WordSites
 from textsearch.batch import Batch
-from textsearch.checks import flag, keep, sequence
+from textsearch.checks import flag, keep
 from textsearch.objective import Cost, Objective
+from textsearch.per_input import PerInput
 
 
 @final
@@ -38,21 +40,14 @@ class Forbidden(Objective):
     phrases: Sequence[str] | Sequence[Sequence[str]]
     _: KW_ONLY
     inflections: bool = False
-    _forms: tuple[tuple[tuple[frozenset[str], ...], ...], ...] = field(init=False, repr=False, compare=False)
+    _forms: PerInput[tuple[Template, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        keep(
-            self,
-            phrases=sequence("phrases", self.phrases, "phrases"),
-            inflections=flag("inflections", self.inflections),
-        )
-        if not self.phrases:
-            raise ValueError("phrases is empty: name at least one, or leave the term out")
+        inflected = flag("inflections", self.inflections)
         # read as keywords are, so that what is required in one term means the same here
-        keywords = Keywords(self.phrases, inflections=self.inflections)
-        object.__setattr__(self, "phrases", keywords.keywords)
-        forms = tuple(tuple(map(keywords.forms, phrases)) for phrases in keywords.keywords)
-        object.__setattr__(self, "_forms", forms)
+        given = keyword_lists("phrases", self.phrases, "phrases")
+        forms = given.map(lambda phrases: tuple(template_of(phrase, inflected) for phrase in phrases))
+        keep(self, phrases=given.values, inflections=inflected, _forms=forms)
 
     @property
     def cost(self) -> Cost:
@@ -63,12 +58,24 @@ class Forbidden(Objective):
         """(B,) 0 for the texts without any of them, +inf for the others."""
         return verdicts(
             batch,
-            lambda text, number: not any(_holds(words(text), phrase) for phrase in of_input(self._forms, number)),
+            lambda text, number: not any(_holds(words(text), phrase) for phrase in self._forms.of(number)),
         )
+
+    def allowed(self, batch: Batch, rows: Tensor, positions: Tensor) -> Tensor | None:
+        """(K, V) bool, the words that are not forbidden themselves; of phrases of several words nothing is said."""
+        alone = self._forms.map(lambda phrases: frozenset[str]().union(*(p[0] for p in phrases if len(p) == 1)))
+        if not any(alone.values):
+            return None
+        sites = WordSites.of(batch, rows, positions)
+        conditions: list[Condition | None] = []
+        for number, certain, goes_on in zip(batch.inputs[rows].tolist(), sites.certain, sites.goes_on, strict=True):
+            conditions.append(_none_of(alone.of(number)) if certain and not goes_on else None)
+        found = sites.allowed(conditions)
+        return None if found is None else found.to(batch.device)
 
     def check(self, batch: Batch) -> None:
         """Each input has its phrases."""
-        check_inputs("phrases", self.phrases, batch)
+        self._forms.check(batch)
 
 
 def _holds(text: Sequence[str], phrase: Sequence[frozenset[str]]) -> bool:
@@ -77,3 +84,7 @@ def _holds(text: Sequence[str], phrase: Sequence[frozenset[str]]) -> bool:
         all(word in forms for word, forms in zip(text[start : start + size], phrase, strict=True))
         for start in range(len(text) - size + 1)
     )
+
+
+def _none_of(forms: frozenset[str]) -> Condition:
+    return ("none of", forms), lambda word: word not in forms

@@ -20,9 +20,10 @@ from torch import Tensor
 
 from objectives.freezing import Kept, freeze_words
 from textsearch.batch import Batch, Vocabulary
-from textsearch.checks import flag, sequence
+from textsearch.checks import flag, string
 from textsearch.language.inflection import inflections as inflections_of
 from textsearch.objective import Cost, Objective
+from textsearch.per_input import PerInput, list_per_input
 
 # scripts written without spaces: each character is a word, and a longer word is a phrase of them
 _SINGLE = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
@@ -81,7 +82,6 @@ class Keywords(Objective):
 
     Attributes:
         keywords: one tuple of keywords for each input, or a single one for all.
-        shared: whether all inputs have the same keywords.
         in_order: as given.
         inflections: as given.
         freezes: whether occurrences are made uneditable.
@@ -102,11 +102,11 @@ class Keywords(Objective):
     """
 
     keywords: tuple[tuple[str, ...], ...]
-    shared: bool
     in_order: bool
     inflections: bool
     freezes: bool
-    _templates: tuple[tuple[Template, ...], ...] = field(repr=False, compare=False)
+    _keywords: PerInput[tuple[str, ...]] = field(repr=False, compare=False)
+    _templates: PerInput[tuple[Template, ...]] = field(repr=False, compare=False)
 
     def __init__(
         self,
@@ -123,14 +123,14 @@ class Keywords(Objective):
                 "freeze=True keeps the very words of the start, so inflections=True could never be used; "
                 "turn one of them off"
             )
-        shared, lists = _per_input(keywords)
+        given = keyword_lists("keywords", keywords, "keywords")
         for name, value in (
-            ("keywords", lists),
-            ("shared", shared),
+            ("keywords", given.values),
             ("in_order", in_order),
             ("inflections", inflections),
             ("freezes", freeze),
-            ("_templates", tuple(tuple(_template(keyword, inflections) for keyword in one) for one in lists)),
+            ("_keywords", given),
+            ("_templates", given.map(lambda one: tuple(template_of(keyword, inflections) for keyword in one))),
         ):
             object.__setattr__(self, name, value)
 
@@ -147,13 +147,11 @@ class Keywords(Objective):
         >>> Keywords(["wild cat"]).forms("wild cat")
         (frozenset({'wild'}), frozenset({'cat'}))
         """
-        return _template(keyword, self.inflections)
+        return template_of(keyword, self.inflections)
 
     def energy(self, batch: Batch) -> Tensor:
         """(B,) 0 where all keywords occur, +inf elsewhere."""
-        keys = [
-            (text, self._list_of(number)) for text, number in zip(batch.texts(), batch.inputs.tolist(), strict=True)
-        ]
+        keys = list(zip(batch.texts(), self._templates.index(batch).tolist(), strict=True))
         energies = {
             key: 0.0 if self._spans(words(key[0]), key[1]) is not None else math.inf for key in dict.fromkeys(keys)
         }
@@ -161,30 +159,20 @@ class Keywords(Objective):
 
     def check(self, batch: Batch) -> None:
         """Refuse an input without keywords, and a keyword that the batch's tokenizer cannot write."""
-        inputs = set(batch.inputs.tolist())
-        most = max(inputs, default=-1) + 1
-        if not self.shared and most > len(self.keywords):
-            raise ValueError(
-                f"keywords has {len(self.keywords)} lists, but there are {most} inputs: "
-                "pass one list for each input, or a single list of strings for all of them"
-            )
-        for number in sorted(inputs):
-            for keyword in self.keywords[self._list_of(number)]:
+        self._keywords.check(batch)
+        for number in sorted(set(batch.inputs.tolist())):
+            for keyword in self._keywords.of(number):
                 self._check_writable(keyword, number, batch.vocabulary)
 
     def freeze(self, batch: Batch) -> Batch:
         """With `freeze=True`, one occurrence of each keyword uneditable; a row that lacks one is left as it is."""
         if not self.freezes:
             return batch
-        return freeze_words(batch, words, lambda text, number: Kept(self._spans(text, self._list_of(number)) or []))
-
-    def _list_of(self, number: int) -> int:
-        """Which list of keywords judges an input."""
-        return 0 if self.shared else number
+        return freeze_words(batch, words, lambda text, number: Kept(self._spans(text, number) or []))
 
     def _spans(self, text: Sequence[str], number: int) -> list[tuple[int, int]] | None:
         """First and past-the-last word of an occurrence of each keyword, or None if they are not all there."""
-        templates = self._templates[number]
+        templates = self._templates.of(number)
         starts = [_occurrences(text, template) for template in templates]
         if not all(starts):
             return None
@@ -213,35 +201,19 @@ class Keywords(Objective):
         )
 
 
-def _per_input(keywords: Sequence[str] | Sequence[Sequence[str]]) -> tuple[bool, tuple[tuple[str, ...], ...]]:
-    """Whether the keywords are those of all inputs, and the lists of them."""
-    items: list[Any] = list(sequence("keywords", keywords, "keywords"))
-    if not items:
-        raise ValueError("keywords is empty: name at least one, or leave the term out")
-    strings = [isinstance(item, str) for item in items]
-    if any(strings) and not all(strings):
-        raise TypeError(
-            f"keywords={items!r} mixes strings and lists; pass strings alone (the same for all inputs), "
-            "or one list for each input"
-        )
-    lists = (
-        (tuple(items),)
-        if strings[0]
-        else tuple(sequence(f"keywords[{number}]", item, "keywords") for number, item in enumerate(items))
-    )
-    for number, one in enumerate(lists):
-        whose = "keywords" if strings[0] else f"keywords[{number}]"
-        if not one:
-            raise ValueError(f"{whose} is empty: each input needs at least one keyword")
-        for keyword in one:
-            if not isinstance(keyword, str):
-                raise TypeError(f"{whose} holds {keyword!r}, which is no string; pass keywords as strings")
-            if not words(keyword):
-                raise ValueError(f"{whose} holds an empty keyword, {keyword!r}: leave it out")
-    return strings[0], lists
+def keyword_lists(name: str, given: Sequence[str] | Sequence[Sequence[str]], of: str) -> PerInput[tuple[str, ...]]:
+    """Words and phrases, one list for all inputs or one for each; each with a word in it."""
+
+    def keyword(own: str, value: Any) -> str:
+        if not words(string(own, value)):
+            raise ValueError(f"{own}={value!r} has no word in it: leave it out")
+        return str(value)
+
+    return list_per_input(name, given, keyword, of)
 
 
-def _template(keyword: str, inflected: bool) -> Template:
+def template_of(keyword: str, inflected: bool) -> Template:
+    """What will do for each word of a keyword, case folded."""
     if not inflected:
         return tuple(frozenset({word}) for word in words(keyword))
     return tuple(frozenset(form.casefold() for form in inflections_of(word)) for word in words(keyword))

@@ -9,18 +9,19 @@ surface text instead, and marks do not count. Characters are those of the surfac
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import KW_ONLY, dataclass
-from typing import Any, final
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from typing import final
 
 import torch
 from torch import Tensor
 
 from objectives.keywords import words
-from objectives.text_features import check_inputs, is_mark, of_input
+from objectives.text_features import is_mark
 from textsearch.batch import Batch
-from textsearch.checks import flag, keep, positive, real, reals, sequence, whole
+from textsearch.checks import flag, keep, positive, real, whole
 from textsearch.objective import Cost, Objective
+from textsearch.per_input import PerInput, number_per_input, paired
 
 
 @final
@@ -52,16 +53,15 @@ class Length(Objective):
     tokens: bool = False
     characters: bool = False
     marks: bool = True
+    _means: PerInput[float] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         _check_unit(self)
         must = f"be a number of {self._unit}, at least 0"
-        if _several(self.mean):
-            keep(self, mean=reals("mean", self.mean, must, lambda x: 0 <= x < math.inf))
-            if not self.mean:
-                raise ValueError("mean is empty: pass one number, or one for each input")
-        else:
-            keep(self, mean=real("mean", self.mean, must, lambda x: 0 <= x < math.inf))
+        means: PerInput[float] = number_per_input(
+            "mean", self.mean, lambda name, value: real(name, value, must, lambda x: 0 <= x < math.inf)
+        )
+        keep(self, mean=means.values, _means=means)
         remedy = "; for an exact length use LengthBetween"
         keep(self, sd=positive("sd", self.sd, f"number of {self._unit}", remedy))
 
@@ -72,19 +72,11 @@ class Length(Objective):
 
     def energy(self, batch: Batch) -> Tensor:
         """(B,) squared distance from the mean in units of the standard deviation, halved."""
-        mean = torch.tensor(self.mean, dtype=torch.float64, device=batch.device)
-        if mean.dim():
-            mean = mean[batch.inputs]
-        return ((_count(batch, self) - mean) / self.sd).square() / 2
+        return ((_count(batch, self) - _of_rows(self._means, batch)) / self.sd).square() / 2
 
     def check(self, batch: Batch) -> None:
         """Refuse an input without a mean."""
-        inputs = int(batch.inputs.max()) + 1 if len(batch) else 0
-        if isinstance(self.mean, tuple) and inputs > len(self.mean):
-            raise ValueError(
-                f"mean has {len(self.mean)} values, but there are {inputs} inputs: "
-                "pass one for each input, or a single number for all of them"
-            )
+        self._means.check(batch)
 
     @property
     def _unit(self) -> str:
@@ -122,23 +114,16 @@ class LengthBetween(Objective):
     tokens: bool = False
     characters: bool = False
     marks: bool = True
+    _bounds: PerInput[tuple[int, int | None]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         _check_unit(self)
-        for name in ("low", "high"):
-            given = getattr(self, name)
-            bounds = sequence(name, given, "whole numbers") if _several(given) else (given,)
-            if not bounds:
-                raise ValueError(f"{name} is empty: pass one number, or one for each input")
-            bounds = tuple(None if bound is None and name == "high" else whole(name, bound) for bound in bounds)
-            keep(self, **{name: bounds if _several(given) else bounds[0]})
-        lows, highs = _listed(self.low), _listed(self.high)
-        if len(lows) > 1 and len(highs) > 1 and len(lows) != len(highs):
-            raise ValueError(f"low has {len(lows)} values and high {len(highs)}: each input needs one of both")
-        if set(highs) == {None} and set(lows) == {0}:
+        lows = number_per_input("low", self.low, whole)
+        highs = number_per_input("high", self.high, lambda name, value: None if value is None else whole(name, value))
+        keep(self, low=lows.values, high=highs.values, _bounds=paired(lows, highs))
+        if set(highs.values) == {None} and set(lows.values) == {0}:
             raise ValueError("LengthBetween(0, None) allows every length: give low, high or both")
-        for number in range(max(len(lows), len(highs))):
-            low, high = of_input(lows, number), of_input(highs, number)
+        for low, high in self._bounds.values:
             if high is not None and low > high:
                 raise ValueError(f"low={low} is above high={high}: no text could be that long; exchange them")
 
@@ -155,30 +140,19 @@ class LengthBetween(Objective):
     def energy(self, batch: Batch) -> Tensor:
         """(B,) 0 within the bounds, +inf outside."""
         count = _count(batch, self)
-        low = _of_rows([float(low) for low in _listed(self.low)], batch)
-        high = _of_rows([math.inf if high is None else float(high) for high in _listed(self.high)], batch)
+        low = _of_rows(self._bounds.map(lambda bounds: float(bounds[0])), batch)
+        high = _of_rows(self._bounds.map(lambda bounds: math.inf if bounds[1] is None else float(bounds[1])), batch)
         energy = torch.zeros(len(batch), dtype=torch.float64, device=batch.device)
         return energy.masked_fill((count < low) | (count > high), math.inf)
 
     def check(self, batch: Batch) -> None:
         """Each input has its bounds."""
-        check_inputs("low", _listed(self.low), batch)
-        check_inputs("high", _listed(self.high), batch)
+        self._bounds.check(batch)
 
 
-def _several(given: object) -> bool:
-    """Whether there is a value for each input."""
-    return isinstance(given, Iterable) and not isinstance(given, str) and getattr(given, "ndim", 1) > 0
-
-
-def _listed(bounds: Any) -> tuple[Any, ...]:
-    return bounds if isinstance(bounds, tuple) else (bounds,)
-
-
-def _of_rows(values: Sequence[float], batch: Batch) -> Tensor:
-    """(B,) each row's value, or the only one there is."""
-    each = torch.tensor(values, dtype=torch.float64, device=batch.device)
-    return each[batch.inputs] if len(values) > 1 else each.expand(len(batch))
+def _of_rows(values: PerInput[float], batch: Batch) -> Tensor:
+    """(B,) float64 each row's value."""
+    return torch.tensor(values.values, dtype=torch.float64, device=batch.device)[values.index(batch)]
 
 
 def _check_unit(term: Length | LengthBetween) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from textsearch.batch import Batch
 from textsearch.checks import keep, sequence, whole
 from textsearch.kinds import OBJECTIVE, instance
-from textsearch.objective import Cost, Objective
+from textsearch.objective import Cost, Objective, allowed_by
 
 
 @final
@@ -77,6 +77,18 @@ class Only(Objective):
             editable=batch.editable.index_put((mine,), part.editable),
             closed=batch.closed.index_put((mine,), part.closed),
         )
+
+    def allowed(self, batch: Batch, rows: Tensor, positions: Tensor) -> Tensor | None:
+        """(K, V) bool, what the objective allows in its own rows; elsewhere everything."""
+        mine = torch.isin(batch.inputs[rows], torch.tensor(self.inputs, device=batch.device)).nonzero().squeeze(-1)
+        if not len(mine):
+            return None
+        part = self._part(batch, rows[mine])
+        own = allowed_by(self.objective, part, torch.arange(len(mine), device=batch.device), positions[mine])
+        if own is None:
+            return None
+        every = torch.ones(len(rows), own.shape[1], dtype=torch.bool, device=own.device)
+        return every.index_put((mine.to(own.device),), own)
 
     def concerns(self, number: int) -> bool:
         """Its own inputs, as far as the objective does."""

@@ -10,11 +10,12 @@ import regex
 from torch import Tensor
 
 from objectives.linear_search import LinearSearch, NotRegularError
-from objectives.text_features import check_inputs, of_input, verdicts
+from objectives.text_features import verdicts
 from textsearch.batch import Batch
 from textsearch.checks import flag, keep, positive
 from textsearch.kinds import shown
 from textsearch.objective import Cost, Objective
+from textsearch.per_input import PerInput, text_per_input
 
 LONGEST = 10_000
 """Characters of an expression."""
@@ -70,16 +71,13 @@ class Pattern(Objective):
     _: KW_ONLY
     forbid: bool = False
     timeout: float = TIMEOUT
-    _searches: tuple[Search, ...] = field(init=False, repr=False, compare=False)
+    _searches: PerInput[Search] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if isinstance(self.pattern, Sequence) and not isinstance(self.pattern, str | bytes):
-            object.__setattr__(self, "pattern", tuple(self.pattern))
-            if not self.pattern:
-                raise ValueError("pattern is empty: pass one expression for all inputs, or one for each")
         timeout = positive("timeout", self.timeout, "number of seconds")
+        given = text_per_input("pattern", self.pattern, "regular expressions")
+        keep(self, pattern=given.values, _searches=given.map(lambda pattern: search_for(pattern, timeout)))
         keep(self, timeout=timeout, forbid=flag("forbid", self.forbid))
-        object.__setattr__(self, "_searches", tuple(search_for(pattern, timeout) for pattern in self._patterns))
 
     @property
     def cost(self) -> Cost:
@@ -92,15 +90,11 @@ class Pattern(Objective):
         Raises:
             TimeoutError: a search by backtracking took longer than `timeout`.
         """
-        return verdicts(batch, lambda text, number: of_input(self._searches, number).found(text) != self.forbid)
+        return verdicts(batch, lambda text, number: self._searches.of(number).found(text) != self.forbid)
 
     def check(self, batch: Batch) -> None:
         """Each input has its expression."""
-        check_inputs("pattern", self._patterns, batch)
-
-    @property
-    def _patterns(self) -> tuple[str, ...]:
-        return self.pattern if isinstance(self.pattern, tuple) else (self.pattern,)
+        self._searches.check(batch)
 
 
 @final

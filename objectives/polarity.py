@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 import torch
 from torch import Tensor
 
 from objectives.keywords import words
-from objectives.text_features import check_inputs, of_input
 from textsearch.batch import Batch
-from textsearch.checks import keep, one_or_each
+from textsearch.checks import keep
 from textsearch.objective import Cost, Objective
+from textsearch.per_input import PerInput, text_per_input
 
 _CLASSES = (
     "not neither nor cannot",
@@ -62,13 +62,11 @@ class Polarity(Objective):
     """
 
     sources: str | Sequence[str]
+    _denials: PerInput[Counter[int]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        keep(self, sources=one_or_each("sources", self.sources))
-
-    @property
-    def _sources(self) -> Sequence[str]:
-        return (self.sources,) if isinstance(self.sources, str) else self.sources
+        given = text_per_input("sources", self.sources)
+        keep(self, sources=given.values, _denials=given.map(denials))
 
     @property
     def cost(self) -> Cost:
@@ -77,13 +75,12 @@ class Polarity(Objective):
 
     def energy(self, batch: Batch) -> Tensor:
         """(B,) a count."""
-        wanted = [denials(source) for source in self._sources]
         values = []
         for text, number in zip(batch.texts(), batch.inputs.tolist(), strict=True):
-            own, source = denials(text), of_input(wanted, number)
+            own, source = denials(text), self._denials.of(number)
             values.append(float(((own - source) + (source - own)).total()))
         return torch.tensor(values, dtype=torch.float64, device=batch.device)
 
     def check(self, batch: Batch) -> None:
         """Each input has its source."""
-        check_inputs("sources", self._sources, batch)
+        self._denials.check(batch)

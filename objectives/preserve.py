@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, final
+from typing import final
 
 import regex
 import torch
@@ -13,10 +13,10 @@ from torch import Tensor
 
 from objectives.keywords import words
 from objectives.polarity import denials
-from objectives.text_features import check_inputs, of_input
 from textsearch.batch import Batch
-from textsearch.checks import keep, one_or_each, string_lists, strings
+from textsearch.checks import keep, string, strings
 from textsearch.objective import Cost, Objective
+from textsearch.per_input import PerInput, list_per_input, paired, text_per_input
 
 _PERSONS = (
     "i me my mine myself",
@@ -87,25 +87,24 @@ class Preserve(Objective):
     sources: str | Sequence[str]
     meant: Sequence[Sequence[str]] | None = None
     kinds: Sequence[str] = KINDS
-    _bounds: tuple[Any, ...] = field(init=False, repr=False, compare=False)
+    _bounds: PerInput[tuple[Counter[str], Counter[str]]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        keep(self, sources=one_or_each("sources", self.sources))
+        sources = text_per_input("sources", self.sources)
+        keep(self, sources=sources.values)
         keep(self, kinds=strings("kinds", self.kinds, "kinds"))
         if not self.kinds or set(self.kinds) - set(KINDS):
             raise ValueError(f"kinds={list(self.kinds)} must be some of {', '.join(KINDS)}")
-        own = (self.sources,) if isinstance(self.sources, str) else self.sources
-        meant: Sequence[Sequence[str]] = ((),) * len(own)
+        meant: PerInput[tuple[str, ...]] = PerInput("meant", ((),))
         if self.meant is not None:
-            meant = string_lists("meant", self.meant, "words", "source")
-            keep(self, meant=meant)
-        if len(meant) != len(own):
-            raise ValueError(f"meant has {len(meant)} lists for {len(own)} sources: pass one for each")
-        bounds = []
-        for source, lines in zip(own, meant, strict=True):
-            more = Counter(fact for line in lines for fact in self._facts(line))
-            bounds.append((self._facts(source), self._facts(source) + more))
-        keep(self, _bounds=tuple(bounds))
+            meant = list_per_input("meant", self.meant, string, "words", none=True)
+            keep(self, meant=meant.values)
+        keep(self, _bounds=paired(sources, meant).map(lambda pair: self._allowed(*pair)))
+
+    def _allowed(self, source: str, meant: Sequence[str]) -> tuple[Counter[str], Counter[str]]:
+        """The least and the most that a text may say."""
+        more = Counter(fact for line in meant for fact in self._facts(line))
+        return self._facts(source), self._facts(source) + more
 
     def _facts(self, text: str) -> Counter[str]:
         return Counter({fact: count for fact, count in facts(text).items() if fact.split()[0] in self.kinds})
@@ -118,11 +117,11 @@ class Preserve(Objective):
     def energy(self, batch: Batch) -> Tensor:
         """(B,) a count."""
         values = []
-        for text, number in zip(batch.texts(), batch.inputs.tolist(), strict=True):
-            own, (least, most) = self._facts(text), of_input(self._bounds, number)
+        for text, bounds in zip(batch.texts(), self._bounds.rows(batch), strict=True):
+            own, (least, most) = self._facts(text), bounds
             values.append(float((least - own).total() + (own - most).total()))
         return torch.tensor(values, dtype=torch.float64, device=batch.device)
 
     def check(self, batch: Batch) -> None:
         """Each input has its source."""
-        check_inputs("sources", self._bounds, batch)
+        self._bounds.check(batch)

@@ -10,9 +10,12 @@ from typing import Any, final
 from torch import Tensor
 
 from objectives.keywords import words
-from objectives.text_features import check_inputs, is_mark, of_input, strings, verdicts
+from objectives.text_features import is_mark, verdicts, words_per_input
+from objectives.word_sites import Condition, WordSites
 from textsearch.batch import Batch
+from textsearch.checks import keep
 from textsearch.objective import Cost, Objective
+from textsearch.per_input import PerInput
 
 
 @cache
@@ -69,11 +72,11 @@ class Rhyme(Objective):
     """
 
     word: str | Sequence[str]
-    _rhymes: tuple[frozenset[str], ...] = field(init=False, repr=False, compare=False)
+    _rhymes: PerInput[frozenset[str]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "word", strings("word", self.word))
-        object.__setattr__(self, "_rhymes", tuple(rhymes(last_word(word)) for word in self.word))
+        given = words_per_input("word", self.word)
+        keep(self, word=given.values, _rhymes=given.map(lambda word: rhymes(last_word(word))))
 
     @property
     def cost(self) -> Cost:
@@ -82,11 +85,23 @@ class Rhyme(Objective):
 
     def energy(self, batch: Batch) -> Tensor:
         """(B,) 0 for the texts that rhyme, +inf for the others."""
-        return verdicts(batch, lambda text, number: last_word(text) in of_input(self._rhymes, number))
+        return verdicts(batch, lambda text, number: last_word(text) in self._rhymes.of(number))
+
+    def allowed(self, batch: Batch, rows: Tensor, positions: Tensor) -> Tensor | None:
+        """(K, V) bool: where no word comes behind, the words that rhyme."""
+        sites = WordSites.of(batch, rows, positions)
+        conditions: list[Condition | None] = []
+        ends = zip(batch.inputs[rows].tolist(), sites.after, sites.certain, sites.goes_on, strict=True)
+        for number, after, certain, goes_on in ends:
+            among = self._rhymes.of(number)
+            free = after or goes_on or not certain
+            conditions.append(None if free else (("among", among), among.__contains__))
+        found = sites.allowed(conditions)
+        return None if found is None else found.to(batch.device)
 
     def check(self, batch: Batch) -> None:
         """Each input has its word."""
-        check_inputs("word", self.word, batch)
+        self._rhymes.check(batch)
 
 
 def _pronouncing() -> Any:

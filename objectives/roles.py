@@ -5,18 +5,18 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 import torch
 from torch import Tensor
 
 from objectives.diversity import plain_words
-from objectives.text_features import check_inputs, of_input
 from objectives.word_preservation import FUNCTION_WORDS
 from textsearch.batch import Batch
-from textsearch.checks import keep, one_or_each
+from textsearch.checks import keep
 from textsearch.objective import Cost, Objective
+from textsearch.per_input import PerInput, text_per_input
 
 _BE = frozenset("am is are was were be been being get gets got".split())  # noqa: SIM905
 _PERSONS = ("i me my mine", "you your yours", "he him his", "she her hers", "we us our ours")
@@ -120,13 +120,11 @@ class Roles(Objective):
     """
 
     sources: str | Sequence[str]
+    _sources: PerInput[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        keep(self, sources=one_or_each("sources", self.sources))
-
-    @property
-    def _sources(self) -> Sequence[str]:
-        return (self.sources,) if isinstance(self.sources, str) else self.sources
+        given = text_per_input("sources", self.sources)
+        keep(self, sources=given.values, _sources=given)
 
     @property
     def cost(self) -> Cost:
@@ -135,11 +133,10 @@ class Roles(Objective):
 
     def energy(self, batch: Batch) -> Tensor:
         """(B,) a count."""
-        pairs = zip(batch.texts(), batch.inputs.tolist(), strict=True)
-        own = [(text, of_input(self._sources, number)) for text, number in pairs]
+        own = zip(batch.texts(), self._sources.rows(batch), strict=True)
         values = [float(swapped(text, source) + strangers(text, source)) for text, source in own]
         return torch.tensor(values, dtype=torch.float64, device=batch.device)
 
     def check(self, batch: Batch) -> None:
         """Each input has its source."""
-        check_inputs("sources", self._sources, batch)
+        self._sources.check(batch)

@@ -16,10 +16,11 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
-from textsearch.checks import keep, one_or_each, positive, real
+from textsearch.checks import keep, positive, real
 from textsearch.kinds import ENCODER, instance
 from textsearch.models.reading.memory import recall
 from textsearch.objective import Cost, Objective
+from textsearch.per_input import PerInput, text_per_input
 
 _REMEMBERED = 20_000  # vectors
 
@@ -65,13 +66,16 @@ class Similarity(Objective):
     _: KW_ONLY
     sharpness: float = 20.0
     at_least: float | None = None
+    _wanted: PerInput[str] = field(init=False, repr=False, compare=False)
     _known: OrderedDict[str, Tensor] = field(default_factory=OrderedDict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         instance("encoder", self.encoder, ENCODER)
+        wanted = text_per_input("texts", self.texts)
         keep(
             self,
-            texts=one_or_each("texts", self.texts),
+            texts=wanted.values,
+            _wanted=wanted,
             sharpness=positive("sharpness", self.sharpness, "number of nats, such as 20"),
         )
         if self.at_least is not None:
@@ -96,19 +100,13 @@ class Similarity(Objective):
 
     def cosines(self, batch: Batch) -> Tensor:
         """(B,) float64 cosines to each row's own text, 1 at most."""
-        numbers = batch.inputs.tolist()
-        wanted = [self.texts if isinstance(self.texts, str) else self.texts[number] for number in numbers]
-        vectors = self._vectors([*batch.texts(), *wanted])
+        vectors = self._vectors([*batch.texts(), *self._wanted.rows(batch)])
         own, other = vectors[: len(batch)], vectors[len(batch) :]
         return (own * other).sum(1).clamp(-1.0, 1.0).to(batch.device)
 
     def check(self, batch: Batch) -> None:
         """Each input has its text."""
-        inputs = int(batch.inputs.max()) + 1 if len(batch) else 0
-        if not isinstance(self.texts, str) and inputs > len(self.texts):
-            raise ValueError(
-                f"{len(self.texts)} texts for {inputs} inputs: pass one text for all of them, or one for each"
-            )
+        self._wanted.check(batch)
 
     def _vectors(self, texts: Sequence[str]) -> Tensor:
         """(K, D) float64 on the CPU, each of length 1."""

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from objectives.freezing import Kept, freeze_words
 from objectives.keywords import words
-from objectives.text_features import check_inputs, is_mark, of_input, strings, verdicts
+from objectives.text_features import is_mark, verdicts, words_per_input
 from textsearch.batch import Batch
 from textsearch.checks import flag, keep
 from textsearch.objective import Cost, Objective
+from textsearch.per_input import PerInput
 
 _GAP = regex.compile(r"\*(?:\{(?P<low>\d*)(?P<comma>,)?(?P<high>\d*)\})?")
 _WORD, _MARK = r"[\p{L}\p{M}\p{N}][^ ]* ", r"[^\p{L}\p{M}\p{N} ][^ ]* "
@@ -75,12 +76,13 @@ class Template(Objective):
     template: str | Sequence[str]
     _: KW_ONLY
     freeze_tokens: bool = True
-    _compiled: tuple[Any, ...] = field(init=False, repr=False, compare=False)
+    _templates: PerInput[str] = field(init=False, repr=False, compare=False)
+    _compiled: PerInput[Any] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        given = words_per_input("template", self.template)
+        keep(self, template=given.values, _templates=given, _compiled=given.map(_compile))
         keep(self, freeze_tokens=flag("freeze_tokens", self.freeze_tokens))
-        object.__setattr__(self, "template", strings("template", self.template))
-        object.__setattr__(self, "_compiled", tuple(map(_compile, self.template)))
 
     @property
     def cost(self) -> Cost:
@@ -93,14 +95,14 @@ class Template(Objective):
 
     def check(self, batch: Batch) -> None:
         """Each input has its template."""
-        check_inputs("template", self.template, batch)
+        self._templates.check(batch)
 
     def freeze(self, batch: Batch) -> Batch:
         """The fixed parts uneditable, unless `freeze_tokens=False`."""
         return freeze_words(batch, words, self._kept) if self.freeze_tokens else batch
 
     def _fit(self, text: Sequence[str], number: int) -> Any:
-        return of_input(self._compiled, number).fullmatch("".join(word + " " for word in text))
+        return self._compiled.of(number).fullmatch("".join(word + " " for word in text))
 
     def _kept(self, text: Sequence[str], number: int) -> Kept:
         """The words that make up the fixed parts."""
@@ -109,7 +111,7 @@ class Template(Objective):
             return Kept([])
         spans = [found.span(group + 1) for group in range(found.re.groups)]
         before = found.string.count
-        first, last = (parse(of_input(self.template, number))[place] for place in (0, -1))
+        first, last = (parse(self._templates.of(number))[place] for place in (0, -1))
         return Kept(
             [(before(" ", 0, a), before(" ", 0, b)) for a, b in spans],
             begins=isinstance(first, str),

@@ -7,7 +7,7 @@ finds it there is a matter of segmentation.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import final
 
@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
-from textsearch.checks import function, keep, string_lists
-from textsearch.kinds import shown
+from textsearch.checks import function, keep, string
 from textsearch.objective import Objective
+from textsearch.per_input import PerInput, list_per_input
 
 Segment = Callable[[str], Sequence[str]]
 """Cuts a text into words that joined are the text, as `textsearch.language.segmentation.chinese_words` does."""
@@ -31,11 +31,11 @@ class WholeWords(Objective):
     One that does not occur counts too. Case counts.
 
     Attributes:
-        keywords: the keywords of each input; row r of a batch is judged by `keywords[batch.inputs[r]]`.
+        keywords: one list of keywords for all inputs, or one for each: row r is judged by `keywords[batch.inputs[r]]`.
         segment: finds the words of a text.
 
     Raises:
-        TypeError: keywords that are not one sequence of strings for each input.
+        TypeError: keywords that are a string, or not made of strings.
 
     >>> from textsearch.testing import letters
     >>> pairs = lambda text: [text[i : i + 2] for i in range(0, len(text), 2)]
@@ -43,14 +43,13 @@ class WholeWords(Objective):
     [0.0, 2.0, 1.0]
     """
 
-    keywords: Sequence[Sequence[str]]
+    keywords: Sequence[str] | Sequence[Sequence[str]]
     segment: Segment
+    _keywords: PerInput[tuple[str, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        keep(self, keywords=string_lists("keywords", self.keywords, "keywords", "input"))
-        for number, one in enumerate(self.keywords):
-            if not all(one):
-                raise ValueError(f"keywords[{number}]={shown(one)} holds an empty keyword: leave it out")
+        given = list_per_input("keywords", self.keywords, _keyword, "keywords", none=True)
+        keep(self, keywords=given.values, _keywords=given)
         function(
             "segment",
             self.segment,
@@ -71,18 +70,20 @@ class WholeWords(Objective):
 
     def check(self, batch: Batch) -> None:
         """Each input has its keywords."""
-        inputs = int(batch.inputs.max()) + 1 if len(batch) else 0
-        if inputs > len(self.keywords):
-            raise ValueError(
-                f"keywords has {len(self.keywords)} lists, but there are {inputs} inputs: pass one for each"
-            )
+        self._keywords.check(batch)
 
     def _missed(self, text: str, number: int) -> int:
         edges = {0, *accumulate(map(len, self.segment(text)))}
         return sum(
             not any({place, place + len(keyword)} <= edges for place in _places(text, keyword))
-            for keyword in self.keywords[number]
+            for keyword in self._keywords.of(number)
         )
+
+
+def _keyword(name: str, value: str) -> str:
+    if not string(name, value):
+        raise ValueError(f"{name} is empty: leave it out")
+    return value
 
 
 def _places(text: str, part: str) -> Iterator[int]:

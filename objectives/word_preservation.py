@@ -18,10 +18,11 @@ from torch import Tensor
 from objectives.diversity import plain_words
 from objectives.similarity import Encoder
 from textsearch.batch import Batch
-from textsearch.checks import keep, one_or_each, positive, string_lists
+from textsearch.checks import keep, positive, string
 from textsearch.kinds import ENCODER, MASKED, instance
 from textsearch.models.masked import TransformersMaskedLM
 from textsearch.objective import Cost, Objective
+from textsearch.per_input import PerInput, list_per_input, paired, text_per_input
 
 _FLOOR = 0.01  # of the smooth minimum: a text that lost a keyword is unlikely, not forbidden
 
@@ -116,22 +117,23 @@ class WordPreservation(Objective):
     keywords: Sequence[Sequence[str]] | None = None
     _: KW_ONLY
     k: float = 10.0
+    _wanted: PerInput[tuple[str, ...]] = field(init=False, repr=False, compare=False)
     _known: dict[str, Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         instance("vectors", self.vectors, ENCODER)
+        sources = text_per_input("sources", self.sources)
         keep(
             self,
-            sources=one_or_each("sources", self.sources),
+            sources=sources.values,
             k=positive("k", self.k, "number, such as 10; a larger one is nearer the minimum"),
         )
         if self.keywords is None:
-            keep(self, keywords=tuple(tuple(keywords_of(text)) for text in self._sources))
-            return
-        given = string_lists("keywords", self.keywords, "words", "source")
-        keep(self, keywords=given)
-        if len(given) != len(self._sources):
-            raise ValueError(f"{len(given)} lists of keywords for {len(self._sources)} sources: pass one each")
+            wanted = sources.map(lambda text: tuple(keywords_of(text)))
+        else:
+            given = list_per_input("keywords", self.keywords, string, "words", none=True)
+            wanted = paired(sources, given).map(lambda pair: pair[1])
+        keep(self, keywords=wanted.values, _wanted=wanted)
 
     @property
     def name(self) -> str:
@@ -145,24 +147,15 @@ class WordPreservation(Objective):
 
     def energy(self, batch: Batch) -> Tensor:
         """(B,) nats."""
-        numbers = [0] * len(batch) if isinstance(self.sources, str) else batch.inputs.tolist()
-        keywords = self.keywords or ()
-        pairs = [(plain_words(text), keywords[number]) for text, number in zip(batch.texts(), numbers, strict=True)]
+        texts = zip(batch.texts(), self._wanted.rows(batch), strict=True)
+        pairs = [(plain_words(text), wanted) for text, wanted in texts]
         self._learn([word for pair in pairs for part in pair for word in part])
         values = [-math.log(min(max(self._kept(own, wanted), _FLOOR), 1.0)) + 0.0 for own, wanted in pairs]
         return torch.tensor(values, dtype=torch.float64, device=batch.device)
 
     def check(self, batch: Batch) -> None:
         """Each input has its source."""
-        inputs = int(batch.inputs.max()) + 1 if len(batch) else 0
-        if not isinstance(self.sources, str) and inputs > len(self.sources):
-            raise ValueError(
-                f"{len(self.sources)} sources for {inputs} inputs: pass one source for all of them, or one for each"
-            )
-
-    @property
-    def _sources(self) -> Sequence[str]:
-        return (self.sources,) if isinstance(self.sources, str) else self.sources
+        self._wanted.check(batch)
 
     def _kept(self, own: Sequence[str], wanted: Sequence[str]) -> float:
         """The smooth minimum."""

@@ -20,6 +20,7 @@ LAYERS: list[set[str]] = [
         "textsearch.checks",
         "textsearch.kinds",
         "textsearch.marks",
+        "textsearch.per_input",
         "textsearch.rng",
         "textsearch.spelling",
     },

@@ -114,7 +114,7 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (lambda: run(inputs=5), "inputs=5 is a number; pass a list of texts"),
     (lambda: run(inputs=[]), "inputs is empty"),
     (lambda: WORDS.encode("ab"), r"texts='ab' is one string; pass a list of texts, \['ab'\]"),
-    (lambda: Closeness("ab"), "sources='ab' is one string"),
+    (lambda: Closeness(3), "sources=3 is a number; pass a list of texts"),
     (lambda: Keywords("dog"), "keywords='dog' is one string"),
     (lambda: Moves([MOVES]), r"parts=.* is a list; pass a dictionary of proposals and weights, \{Replace"),
     (lambda: Mixture([CHAIN]), "samplers=.* is a list; pass a dictionary of samplers and weights"),

@@ -243,20 +243,6 @@ def string_lists(name: str, value: Any, of: str, whose: str) -> tuple[tuple[str,
     return tuple(strings(f"{name}[{place}]", item, of) for place, item in enumerate(items))
 
 
-def one_or_each(name: str, value: Any, of: str = "texts") -> str | tuple[str, ...]:
-    """One string for all inputs, or a sequence with one for each.
-
-    >>> one_or_each("prompt", "a"), one_or_each("prompt", ["a", "b"])
-    ('a', ('a', 'b'))
-    """
-    if isinstance(value, str):
-        return str(value)
-    items = strings(name, value, of)
-    if not items:
-        raise ValueError(f"{name} is empty: pass one for all inputs, or one for each")
-    return items
-
-
 def mapping(name: str, value: Any, of: str, example: str) -> Mapping[Any, Any]:
     """A dictionary with something in it."""
     if not isinstance(value, Mapping):

@@ -92,6 +92,15 @@ class Objective(ABC):
         """`batch` with those tokens made uneditable that this objective wants kept; by default none."""
         return batch
 
+    def allowed(self, batch: Batch, rows: Tensor, positions: Tensor) -> Tensor | None:
+        """(K, V) bool, which tokens could stand at `positions` (K,) of `rows` (K,); None where nothing is known.
+
+        A hint for proposals; see `textsearch.models.constrained`. It depends on the other tokens of a row and its input
+        alone, never on the token at the place itself, which may be a mask. False says that the text with that token
+        there is forbidden; True says nothing.
+        """
+        return None
+
     def concerns(self, number: int) -> bool:
         """Whether this term says anything of the input of this number; else its energy there is 0, and not told of."""
         return True
@@ -212,6 +221,15 @@ class Sum(Objective):
             batch = term.freeze(batch)
         return batch
 
+    def allowed(self, batch: Batch, rows: Tensor, positions: Tensor) -> Tensor | None:
+        """(K, V) bool, what every term allows."""
+        found: Tensor | None = None
+        for _, term in self.terms:
+            own = allowed_by(term, batch, rows, positions)
+            if own is not None:
+                found = own if found is None else found & own
+        return found
+
 
 @final
 @dataclass(frozen=True)
@@ -287,6 +305,12 @@ class Evaluation:
             torch.where(take, other.energy, self.energy),
             torch.where(take[:, None], other.terms, self.terms),
         )
+
+
+def allowed_by(objective: Objective, batch: Batch, rows: Tensor, positions: Tensor) -> Tensor | None:
+    """`Objective.allowed` of anything that has an objective's methods; None where it has no such method."""
+    method = getattr(objective, "allowed", None)
+    return None if method is None else method(batch, rows, positions)
 
 
 def terms_of(objective: Objective, number: int) -> dict[str, str]:

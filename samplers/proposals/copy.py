@@ -27,9 +27,10 @@ from torch import Tensor
 from samplers.proposals.sites import place_of, slot_open, slots, word_table
 from samplers.proposals.spans import SpanEdit, check_lengths
 from textsearch.batch import Batch, Vocabulary
-from textsearch.checks import keep, one_or_each, reals
+from textsearch.checks import keep, reals
 from textsearch.kinds import MASKED, instance
 from textsearch.models.protocols import MaskedLM
+from textsearch.per_input import PerInput, text_per_input
 from textsearch.proposal import Move
 from textsearch.rng import Rng, categorical
 
@@ -69,6 +70,7 @@ class Copy:
     pieces: Sequence[float] | None = None
     max_length: int = 64
     _writer: SpanEdit = field(init=False, repr=False)
+    _sources: PerInput[str] = field(init=False, repr=False)
     _words: Tensor = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -78,10 +80,9 @@ class Copy:
         if len(weights) != 4 or not math.isclose(sum(weights), 1.0, abs_tol=1e-9):
             raise ValueError(f"weights={weights} must be four probabilities above 0 that add up to 1")
         writer = SpanEdit(self.model, {(1, 1): 1.0}, self.pieces, self.max_length)
-        given = one_or_each("sources", self.sources)
-        keep(self, _writer=writer, weights=weights, pieces=writer.pieces, max_length=writer.max_length, sources=given)
-        sources = [given] if isinstance(given, str) else list(given)
-        object.__setattr__(self, "_words", _words_of(sources, self.vocabulary))
+        given = text_per_input("sources", self.sources)
+        keep(self, _writer=writer, weights=weights, pieces=writer.pieces, max_length=writer.max_length)
+        keep(self, sources=given.values, _sources=given, _words=_words_of(given.values, self.vocabulary))
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -96,11 +97,7 @@ class Copy:
     def check(self, batch: Batch) -> None:
         """Refuse texts over `max_length`, and inputs without a source."""
         check_lengths(batch, self.max_length)
-        inputs = int(batch.inputs.max()) + 1 if len(batch) else 0
-        if not isinstance(self.sources, str) and inputs > len(self.sources):
-            raise ValueError(
-                f"{len(self.sources)} sources for {inputs} inputs: pass one source for all, or one for each"
-            )
+        self._sources.check(batch)
 
     def propose(self, batch: Batch, rng: Rng) -> Move:
         """One move a row."""
@@ -108,7 +105,7 @@ class Copy:
         device, row = batch.device, torch.arange(len(batch), device=batch.device)
         log_weights = torch.tensor(self.weights, dtype=torch.float64, device=device).log()
         kind = categorical(log_weights.expand(len(batch), -1), rng.uniform(_KIND))
-        own = self._words.to(device)[torch.zeros_like(batch.inputs) if isinstance(self.sources, str) else batch.inputs]
+        own = self._words.to(device)[self._sources.index(batch)]
         source_words = (own[:, :, 0] > 0).sum(1)
 
         start, stop, ways = self._choose(batch, own, kind, rng.uniform(_PLACE))

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 import torch
 from torch import Tensor
 
 from samplers.proposals.sites import slot_open
-from samplers.proposals.suffix import check_prompts, first_cuts, prompts_of
+from samplers.proposals.suffix import first_cuts
 from textsearch.batch import Batch, Vocabulary
-from textsearch.checks import keep, one_or_each, positive, whole
+from textsearch.checks import keep, positive, whole
 from textsearch.kinds import SUFFIX, instance
 from textsearch.models.protocols import SuffixLM
+from textsearch.per_input import PerInput, text_per_input
 from textsearch.rng import Rng
 
 
@@ -47,12 +48,15 @@ class FromLeft:
     prompt: str | Sequence[str] = ""
     temperature: float = 1.0
     max_length: int = 64
+    _prompts: PerInput[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         instance("model", self.model, SUFFIX)
+        given = text_per_input("prompt", self.prompt, "prompts")
         keep(
             self,
-            prompt=one_or_each("prompt", self.prompt, "prompts"),
+            prompt=given.values,
+            _prompts=given,
             temperature=positive("temperature", self.temperature, remedy="; 1 is the model's own"),
             max_length=whole("max_length", self.max_length, 1, unit="token"),
         )
@@ -86,7 +90,7 @@ class FromLeft:
             raise ValueError(
                 f"a row begins with {int(cuts.max())} frozen tokens, over max_length={self.max_length}; raise it"
             )
-        check_prompts(self.prompt, batch)
+        self._prompts.check(batch)
 
     def draw(self, batch: Batch, rng: Rng) -> tuple[Batch, Tensor]:
         """Every row written afresh, and (B,) log q; +inf for one without an end, or with too much that is frozen."""
@@ -98,7 +102,7 @@ class FromLeft:
             batch if fits else batch.splice(cuts * 0, cuts * ~room, cuts * 0, batch.width),
             cuts * room,
             rng,
-            prompt=prompts_of(self.prompt, batch),
+            prompt=self._prompts.one_or_rows(batch),
             temperature=self.temperature,
             most=self.max_length,
         )
@@ -111,6 +115,6 @@ class FromLeft:
         if len(fits):
             part = batch.rows(fits)
             log_prob[fits] = self.model.suffix_log_probs(
-                part, first_cuts(part), prompt=prompts_of(self.prompt, part), temperature=self.temperature
+                part, first_cuts(part), prompt=self._prompts.one_or_rows(part), temperature=self.temperature
             )
         return log_prob

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 import torch
@@ -26,9 +26,10 @@ import torch
 from samplers.proposals.sites import slot_open
 from samplers.proposals.spans import check_lengths
 from textsearch.batch import Batch, Vocabulary
-from textsearch.checks import keep, one_or_each, positive, whole
+from textsearch.checks import keep, positive, whole
 from textsearch.kinds import SUFFIX, instance
 from textsearch.models.protocols import SuffixLM
+from textsearch.per_input import PerInput, text_per_input
 from textsearch.proposal import Move
 from textsearch.rng import Rng
 
@@ -63,12 +64,15 @@ class SuffixResampling:
     prompt: str | Sequence[str] = ""
     temperature: float = 1.0
     max_length: int = 64
+    _prompts: PerInput[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         instance("model", self.model, SUFFIX)
+        given = text_per_input("prompt", self.prompt, "prompts")
         keep(
             self,
-            prompt=one_or_each("prompt", self.prompt, "prompts"),
+            prompt=given.values,
+            _prompts=given,
             temperature=positive("temperature", self.temperature, remedy="; 1 / alpha suits p^alpha"),
             max_length=whole("max_length", self.max_length, 1, unit="token"),
         )
@@ -86,7 +90,7 @@ class SuffixResampling:
     def check(self, batch: Batch) -> None:
         """Refuse texts over `max_length`, and inputs without a prompt."""
         check_lengths(batch, self.max_length)
-        check_prompts(self.prompt, batch)
+        self._prompts.check(batch)
 
     def propose(self, batch: Batch, rng: Rng) -> Move:
         """One new suffix a row."""
@@ -103,13 +107,13 @@ class SuffixResampling:
             old,
             cuts,
             rng.fold(_SUFFIX).rows(fits),
-            prompt=prompts_of(self.prompt, old),
+            prompt=self._prompts.one_or_rows(old),
             temperature=self.temperature,
             most=self.max_length,
         )
         fits, cuts, old, new = fits[ended], cuts[ended], old.rows(ended), new.rows(ended)
         log_old = self.model.suffix_log_probs(
-            old, cuts, prompt=prompts_of(self.prompt, old), temperature=self.temperature
+            old, cuts, prompt=self._prompts.one_or_rows(old), temperature=self.temperature
         )
         log_forward[fits] = log_new[ended] - ways[fits].to(torch.float64).log()
         # frozen tokens are before every cut: the first one is the same in both texts
@@ -122,18 +126,6 @@ def first_cuts(batch: Batch) -> torch.Tensor:
     column = torch.arange(1, batch.width + 1, device=batch.device)
     frozen = (~batch.editable & batch.present) * column
     return torch.nn.functional.pad(frozen, (0, 1)).amax(1)
-
-
-def check_prompts(prompt: str | Sequence[str], batch: Batch) -> None:
-    """Refuse inputs without a prompt."""
-    inputs = int(batch.inputs.max()) + 1 if len(batch) else 0
-    if not isinstance(prompt, str) and inputs > len(prompt):
-        raise ValueError(f"{len(prompt)} prompts for {inputs} inputs: pass one prompt for all, or one for each")
-
-
-def prompts_of(prompt: str | Sequence[str], batch: Batch) -> str | list[str]:
-    """One prompt for all rows, or that of each."""
-    return prompt if isinstance(prompt, str) else [prompt[number] for number in batch.inputs.tolist()]
 
 
 def _put(batch: Batch, rows: torch.Tensor, new: Batch) -> Batch:

@@ -81,7 +81,7 @@ def test_it_needs_no_model() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("abc",), "is one string"),
+        ((3,), "sources=3 is a number; pass a list of texts"),
         (([],), "is empty"),
         ((["a"], 0.0), "edit=0.0 must be"),
         ((["a"], float("inf")), "edit=inf must be"),
@@ -90,11 +90,6 @@ def test_it_needs_no_model() -> None:
 def test_arguments_that_cannot_be_meant(arguments: tuple[object, ...], message: str) -> None:
     with pytest.raises((ValueError, TypeError), match=message):
         Closeness(*arguments)  # type: ignore[arg-type]
-
-
-def test_an_input_without_a_source() -> None:
-    with pytest.raises(ValueError, match="2 sources for 3 inputs"):
-        Closeness(["a", "b"]).check(LETTERS.encode(["a", "b", "c"]))
 
 
 def test_a_cost_below_zero() -> None:

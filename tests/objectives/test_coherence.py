@@ -40,5 +40,3 @@ def test_costs_and_wrong_values(tiny: Tiny) -> None:
     assert Coherence(lm, "a", information=False).cost == Cost.MODEL
     with pytest.raises(ValueError, match="says nothing in places"):
         Coherence(lm, ["a", " "])
-    with pytest.raises(ValueError, match="context has 2 texts, but there are 10 inputs"):
-        Coherence(lm, ["a", "b"]).check(tiny.masked().vocabulary.encode(TEXTS))

@@ -77,7 +77,7 @@ def test_rows_do_not_mix(
 @pytest.mark.parametrize("kind", [Fluency, FluencyPerToken])
 def test_too_few_prompts(tiny: Tiny, batch: Batch, kind: type[Fluency | FluencyPerToken]) -> None:
     lm = tiny.causal()
-    with pytest.raises(ValueError, match="3 prompts for 10 inputs: pass one prompt for all, or one for each"):
+    with pytest.raises(ValueError, match="prompt has 3 values, but there are 10 inputs: pass one for each input, or"):
         kind(lm, PROMPTS[:3]).check(batch)
     kind(lm, PROMPTS).check(of_inputs(batch))
     kind(lm, "one").check(batch)

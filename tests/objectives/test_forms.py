@@ -203,7 +203,7 @@ def test_lengths_of_surface_texts(text: str, plain: int, words: int, characters:
         (lambda: Rhyme("xqzzy"), "'xqzzy' is not in the CMU pronouncing dictionary"),
         (lambda: Acrostic("a-b"), "must be letters and digits"),
         (lambda: LengthBetween(1, 2, tokens=True, characters=True), "two units"),
-        (lambda: LengthBetween([1, 2], [3, 4, 5]), "low has 2 values and high 3"),
+        (lambda: LengthBetween([1, 2], [3, 4, 5]), "low has 2 values, but high has 3: pass one of each"),
         (lambda: Only(Prefix("a"), inputs=(2, 1)), "ascending order"),
     ],
 )

@@ -262,12 +262,12 @@ class TestErrors:
         ("keywords", "kind", "message"),
         [
             ("dog", TypeError, r"keywords='dog' is one string; pass a list of keywords, \['dog'\]"),
-            ([], ValueError, "keywords is empty: name at least one"),
-            ([["dog"], []], ValueError, r"keywords\[1\] is empty: each input needs at least one keyword"),
-            (["dog", " "], ValueError, "keywords holds an empty keyword, ' '"),
-            ([["dog"], ["cat", ""]], ValueError, r"keywords\[1\] holds an empty keyword, ''"),
-            (["dog", ["cat"]], TypeError, r"keywords=\['dog', \['cat'\]\] mixes strings and lists"),
-            ([["dog", 3]], TypeError, r"keywords\[0\] holds 3, which is no string"),
+            ([], ValueError, "keywords is empty: pass one list of keywords for all inputs"),
+            ([["dog"], []], ValueError, r"keywords\[1\] is empty: each input needs at least one"),
+            (["dog", " "], ValueError, r"keywords\[1\]=' ' has no word in it: leave it out"),
+            ([["dog"], ["cat", ""]], ValueError, r"keywords\[1\]\[1\]='' has no word in it"),
+            (["dog", ["cat"]], TypeError, r"keywords=\['dog', \['cat'\]\] mixes keywords and lists of them"),
+            ([["dog", 3]], TypeError, r"keywords\[0\]\[1\]=3 is a number, not a string"),
         ],
     )
     def test_at_construction(self, keywords: Any, kind: type[Exception], message: str) -> None:
@@ -284,7 +284,7 @@ class TestErrors:
         Keywords(["dog"]).check(batch)
         Keywords([["dog"]] * 2).check(batch.rows([1, 0, 0]))
         Keywords([["dog"]]).check(batch.rows(torch.arange(0)))
-        with pytest.raises(ValueError, match="keywords has 2 lists, but there are 3 inputs: pass one list for each"):
+        with pytest.raises(ValueError, match="keywords has 2 values, but there are 3 inputs: pass one for each"):
             Keywords([["dog"]] * 2).check(batch)
 
     def test_unknown_to_the_tokenizer(self) -> None:

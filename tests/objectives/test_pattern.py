@@ -77,7 +77,7 @@ def test_bad_timeout(timeout: float) -> None:
 
 def test_pattern_must_be_a_string() -> None:
     other: Any = b"a"
-    with pytest.raises(TypeError, match="pattern=b'a' must be a string"):
+    with pytest.raises(TypeError, match="pattern=b'a' is one string; pass a list of regular expressions"):
         Pattern(other)
 
 
@@ -85,7 +85,7 @@ def test_value() -> None:
     batch = ENGLISH.encode(TEXTS)
     assert Pattern("a") == Pattern("a")
     assert Pattern("a") != Pattern("a", forbid=True)
-    assert repr(Pattern("a")) == "Pattern(pattern='a', forbid=False, timeout=0.1)"
+    assert repr(Pattern("a")) == "Pattern(pattern=('a',), forbid=False, timeout=0.1)"
     assert pickle.loads(pickle.dumps(Pattern("^the"))).energy(batch).tolist() == energies(Pattern("^the"))
     assert (Pattern("a").name, Pattern("a").cost) == ("pattern", Cost.HARD)
 

@@ -72,5 +72,5 @@ def test_what_cannot_be_meant() -> None:
         Preserve([])
     with pytest.raises(ValueError, match=r"kinds=\['tense'\] must be some of denial, number"):
         Preserve("a", kinds=["tense"])
-    with pytest.raises(ValueError, match="meant has 1 lists for 2 sources"):
-        Preserve(["a", "b"], [["c"]])
+    with pytest.raises(ValueError, match="sources has 2 values, but meant has 3"):
+        Preserve(["a", "b"], [["c"], [], []])

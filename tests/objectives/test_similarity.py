@@ -94,5 +94,3 @@ def test_wrong_input_is_one_error() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             Similarity(Bag(), **settings)
-    with pytest.raises(ValueError, match="1 texts for 8 inputs"):
-        Similarity(Bag(), ["a"]).check(ENGLISH.encode(TEXTS))

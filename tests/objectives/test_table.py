@@ -70,10 +70,25 @@ def test_an_input_is_judged_by_its_own_value(entry: Entry, models: Models, batch
 
 
 @every_entry_with_values
-def test_an_input_without_a_value_is_refused(entry: Entry, models: Models, batch: Batch) -> None:
-    assert entry.values is not None
-    with pytest.raises(ValueError, match="3"):
-        entry.make(models, entry.values[:3]).check(batch)
+def test_one_value_is_for_all_inputs_or_there_is_one_for_each(entry: Entry, models: Models, batch: Batch) -> None:
+    """One rule, whatever the objective: a value alone, in a list of one, or repeated is the same."""
+    values = entry.values
+    assert values is not None
+    alone, listed, repeated = values[0], [values[0]], [values[0]] * 4
+    energies = []
+    for given in (alone, listed, repeated):
+        objective = entry.make(replace(models, causal=models.causal.forgetful()), given)
+        objective.check(batch)
+        energies.append(objective.energy(batch))
+    assert energies[0].equal(energies[1]) and energies[0].equal(energies[2])
+    entry.make(models, [*values, values[0]]).check(batch)  # a batch may hold some of the inputs only
+    few = entry.make(models, values[:3])
+    wrong = r"^\w+ has 3 values, but there are 4 inputs: pass one for each input, or a single one for all of them$"
+    with pytest.raises(ValueError, match=wrong):
+        few.check(batch)
+    few.check(batch.rows((batch.inputs < 3).nonzero().squeeze(-1)))  # the control
+    with pytest.raises(ValueError, match=r"^\w+ is empty: pass one "):
+        entry.make(models, [])
 
 
 @every_entry

@@ -25,6 +25,7 @@ from tests.reference import Floats
 from tests.samplers import (
     test_adaptive_temperature,
     test_annealing,
+    test_constrained,
     test_copy,
     test_corrections,
     test_cycle,
@@ -107,6 +108,7 @@ KERNELS: dict[str, Case | Draws] = {
     "rewrite": metropolis_hastings("rewrite, many pieces"),
     "swap": metropolis_hastings("swap"),
     "mixture of proposals": metropolis_hastings("mixture"),
+    "constrained": test_constrained.CASE,
     "suffix resampling": test_suffix.CASE,
     "copy": test_copy.CASE,
     "locally balanced": proposed(test_informed.BALANCED, test_informed.TWINS),

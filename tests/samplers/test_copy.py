@@ -209,8 +209,8 @@ def test_wrong_input_is_one_error(settings: dict[str, Any], message: str) -> Non
 
 def test_inputs_without_a_source_are_refused() -> None:
     model = TableMaskedLM.random(letters("ab"), seed=1)
-    with pytest.raises(ValueError, match="1 sources for 2 inputs"):
-        Copy(model, ["a"]).check(letters("ab").encode(["a", "b"]))
+    with pytest.raises(ValueError, match="sources has 2 values, but there are 3 inputs"):
+        Copy(model, ["a", "b"]).check(letters("ab").encode(["a", "b", "a"]))
     with pytest.raises(ValueError, match="max_length"):
         Copy(model, "a", max_length=1).check(letters("ab").encode(["ab"]))
 

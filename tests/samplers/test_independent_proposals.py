@@ -186,8 +186,8 @@ def test_errors_name_value_and_remedy() -> None:
         FromLeft(model).check(torn)
     with pytest.raises(ValueError, match=r"begins with 3 frozen tokens, over max_length=2; raise it"):
         FromLeft(model, max_length=2).check(LETTERS.encode(["abc"]).frozen(torch.tensor([[True] * 3])))
-    with pytest.raises(ValueError, match=r"1 prompts for 2 inputs"):
-        FromLeft(model, prompt=["a"]).check(LETTERS.encode(["a", "b"]))
+    with pytest.raises(ValueError, match=r"prompt has 2 values, but there are 3 inputs"):
+        FromLeft(model, prompt=["a", "b"]).check(LETTERS.encode(["a", "b", "c"]))
     FromLeft(model, max_length=2).check(LETTERS.encode(["abc"]))
 
 

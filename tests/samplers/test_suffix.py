@@ -306,8 +306,8 @@ def test_check_names_value_and_remedy() -> None:
         SuffixResampling(model, max_length=0)
     with pytest.raises(ValueError, match=r"a text of 3 tokens is over max_length=2: 'aba'; shorten it or raise"):
         SuffixResampling(model, max_length=2).check(vocabulary.encode(["ab", "aba"]))
-    with pytest.raises(ValueError, match=r"1 prompts for 2 inputs"):
-        SuffixResampling(model, ["a"]).check(vocabulary.encode(["ab", "aba"]))
+    with pytest.raises(ValueError, match=r"prompt has 2 values, but there are 3 inputs"):
+        SuffixResampling(model, ["a", ""]).check(vocabulary.encode(["ab", "aba", "b"]))
     SuffixResampling(model, ["a", ""]).check(vocabulary.encode(["ab", "aba"]))
     SuffixResampling(model).check(vocabulary.encode([]))
     assert SuffixResampling(model).kinds == ("suffix",)

@@ -138,10 +138,10 @@ def test_whole_words(chinese: Chinese) -> None:
     check_objective(
         WholeWords([["ab"]] * 5, lambda text: text.split()), letters("ab ").encode(["ab a", "aab", "b ab", "", "ab"])
     )
-    with pytest.raises(ValueError, match="keywords has 3 lists, but there are 4 inputs"):
+    with pytest.raises(ValueError, match="keywords has 3 values, but there are 4 inputs"):
         term.check(chinese.masked().vocabulary.encode(["花"] * 4))
-    with pytest.raises(TypeError, match="pass one list of keywords for each input"):
-        WholeWords(["河流"], segment.chinese_words)
+    with pytest.raises(TypeError, match="keywords='河流' is one string; pass a list of keywords"):
+        WholeWords("河流", segment.chinese_words)
 
 
 def test_repeats(chinese: Chinese) -> None:

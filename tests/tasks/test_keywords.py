@@ -89,7 +89,7 @@ def test_the_keywords_in_a_row_are_the_last_resort(tiny: Tiny, causal: Path) -> 
 
 @pytest.mark.parametrize(
     ("sets", "complaint"),
-    [([], "empty"), ([[]], "empty"), ([["dog", ""]], "empty keyword"), ([["☃"]], "☃")],
+    [([], "empty"), ([[]], "empty"), ([["dog", ""]], "has no word in it"), ([["☃"]], "☃")],
     ids=["no sets", "an empty set", "an empty word", "a snowman"],
 )
 def test_what_cannot_be_asked_is_refused_before_a_model_runs(tiny: Tiny, sets: Any, complaint: str) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
+import inspect
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -20,21 +20,19 @@ from objectives.acrostic import initials
 from objectives.keywords import words
 from objectives.rhyme import last_word, rhymes
 from samplers import MetropolisHastings
-from samplers.proposals import SpanEdit
 from tests.models.tiny import Tiny
 from tests.models.tiny import tiny as tiny
-from textsearch.batch import Batch, Vocabulary
 from textsearch.cli import app
 from textsearch.models.causal import TransformersCausalLM
+from textsearch.models.constrained import ConstrainedMaskedLM
 from textsearch.models.masked import TransformersMaskedLM
-from textsearch.models.protocols import MaskedLM
 from textsearch.objective import evaluate
-from textsearch.tasks import stream, write
-from textsearch.tasks.lexical import LexicalMaskedLM
-from textsearch.tasks.request import Request, begun
+from textsearch.tasks import Models, Writing, solve, stream, write
+from textsearch.tasks.constraints.layouts import begun
+from textsearch.tasks.request import Request
 from textsearch.tasks.starts.beginnings import constraints
 from textsearch.tasks.starts.frames import Lexicon, frame
-from textsearch.testing import LawBroken, TableMaskedLM, check_proposal, letters
+from textsearch.tasks.writing import build
 
 MIX: list[dict[str, Any]] = [
     {"prefix": "The dog"},
@@ -120,6 +118,27 @@ def test_the_default_searches_and_another_sampler_takes_the_moves(models: Any) -
     assert write(MIX[:2], seed=0, sampler=MetropolisHastings, **own).guarantee == "exact"
 
 
+def test_writing_is_a_problem(models: Any) -> None:
+    """Built once, solved as often as one likes: what `write` does is one of the ways."""
+    own = settings(models)
+    told = Models(masked=own["masked"], causal=own["causal"], classifier=own["classifier"])
+    problem = build(MIX, Writing(chains=3, steps=6, seed=1), told)
+    whole = write(MIX, seed=1, **own)
+    for again in (solve(problem), solve(problem)):
+        assert (again.texts, again.best_texts, again.sources) == (whole.texts, whole.best_texts, whole.sources)
+        assert again.energies.tolist() == whole.energies.tolist()
+    # another way: draws, and fewer of them
+    steps: list[int] = []
+    drawn = solve(problem, sampler=MetropolisHastings, steps=4, callbacks=[lambda now: steps.append(now.step)])
+    assert drawn.guarantee == "exact" and steps == [1, 2, 3, 4]
+    assert drawn.texts != whole.texts
+
+
+def test_defaults_have_one_place() -> None:
+    given = {name: one.default for name, one in inspect.signature(write).parameters.items()}
+    assert {field.name: given[field.name] for field in fields(Writing)} == vars(Writing())
+
+
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
@@ -164,14 +183,13 @@ def test_no_requests() -> None:
 def test_frames_keep_what_can_be_told_from_words_alone() -> None:
     """A frame filled with any words that fit its slots is a text that fits: 60 frames of each request."""
     chance = np.random.default_rng(0)
+    some = [*(letter + "uu" for letter in "qtdr"), "mat"]
     for given in [*MIX[:6], {"template": "*{2} or *", "required": ["x y", "z"], "words": [7, 9]}]:
         request = Request.of(given)
         for _ in range(60):
             slots = frame(request, chance)
             assert slots is not None
-            filled = [slot.word or (slot.letter or "q") + "uu" for slot in slots]
-            if slots[-1].rhyme:
-                filled[-1] = "mat"
+            filled = [slot.word or next(w for w in some if slot.takes(w)) for slot in slots]
             text = " ".join([*filled, "."])
             for name, lacking in (("required", request.required), ("template", ())):
                 assert all(phrase in text.lower() for phrase in lacking), (name, text)
@@ -196,50 +214,20 @@ def test_prefixes_of_layouts_are_all_there_are() -> None:
 
 def test_words_that_cannot_fit_are_seldom_proposed(models: Any) -> None:
     model = models[0]
-    lexicon = Lexicon(model.vocabulary)
+    vocabulary = Lexicon(model.vocabulary).words
     requests = [Request(acrostic="tds"), Request(rhyme="cat"), Request(forbidden=("dog",)), Request(prefix="a")]
-    steered = LexicalMaskedLM(model, lexicon, requests)
+    steered = ConstrainedMaskedLM(model, constraints(requests))
     batch = model.vocabulary.encode(["the [MASK] sat.", "the dog [MASK].", "the [MASK] sat.", "the [MASK] sat."])
     rows = torch.arange(4)
     places = torch.tensor([1, 2, 1, 1])
     plain, own = model.log_probs(batch, rows, places).double(), steered.log_probs(batch, rows, places)
     torch.testing.assert_close(own.exp().sum(1), torch.ones(4, dtype=torch.float64))
-    vocabulary = lexicon.words
     fits = [{w for w in vocabulary if w.startswith("d")}, rhymes("cat"), set(vocabulary) - {"dog"}]
     for row, good in enumerate(fits):
         bad = torch.tensor([bool(w) and w not in good for w in vocabulary])
         assert own[row][bad].exp().sum() < 1e-3 * plain[row][bad].exp().sum()
     # the control: a request without such terms is left as it is
     assert own[3].equal(plain[3])
-
-
-TEXTS = ["".join(text) for size in (1, 2, 3) for text in itertools.product("ai", repeat=size)]
-
-
-@dataclass(frozen=True, eq=False)
-class Looks:
-    """A broken twin: what fits is drawn anew for each question, so that the way back is priced wrongly."""
-
-    model: MaskedLM
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        return self.model.vocabulary
-
-    def log_probs(self, batch: Batch, rows: Tensor, positions: Tensor) -> Tensor:
-        own = self.model.log_probs(batch, rows, positions)
-        longer = (batch.lengths[rows] > 1).double()
-        return (own + 2.0 * longer[:, None] * torch.arange(own.shape[1]) * torch.rand(len(own), 1)).log_softmax(-1)
-
-
-def test_proposals_stay_exact_however_unlikely_a_word_is_made() -> None:
-    toy = TableMaskedLM.random(letters("ai"), seed=0)
-    requests = [Request(acrostic="iai", forbidden=("x",))] * 2000
-    steered = LexicalMaskedLM(toy, Lexicon(toy.vocabulary), requests, penalty=1.5)
-    table = {(1, 1): 0.5, (0, 1): 0.2, (1, 0): 0.2, (2, 2): 0.1}
-    check_proposal(SpanEdit(steered, table, max_length=4), TEXTS, chains=2000)
-    with pytest.raises(LawBroken):
-        check_proposal(SpanEdit(Looks(toy), table, max_length=4), TEXTS, chains=2000)
 
 
 def test_hard_terms_of_some_requests_leave_the_others_alone(models: Any) -> None:

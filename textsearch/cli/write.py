@@ -2,21 +2,45 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 import typer
 
-from textsearch.checks import MAX_CHARACTERS, MAX_WORDS
 from textsearch.cli import options
 from textsearch.cli.building import command
 from textsearch.cli.inputs import Input, as_utf8, inputs_of
 from textsearch.kinds import shown
+from textsearch.tasks.constraints import table
+from textsearch.tasks.constraints.base import Constraint
 from textsearch.tasks.settings import Writing
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def asking(function: Function) -> Function:
+    """A command that takes `**asked`, with an option for each constraint of the table in their place."""
+    signature = inspect.signature(function, eval_str=True)
+    first, *rest = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
+    asked = [
+        inspect.Parameter(
+            one.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default="",
+            annotation=Annotated[str, typer.Option(metavar=one.metavar, help=one.help, show_default=False)],
+        )
+        for one in table.CONSTRAINTS
+    ]
+    rest = [one.replace(kind=one.KEYWORD_ONLY) for one in rest]
+    function.__signature__ = signature.replace(parameters=[first, *asked, *rest])  # type: ignore[attr-defined]
+    return function
 
 
 @command(Writing, models=("causal", "masked", "encoder", "classifier"), left_out=("coherence_weight",))
+@asking
 def write(
     requests: Annotated[
         list[str] | None,
@@ -27,31 +51,10 @@ def write(
             show_default=False,
         ),
     ] = None,
-    prefix: Annotated[str, typer.Option(help="How the text begins.", show_default=False)] = "",
-    suffix: Annotated[str, typer.Option(help="How it ends.", show_default=False)] = "",
-    template: Annotated[
-        str, typer.Option(help="Fixed parts, and * for one word or more, *{2,4} for two to four.", show_default=False)
-    ] = "",
-    required: Annotated[str, typer.Option(help="Words and phrases in it, apart by commas.", show_default=False)] = "",
-    forbidden: Annotated[str, typer.Option(help="Words and phrases not in it.", show_default=False)] = "",
-    words: Annotated[
-        str, typer.Option(metavar="LOW-HIGH", help="How many words: 6-12, 8 or 6-.", show_default=False)
-    ] = "",
-    characters: Annotated[
-        str, typer.Option(metavar="LOW-HIGH", help="How many characters, with spaces and marks.", show_default=False)
-    ] = "",
-    regex: Annotated[str, typer.Option(help="A regular expression found in it.", show_default=False)] = "",
-    rhyme: Annotated[str, typer.Option(help="What its last word rhymes with.", show_default=False)] = "",
-    acrostic: Annotated[
-        str,
-        typer.Option(help="What the first letters of its words spell; of its lines, in Chinese.", show_default=False),
-    ] = "",
-    label: Annotated[str, typer.Option(help="What --classifier should call it.", show_default=False)] = "",
-    topic: Annotated[str, typer.Option(help="What it should be about.", show_default=False)] = "",
-    context: Annotated[str, typer.Option(help="What was said before.", show_default=False)] = "",
     file: options.File = None,
     *,
     classifier: str | None,
+    **asked: str,
 ) -> list[Input]:
     """Write sentences under constraints, in any mix.
 
@@ -60,27 +63,14 @@ def write(
     Chains start from drafts and filled frames that keep every constraint, and go on by Metropolis-Hastings under the
     energy -log p(text), plus terms for the label, the topic and the context.
     """
-    said: dict[str, Any] = {
-        "prefix": prefix,
-        "suffix": suffix,
-        "template": template,
-        "required": phrases(as_utf8(required)),
-        "forbidden": phrases(as_utf8(forbidden)),
-        "words": bounds(words, "--words", MAX_WORDS),
-        "characters": bounds(characters, "--characters", MAX_CHARACTERS),
-        "regex": regex,
-        "rhyme": rhyme,
-        "acrostic": acrostic,
-        "label": label,
-        "topic": topic,
-        "context": context,
-    }
-    own = {name: as_utf8(value) if isinstance(value, str) else value for name, value in said.items() if value}
+    own = {one.name: value for one in table.CONSTRAINTS if (value := typed(one, asked[one.name]))}
     given = inputs_of(requests, file) or ([Input(own, "")] if own else [])
     if not given:
         raise typer.BadParameter('say what is wanted, for example: textsearch write --prefix "The book"')
-    if label and classifier is None:
-        raise typer.BadParameter("a label is judged by a sequence classifier: name one with --classifier")
+    models = {"classifier": classifier}
+    for one in table.CONSTRAINTS:
+        if one.name in own and one.needs and models[one.needs] is None:
+            raise typer.BadParameter(f"a {one.name} is judged by a sequence {one.needs}: name one with --{one.needs}")
     return [one.then(lambda said: request(said, own)) for one in given]
 
 
@@ -112,32 +102,9 @@ def _no_number(name: str) -> float:
     raise ValueError(f"{name} is no number")
 
 
-def phrases(text: str) -> list[str]:
-    """Words and phrases apart by commas.
-
-    >>> phrases("hot dog, park")
-    ['hot dog', 'park']
-    """
-    return [part.strip() for part in text.replace("，", ",").split(",") if part.strip()]
-
-
-def bounds(text: str, option: str, most: int) -> list[int | None] | None:
-    """The fewest and the most, None for no bound.
-
-    >>> [bounds(text, "--words", 400) for text in ("6-12", "8", "6-", "")]
-    [[6, 12], [8, 8], [6, None], None]
-    """
-    if not text:
-        return None
-    found = re.fullmatch(r"([0-9]+)(-?)([0-9]*)", text, re.ASCII)
-    if not found or (found[3] and not found[2]):
-        raise typer.BadParameter(f"{shown(text)} is no range: write 6-12, 8 or 6-", param_hint=option)
-    if max(len(found[1].lstrip("0")), len(found[3].lstrip("0"))) > len(str(most)):
-        raise typer.BadParameter(f"{shown(text)} is too much: {most:,} is the most", param_hint=option)
-    low = int(found[1].lstrip("0") or 0)
-    high = int(found[3].lstrip("0") or 0) if found[3] else None if found[2] else low
-    if high is not None and low > high:
-        raise typer.BadParameter(f"{shown(text)} ends before it begins: write {high}-{low}", param_hint=option)
-    if max(low, high or 0) > most:
-        raise typer.BadParameter(f"{shown(text)} is too much: {most:,} is the most", param_hint=option)
-    return [low, high]
+def typed(constraint: Constraint, text: str) -> Any:
+    """What is typed for a constraint, as JSON would have it."""
+    try:
+        return constraint.typed(as_utf8(text))
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=f"--{constraint.name.replace('_', '-')}") from error

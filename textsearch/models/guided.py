@@ -21,6 +21,7 @@ from textsearch.models.masked import TransformersMaskedLM
 from textsearch.models.reading.memory import recall
 from textsearch.models.reading.turns import lock_of, remembered
 from textsearch.models.vocabulary import TokenizerVocabulary
+from textsearch.per_input import text_per_input
 
 _REMEMBERED = 512  # left contexts
 
@@ -52,8 +53,7 @@ class GuidedMaskedLM:
         """(K, V) float64 log-probabilities at `positions` (K,) of `rows` (K,)."""
         own = self.masked.log_probs(batch, rows, positions).to(torch.float64)
         contexts, begins = self._left(batch.rows(rows), positions)
-        inputs = batch.inputs[rows].tolist()
-        prompts = [self.prompt if isinstance(self.prompt, str) else self.prompt[number] for number in inputs]
+        prompts = text_per_input("prompt", self.prompt, "prompts").rows(batch.rows(rows))
         keys = list(zip(prompts, contexts, strict=True))
         causal = self._causal(keys).to(own.device)
         within, at_start = first_pieces(self.vocabulary.tokenizer, self.causal.vocabulary.tokenizer).to(own.device)

@@ -48,6 +48,11 @@ class TokenizerVocabulary:
     sources: Sequence[Source] = ()
 
     @cached_property
+    def unrendered(self) -> TokenizerVocabulary:
+        """The one that this is a rendering of; else itself. What single tokens write is remembered of that one."""
+        return self
+
+    @cached_property
     def pieces(self) -> list[str]:
         """V token strings by id; empty for ids without one."""
         pieces = [""] * self.size
@@ -165,7 +170,7 @@ class TokenizerVocabulary:
     def rendering(self, *, spellings: Sequence[Spellings] = (), sources: Sequence[Source] = ()) -> TokenizerVocabulary:
         """The same tokenizer, its texts rendered otherwise; what is known of its tokens is not worked out again."""
         other = replace(self, spellings=spellings, sources=sources)
-        vars(other).update({name: getattr(self, name) for name in _OF_TOKENS})
+        vars(other).update({name: getattr(self, name) for name in (*_OF_TOKENS, "unrendered")})
         return other
 
     def decode(self, batch: Batch) -> list[str]:

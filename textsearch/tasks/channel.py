@@ -18,6 +18,7 @@ from textsearch.language.contractions import must_be_contracted, parts
 from textsearch.language.edit_distance import letters_apart, slipped
 from textsearch.language.words import TIGHT, WordVocabulary, bare, gap
 from textsearch.objective import Cost, Objective
+from textsearch.per_input import PerInput
 
 COSTS: Mapping[str, float] = MappingProxyType(
     {
@@ -187,8 +188,8 @@ class ChangedSentences(Objective):
     def energy(self, batch: Batch) -> Tensor:
         """(B,) nats."""
         own, other = (self._sentences(part) for part in (self.sources, batch))
-        numbers = batch.inputs.tolist() if len(own) > 1 else [0] * len(batch)
-        counts = [_apart(own[number], there) for number, there in zip(numbers, other, strict=True)]
+        meant = PerInput("sources", tuple(own)).rows(batch)
+        counts = [_apart(before, there) for before, there in zip(meant, other, strict=True)]
         nats = self.channel.strictness * self.channel.costs["sentence"]
         return nats * torch.tensor(counts, dtype=torch.float64, device=batch.device)
 

@@ -32,12 +32,12 @@ from textsearch.run.loop import Callback, Rule
 from textsearch.sampler import Sampler
 from textsearch.schedule import geometric
 from textsearch.tasks import resolve as given
+from textsearch.tasks.constraints.base import check_phrases
 from textsearch.tasks.languages import ENGLISH, Language, language
 from textsearch.tasks.problem import MakeSampler, Models, Problem, answer
 from textsearch.tasks.room import tokens_of
 from textsearch.tasks.sentences import marked
 from textsearch.tasks.settings import KeywordSentences
-from textsearch.tasks.sizes import check_phrases
 from textsearch.tasks.unprompted import unprompted
 from textsearch.tasks.written import as_written, with_forms
 

@@ -9,8 +9,9 @@ from typing import Any, cast
 
 from textsearch.checks import model_name
 from textsearch.kinds import CAUSAL, ENCODER, MASKED, SAMPLER, Kind, instance, nature, shown
-from textsearch.models import causal_lm, masked_lm, sentence_encoder
+from textsearch.models import causal_lm, masked_lm, sentence_encoder, text_classifier
 from textsearch.models.causal import TransformersCausalLM
+from textsearch.models.classifier import TextClassifier
 from textsearch.models.encoder import SentenceEncoder
 from textsearch.models.masked import TransformersMaskedLM
 from textsearch.models.reading.turns import remembered
@@ -49,6 +50,14 @@ def encoder(given: Encoder, progress: bool = False) -> SentenceEncoder:
         return cast(SentenceEncoder, given)
     with waiting("loading the sentence encoder", progress):
         return _encoder(_name("encoder", given, ENCODER))
+
+
+def classifier(given: TextClassifier | Name, progress: bool = False) -> TextClassifier:
+    """The text classifier that is meant."""
+    if not isinstance(given, str | os.PathLike):
+        return given
+    with waiting("loading the classifier", progress):
+        return _classifier(os.fspath(given))
 
 
 def check(*, causal: Causal = None, masked: Masked = None, encoder: Encoder = None) -> None:
@@ -104,3 +113,8 @@ def _masked(name: str | None) -> TransformersMaskedLM:
 @remembered(most=2)
 def _encoder(name: str | None) -> SentenceEncoder:
     return sentence_encoder(name)
+
+
+@remembered(most=2)
+def _classifier(name: str) -> TextClassifier:
+    return text_classifier(name)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from objectives.acrostic import Acrostic, initials
 from objectives.template import Gap
 from objectives.text_features import is_mark
 from textsearch.batch import Vocabulary
 from textsearch.checks import MAX_TOKENS
 from textsearch.kinds import shown
-from textsearch.tasks.request import Request, fixed_parts, missing
+from textsearch.tasks.constraints.layouts import count_of, missing
+from textsearch.tasks.request import Request
 from textsearch.tasks.starts.frames import Lexicon
 
 
@@ -61,38 +61,24 @@ def check_texts(texts: Sequence[str], vocabulary: Vocabulary) -> None:
 
 def check_request(request: Request, vocabulary: Vocabulary) -> None:
     """Refuse fixed parts that cannot be written, and more of them than a text has room for."""
-    for name in ("prefix", "suffix", "template"):
-        for part in fixed_parts(name, getattr(request, name)):
-            tokens_of(" ".join(part), vocabulary, name)
-    for phrase in request.required:
-        tokens_of(phrase, vocabulary, "required")
+    for name, _, text in request.fixed():
+        tokens_of(text, vocabulary, name)
     needed = []
     for layout in request.layouts():
-        fixed = [part for part in [*layout, *missing(request, layout)] if not isinstance(part, Gap)]
+        lacking = missing(request.required, layout)
+        fixed = [part for part in [*layout, *lacking] if not isinstance(part, Gap)]
         gaps = sum(part.low for part in layout if isinstance(part, Gap))
         end = layout[-1]
         closed = not isinstance(end, Gap) and is_mark(end[-1])
         sizes = [int(size) for size in vocabulary.encode([" ".join(part) for part in fixed]).lengths] if fixed else []
-        needed.append(sum(sizes) + max(gaps - _words(missing(request, layout)), 0) + (not closed))
+        needed.append(sum(sizes) + max(gaps - sum(map(count_of, lacking)), 0) + (not closed))
     if needed and min(needed) > MAX_TOKENS:
         raise ValueError(
             f"({request}) takes {min(needed)} tokens or more, above the limit of {MAX_TOKENS} in one text: ask for less"
         )
 
 
-def check_letters(request: Request, lexicon: Lexicon) -> None:
-    """Refuse letters of an acrostic that no word begins with, neither one that is asked for nor one of the lexicon."""
-    if not request.acrostic:
-        return
-    own = "".join(initials(text) for text in (request.prefix, request.suffix, *request.required))
-    own += "".join(initials(" ".join(part)) for part in fixed_parts("template", request.template))
-    for letter in Acrostic(request.acrostic).letters[0]:
-        if letter not in own and not bool(lexicon.allowed(letter, "", ()).any()):
-            raise ValueError(
-                f"acrostic={request.acrostic!r} holds {letter!r}, with which no word of the masked model begins: take "
-                "another letter, or give the words that begin so as required"
-            )
-
-
-def _words(phrases: Sequence[Sequence[str]]) -> int:
-    return sum(not is_mark(word) for phrase in phrases for word in phrase)
+def check_words(request: Request, lexicon: Lexicon) -> None:
+    """Refuse what no word of the lexicon is fit for."""
+    for one, value in request.constraints():
+        one.check_words(value, request, lambda rule: bool(lexicon.allowed((rule,)).any()))

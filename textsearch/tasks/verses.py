@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import Any
 
 import regex
-
-from textsearch.tasks.request import Request
 
 LINE = 7
 """Characters of a line, as in most verse, where the request does not say how many there are in all."""
 
 
-def in_lines(request: Request) -> Request:
-    """A request whose acrostic is Chinese as one for lines that begin so; any other as it is.
+def in_lines(request: Any) -> Any:
+    """A `Request` whose acrostic is Chinese as one for lines that begin so; any other as it is.
 
     Spelled by the first letters of words, as elsewhere, four characters would be the whole text: each is a word.
 
     Raises:
         ValueError: an acrostic together with a template or a regular expression, or one with no room for its lines.
 
+    >>> from textsearch.tasks.request import Request
     >>> in_lines(Request(acrostic="春夏")).template
     '春*{6}，夏*{6}。'
     >>> in_lines(Request(acrostic="春夏", characters=12)).template
@@ -41,8 +40,7 @@ def in_lines(request: Request) -> Request:
             f"punctuation: take a multiple of {len(letters)}"
         )
     gap, more = (f"*{{{size - 1}}}", rf"\p{{Han}}{{{size - 1}}}") if size > 1 else ("", "")
-    return replace(
-        request,
+    return request.but(
         acrostic="",
         template="，".join(letter + gap for letter in letters) + "。",
         regex="^" + "，".join(letter + more for letter in letters) + "。$",

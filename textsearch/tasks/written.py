@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from objectives.template import Gap, parse
 from textsearch.language.inflection import inflections
 from textsearch.models.masked import TransformersMaskedLM
 from textsearch.tasks.request import Request
@@ -45,5 +44,4 @@ def phrases_of(request: Request) -> list[str]:
     >>> phrases_of(Request(template="NASA * the *", suffix="in New York?"))
     ['in New York?', 'NASA', 'the']
     """
-    fixed = [part for part in parse(request.template) if not isinstance(part, Gap)] if request.template else []
-    return [text for text in (request.prefix, request.suffix, *request.required, *fixed) if text]
+    return [text for _, _, text in request.fixed()]

@@ -4,6 +4,7 @@
 text and which values. See docs/plugins.md for plug-ins that are checked with them.
 """
 
+from textsearch.testing.constraints import check_allowed
 from textsearch.testing.objectives import check_objective
 from textsearch.testing.proposals import check_proposal
 from textsearch.testing.report import Law, LawBroken, Report
@@ -20,6 +21,7 @@ __all__ = [
     "TableCausalLM",
     "TableMaskedLM",
     "TableObjective",
+    "check_allowed",
     "check_objective",
     "check_proposal",
     "check_sampler",

@@ -5,21 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import final
+from typing import Any, final
 
 import torch
 
-from objectives import Acrostic, Forbidden, Keywords, LengthBetween, Only, Pattern, Prefix, Rhyme, Suffix, Template
+from objectives import Keywords, Only, Pattern
 from samplers.starts.drafts import one_sentence
 from textsearch.batch import Batch, Vocabulary, concatenate
 from textsearch.checks import MAX_TOKENS
 from textsearch.models.causal import TransformersCausalLM
+from textsearch.models.protocols import MaskedLM
 from textsearch.objective import Objective, evaluate, term_names
 from textsearch.rng import Rng, input_numbers
-from textsearch.tasks.lexical import LexicalMaskedLM
+from textsearch.tasks.constraints import table
 from textsearch.tasks.request import Request
 from textsearch.tasks.sentences import marked, sentence
-from textsearch.tasks.starts.frames import fill, frame, layout_numbers
+from textsearch.tasks.starts.frames import Lexicon, fill, frame, layout_numbers
 
 ENDS = ".!?。！？"
 """Marks that end a sentence."""
@@ -37,7 +38,7 @@ class Stated:
     """What some requests say of one thing: the numbers of these requests, and their values."""
 
     inputs: list[int]
-    values: list[str]
+    values: list[Any]
 
 
 def stated(requests: Sequence[Request], name: str) -> Stated | None:
@@ -49,24 +50,18 @@ def stated(requests: Sequence[Request], name: str) -> Stated | None:
 
 def constraints(requests: Sequence[Request]) -> Objective:
     """The hard terms of all requests, each for the inputs that ask for it."""
-    every = range(len(requests))
-    kinds = {
-        "prefix": Prefix,
-        "suffix": Suffix,
-        "template": Template,
-        "required": Keywords,
-        "forbidden": Forbidden,
-        "regex": Pattern,
-        "rhyme": Rhyme,
-        "acrostic": Acrostic,
-    }
-    terms = [Only(make(some.values), some.inputs) for name, make in kinds.items() if (some := stated(requests, name))]
-    for name, characters in (("words", False), ("characters", True)):
-        if some := stated(requests, name):
-            low, high = zip(*some.values, strict=True)
-            terms.append(Only(LengthBetween(low, high, characters=characters, marks=characters), some.inputs))
+    terms: list[Objective] = []
+    for one in table.CONSTRAINTS:
+        some = stated(requests, one.name)
+        term = one.hard(some.values) if some else None
+        if some and term is not None:
+            terms.append(Only(term, some.inputs))
     # a regular expression or fixed parts may say where sentences end themselves
-    plain = [number for number in every if not requests[number].regex and not _ends_within(requests[number])]
+    plain = [
+        number
+        for number, request in enumerate(requests)
+        if not any(one.ends for one, _ in request.constraints()) and not _ends_within(request)
+    ]
     if plain:
         terms.append(Only(Pattern([sentence(kept_whole(requests[number]), ENDS) for number in plain]), plain))
     total: Objective = terms[0]
@@ -79,7 +74,8 @@ def beginnings(
     requests: Sequence[Request],
     objective: Objective,
     causal: TransformersCausalLM,
-    masked: LexicalMaskedLM,
+    masked: MaskedLM,
+    lexicon: Lexicon,
     prompts: Sequence[str],
     *,
     chains: int,
@@ -120,7 +116,7 @@ def beginnings(
             layouts = layout_numbers(seed, own_numbers[number], attempt + 1)
             laid_out = [frame(requests[number], layouts) for _ in range(FRAMES)]
             frames += [(number, requests[number], slots) for slots in laid_out if slots is not None]
-        for number, text in fill(masked, masked.lexicon, frames, seed, own_numbers, attempt):
+        for number, text in fill(masked, lexicon, frames, seed, own_numbers, attempt):
             pools[number].append(text)
         needy = [number for number in needy if not keep(number)]
         if not needy:
@@ -139,7 +135,7 @@ def drafts_of(request: Request, causal: TransformersCausalLM, prompt: str, rng: 
 
     Where a label or a topic is wanted, a chat model writes as many again that it was asked for.
     """
-    if request.template or request.suffix or request.acrostic or request.rhyme:
+    if not all(one.drafts for one, _ in request.constraints()):
         return []
     prompts = [prompt, asked(request, causal)] if request.label or request.topic else [prompt]
     found: list[str] = []

@@ -17,10 +17,7 @@ import regex
 import torch
 from torch import Tensor
 
-from objectives.acrostic import Acrostic
 from objectives.keywords import words
-from objectives.pattern import search_for
-from objectives.rhyme import last_word, rhymes
 from objectives.template import Gap
 from objectives.text_features import is_mark
 from samplers.proposals.sites import masks
@@ -28,15 +25,14 @@ from textsearch.batch import Batch, Vocabulary, every_token
 from textsearch.checks import MAX_TOKENS
 from textsearch.models.protocols import MaskedLM
 from textsearch.rng import Rng, categorical
-from textsearch.tasks.request import Fixed, Layout, Request, least_words, max_words, missing
+from textsearch.tasks.constraints.base import Rules, WordRule
+from textsearch.tasks.constraints.layouts import Fixed, Layout, least_words, max_words, missing
+from textsearch.tasks.request import Request
 
 SHARP = 0.5
 """Temperature of the words that fill a frame."""
 
 _TRIES = 200
-_SPELLED = regex.compile(r"[\p{L}\p{N}][\p{L}\p{N}' ]*[\p{L}\p{N}]|[\p{L}\p{N}]")
-_NUMBER = regex.compile(r"(\\d|\[0-9\])([+*]|\{\d+(,\d*)?\})?")
-_ESCAPED = regex.compile(r"\\.|\(\?[a-zA-Z]+\)|\[[^]]*\]")
 _HAN = regex.compile(r"\p{Han}")
 
 
@@ -47,13 +43,15 @@ class Slot:
 
     Attributes:
         word: what stands there; empty where a word is to be chosen.
-        letter: what a word must begin with, if anything.
-        rhyme: what it must rhyme with, if anything.
+        rules: what a word that is chosen must be like.
     """
 
     word: str = ""
-    letter: str = ""
-    rhyme: str = ""
+    rules: tuple[WordRule, ...] = ()
+
+    def takes(self, word: str) -> bool:
+        """Whether the slot is free for this word."""
+        return not self.word and all(rule.holds(word.casefold()) for rule in self.rules)
 
 
 def layout_numbers(seed: int, number: int, attempt: int) -> np.random.Generator:
@@ -68,46 +66,35 @@ def frame(request: Request, rng: np.random.Generator) -> list[Slot] | None:
     >>> " ".join(slot.word or "_" for slot in slots)
     'The _ _ ran to the _'
     """
-    if request.regex and not (request.template or request.prefix or request.suffix or request.acrostic):
-        hinted = _hinted(request, rng)
+    for constraint, value in request.constraints():
+        hinted = constraint.hinted(value, request, rng)
         request = request if hinted is None else hinted
     layouts = request.layouts()
-    letters = Acrostic(request.acrostic).letters[0] if request.acrostic else ""
+    rules = [own for _, own in request.rules_by_name()]
+    at = places_of(rules)
+    last = tuple(own.last for own in rules if own.last)
     for _ in range(_TRIES):
         layout = layouts[int(rng.integers(len(layouts)))]
-        lacking = missing(request, layout)
-        count = len(letters) or _word_count(request, layout, sum(map(len, lacking)), rng)
-        slots = next(_filled(layout, count, letters, rng), None)
+        lacking = missing(request.required, layout)
+        count = len(at) or _word_count(request, layout, sum(map(len, lacking)), rng)
+        slots = next(_filled(layout, count, at, rng), None)
         if slots is None:
             continue
-        if request.rhyme:
-            slots = _rhyming(slots, request.rhyme)
+        if last:
+            slots = _ending(slots, last)
         if slots is not None and all(_place(phrase, slots, rng) for phrase in sorted(lacking, key=len, reverse=True)):
             return slots
     return None
 
 
-def _hinted(request: Request, rng: np.random.Generator) -> Request | None:
-    """The request with a template made of words that its regular expression spells out; None where none helps.
+def places_of(rules: Sequence[Rules]) -> list[tuple[WordRule, ...]]:
+    """The rules of each word in order; none where there may be any number of words.
 
-    Some of these words in their order, with gaps between them, are kept if the expression is found in them once the
-    gaps are filled with any word.
+    Where two constraints want different numbers of words, none of their texts can be laid out: the rules of the longer
+    are kept, of which the others see the beginning.
     """
-    hints = _SPELLED.findall(_ESCAPED.sub(" ", _NUMBER.sub(" 3 ", request.regex)))
-    search = search_for(request.regex)
-    for _ in range(_TRIES if hints else 0):
-        chosen = [hint for hint in hints if rng.random() < 0.7]
-        before, *behind = rng.integers(0, 4, len(chosen) + 1).tolist()
-        parts = [_room(before), *(part for pair in zip(chosen, map(_room, behind), strict=True) for part in pair)]
-        text = " ".join(" ".join(parts).replace("*{1}", "thing").split())
-        if chosen and "thing" in text and search.found(text[:1].upper() + text[1:] + "."):
-            return replace(request, regex="", words=None, template=" ".join(parts))
-    return None
-
-
-def _room(count: int) -> str:
-    """Gaps of a template for so many words."""
-    return " ".join(["*{1}"] * count)
+    count = max((len(own.at) for own in rules), default=0)
+    return [tuple(own.at[place] for own in rules if place < len(own.at)) for place in range(count)]
 
 
 def _word_count(request: Request, layout: Layout, lacking: int, rng: np.random.Generator) -> int:
@@ -132,19 +119,19 @@ def _word_count(request: Request, layout: Layout, lacking: int, rng: np.random.G
 def _filled(
     layout: Sequence[Fixed | Gap],
     count: int,
-    letters: str,
+    at: Sequence[tuple[WordRule, ...]],
     rng: np.random.Generator,
     done: tuple[Slot, ...] = (),
     dead: set[tuple[int, int]] | None = None,
 ) -> Iterator[list[Slot]]:
-    """The layouts with gaps of such lengths that there are `count` words, spelling `letters`, in random order."""
+    """The layouts with gaps of such lengths that there are `count` words, each as `at` wants it, in random order."""
     dead = set() if dead is None else dead  # (parts left, words so far) that came to nothing
     here = sum(not is_mark(slot.word) if slot.word else True for slot in done)
     state = len(layout), here
     if state in dead:
         return
     found = 0
-    for slots in _filled_here(layout, count, letters, rng, done, dead, here):
+    for slots in _filled_here(layout, count, at, rng, done, dead, here):
         found += 1
         yield slots
     if not found:
@@ -154,7 +141,7 @@ def _filled(
 def _filled_here(
     layout: Sequence[Fixed | Gap],
     count: int,
-    letters: str,
+    at: Sequence[tuple[WordRule, ...]],
     rng: np.random.Generator,
     done: tuple[Slot, ...],
     dead: set[tuple[int, int]],
@@ -168,39 +155,34 @@ def _filled_here(
     if not isinstance(head, Gap):
         for word in head:
             if not is_mark(word):
-                if letters and (here >= len(letters) or word[0].casefold() != letters[here]):
+                if at and (here >= len(at) or not all(rule.holds(word.casefold()) for rule in at[here])):
                     return
                 here += 1
-        yield from _filled(rest, count, letters, rng, (*done, *map(Slot, head)), dead)
+        yield from _filled(rest, count, at, rng, (*done, *map(Slot, head)), dead)
         return
     later = least_words(list(rest))
     longest = count - here - later
     for size in rng.permutation(np.arange(head.low, min(longest, head.high if head.high is not None else longest) + 1)):
-        gap = tuple(Slot(letter=letters[here + i] if letters else "") for i in range(int(size)))
-        yield from _filled(rest, count, letters, rng, (*done, *gap), dead)
+        gap = tuple(Slot(rules=at[here + i] if at else ()) for i in range(int(size)))
+        yield from _filled(rest, count, at, rng, (*done, *gap), dead)
 
 
-def _rhyming(slots: list[Slot], rhyme: str) -> list[Slot] | None:
-    """The last word made to rhyme, or None where it is fixed and does not."""
+def _ending(slots: list[Slot], rules: tuple[WordRule, ...]) -> list[Slot] | None:
+    """The last word made to keep the rules, or None where it is fixed and does not."""
     place = max(i for i, slot in enumerate(slots) if not (slot.word and is_mark(slot.word)))
     last = slots[place]
     if last.word:
-        return slots if last_word(last.word) in rhymes(last_word(rhyme)) else None
-    return [*slots[:place], replace(last, rhyme=rhyme), *slots[place + 1 :]]
+        return slots if all(rule.holds(last.word.casefold()) for rule in rules) else None
+    return [*slots[:place], replace(last, rules=(*last.rules, *rules)), *slots[place + 1 :]]
 
 
 def _place(phrase: Fixed, slots: list[Slot], rng: np.random.Generator) -> bool:
     """Put a phrase into free slots that follow one another; whether there were any."""
-
-    def fits(slot: Slot, word: str) -> bool:
-        rhymed = not slot.rhyme or last_word(word) in rhymes(last_word(slot.rhyme))
-        return not slot.word and word.casefold().startswith(slot.letter) and rhymed
-
     size = len(phrase)
     starts = [
         start
         for start in range(len(slots) - size + 1)
-        if all(fits(slot, word) for slot, word in zip(slots[start : start + size], phrase, strict=True))
+        if all(slot.takes(word) for slot, word in zip(slots[start : start + size], phrase, strict=True))
     ]
     if not starts:
         return False
@@ -219,7 +201,7 @@ class Lexicon:
     """
 
     vocabulary: Vocabulary
-    _known: dict[tuple[str, str, tuple[str, ...]], Tensor] = field(default_factory=dict, repr=False)
+    _known: dict[tuple[WordRule, ...], Tensor] = field(default_factory=dict, repr=False)
 
     @cached_property
     def words(self) -> list[str]:
@@ -239,23 +221,19 @@ class Lexicon:
         """Whether most words are Chinese characters."""
         return sum(bool(_HAN.match(word)) for word in self.words) > len(self.words) // 2
 
-    def allowed(self, letter: str, rhyme: str, forbidden: tuple[str, ...]) -> Tensor:
-        """(V,) bool, the words that begin with the letter, rhyme, and are not forbidden."""
-        key = letter, rhyme, forbidden
-        if key not in self._known:
-            among = rhymes(last_word(rhyme)) if rhyme else None
-            self._known[key] = torch.tensor(
+    def allowed(self, rules: tuple[WordRule, ...]) -> Tensor:
+        """(V,) bool, the words that keep all rules."""
+        if rules not in self._known:
+            self._known[rules] = torch.tensor(
                 [
                     bool(word)
-                    and word.startswith(letter)
-                    and (among is None or word in among)
-                    and word not in forbidden
                     # letters are words of the vocabulary, but hardly of the language
                     and (len(word) > 1 or word in {"a", "i"} or bool(_HAN.match(word)))
+                    and all(rule.holds(word) for rule in rules)
                     for word in self.words
                 ]
             )
-        return self._known[key]
+        return self._known[rules]
 
 
 def fill(
@@ -298,8 +276,8 @@ def fill(
 
 
 def _choices(lexicon: Lexicon, request: Request, slot: Slot) -> Tensor:
-    forbidden = tuple(sorted(word.casefold() for word in request.forbidden))
-    return lexicon.allowed(slot.letter, slot.rhyme, forbidden)
+    every = tuple(own.every for _, own in request.rules_by_name() if own.every)
+    return lexicon.allowed((*slot.rules, *every))
 
 
 def _tokens(vocabulary: Vocabulary, slots: Sequence[Slot], chinese: bool) -> list[int]:
