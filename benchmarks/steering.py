@@ -36,8 +36,9 @@ from textsearch.result.diagnostics import distinct_n
 from textsearch.rng import Rng
 from textsearch.tasks import resolve as given
 from textsearch.tasks.request import Request
+from textsearch.tasks.settings import Writing
 from textsearch.tasks.starts.beginnings import constraints, continued, wish
-from textsearch.tasks.writing import LABEL_WEIGHT, write
+from textsearch.tasks.writing import write
 
 PROMPTS = (
     *("The book", "The chicken", "The city", "The country", "The horse"),
@@ -210,7 +211,7 @@ def steering(path: Path, size: Size, seed: int, tell: Callable[[str], None], ski
 def scored(lm: TransformersCausalLM, steers: Judge, cell: Request, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
     """(B,) the classifier's log-probability of the label that is wanted, and minus the energy of each text."""
     label = steers.model.log_probs(texts)[:, LABELS.index(cell.label)].double()
-    return label, lm.score(lm.vocabulary.encode(texts)).log_prob + LABEL_WEIGHT * label
+    return label, lm.score(lm.vocabulary.encode(texts)).log_prob + Writing.label_weight * label
 
 
 def failures(

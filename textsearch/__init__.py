@@ -8,7 +8,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from textsearch.run.generation import generate, generate_each
+from textsearch.run.generation import generate, generate_each, resume
 from textsearch.run.partial import partial_result
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from textsearch.objective import Cost, FunctionObjective, Objective
     from textsearch.proposal import Move, Proposal
     from textsearch.result import Generations
+    from textsearch.result.loading import load
     from textsearch.rng import Rng
     from textsearch.run.admission import Answer
     from textsearch.run.loop import Progress
@@ -37,7 +38,9 @@ __all__ = [
     "Sampler",
     "generate",
     "generate_each",
+    "load",
     "partial_result",
+    "resume",
 ]
 
 _HOMES = {
@@ -54,6 +57,7 @@ _HOMES = {
     "Proposal": "proposal",
     "Rng": "rng",
     "Sampler": "sampler",
+    "load": "result.loading",
 }
 
 

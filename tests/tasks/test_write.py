@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -25,11 +27,12 @@ from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.constrained import ConstrainedMaskedLM
 from textsearch.models.masked import TransformersMaskedLM
 from textsearch.objective import evaluate
-from textsearch.tasks import stream, write
+from textsearch.tasks import Models, Writing, solve, stream, write
 from textsearch.tasks.constraints.layouts import begun
 from textsearch.tasks.request import Request
 from textsearch.tasks.starts.beginnings import constraints
 from textsearch.tasks.starts.frames import Lexicon, frame
+from textsearch.tasks.writing import build
 
 MIX: list[dict[str, Any]] = [
     {"prefix": "The dog"},
@@ -113,6 +116,27 @@ def test_the_default_searches_and_another_sampler_takes_the_moves(models: Any) -
     own = settings(models) | {"steps": 2}
     assert write(MIX[:2], seed=0, **own).guarantee == "biased"
     assert write(MIX[:2], seed=0, sampler=MetropolisHastings, **own).guarantee == "exact"
+
+
+def test_writing_is_a_problem(models: Any) -> None:
+    """Built once, solved as often as one likes: what `write` does is one of the ways."""
+    own = settings(models)
+    told = Models(masked=own["masked"], causal=own["causal"], classifier=own["classifier"])
+    problem = build(MIX, Writing(chains=3, steps=6, seed=1), told)
+    whole = write(MIX, seed=1, **own)
+    for again in (solve(problem), solve(problem)):
+        assert (again.texts, again.best_texts, again.sources) == (whole.texts, whole.best_texts, whole.sources)
+        assert again.energies.tolist() == whole.energies.tolist()
+    # another way: draws, and fewer of them
+    steps: list[int] = []
+    drawn = solve(problem, sampler=MetropolisHastings, steps=4, callbacks=[lambda now: steps.append(now.step)])
+    assert drawn.guarantee == "exact" and steps == [1, 2, 3, 4]
+    assert drawn.texts != whole.texts
+
+
+def test_defaults_have_one_place() -> None:
+    given = {name: one.default for name, one in inspect.signature(write).parameters.items()}
+    assert {field.name: given[field.name] for field in fields(Writing)} == vars(Writing())
 
 
 @pytest.mark.parametrize(

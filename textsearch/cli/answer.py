@@ -288,8 +288,7 @@ def _of_the_whole(error: Exception) -> bool:
         return True
     trace = error.__traceback__
     while trace is not None:
-        code, module = trace.tb_frame.f_code.co_name, trace.tb_frame.f_globals.get("__name__")
-        if module == "textsearch.tasks.resolve" or code == "given_classifier":
+        if trace.tb_frame.f_globals.get("__name__") == "textsearch.tasks.resolve":
             return True
         trace = trace.tb_next
     return False

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from textsearch import tree
 from textsearch.models.usage import Usage
-from textsearch.run.loop import Recorded
+from textsearch.run.recorder import Recorded
 from textsearch.run.state import RunState
 
 

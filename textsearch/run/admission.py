@@ -20,15 +20,14 @@ from textsearch.rng import Rng, StepsApartError, input_numbers
 from textsearch.run.active import ActiveChains, ActiveInput, ChainCost
 from textsearch.run.loop import (
     Progress,
-    Recorded,
     Rule,
     generations,
-    kept_after,
     sources_of,
     starting_batch,
     streams,
 )
 from textsearch.run.partial import carry, gathered, said
+from textsearch.run.recorder import Record, Recorded, kept_after
 from textsearch.run.state import RunState, step
 from textsearch.sampler import Info, Sampler, State
 
@@ -391,7 +390,7 @@ def _answer(
                 plan.objective,
                 plan.sampler,
                 whole,
-                one.records[:steps],
+                Record.of(one.records[:steps], one.size, len(plan.objective.parts)),
                 sources=sources,
                 warm_up=plan.warm_up,
                 usage=usage,

@@ -19,7 +19,9 @@ from textsearch.models.usage import Usage, charged_to, ledger
 from textsearch.objective import Objective, term_names, terms_of
 from textsearch.result import Acceptance, Generations
 from textsearch.rng import Rng, input_numbers
+from textsearch.run.keeper import Keeper, Settings
 from textsearch.run.partial import carry, gathered, said
+from textsearch.run.recorder import Record, kept_after, recorded
 from textsearch.run.state import RunState, step
 from textsearch.sampler import Info, Sampler, State
 
@@ -83,30 +85,6 @@ class Progress:
         return self.best.rows(self.best_energies.argmin()[None]).texts()[0]
 
 
-@final
-@dataclass(frozen=True, eq=False)
-class Recorded:
-    """What a run remembers of one step: (B,) energies, (B, J) terms, (B,) lengths, what the sampler wants recorded."""
-
-    energy: Tensor
-    terms: Tensor
-    lengths: Tensor
-    more: Mapping[str, Tensor]
-    sample: list[str] | None
-
-
-def recorded(run: RunState[Any], info: Info, kept: bool) -> Recorded:
-    """What is remembered of the step that led here, with the texts if they are `kept`."""
-    evaluation, batch = run.chains.evaluation, run.batch
-    more = {"accepted": info.accepted, **info.recorded}
-    return Recorded(evaluation.energy, evaluation.terms, batch.lengths, more, batch.texts() if kept else None)
-
-
-def kept_after(step: int, warm_up: int, thin: int | None) -> bool:
-    """Whether the texts are kept after the step of this number, counted from 0."""
-    return thin is not None and step >= warm_up and (step + 1 - warm_up) % thin == 0
-
-
 Callback = Callable[[Progress], bool | None]
 """Sees every step; the run counts as interrupted if it answers True."""
 
@@ -145,60 +123,69 @@ def run(
     until: Rule | None,
     callbacks: Sequence[Callback],
     numbers: Sequence[int] | None,
+    keeper: Keeper,
 ) -> Generations:
-    """See `textsearch.generate`, which checks the arguments."""
-    batch = starting_batch(sampler, inputs)
-    objective.check(batch)
-    sources = sources_of(batch)
-    rng = streams(seed, batch, chains, input_numbers(numbers, len(sources)))
-    batch = marked(objective, batch.repeat(chains))
+    """See `textsearch.generate`, which checks the arguments; `keeper` keeps what is to outlive the process."""
+    start = starting_batch(sampler, inputs)
+    objective.check(start)
+    sources = sources_of(start)
+    told = input_numbers(numbers, len(sources))
+    keeper.claim(objective, sampler, start, Settings(seed, chains, temperature, warm_up, thin, told), steps)
+    rng = streams(seed, start, chains, told)
+    batch = marked(objective, start.repeat(chains))
     with torch.inference_mode(), ledger() as usage, charged_to("/".join(dict.fromkeys(sampler.kinds))):
         # what is kept of the steps so far changes in one assignment: an interrupt finds whole steps only
-        done = RunState.start(sampler, objective, batch, rng)
-        records: list[Recorded] = []
-        trace: list[Tensor] = []
+        done = keeper.begin(RunState.start(sampler, objective, batch, rng), len(objective.parts), usage)
+        last, before = keeper.info, int(done.steps[0])
         interrupted = False
         failure: BaseException | None = None
-        began = time.perf_counter()
+        began = time.perf_counter() - keeper.seconds
+
+        def look(info: Info, taken: int) -> Progress:
+            return Progress(
+                step=taken,
+                steps=steps,
+                warm_up=warm_up,
+                state=done.chains,
+                info=info,
+                best=done.best.batch,
+                best_energies=done.best.evaluation.energy,
+                best_steps=done.best_steps,
+                trace=keeper.recorder.trace,
+                acceptance=done.acceptance,
+                usage=usage,
+                seconds=time.perf_counter() - began,
+            )
+
         try:
-            for taken in range(steps):
+            # a rule that had ended the run says so again
+            over = last is not None and until is not None and until(look(last, before))
+            for taken in range(before, before if over else steps):
                 after, info = step(objective, sampler, done, temperature, common=taken)
-                records.append(recorded(after, info, kept_after(taken, warm_up, thin)))
-                done = after
+                keeper.record(recorded(after, info, kept_after(taken, warm_up, thin)))
+                done, last = after, info
                 if callbacks or until:
-                    trace.append(done.energies)
-                    progress = Progress(
-                        step=taken + 1,
-                        steps=steps,
-                        warm_up=warm_up,
-                        state=done.chains,
-                        info=info,
-                        best=done.best.batch,
-                        best_energies=done.best.evaluation.energy,
-                        best_steps=done.best_steps,
-                        trace=trace,
-                        acceptance=done.acceptance,
-                        usage=usage,
-                        seconds=time.perf_counter() - began,
-                    )
+                    progress = look(info, taken + 1)
                     answers = [callback(progress) for callback in callbacks]
                     if any(answers):
                         interrupted = taken + 1 < steps
                         break
                     if until and until(progress):
                         break
+                keeper.after(done, info, usage, time.perf_counter() - began)
         except KeyboardInterrupt:
             interrupted = True
         except BaseException as error:
             failure = error
         seconds = time.perf_counter() - began
+        failure = keeper.close(done, last, usage, seconds, failure)
 
         def gather(interrupted: bool) -> Generations:
             return generations(
                 objective,
                 sampler,
                 done,
-                records[: int(done.steps[0])],
+                keeper.recorder.gathered(int(done.steps[0])),
                 sources=sources,
                 warm_up=warm_up,
                 usage=usage,
@@ -231,7 +218,7 @@ def generations(
     objective: Objective,
     sampler: Sampler[Any],
     done: RunState[Any],
-    records: Sequence[Recorded],
+    record: Record,
     *,
     sources: list[str],
     warm_up: int,
@@ -239,7 +226,7 @@ def generations(
     seconds: float,
     interrupted: bool,
 ) -> Generations:
-    """What is given back of chains that went through the steps `records`."""
+    """What is given back of chains of whose steps this was kept."""
     names, batch, best = term_names(objective), done.batch, done.best.evaluation
     return Generations(
         texts=batch.texts(),
@@ -252,13 +239,13 @@ def generations(
         sources=sources,
         concerned={number: terms_of(objective, number) for number in sorted(set(batch.inputs.tolist()))},
         acceptance=_acceptance(sampler.kinds, done.moves.sum(0)),
-        trace=_stack([record.energy for record in records], len(batch)),
-        term_traces=_columns(names, _stack([record.terms for record in records], len(batch), len(names))),
-        length_trace=_stack([record.lengths for record in records], len(batch)),
-        recorded=_recorded(records),
-        samples=[record.sample for record in records if record.sample is not None],
-        sample_steps=[number + 1 for number, record in enumerate(records) if record.sample is not None],
-        warm_up=min(warm_up, len(records)),
+        trace=record.energy,
+        term_traces=_columns(names, record.terms),
+        length_trace=record.lengths,
+        recorded=record.more,
+        samples=record.samples,
+        sample_steps=record.sample_steps,
+        warm_up=min(warm_up, len(record.energy)),
         batch=batch,
         best_batch=done.best.batch,
         guarantee=sampler.guarantee,
@@ -268,27 +255,9 @@ def generations(
     )
 
 
-def _stack(steps: Sequence[Tensor], *shape: int) -> NDArray[Any]:
-    """(T, ...) one array of what was recorded; of no steps, (0, *shape)."""
-    return torch.stack(list(steps)).cpu().numpy() if steps else np.zeros((0, *shape))
-
-
 def _columns(names: Sequence[str], terms: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     """Name -> what (..., J) terms hold of it."""
     return {name: terms[..., column] for column, name in enumerate(names)}
-
-
-def _recorded(records: Sequence[Recorded]) -> dict[str, NDArray[Any]]:
-    """Name -> (T, ...) what the sampler wanted recorded at every step.
-
-    Samplers that take turns may record different things, or things of different shapes under one name.
-    """
-    first = records[0].more if records else {}
-    return {
-        name: _stack([record.more[name] for record in records])
-        for name, value in first.items()
-        if all(name in record.more and record.more[name].shape == value.shape for record in records)
-    }
 
 
 def _acceptance(kinds: Sequence[str], moves: Tensor) -> dict[str, Acceptance]:

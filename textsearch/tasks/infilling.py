@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from os import PathLike
 from typing import final
 
 import regex
@@ -54,7 +54,7 @@ def infill(
     until: Rule | None = None,
     callbacks: Sequence[Callback] = (),
     progress: bool = False,
-    checkpoint: str | Path | None = None,
+    checkpoint: str | PathLike[str] | None = None,
     every: float = 60.0,
     numbers: Sequence[int] | None = None,
 ) -> Generations:
@@ -111,7 +111,7 @@ def build(
     if not texts:
         raise ValueError("texts is empty: pass at least one text")
     parts = [parts_of(text, settings.gap) for text in texts]
-    given.check(causal=models.causal, masked=models.masked, uses=("score", "next_log_probs", "vocabulary"))
+    given.check(causal=models.causal, uses=("score", "vocabulary", "next_log_probs"))
     language(settings.lang).check(causal=models.causal, masked=models.masked)
     numbers = input_numbers(numbers, len(texts))
     model = given.masked(models.masked, progress)

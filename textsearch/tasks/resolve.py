@@ -8,7 +8,8 @@ from typing import Any, cast
 
 from textsearch.checks import model_name
 from textsearch.kinds import CAUSAL, ENCODER, MASKED, SAMPLER, Kind, instance, nature, shown
-from textsearch.models import causal_lm, masked_lm, protocols, sentence_encoder
+from textsearch.models import causal_lm, masked_lm, protocols, sentence_encoder, text_classifier
+from textsearch.models.classifier import TextClassifier
 from textsearch.models.protocols import CausalLM, MaskedLM, TaskLM
 from textsearch.models.reading.turns import remembered
 from textsearch.proposal import Proposal
@@ -56,6 +57,14 @@ def encoder(given: Encoder, progress: bool = False) -> protocols.Encoder:
         return cast(protocols.Encoder, given)
     with waiting("loading the sentence encoder", progress):
         return _encoder(_name("encoder", given, ENCODER))
+
+
+def classifier(given: TextClassifier | Name, progress: bool = False) -> TextClassifier:
+    """The text classifier to use."""
+    if not isinstance(given, str | os.PathLike):
+        return given
+    with waiting("loading the classifier", progress):
+        return _classifier(os.fspath(given))
 
 
 def check(
@@ -127,3 +136,8 @@ def _masked(name: str | None) -> MaskedLM:
 @remembered(most=2)
 def _encoder(name: str | None) -> protocols.Encoder:
     return sentence_encoder(name)
+
+
+@remembered(most=2)
+def _classifier(name: str) -> TextClassifier:
+    return text_classifier(name)

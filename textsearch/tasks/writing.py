@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
+from pathlib import Path
 from typing import Any, final
 
 import torch
@@ -12,11 +13,10 @@ import torch
 from objectives import Fluency, Only
 from samplers import MetropolisHastings, SimulatedAnnealing
 from samplers.proposals import Mixture, SpanEdit, Swap
-from textsearch import Generations, generate
+from textsearch import Generations
 from textsearch.batch import Vocabulary
-from textsearch.checks import positive, run_of, sequence
-from textsearch.kinds import CLASSIFIER, instance, shown
-from textsearch.models import text_classifier
+from textsearch.checks import sequence
+from textsearch.kinds import shown
 from textsearch.models.classifier import TextClassifier
 from textsearch.models.constrained import ConstrainedMaskedLM
 from textsearch.models.guided import GuidedMaskedLM
@@ -27,16 +27,17 @@ from textsearch.objective import Objective
 from textsearch.proposal import Proposal
 from textsearch.result.display import waiting
 from textsearch.rng import input_numbers
-from textsearch.run.loop import Rule
-from textsearch.run.partial import viewed
+from textsearch.run.loop import Callback, Rule
 from textsearch.sampler import Sampler
 from textsearch.schedule import geometric
 from textsearch.tasks import resolve as given
 from textsearch.tasks.by_input import ByInput
 from textsearch.tasks.constraints import table
 from textsearch.tasks.languages import language, pieces_of
+from textsearch.tasks.problem import MakeSampler, Models, Problem, answer
 from textsearch.tasks.request import Request
 from textsearch.tasks.room import check_request, check_words
+from textsearch.tasks.settings import Writing
 from textsearch.tasks.starts.beginnings import beginnings, constraints, stated
 from textsearch.tasks.starts.frames import Lexicon, frame, layout_numbers
 from textsearch.tasks.written import as_written, phrases_of
@@ -46,9 +47,6 @@ EDITS = {(1, 1): 0.46, (0, 1): 0.12, (1, 0): 0.12, (2, 2): 0.14, (1, 2): 0.08, (
 
 SAME_LENGTH = {(1, 1): 0.65, (2, 2): 0.25, (3, 3): 0.1}
 """The same where it is not."""
-
-LABEL_WEIGHT = 16.0
-"""Nats that log p(label | text) counts: texts differ by tens of nats in fluency, and a small classifier by few."""
 
 COOLEST = 0.3
 """The temperature that the default sampler ends at, in units of the run's."""
@@ -62,21 +60,24 @@ def annealed(moves: Proposal, steps: int) -> Sampler[Any]:
 def write(
     requests: Sequence[Request | Mapping[str, Any]],
     *,
-    chains: int = 8,
-    steps: int = 150,
-    seed: int = 0,
-    temperature: float = 1.0,
-    classifier: TextClassifier | str | PathLike[str] | None = None,
-    label_weight: float = LABEL_WEIGHT,
-    topic_weight: float = 1.0,
-    coherence_weight: float = 0.5,
-    lang: str = "en",
+    chains: int = Writing.chains,
+    steps: int = Writing.steps,
+    seed: int = Writing.seed,
+    temperature: float = Writing.temperature,
+    label_weight: float = Writing.label_weight,
+    topic_weight: float = Writing.topic_weight,
+    coherence_weight: float = Writing.coherence_weight,
+    lang: str = Writing.lang,
     causal: given.Causal = None,
     masked: given.Masked = None,
     encoder: given.Encoder = None,
-    sampler: Callable[[Proposal], Sampler[Any]] | None = None,
+    classifier: TextClassifier | str | PathLike[str] | None = None,
+    sampler: MakeSampler | None = None,
     until: Rule | None = None,
+    callbacks: Sequence[Callback] = (),
     progress: bool = False,
+    checkpoint: str | Path | None = None,
+    every: float = 60.0,
     numbers: Sequence[int] | None = None,
 ) -> Generations:
     """Sentences that are as each request wants them: `chains` chains for each, in one run.
@@ -91,7 +92,6 @@ def write(
         steps: of every chain.
         seed: the same seed gives the same texts.
         temperature: in whose units the default sampler cools; of the draws of another one.
-        classifier: judges labels: loaded, by name or by folder.
         label_weight: of the label's term.
         topic_weight: of the topic's.
         coherence_weight: of the information that the context has of the text.
@@ -99,37 +99,60 @@ def write(
         causal: judges, writes drafts and proposes; by default SmolLM2-135M-Instruct.
         masked: fills frames and proposes; by default the one that comes with textsearch.
         encoder: reads topics; by default all-MiniLM-L6-v2.
+        classifier: judges labels: loaded, by name or by folder.
         sampler: made of the task's moves; by default they are annealed, which is a search. `MetropolisHastings` draws.
         until: stop early; see `textsearch.run.until`.
+        callbacks: each is called after every step with a `Progress`; the run stops once one returns True.
         progress: show what is being done on standard error.
+        checkpoint: a folder that keeps the run, so that it can go on after it was broken off.
+        every: seconds between two checkpoints.
         numbers: of the requests among all that there are, on which their random numbers rest: one of the same number is
             answered alike in every call. By default 0, 1, 2, ...
 
     Raises:
         ValueError: a request that contradicts itself, or that no start was found for.
     """
-    steps, seed, chains, temperature = run_of(
-        steps=steps, seed=seed, chains=chains, temperature=temperature, until=until, progress=progress
+    return answer(
+        build,
+        requests,
+        Writing(
+            chains=chains,
+            steps=steps,
+            seed=seed,
+            temperature=temperature,
+            label_weight=label_weight,
+            topic_weight=topic_weight,
+            coherence_weight=coherence_weight,
+            lang=lang,
+        ),
+        Models(causal=causal, masked=masked, encoder=encoder, classifier=classifier),
+        sampler=sampler,
+        until=until,
+        callbacks=callbacks,
+        progress=progress,
+        checkpoint=checkpoint,
+        every=every,
+        numbers=numbers,
     )
-    for name, weight in (
-        ("label_weight", label_weight),
-        ("topic_weight", topic_weight),
-        ("coherence_weight", coherence_weight),
-    ):
-        positive(name, weight, remedy="; leave what it weighs out of the requests instead")
-    given.check(
-        causal=causal, masked=masked, encoder=encoder, uses=("score", "next_log_probs", "vocabulary", "continuations")
-    )
-    given.moves_to_sampler(sampler)
-    if not CLASSIFIER.of(classifier) and not isinstance(classifier, str | PathLike | None):
-        instance("classifier", classifier, CLASSIFIER)
+
+
+def build(
+    requests: Sequence[Request | Mapping[str, Any]],
+    settings: Writing,
+    models: Models,
+    *,
+    numbers: Sequence[int] | None = None,
+    progress: bool = False,
+) -> Problem:
+    """The problem of `write`: -log p and a term for all that is asked for, from drafts and filled frames; see there."""
     if isinstance(requests, Request):
         raise TypeError(f"requests={shown(requests)} is one request; pass a list of them, [Request(...)]")
     stated_requests = [
         Request.of(one) for one in sequence("requests", requests, "requests", "[{'prefix': 'The book'}]")
     ]
-    speech = language(lang)
-    speech.check(causal=causal, masked=masked)
+    speech = language(settings.lang)
+    given.check(causal=models.causal, uses=("score", "vocabulary", "next_log_probs", "continuations"))
+    speech.check(causal=models.causal, masked=models.masked)
     wanted = [request.restated().bounded() for request in stated_requests]
     if not wanted:
         raise ValueError("requests is empty: pass at least one, such as {'prefix': 'The book'}")
@@ -138,55 +161,59 @@ def write(
     hard = constraints(wanted)
     own_numbers = input_numbers(numbers, len(wanted))
     for number, request in enumerate(wanted):
-        if frame(request, layout_numbers(seed, own_numbers[number], 0)) is None:
+        if frame(request, layout_numbers(settings.seed, own_numbers[number], 0)) is None:
             raise ValueError(f"no text can be laid out for request {number} ({request}): loosen one of its terms")
     for one in table.CONSTRAINTS:
-        if one.needs == "classifier" and classifier is None and stated(wanted, one.name):
-            raise ValueError(f"a {one.name} needs classifier=: the folder or name of a sequence classifier")
+        if one.needs and getattr(models, one.needs) is None and stated(wanted, one.name):
+            raise ValueError(f"a {one.name} needs {one.needs}=: the folder or name of a sequence {one.needs}")
 
-    plain = given.masked(masked, progress)
+    plain = given.masked(models.masked, progress)
     model = as_written(plain, [phrases_of(request) for request in wanted])
     hard.check(model.vocabulary.encode([speech.stop] * len(wanted)))
     lexicon = _lexicon(unrendered(plain.vocabulary))
     for request in wanted:
         check_request(request, model.vocabulary)
         check_words(request, lexicon)
-    lm = given.causal(causal, progress)
+    lm = given.causal(models.causal, progress)
     prompts = [request.context.rstrip() + "\n" if request.context else "" for request in wanted]
     objective: Objective = Fluency(lm, prompts) + hard
-    weights = {"label_weight": label_weight, "topic_weight": topic_weight, "coherence_weight": coherence_weight}
-    judges = OwnJudges(lm, encoder, classifier, progress)
+    judges = OwnJudges(lm, models, progress)
     for one in table.CONSTRAINTS:
         some = stated(wanted, one.name)
         term = one.soft(some.values, judges) if some else None
         if some and term is not None:
-            objective += weights[one.weight] * Only(term, some.inputs)
+            objective += getattr(settings, one.weight) * Only(term, some.inputs)
 
     guided = ConstrainedMaskedLM(GuidedMaskedLM(model, lm, prompts), hard)
     with waiting("writing starts", progress):
-        start = beginnings(wanted, objective, lm, guided, lexicon, prompts, chains=chains, seed=seed, numbers=numbers)
-    # the final mark stays
-    start = start.frozen(torch.arange(start.width) >= start.lengths[:, None] - 1)
+        start = beginnings(
+            wanted,
+            objective,
+            lm,
+            guided,
+            lexicon,
+            prompts,
+            chains=settings.chains,
+            seed=settings.seed,
+            numbers=numbers,
+        )
     pieces = pieces_of(model.vocabulary)
     # of some constraints, such as an acrostic, all texts have one number of words
     edits = ByInput(
         [SpanEdit(guided, EDITS, pieces), SpanEdit(guided, SAME_LENGTH, pieces)],
         [int(any(one.fixed_length for one, _ in request.constraints())) for request in stated_requests],
     )
-    moves = Mixture({edits: 0.95, Swap(model.vocabulary): 0.05})
-    return viewed(
-        lambda: generate(
-            objective,
-            sampler(moves) if sampler else annealed(moves, steps),
-            start,
-            steps=steps,
-            seed=seed,
-            temperature=temperature,
-            until=until,
-            progress=progress,
-            numbers=numbers,
-        ),
-        lambda result: replace(result, sources=list(map(str, stated_requests))),
+    return Problem(
+        objective=objective,
+        moves=Mixture({edits: 0.95, Swap(model.vocabulary): 0.05}),
+        sampler=annealed,
+        # the final mark stays
+        start=start.frozen(torch.arange(start.width) >= start.lengths[:, None] - 1),
+        steps=settings.steps,
+        seed=settings.seed,
+        temperature=settings.temperature,
+        numbers=numbers,
+        finish=lambda result: replace(result, sources=list(map(str, stated_requests))),
     )
 
 
@@ -196,45 +223,30 @@ class OwnJudges:
     """The models that judge what requests ask for.
 
     Attributes:
-        model: the causal one.
-        encoding: the encoder, or its name or folder; None for the default.
-        calling: the classifier, or its name or folder.
+        lm: the causal one, loaded.
+        models: the others, as they were given.
         progress: show on standard error that one is being loaded.
     """
 
-    model: CausalLM
-    encoding: given.Encoder
-    calling: TextClassifier | str | PathLike[str] | None
+    lm: CausalLM
+    models: Models
     progress: bool
 
     def causal(self) -> CausalLM:
         """The one that is there already."""
-        return self.model
+        return self.lm
 
     def encoder(self) -> Encoder:
         """Loaded where it is not."""
-        return given.encoder(self.encoding, self.progress)
+        return given.encoder(self.models.encoder, self.progress)
 
     def classifier(self) -> TextClassifier:
         """Loaded where it is not."""
-        assert self.calling is not None  # a request that needs one is refused without
-        return given_classifier(self.calling, self.progress)
-
-
-def given_classifier(given: TextClassifier | str | PathLike[str], progress: bool = False) -> TextClassifier:
-    """The classifier that is meant."""
-    if isinstance(given, str | PathLike):
-        with waiting("loading the classifier", progress):
-            return _classifier(str(given))
-    return given
+        assert self.models.classifier is not None  # a request that needs one is refused without
+        return given.classifier(self.models.classifier, self.progress)
 
 
 # a stream of requests reads the same vocabulary again with every group
 @remembered(most=2)
 def _lexicon(vocabulary: Vocabulary) -> Lexicon:
     return Lexicon(vocabulary)
-
-
-@remembered(most=2)
-def _classifier(name: str) -> TextClassifier:
-    return text_classifier(name)
