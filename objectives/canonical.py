@@ -1,7 +1,7 @@
-"""Canonical rows: each text in one spelling, that in which its own tokenizer writes it; see `textsearch.spelling`.
+"""Canonical rows: each text in the one spelling that its tokenizer gives it; see `textsearch.spelling`.
 
-Every run forbids all other rows by itself. The term says it of vocabularies, too, that claim to need no such rule, and
-of batches that no chain made.
+Every run forbids all other rows by itself. The term also checks vocabularies with `one_spelling`, and batches that no
+chain made.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from textsearch.spelling import respelled
 @final
 @dataclass(frozen=True)
 class Canonical(Objective):
-    """The row is the one that its vocabulary makes of its text: energy 0, or +inf.
+    """The row is the encoding of its own text: energy 0, or +inf.
 
-    Chains need no such term: they forbid other spellings by themselves.
+    Chains do not need this term: they forbid other spellings anyway.
 
     >>> from textsearch.language.words import WordVocabulary
     >>> words = WordVocabulary.of(["a", "lot", "a lot"])  # "a lot" is one token, or two

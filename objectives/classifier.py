@@ -1,4 +1,4 @@
-"""Classifier: a label that a text should have, softly.
+"""Classifier: how likely a classifier finds a label for a text.
 
 The attribute term of plug-and-play generation (PPLM, Dathathri et al., 2020) and of energies over whole texts
 (Mix and Match, Mireshghallah et al., 2022).

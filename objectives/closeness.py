@@ -23,9 +23,9 @@ EditCost = Callable[[str | None, str | None], float]
 @final
 @dataclass(frozen=True)
 class Closeness(Objective):
-    """The least sum of costs, in nats, of edits that turn the source into the text: token by token, order kept.
+    """The lowest total cost, in nats, of edits of single tokens that turn the source into the text.
 
-    Under exp(-E) an edit must make the rest of the energy better by more than it costs. A different cost for each pair
+    Under exp(-E) an edit pays if it lowers the rest of the energy by more than it costs. A different cost for each pair
     of words makes this a noisy channel, -log p(source | text) up to a constant (Kernighan et al., 1990).
 
     Attributes:

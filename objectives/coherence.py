@@ -1,4 +1,4 @@
-"""Coherence: how well a text goes on from what was said before."""
+"""Coherence: how well a text follows its context."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from textsearch.per_input import PerInput, text_per_input
 @final
 @dataclass(frozen=True)
 class Coherence(Objective):
-    """What the context says of the text: log p(text) - log p(text | context) in nats, minus the mutual information.
+    """log p(text) - log p(text | context) in nats: minus the information that the context has about the text.
 
-    The pointwise mutual information of context and text, as in diverse dialogue (Li et al., 2016). Bland texts, likely
-    after anything, gain nothing. It can be below 0, and alone rewards texts that are no language as long as the context
-    makes them likelier: add it to a fluency. `Fluency(lm, context)` + w * `Coherence(lm, context)` is
+    The pointwise mutual information of context and text, as in diverse dialogue (Li et al., 2016). Bland texts, which
+    are likely after anything, gain nothing. The energy can be below 0, and alone it rewards gibberish that the context
+    makes likelier, so add it to a fluency. `Fluency(lm, context)` + w * `Coherence(lm, context)` is
     -(1 + w) log p(text | context) + w log p(text).
 
     Attributes:

@@ -1,4 +1,4 @@
-"""Conditional probability: how well a language model likes a text after a source."""
+"""Conditional probability: how likely a text is under a language model after a source."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from textsearch.per_input import PerInput, text_per_input
 @final
 @dataclass(frozen=True)
 class Conditional(Objective):
-    """-log p(text | source) in nats: the target exp(-E) is what the model would write after the source.
+    """-log p(text | source) in nats: the target exp(-E) is the model's law of texts after the source.
 
     Attributes:
         model: scores the texts. A causal model reads the source as its prompt, a sequence-to-sequence model with its

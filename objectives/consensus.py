@@ -1,7 +1,8 @@
-"""Consensus: how much of a text is what other draws say too.
+"""Consensus: how much of its wording a text shares with other draws.
 
 Minimum Bayes risk (Kumar and Byrne, 2004) as an energy: with draws r of a law, each with a weight, the text of highest
-expected BLEU under that law is the one of lowest energy. What one draw invents costs; what many share is kept.
+expected BLEU under that law is the one of lowest energy. Words that one draw alone has cost energy; words that many
+share are kept.
 """
 
 from __future__ import annotations

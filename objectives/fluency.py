@@ -1,4 +1,4 @@
-"""Fluency: how well a causal language model likes a text."""
+"""Fluency: how likely a text is under a causal language model."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Fluency(Objective):
         return -self.model.score(batch, self._prompts.one_or_rows(batch)).log_prob
 
     def energy_within(self, batch: Batch, limit: Limit) -> Tensor:
-        """(B,) nats a text, +inf for one whose beginning lies above the limit already."""
+        """(B,) nats a text; +inf for a text whose beginning is already above the limit."""
         return -self.model.score(batch, self._prompts.one_or_rows(batch), -limit.energy).log_prob
 
     def check(self, batch: Batch) -> None:
@@ -64,7 +64,7 @@ class Fluency(Objective):
 @final
 @dataclass(frozen=True)
 class FluencyPerToken(Objective):
-    """-log p(text) / number of tokens, the end counted: another target than `Fluency`, indifferent to length.
+    """-log p(text) / number of tokens, the end counted: unlike `Fluency`, it does not favour short texts.
 
     Attributes:
         model: scores the texts; by default SmolLM2-135M-Instruct.
@@ -82,7 +82,7 @@ class FluencyPerToken(Objective):
 
     @property
     def name(self) -> str:
-        """Not to be taken for the sum."""
+        """The term's name in results, other than that of `Fluency`."""
         return "fluency per token"
 
     @property

@@ -1,4 +1,4 @@
-"""What hard terms freeze: words of the starting texts that must stay, so that no proposal is wasted on them."""
+"""Freezing: words that a hard term needs stay as they are, so that no proposal is wasted on them."""
 
 from __future__ import annotations
 

@@ -65,9 +65,9 @@ class Keywords(Objective):
     """Each keyword occurs as whole words: energy 0, or +inf where one is missing.
 
     Case does not count. A keyword of several words ("hot dog") is a phrase: they must be adjacent, with nothing but
-    space between. Each word of the text serves one keyword at most, so a keyword named twice must occur twice. Whether
-    many phrases can be told apart in a text is a hard question (it holds interval scheduling with choices, Spieksma,
-    1999): where a search of some thousand steps finds no way, the text counts as one that lacks them.
+    space between. Each word of the text serves one keyword at most, so a keyword named twice must occur twice. Placing
+    many phrases without overlap is a hard problem (interval scheduling with choices, Spieksma, 1999): where a search of
+    some thousand steps finds no placement, the text counts as one that lacks them.
 
     With `freeze`, one occurrence of each keyword in the starting texts, the first that fits, is made uneditable, so
     that no proposal is wasted on it. Chains sample exp(-E / T) over the texts that hold those very tokens, capitals
@@ -83,8 +83,8 @@ class Keywords(Objective):
 
     Attributes:
         keywords: one tuple of keywords for each input, or a single one for all.
-        in_order: as given.
-        inflections: as given.
+        in_order: whether they must occur in this order.
+        inflections: whether inflections count.
         freezes: whether occurrences are made uneditable.
 
     Raises:

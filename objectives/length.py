@@ -136,12 +136,12 @@ class LengthBetween(Objective):
 
     @property
     def name(self) -> str:
-        """Two words."""
+        """The term's name in results."""
         return "length between"
 
     @property
     def cost(self) -> Cost:
-        """0 or +inf."""
+        """A count that forbids texts."""
         return Cost.HARD
 
     def energy(self, batch: Batch) -> Tensor:

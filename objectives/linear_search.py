@@ -1,13 +1,13 @@
-r"""Regular expressions found in time that grows with the text alone: no backtracking, so no clock.
+r"""Regular expressions searched in time linear in the text, without backtracking.
 
 A search by backtracking can take time exponential in the text, `(a+)+$` in "aaaa...b" say, and a limit of time would
-make the answer depend on the machine and what else it does. Most expressions are regular, and of these the set of all
+make the answer depend on the machine and its load. Most expressions are regular, and of these the set of all
 ways to go on can be followed instead, one character after another (Thompson, "Regular expression search algorithm",
 CACM 1968). Sets that were met are kept, which makes it an automaton that is built as texts need it. Where a lookaround
 holds is found beforehand, by an automaton of its own that runs the other way for a lookahead (Barrière and
 Pit-Claudel, "Linear matching of JavaScript regular expressions", PLDI 2024).
 
-What one character is, and where `\b` or `$` holds, the `regex` module is asked: sets and properties mean the same.
+The `regex` module decides what matches one character and where `\b` or `$` holds, so sets and properties mean the same.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ Tree: TypeAlias = One | Here | Look | Row | Either | Repeat
 
 @final
 class _Reader:
-    """Reads an expression that compiles; whatever is not surely understood is refused."""
+    """Reads an expression that compiles; refuses everything that is not surely understood."""
 
     def __init__(self, pattern: str, flags: int) -> None:
         self.pattern, self.at = pattern, 0

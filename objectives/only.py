@@ -22,8 +22,8 @@ class Only(Objective):
     """`objective` for the rows of some inputs, 0 for all others: one run may mix requests of different kinds.
 
     Attributes:
-        objective: numbers the inputs anew: input `inputs[k]` of the batch is its input k.
-        inputs: which, in ascending order.
+        objective: applied to these inputs; input `inputs[k]` of the batch is its input k.
+        inputs: their numbers, in ascending order.
 
     Raises:
         ValueError: no inputs, or inputs that are not in ascending order.
@@ -47,12 +47,12 @@ class Only(Objective):
 
     @property
     def name(self) -> str:
-        """That of the objective."""
+        """The objective's name in results."""
         return self.objective.name
 
     @property
     def cost(self) -> Cost:
-        """That of the objective."""
+        """The stage in which the objective is evaluated."""
         return self.objective.cost
 
     def energy(self, batch: Batch) -> Tensor:
@@ -92,7 +92,7 @@ class Only(Objective):
         return every.index_put((mine.to(own.device),), own)
 
     def concerns(self, number: int) -> bool:
-        """Its own inputs, as far as the objective does."""
+        """Whether the input is one of `inputs` and the objective concerns it."""
         return number in self.inputs and self.objective.concerns(self.inputs.index(number))
 
     def outline(self, number: int) -> Outline:

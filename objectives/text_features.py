@@ -1,4 +1,4 @@
-"""What the hard terms on surface text share: every different text judged once, and values with words in them."""
+"""What hard terms on surface text share: each different text is judged once; values must hold words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Unmasked likelihood: a masked language model's view of a text in one pass, with every token in sight."""
+"""Unmasked likelihood: a masked language model's probabilities of a text from one pass, without masks."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from textsearch.objective import Cost, Objective
 class UnmaskedLikelihood(Objective):
     """-sum_i log c(x_i | the whole text, x_i itself included) in nats (Kaneko and Bollegala, 2022, "AUL").
 
-    The cheap relation of the pseudo-likelihood (Salazar et al., 2020): one row a text, not one a token. It is no
-    likelihood, as every token is told to the model that is asked for it, and a model that copies what it sees has 0
-    for all texts. It is there to guess at a dearer energy, as the surrogate of `samplers.DelayedAcceptance`, with a
-    weight: its differences are smaller than those of what it stands for.
+    A cheap relative of the pseudo-likelihood (Salazar et al., 2020): one row a text instead of one a token. It is not a
+    likelihood, because the model sees each token that it is asked for; a model that copies its input gives 0 for all
+    texts. Use it to approximate a more expensive energy, as the surrogate of `samplers.DelayedAcceptance`, with a
+    weight: its differences are smaller than those of the energy that it stands for.
 
     Attributes:
         model: reads the texts; the batch must be in its vocabulary. By default the one that comes with textsearch.
@@ -43,7 +43,7 @@ class UnmaskedLikelihood(Objective):
 
     @property
     def name(self) -> str:
-        """Of two words."""
+        """The term's name in results."""
         return "unmasked likelihood"
 
     @property

@@ -59,7 +59,7 @@ class WholeWords(Objective):
 
     @property
     def name(self) -> str:
-        """Two words."""
+        """The term's name in results."""
         return "whole words"
 
     def energy(self, batch: Batch) -> Tensor:

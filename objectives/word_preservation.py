@@ -1,8 +1,8 @@
 """Word preservation: the keywords of a source text, or words close to them, are still there.
 
 The keyword part of UPSA's semantic similarity (Liu et al., 2020): each keyword is compared with the word of the text
-that is nearest to it, and the worst kept keyword counts. Here the minimum is a smooth one, so that a second loss is
-felt as well.
+that is nearest to it, and the worst kept keyword counts. Here the minimum is a smooth one, so that a second loss
+counts as well.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ class WordPreservation(Objective):
 
     @property
     def name(self) -> str:
-        """Two words."""
+        """The term's name in results."""
         return "word preservation"
 
     @property

@@ -1,6 +1,6 @@
 """Words at sites: which tokens are words, and how many words stand before and behind a place.
 
-What hard terms on words need in order to tell a proposal which tokens could stand at a site. A token is a word of the
+For hard terms on words that tell a proposal which tokens could stand at a site. A token is a word of the
 surface text only where nothing joins it to its neighbours, as an apostrophe or a piece does; a place where that is not
 certain is one of which nothing is said.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import final
-from weakref import WeakKeyDictionary
 
 import regex
 import torch
@@ -19,14 +18,14 @@ from torch import Tensor
 from objectives.keywords import one_character_words, words
 from objectives.text_features import is_mark
 from textsearch.batch import Batch, Vocabulary, every_token
+from textsearch.models.reading.turns import remembered
+from textsearch.models.rendered import unrendered
 
 _PIECE = regex.compile(r"(##)?[\p{L}\p{M}\p{N}]+")
 _REMEMBERED = 500  # sets of words
 
 Condition = tuple[Hashable, Callable[[str], bool]]
 """What a word must be like, with a key that stands for it."""
-
-_KNOWN: WeakKeyDictionary[Vocabulary, TokenWords] = WeakKeyDictionary()
 
 
 @final
@@ -56,10 +55,7 @@ class TokenWords:
         >>> TokenWords.of(letters("aB")).words
         ('', 'a', '')
         """
-        plain: Vocabulary = getattr(vocabulary, "unrendered", vocabulary)
-        if plain not in _KNOWN:
-            _KNOWN[plain] = _token_words(plain)
-        return _KNOWN[plain]
+        return _token_words(unrendered(vocabulary))
 
     def having(self, key: Hashable, holds: Callable[[str], bool]) -> Tensor:
         """(V,) bool, the tokens that are no words, and the words for which `holds`; `key` stands for the condition."""
@@ -136,6 +132,8 @@ class WordSites:
         return torch.stack([every if one is None else self.tokens.having(*one) for one in conditions])
 
 
+# a run asks for the words of its vocabulary at every step
+@remembered(most=4)
 def _token_words(vocabulary: Vocabulary) -> TokenWords:
     continues = vocabulary.continues.tolist()
     usable = vocabulary.allowed.tolist()

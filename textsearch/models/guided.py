@@ -21,7 +21,7 @@ from textsearch.models.protocols import MaskedLM, NextTokenLM
 from textsearch.models.reading.memory import recall
 from textsearch.models.reading.turns import lock_of, remembered
 from textsearch.models.recipes import reduced
-from textsearch.models.rendered import StringVocabulary, base, tokens_of
+from textsearch.models.rendered import StringVocabulary, tokens_of, unrendered
 from textsearch.per_input import text_per_input
 
 _REMEMBERED = 512  # left contexts
@@ -65,7 +65,7 @@ class GuidedMaskedLM:
         prompts = text_per_input("prompt", self.prompt, "prompts").rows(batch.rows(rows))
         keys = list(zip(prompts, contexts, strict=True))
         causal = self._causal(keys).to(own.device)
-        within, at_start = first_pieces(base(self.vocabulary), base(self.causal.vocabulary)).to(own.device)
+        within, at_start = first_pieces(unrendered(self.vocabulary), unrendered(self.causal.vocabulary)).to(own.device)
         piece = torch.where(torch.tensor(begins, device=own.device)[:, None], at_start, within)
         return (own + self.weight * causal.gather(1, piece)).log_softmax(-1)
 

@@ -22,8 +22,8 @@ class SpellingVocabulary(Vocabulary, Protocol):
     """A vocabulary that can render certain words and phrases as they were written."""
 
     @property
-    def base(self) -> Vocabulary:
-        """The vocabulary that this one was made from; itself if it was made from none."""
+    def unrendered(self) -> Vocabulary:
+        """The same tokens, rendered without `spellings` or other texts of users."""
 
     def spelling(self, phrases: Iterable[str]) -> Spellings:
         """Words of a phrase -> the phrase as it is written, for those phrases that would be rendered otherwise."""
@@ -68,9 +68,9 @@ class GapVocabulary(Vocabulary, Protocol):
         """Texts, given by the parts between their gaps, with a mask in each gap; nothing else is editable."""
 
 
-def base(vocabulary: Vocabulary) -> Vocabulary:
-    """The vocabulary of the same tokens that knows of no particular texts."""
-    return vocabulary.base if isinstance(vocabulary, SpellingVocabulary) else vocabulary
+def unrendered(vocabulary: Vocabulary) -> Vocabulary:
+    """The vocabulary of the same tokens that knows no texts of users."""
+    return vocabulary.unrendered if isinstance(vocabulary, SpellingVocabulary) else vocabulary
 
 
 def gapped(vocabulary: Vocabulary, texts: Sequence[Sequence[str]]) -> tuple[Vocabulary, Batch]:

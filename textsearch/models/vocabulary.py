@@ -21,7 +21,7 @@ from textsearch.models.reading.turns import lock_of
 from textsearch.models.recipes import reduced_as_one
 from textsearch.models.sources import Source, begins_sentence, runs
 
-_OF_TOKENS = ("base", "pieces", "size", "mask_id", "wordpiece", "one_spelling", "lower_cases", "allowed", "continues")
+_OF_TOKENS = ("pieces", "size", "mask_id", "wordpiece", "one_spelling", "lower_cases", "allowed", "continues")
 _ANCHOR = ["x"]  # what follows is within a sentence
 _SEVERAL_MARKS = regex.compile(r"(?!##)[^\p{L}\p{M}\p{N}]{2,}")
 _UNUSED = regex.compile(r"\[unused\d+\]|<unused\d+>|madeupword\d+")
@@ -53,8 +53,8 @@ class TokenizerVocabulary:
 
     @cached_property
     def unrendered(self) -> TokenizerVocabulary:
-        """The one that this is a rendering of; else itself. What single tokens write is remembered of that one."""
-        return self
+        """The same tokenizer without `spellings` and `sources`; what single tokens write is remembered for this one."""
+        return replace(self, spellings=(), sources=()) if self.spellings or self.sources else self
 
     @cached_property
     def pieces(self) -> list[str]:
@@ -170,11 +170,6 @@ class TokenizerVocabulary:
         knowing = self.rendering(sources=tuple(sources))
         batch = Batch.of(rows, knowing)
         return knowing, batch.frozen(batch.tokens != self.mask_id)
-
-    @cached_property
-    def base(self) -> TokenizerVocabulary:
-        """The same tokenizer, without `spellings` and `sources`."""
-        return replace(self, spellings=(), sources=()) if self.spellings or self.sources else self
 
     def rendering(self, *, spellings: Sequence[Spellings] = (), sources: Sequence[Source] = ()) -> TokenizerVocabulary:
         """The same tokenizer with texts rendered otherwise; what was worked out about its tokens is kept."""

@@ -138,7 +138,7 @@ class NonWords(Objective):
 
     @property
     def name(self) -> str:
-        """Two words."""
+        """The term's name in results."""
         return "non-words"
 
     @property
@@ -177,7 +177,7 @@ class ChangedSentences(Objective):
 
     @property
     def name(self) -> str:
-        """Two words."""
+        """The term's name in results."""
         return "changed sentences"
 
     @property

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
-from typing import Any, final
+from typing import final
 
 import regex
 import torch
@@ -23,7 +23,7 @@ from textsearch.kinds import shown
 from textsearch.models.guided import GuidedMaskedLM
 from textsearch.models.protocols import MaskedLM
 from textsearch.models.reading.turns import remembered
-from textsearch.models.vocabulary import TokenizerVocabulary
+from textsearch.models.rendered import gapped, rendered, unrendered
 from textsearch.rng import input_numbers
 from textsearch.run.loop import Callback, Rule
 from textsearch.tasks import resolve as given
@@ -111,16 +111,17 @@ def build(
     if not texts:
         raise ValueError("texts is empty: pass at least one text")
     parts = [parts_of(text, settings.gap) for text in texts]
+    given.check(causal=models.causal, uses=("score", "vocabulary", "next_log_probs"))
     language(settings.lang).check(causal=models.causal, masked=models.masked)
     numbers = input_numbers(numbers, len(texts))
     model = given.masked(models.masked, progress)
-    vocabulary, gaps = model.vocabulary.gapped(parts)
+    vocabulary, gaps = gapped(model.vocabulary, parts)
     for text, count in zip(texts, gaps.lengths.tolist(), strict=True):
         check_room(text, count)
     lm = given.causal(models.causal, progress)
-    guided: MaskedLM = GuidedMaskedLM(replace(model, vocabulary=vocabulary), lm)
+    guided: MaskedLM = GuidedMaskedLM(rendered(model, vocabulary), lm)
     if not settings.marks:
-        guided = WordsOnly(guided, marks_of(vocabulary.tokenizer))
+        guided = WordsOnly(guided, marks_of(unrendered(vocabulary)))
     pieces = pieces_of(vocabulary)
     return Problem(
         objective=Fluency(lm),
@@ -175,10 +176,9 @@ class WordsOnly:
         return own.masked_fill(self.marks.to(own.device), -math.inf).log_softmax(-1)
 
 
-# a stream of texts asks the same tokenizer with every group
+# a stream of texts asks the same vocabulary with every group
 @remembered(most=4)
-def marks_of(tokenizer: Any) -> Tensor:
+def marks_of(vocabulary: Vocabulary) -> Tensor:
     """(V,) bool, tokens that begin a word, but not with a letter or a number."""
-    vocabulary = TokenizerVocabulary(tokenizer, 1)
     begins = vocabulary.allowed & ~vocabulary.continues
     return torch.tensor([not text.strip()[:1].isalnum() for text in every_token(vocabulary).texts()]) & begins

@@ -22,8 +22,8 @@ from textsearch import Batch, Generations
 from textsearch.batch import Vocabulary, concatenate
 from textsearch.checks import MAX_TOKENS, string_lists
 from textsearch.kinds import shown
-from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.guided import GuidedMaskedLM
+from textsearch.models.protocols import InstructedLM, TaskLM
 from textsearch.objective import Objective
 from textsearch.proposal import Proposal
 from textsearch.result.display import note, waiting
@@ -32,12 +32,12 @@ from textsearch.run.loop import Callback, Rule
 from textsearch.sampler import Sampler
 from textsearch.schedule import geometric
 from textsearch.tasks import resolve as given
+from textsearch.tasks.constraints.base import check_phrases
 from textsearch.tasks.languages import ENGLISH, Language, language
 from textsearch.tasks.problem import MakeSampler, Models, Problem, answer
 from textsearch.tasks.room import tokens_of
 from textsearch.tasks.sentences import marked
 from textsearch.tasks.settings import KeywordSentences
-from textsearch.tasks.sizes import check_phrases
 from textsearch.tasks.unprompted import unprompted
 from textsearch.tasks.written import as_written, with_forms
 
@@ -61,15 +61,13 @@ _AGAIN = 3  # drafts that are cut and written on again
 _FORMS = 12  # spellings of one missing keyword that are tried
 
 
-def request(model: TransformersCausalLM, words: Sequence[str]) -> str:
+def request(model: InstructedLM, words: Sequence[str]) -> str:
     """The prompt that asks `model` for a sentence with the words."""
     ask = "Write one short sentence with the words: "
     return model.ask(ask + ", ".join(words), [(ask + given, answer) for given, answer in EXAMPLES])
 
 
-def energy(
-    lm: TransformersCausalLM, sets: Sequence[Sequence[str]], *, inflections: bool = True, in_order: bool = False
-) -> Objective:
+def energy(lm: TaskLM, sets: Sequence[Sequence[str]], *, inflections: bool = True, in_order: bool = False) -> Objective:
     """-log p(x | request) - log p(x), and +inf where a word is missing or x is not one sentence."""
     prompts = [request(lm, words) for words in sets]
     constraint = Keywords(sets, inflections=inflections, in_order=in_order)
@@ -192,6 +190,8 @@ def build(
     sets = string_lists("sets", sets, "words", "sentence")
     chains, seed, drafts = settings.chains, settings.seed, settings.drafts
     speech = language(settings.lang)
+    requests = ("ask", "draw_suffixes") if speech is ENGLISH else ()
+    given.check(causal=models.causal, uses=("score", "vocabulary", "next_log_probs", *requests))
     speech.check(causal=models.causal, masked=models.masked)
     numbers = input_numbers(numbers, len(sets))
     constraint = Keywords(sets, inflections=settings.inflections and speech.inflects, in_order=settings.in_order)

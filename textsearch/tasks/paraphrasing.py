@@ -29,8 +29,8 @@ from samplers.proposals import Copy, Mixture, SpanEdit, Swap
 from textsearch.batch import Batch, concatenate
 from textsearch.checks import MAX_TOKENS, strings
 from textsearch.language.surface import Spellings, capitals_of
-from textsearch.models.causal import TransformersCausalLM
-from textsearch.models.masked import TransformersMaskedLM
+from textsearch.models.protocols import CausalLM, EmbeddingLM, MaskedLM, TaskLM, asked
+from textsearch.models.rendered import CasingVocabulary, rendered
 from textsearch.objective import Objective
 from textsearch.proposal import Proposal
 from textsearch.result import Generations
@@ -89,13 +89,12 @@ def asks(text: str) -> bool:
     return text.endswith(("?", "？")) or (text[-1:].isalnum() and _ASKING.match(text) is not None)
 
 
-def request(model: TransformersCausalLM, text: str) -> str:
+def request(model: CausalLM, text: str) -> str:
     """The prompt that asks `model` for a paraphrase; empty for a model that takes no requests."""
-    if not model.vocabulary.tokenizer.chat_template:
-        return ""
     question = asks(text)
     ask = "Ask the same question in other words: " if question else "Say the same in other words: "
-    return model.ask(ask + text, [(ask + one, other) for one, other in (QUESTIONS if question else STATEMENTS)])
+    examples = [(ask + one, other) for one, other in (QUESTIONS if question else STATEMENTS)]
+    return asked(model, ask + text, examples) or ""
 
 
 def annealed(moves: Proposal, steps: int) -> Sampler[Any]:
@@ -191,6 +190,8 @@ def build(
             raise ValueError(f"{text!r} has no words: give each text at least one")
     lang, weights = settings.lang, settings.weights
     numbers = input_numbers(numbers, len(texts))
+    drafts_too = ("vocabulary", "continuations") if hasattr(models.causal, "ask") else ()
+    given.check(causal=models.causal, uses=("score", *drafts_too))
     language(lang).check(causal=models.causal, masked=models.masked, encoder=models.encoder)
     model = given.masked(models.masked, progress)
     # a sentence without its mark gets it for the time of the run: models read it as it is meant, and none is added
@@ -198,6 +199,8 @@ def build(
     ended = [text.rstrip() + mark if mark else text for text, mark in zip(texts, marks, strict=True)]
     check_texts(ended, model.vocabulary)
     lm, vectors = given.causal(models.causal, progress), given.encoder(models.encoder, progress)
+    # vectors of words: a masked model that has none leaves them to the encoder
+    words = InputEmbeddings(model) if isinstance(model, EmbeddingLM) else vectors
     with waiting("writing drafts", progress), torch.inference_mode():
         model = cased(model, ended)
         source = model.vocabulary.encode(ended)
@@ -217,7 +220,7 @@ def build(
         shares = [(energy.min() - energy).exp().tolist() for energy in map(meaning.energy, drafts)]
         cheap = (
             meaning
-            + weights.preservation * WordPreservation(InputEmbeddings(model), sources)
+            + weights.preservation * WordPreservation(words, sources)
             + weights.diversity * Diversity(sources)
             + weights.consensus * Consensus([batch.texts() for batch in drafts], shares)
         )
@@ -253,23 +256,21 @@ def without_marks(result: Generations, *, texts: Sequence[str], marks: Sequence[
     return replace(result, texts=bare[0], best_texts=bare[1], sources=list(texts))
 
 
-def cased(
-    model: TransformersMaskedLM, texts: Sequence[str], drafts: Sequence[Sequence[str]] = ()
-) -> TransformersMaskedLM:
+def cased(model: MaskedLM, texts: Sequence[str], drafts: Sequence[Sequence[str]] = ()) -> MaskedLM:
     """The model with a vocabulary that writes the words of each text with the capitals that they have there."""
     words = model.vocabulary
-    if not (words.wordpiece and words.lower_cases):
+    if not (isinstance(words, CasingVocabulary) and words.wordpiece and words.lower_cases):
         return model
     others = drafts or [()] * len(texts)
     spellings: list[Spellings] = [
         {(plain,): word for plain, word in capitals_of(text, own, words.plain).items()}
         for text, own in zip(texts, others, strict=True)
     ]
-    return replace(model, vocabulary=words.rendering(spellings=tuple(spellings)))
+    return rendered(model, words.rendering(spellings=tuple(spellings)))
 
 
 def drafted(
-    model: TransformersCausalLM,
+    model: TaskLM,
     prompts: Sequence[str],
     source: Batch,
     pool: int,
@@ -278,17 +279,19 @@ def drafted(
 ) -> list[list[str]]:
     """For each source the first lines of its drafts that have its form: of a question those that ask."""
     texts = source.texts()
+    if not any(prompts):
+        return [[] for _ in texts]
     room = [8 + 2 * length for length in model.vocabulary.encode(texts).lengths.tolist()]
-    asked = [number for number, prompt in enumerate(prompts) if prompt for _ in range(pool)]
+    owners = [number for number, prompt in enumerate(prompts) if prompt for _ in range(pool)]
     found = model.continuations(
-        [prompts[number] for number in asked],
-        Rng.of(seed, torch.tensor(asked, dtype=torch.int64), numbers, purpose="paraphrase drafts"),
+        [prompts[number] for number in owners],
+        Rng.of(seed, torch.tensor(owners, dtype=torch.int64), numbers, purpose="paraphrase drafts"),
         temperature=HEAT,
         top_p=0.95,
-        most=[room[number] for number in asked],
+        most=[room[number] for number in owners],
     )
     lines: list[list[str]] = [[] for _ in texts]
-    for number, draft in zip(asked, found, strict=True):
+    for number, draft in zip(owners, found, strict=True):
         line = draft.strip().split("\n")[0].strip()
         if plain_words(line) and line.endswith(("?", "？")) == asks(texts[number]):
             lines[number].append(line)

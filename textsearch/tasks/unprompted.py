@@ -12,9 +12,8 @@ from objectives import Fluency, Keywords, Length, Pattern, PseudoLikelihood, Rep
 from samplers import MetropolisHastings, SimulatedAnnealing
 from samplers.proposals import SpanEdit
 from textsearch.batch import Vocabulary
-from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.guided import GuidedMaskedLM
-from textsearch.models.masked import TransformersMaskedLM
+from textsearch.models.protocols import MaskedLM, TaskLM
 from textsearch.objective import Objective
 from textsearch.result.display import waiting
 from textsearch.schedule import geometric
@@ -34,8 +33,8 @@ BOTH_SIDES = 0.5
 def energy(
     sets: Sequence[Sequence[str]],
     language: Language,
-    lm: TransformersCausalLM,
-    model: TransformersMaskedLM,
+    lm: TaskLM,
+    model: MaskedLM,
     *,
     lengths: Sequence[int],
     in_order: bool = False,
@@ -67,8 +66,8 @@ def usual_lengths(sets: Sequence[Sequence[str]], vocabulary: Vocabulary) -> list
 def unprompted(
     sets: Sequence[Sequence[str]],
     language: Language,
-    lm: TransformersCausalLM,
-    model: TransformersMaskedLM,
+    lm: TaskLM,
+    model: MaskedLM,
     settings: KeywordSentences,
     *,
     numbers: Sequence[int] | None = None,

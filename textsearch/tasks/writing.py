@@ -22,7 +22,7 @@ from textsearch.models.constrained import ConstrainedMaskedLM
 from textsearch.models.guided import GuidedMaskedLM
 from textsearch.models.protocols import CausalLM, Encoder
 from textsearch.models.reading.turns import remembered
-from textsearch.models.rendered import base
+from textsearch.models.rendered import unrendered
 from textsearch.objective import Objective
 from textsearch.proposal import Proposal
 from textsearch.result.display import waiting
@@ -145,13 +145,13 @@ def build(
     progress: bool = False,
 ) -> Problem:
     """The problem of `write`: -log p and a term for all that is asked for, from drafts and filled frames; see there."""
-    given.check(causal=models.causal, uses=("score", "next_log_probs", "vocabulary", "continuations"))
     if isinstance(requests, Request):
         raise TypeError(f"requests={shown(requests)} is one request; pass a list of them, [Request(...)]")
     stated_requests = [
         Request.of(one) for one in sequence("requests", requests, "requests", "[{'prefix': 'The book'}]")
     ]
     speech = language(settings.lang)
+    given.check(causal=models.causal, uses=("score", "vocabulary", "next_log_probs", "continuations"))
     speech.check(causal=models.causal, masked=models.masked)
     wanted = [request.restated().bounded() for request in stated_requests]
     if not wanted:
@@ -170,7 +170,7 @@ def build(
     plain = given.masked(models.masked, progress)
     model = as_written(plain, [phrases_of(request) for request in wanted])
     hard.check(model.vocabulary.encode([speech.stop] * len(wanted)))
-    lexicon = _lexicon(base(plain.vocabulary))
+    lexicon = _lexicon(unrendered(plain.vocabulary))
     for request in wanted:
         check_request(request, model.vocabulary)
         check_words(request, lexicon)
