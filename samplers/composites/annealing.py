@@ -10,8 +10,8 @@ from torch import Tensor
 
 from samplers.composites.wrapped import check_start, starts_anywhere
 from textsearch.batch import Batch, Vocabulary
-from textsearch.checks import function, positive
-from textsearch.kinds import SAMPLER, instance
+from textsearch.checks import function, positive, takes
+from textsearch.kinds import SAMPLER, instance, shown
 from textsearch.objective import Objective
 from textsearch.rng import Rng
 from textsearch.sampler import Guarantee, Info, Sampler, State
@@ -51,6 +51,11 @@ class SimulatedAnnealing(Generic[S]):
     def __post_init__(self) -> None:
         instance("sampler", self.sampler, SAMPLER)
         function("schedule", self.schedule, "a schedule", "one, such as textsearch.schedule.geometric(1.0, 0.1)")
+        if not takes(self.schedule, 1):
+            name = shown(self.schedule)
+            raise TypeError(
+                f"schedule={name} is no function of the step alone: call it if it makes one, {name}(1.0, 0.1)"
+            )
 
     @property
     def vocabulary(self) -> Vocabulary:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from textsearch.calls import told
 from textsearch.models.protocols import CausalLM, ConditionalLM, MaskedLM, Scores
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 
+@told
 def masked_lm(
     name_or_path: str | os.PathLike[str] | None = None,
     *,
@@ -87,6 +89,7 @@ def masked_lm(
     return TransformersMaskedLM(model, vocabulary, max_tokens or _most_tokens(model), max_bytes)
 
 
+@told
 def causal_lm(
     name_or_path: str | os.PathLike[str] | None = None,
     *,
@@ -171,6 +174,7 @@ def causal_lm(
     return TransformersCausalLM(model, vocabulary, bos, eos, max_tokens or _most_tokens(model), max_bytes)
 
 
+@told
 def seq2seq_lm(
     name_or_path: str | os.PathLike[str],
     *,
@@ -235,6 +239,7 @@ def seq2seq_lm(
     return TransformersSeq2Seq(model, TokenizerVocabulary(tokenizer, longest), start, eos, max_tokens)
 
 
+@told
 def sentence_encoder(
     name_or_path: str | os.PathLike[str] | None = None,
     *,
@@ -281,6 +286,7 @@ def sentence_encoder(
     return SentenceEncoder(model, tokenizer, _positions(model), max_tokens)
 
 
+@told
 def text_classifier(
     name_or_path: str | os.PathLike[str],
     *,

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from textsearch.calls import told
 from textsearch.checks import Run, flag, functions, run_of, strings, whole
 from textsearch.kinds import BATCH, OBJECTIVE, SAMPLER, instance
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from textsearch.sampler import Sampler
 
 
+@told
 def generate(
     objective: Objective,
     sampler: Sampler[Any],
@@ -125,6 +127,7 @@ def generate(
     return result
 
 
+@told
 def generate_each(
     objective: Objective,
     sampler: Sampler[Any],

@@ -14,6 +14,7 @@ from objectives.preserve import facts
 from samplers import MetropolisHastings, SimulatedAnnealing
 from samplers.proposals import Clusters, Corrections
 from textsearch import Batch, Generations, generate
+from textsearch.calls import told
 from textsearch.checks import flag, run_of, strings
 from textsearch.kinds import CONFUSIONS, instance, shown
 from textsearch.language.confusions import Confusions, EnglishConfusions
@@ -35,6 +36,7 @@ MEANING = 100.0
 """Nats for each denial, number, person or modal verb that comes, goes or is exchanged."""
 
 
+@told
 def correct(
     texts: Sequence[str],
     *,

@@ -17,6 +17,7 @@ from samplers.proposals import BlockInfill, Mixture, Replace
 from samplers.starts.fill import fill_masks
 from textsearch import Generations, generate
 from textsearch.batch import Batch, Vocabulary, every_token
+from textsearch.calls import told
 from textsearch.checks import flag, run_of, strings
 from textsearch.kinds import shown
 from textsearch.models.guided import GuidedMaskedLM
@@ -35,6 +36,7 @@ GAPS = ("[MASK]", "[mask]", "<mask>", "___")
 _GAP = regex.compile(r"\[MASK\]|\[mask\]|<mask>|_{3,}")
 
 
+@told
 def infill(
     texts: Sequence[str],
     *,

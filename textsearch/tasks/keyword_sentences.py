@@ -19,6 +19,7 @@ from samplers.starts.drafts import best_of, one_sentence
 from samplers.starts.woven import woven
 from textsearch import Batch, Generations, generate
 from textsearch.batch import Vocabulary, concatenate
+from textsearch.calls import told
 from textsearch.checks import MAX_DRAFTS, MAX_TOKENS, flag, run_of, string_lists, whole
 from textsearch.kinds import shown
 from textsearch.models.causal import TransformersCausalLM
@@ -107,6 +108,7 @@ def annealed(moves: Proposal, steps: int) -> Sampler[Any]:
     return SimulatedAnnealing(MetropolisHastings(moves), geometric(1.0, COLD, max(steps, 1)))
 
 
+@told
 def keywords(
     sets: Sequence[Sequence[str]],
     *,

@@ -25,6 +25,7 @@ from objectives.diversity import plain_words
 from samplers import MetropolisHastings, SimulatedAnnealing
 from samplers.proposals import Copy, Mixture, SpanEdit, Swap
 from textsearch.batch import Batch, concatenate
+from textsearch.calls import told
 from textsearch.checks import MAX_DRAFTS, MAX_TOKENS, keep, positive, run_of, strings, whole
 from textsearch.kinds import nature, shown
 from textsearch.language.surface import Spellings, capitals_of
@@ -142,6 +143,7 @@ class Plan:
     moves: Proposal
 
 
+@told
 def paraphrase(
     texts: Sequence[str],
     *,
