@@ -17,6 +17,7 @@ LAYERS: list[set[str]] = [
     {
         "textsearch.batch",
         "textsearch.cache",
+        "textsearch.calls",
         "textsearch.checks",
         "textsearch.files",
         "textsearch.kinds",

@@ -7,6 +7,7 @@ What most programs need is imported from here; everything else from `textsearch.
 'keywords + length'
 """
 
+from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -201,7 +202,9 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split
 def __getattr__(name: str) -> object:
     """Load a public name when it is first used: `import textsearch` stays far below the seconds that torch takes."""
     if name not in _HOME_OF:
-        raise AttributeError(f"module 'textsearch' has no attribute {name!r}")
+        near = get_close_matches(name, __all__, 1)
+        more = f"; did you mean {near[0]}?" if near else ""
+        raise AttributeError(f"module 'textsearch' has no attribute {name!r}{more}")
     return getattr(import_module(_HOME_OF[name]), name)
 
 

@@ -7,6 +7,7 @@ numpy and torch become plain ones, any sequence a tuple. Loads nothing heavy, so
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Set
@@ -118,6 +119,11 @@ def run_of(*, steps: Any, seed: Any, chains: Any, temperature: Any, until: Any =
     if until is not None:
         function("until", until, "a rule of when to stop", "one of textsearch.run.until, such as Budget(rows=10_000)")
     flag("progress", progress)
+    if callable(temperature) and not hasattr(temperature, "item"):
+        raise TypeError(
+            f"temperature={shown(temperature)} is {nature(temperature)}, not a number: to change it from step to step "
+            "wrap the sampler, SimulatedAnnealing(sampler, geometric(2.0, 0.1))"
+        )
     return Run(
         steps=whole("steps", steps),
         seed=seed_of(seed),
@@ -268,6 +274,23 @@ def function(name: str, value: T, what: str, example: str) -> T:
     return value
 
 
+def takes(function: Callable[..., Any], count: int) -> bool:
+    """Whether a function can be called with so many arguments; True where it does not say.
+
+    >>> takes(abs, 1), takes(lambda a, b: a, 1)
+    (True, False)
+    """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return True
+    try:
+        signature.bind(*[None] * count)
+    except TypeError:
+        return False
+    return True
+
+
 def functions(name: str, value: Any) -> tuple[Any, ...]:
     """A sequence of functions."""
     if callable(value):
@@ -288,7 +311,9 @@ def model_name(name: str, value: Any) -> str | None:
             raise ValueError(f"{name}={shown(path)} is no name or folder of a model: no file has such a name")
         if path is None or isinstance(path, str):
             return path
-    raise TypeError(f"{name}={shown(value)} is {nature(value)}: pass a model, or the name or folder of one")
+    where = getattr(value, "name_or_path", None) if nature(value) == "a transformers model" else None
+    remedy = f"pass what it was loaded from, {where!r}" if where else "pass a model, or the name or folder of one"
+    raise TypeError(f"{name}={shown(value)} is {nature(value)}: {remedy}")
 
 
 def folder_name(name: str, value: Any) -> str:

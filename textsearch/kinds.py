@@ -61,6 +61,7 @@ class Kind:
 
 _LOAD = "load one, such as textsearch.models.{}"
 _ORDER = "the order is generate(objective, sampler, inputs)"
+_TEXTS = "texts"
 
 OBJECTIVE = Kind(
     "an objective",
@@ -73,6 +74,10 @@ OBJECTIVE = Kind(
         "a function": "wrap a function of texts, FunctionObjective(function)",
         "a list": "add the terms up, a + 2.0 * b",
         "a tuple": "add the terms up, a + 2.0 * b",
+        "a dictionary": "add the terms up, a + 2.0 * b",
+        "a string": "pass the thing, not its name: make one, such as Fluency() + Keywords(['dog'])",
+        _TEXTS: _ORDER,
+        "a transformers model": 'wrap it, loaded by its name or folder, Fluency(textsearch.causal_lm("gpt2"))',
         "a causal language model": "wrap it, Fluency(model)",
         "a masked language model": "wrap it, PseudoLikelihood(model)",
     },
@@ -80,8 +85,14 @@ OBJECTIVE = Kind(
 SAMPLER = Kind(
     "a sampler",
     ("init", "step", "kinds", "guarantee", "vocabulary"),
-    "make one, such as MetropolisHastings(Replace(masked_lm()))",
+    "make one, such as MetropolisHastings() or MetropolisHastings(Replace(masked_lm()))",
     {
+        _TEXTS: _ORDER,
+        "a masked language model": "wrap it, MetropolisHastings(Replace(model))",
+        "a causal language model": "wrap it, MetropolisHastings(SuffixResampling(model))",
+        "a transformers model": "wrap it, loaded by its name or folder, "
+        'MetropolisHastings(Replace(textsearch.masked_lm("bert-base-uncased")))',
+        "a schedule": "the sampler comes first, SimulatedAnnealing(sampler, schedule)",
         "a proposal": "wrap it, MetropolisHastings(proposal)",
         "a proposal of whole texts": "wrap it, Rejection, IteratedResampling or ImportanceSampling(proposal)",
         "an objective": _ORDER,
@@ -97,6 +108,10 @@ PROPOSAL = Kind(
         "a proposal of whole texts": "it draws texts afresh: take Rejection, IteratedResampling or ImportanceSampling",
         "a masked language model": "wrap it, Replace(model)",
         "a causal language model": "wrap it, SuffixResampling(model)",
+        "a string": "load it, Replace(textsearch.masked_lm({}))",
+        "a transformers model": "wrap it, loaded by its name or folder, "
+        'Replace(textsearch.masked_lm("bert-base-uncased"))',
+        "an objective": "the proposal says where to go, the objective goes to generate(objective, sampler)",
         "a list": "mix them, samplers.proposals.Mixture({...: 0.5, ...: 0.5})",
         "a dictionary": "mix them, samplers.proposals.Mixture({...: 0.5, ...: 0.5})",
     },
@@ -126,8 +141,10 @@ CAUSAL = Kind(
     ("score",),
     _LOAD.format('causal_lm("gpt2"), or causal_lm() for the default'),
     {
-        "a string": "load it, textsearch.models.causal_lm({})",
+        "a string": "load it, textsearch.models.causal_lm({}); a prompt or a context is given by name",
         "a transformers model": 'load it by its name or folder, textsearch.models.causal_lm("gpt2")',
+        "a tokenizer": 'load both by one name or folder, textsearch.models.causal_lm("gpt2")',
+        "a tuple": 'load model and tokenizer by one name or folder, textsearch.models.causal_lm("gpt2")',
     },
 )
 CONDITIONAL = Kind(
@@ -135,7 +152,7 @@ CONDITIONAL = Kind(
     ("score",),
     _LOAD.format('causal_lm("gpt2") or seq2seq_lm("t5-small")'),
     {
-        "a string": "load it, textsearch.models.causal_lm({}) or seq2seq_lm({})",
+        "a string": "load it, textsearch.models.causal_lm({}) or seq2seq_lm({}); a source is given by name, source={}",
         "a transformers model": 'load it by its name or folder, textsearch.models.seq2seq_lm("t5-small")',
     },
 )
@@ -152,7 +169,7 @@ ENCODER = Kind(
     "a sentence encoder",
     ("encode",),
     _LOAD.format('sentence_encoder("sentence-transformers/all-MiniLM-L6-v2"), or sentence_encoder() for the default'),
-    {"a string": "load it, textsearch.models.sentence_encoder({})"},
+    {"a string": "load it, textsearch.models.sentence_encoder({}); a text is given by name, texts={}"},
     lacks=("decode",),
 )
 CLASSIFIER = Kind(
@@ -175,12 +192,13 @@ BATCH = Kind(
     "a batch", ("tokens", "lengths", "editable", "inputs", "token_lists"), "encode texts, vocabulary.encode([...])"
 )
 RESULT = Kind("a result", ("texts", "trace", "recorded", "samples", "inputs"), "pass what generate(...) gave back")
+SCHEDULE = Kind("a schedule", ("over", "__call__"), "make one, such as geometric(2.0, 0.1)")
 _FOREIGN = Kind("a transformers model", ("config", "forward", "state_dict"), "")
 _TOKENIZER = Kind("a tokenizer", ("convert_ids_to_tokens", "batch_decode"), "")
 
 _KNOWN = (
     OBJECTIVE, SAMPLER, PROPOSAL, INDEPENDENT, BATCH, RESULT, _FOREIGN, _TOKENIZER, CLASSIFIER, MASKED, CAUSAL,
-    VOCABULARY, ENCODER,
+    VOCABULARY, ENCODER, SCHEDULE,
 )  # fmt: skip
 """What things can be, the first that suits."""
 
@@ -219,15 +237,18 @@ def nature(value: object) -> str:
 def instance(name: str, value: T, kind: Kind) -> T:
     """A part of the right kind.
 
-    >>> instance("sampler", "gibbs", SAMPLER)
+    >>> instance("sampler", "gibbs", SAMPLER)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    TypeError: sampler='gibbs' is a string, not a sampler: make one, such as MetropolisHastings(Replace(masked_lm()))
+    TypeError: sampler='gibbs' is a string, not a sampler: make one, such as MetropolisHastings() or ...
     """
     if kind.of(value):
         return value
     given = nature(value)
-    if isinstance(value, type):
+    texts = isinstance(value, list | tuple) and len(value) > 0 and all(isinstance(item, str) for item in value)
+    if texts and _TEXTS in kind.instead:
+        remedy = kind.instead[_TEXTS]
+    elif isinstance(value, type):
         remedy = f"make one, {value.__name__}(...)" if hasattr(value, kind.has[0]) else kind.remedy
     elif given in kind.instead:
         remedy = kind.instead[given].replace("{}", shown(value))

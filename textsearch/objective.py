@@ -120,16 +120,23 @@ class Objective(ABC):
     def __add__(self, other: Objective) -> Objective:
         if OBJECTIVE.of(other):
             return Sum((*self.parts, *other.parts))
+        remedy = (
+            f"make one, {other.__name__}(...)"
+            if isinstance(other, type)
+            else "wrap a function of texts in FunctionObjective, and leave constants out, which change no draw"
+        )
         raise TypeError(
-            f"{self.name!r} + {shown(other)} adds {nature(other)} to an objective: only objectives add up; wrap a "
-            "function of texts in FunctionObjective, and leave constants out, which change no draw"
+            f"{self.name!r} + {shown(other)} adds {nature(other)} to an objective: only objectives add up; {remedy}"
         )
 
     @final
     def __radd__(self, other: object) -> Objective:
         if type(other) is int and other == 0:  # what the builtin sum begins with
             return self
-        raise TypeError(f"{shown(other)} + {self.name!r} adds an objective to {nature(other)}: only objectives add up")
+        remedy = f"; make one, {other.__name__}(...)" if isinstance(other, type) else ""
+        raise TypeError(
+            f"{shown(other)} + {self.name!r} adds an objective to {nature(other)}: only objectives add up{remedy}"
+        )
 
     @final
     def __mul__(self, weight: float) -> Objective:
@@ -285,8 +292,8 @@ class FunctionObjective(Objective):
             ) from error
         if energy.shape != (len(texts),):
             raise ValueError(
-                f"objective {self.label!r} gave values of shape {tuple(energy.shape)} for {len(texts)} texts; "
-                "return one number for each text"
+                f"objective {self.label!r} gave values of shape {tuple(energy.shape)} for {len(texts)} texts; the "
+                "function is given a list of texts: return one number for each text"
             )
         return energy
 

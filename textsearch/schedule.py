@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Protocol, Self, final, runtime_checkable
 
+from textsearch.calls import told
 from textsearch.checks import keep, mapping, positive, real, whole
 from textsearch.kinds import shown
 
@@ -42,6 +43,10 @@ class Constant:
     """The same temperature at every step; see `constant`."""
 
     temperature: float
+
+    def over(self, steps: int | None) -> Self:
+        """The same."""
+        return self
 
     def __call__(self, step: int) -> float:
         """That temperature."""
@@ -108,6 +113,7 @@ class Piecewise:
         return self.points[-1][1]
 
 
+@told
 def constant(temperature: float) -> Schedule:
     """The same temperature at every step.
 
@@ -117,6 +123,7 @@ def constant(temperature: float) -> Schedule:
     return Constant(_temperature("temperature", temperature))
 
 
+@told
 def linear(start: float, end: float, steps: int | None = None) -> Schedule:
     """From `start` to `end` in equal differences over `steps` steps, those of the run by default; then `end`.
 
@@ -127,6 +134,7 @@ def linear(start: float, end: float, steps: int | None = None) -> Schedule:
     return Cooling(_linear, start, end, steps)
 
 
+@told
 def geometric(start: float, end: float, steps: int | None = None) -> Schedule:
     """From `start` to `end` in equal ratios over `steps` steps, those of the run by default; then `end`.
 
@@ -139,6 +147,7 @@ def geometric(start: float, end: float, steps: int | None = None) -> Schedule:
     return Cooling(_geometric, start, end, steps)
 
 
+@told
 def logarithmic(start: float, end: float, steps: int | None = None) -> Schedule:
     """From `start` to `end` as one over a logarithm of the step, over `steps` steps or by default the run; then `end`.
 
@@ -152,6 +161,7 @@ def logarithmic(start: float, end: float, steps: int | None = None) -> Schedule:
     return Cooling(_logarithmic, start, end, steps)
 
 
+@told
 def piecewise(temperatures: Mapping[float, float], steps: int | None = None) -> Schedule:
     """Through temperatures at shares of the run, in equal ratios in between; then the last.
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from samplers.composites.wrapped import StepWrapper
-from textsearch.checks import function, positive
+from textsearch.checks import function, positive, takes
+from textsearch.kinds import shown
 from textsearch.objective import Objective
 from textsearch.rng import Rng
 from textsearch.sampler import Guarantee, Info, Sampler, State
@@ -51,6 +52,11 @@ class SimulatedAnnealing(StepWrapper[S]):
     def __post_init__(self) -> None:
         super().__post_init__()
         function("schedule", self.schedule, "a schedule", "one, such as textsearch.schedule.geometric(1.0, 0.1)")
+        if not takes(self.schedule, 1):
+            name = shown(self.schedule)
+            raise TypeError(
+                f"schedule={name} is no function of the step alone: call it if it makes one, {name}(1.0, 0.1)"
+            )
 
     def step(self, objective: Objective, state: S, rng: Rng, temperature: float | Tensor = 1.0) -> tuple[S, Info]:
         """One step at `temperature` times the schedule's temperature for each chain's step."""

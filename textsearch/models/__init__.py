@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from textsearch.calls import told
 from textsearch.models.guided import GuidedMaskedLM
 from textsearch.models.protocols import (
     CausalLM,
@@ -46,6 +47,7 @@ __all__ = [
 ]
 
 
+@told
 def masked_lm(
     name_or_path: str | os.PathLike[str] | None = None,
     *,
@@ -100,6 +102,7 @@ def masked_lm(
     return TransformersMaskedLM(model, vocabulary, max_tokens or _most_tokens(model), max_bytes)
 
 
+@told
 def causal_lm(
     name_or_path: str | os.PathLike[str] | None = None,
     *,
@@ -184,6 +187,7 @@ def causal_lm(
     return TransformersCausalLM(model, vocabulary, bos, eos, max_tokens or _most_tokens(model), max_bytes)
 
 
+@told
 def seq2seq_lm(
     name_or_path: str | os.PathLike[str],
     *,
@@ -248,6 +252,7 @@ def seq2seq_lm(
     return TransformersSeq2Seq(model, TokenizerVocabulary(tokenizer, longest), start, eos, max_tokens)
 
 
+@told
 def sentence_encoder(
     name_or_path: str | os.PathLike[str] | None = None,
     *,
@@ -294,6 +299,7 @@ def sentence_encoder(
     return SentenceEncoder(model, tokenizer, _positions(model), max_tokens)
 
 
+@told
 def text_classifier(
     name_or_path: str | os.PathLike[str],
     *,

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from textsearch.calls import told
 from textsearch.checks import Run, flag, folder_name, functions, real, run_of, strings, whole
 from textsearch.kinds import BATCH, OBJECTIVE, SAMPLER, instance
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from textsearch.sampler import Sampler
 
 
+@told
 def generate(
     objective: Objective,
     sampler: Sampler[Any],
@@ -239,6 +241,7 @@ def _place(folder: str | os.PathLike[str] | None, every: float) -> tuple[Path | 
     return place, real("every", every, "be a number of seconds of at least 0", lambda x: 0 <= x < math.inf)
 
 
+@told
 def generate_each(
     objective: Objective,
     sampler: Sampler[Any],

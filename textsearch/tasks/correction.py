@@ -17,6 +17,7 @@ from objectives.preserve import facts
 from samplers import MetropolisHastings, SimulatedAnnealing
 from samplers.proposals import Clusters, Corrections
 from textsearch import Batch, Generations
+from textsearch.calls import told
 from textsearch.checks import strings
 from textsearch.kinds import shown
 from textsearch.language.confusions import Confusions, EnglishConfusions
@@ -43,6 +44,7 @@ MEANING = 100.0
 """Nats for each denial, number, person or modal verb that comes, goes or is exchanged."""
 
 
+@told
 def correct(
     texts: Sequence[str],
     *,

@@ -18,6 +18,7 @@ from samplers.proposals import BlockInfill, Mixture, Replace
 from samplers.starts.fill import fill_masks
 from textsearch import Generations
 from textsearch.batch import Batch, Vocabulary, every_token
+from textsearch.calls import told
 from textsearch.checks import strings
 from textsearch.kinds import shown
 from textsearch.models.guided import GuidedMaskedLM
@@ -38,6 +39,7 @@ GAPS = ("[MASK]", "[mask]", "<mask>", "___")
 _GAP = regex.compile(r"\[MASK\]|\[mask\]|<mask>|_{3,}")
 
 
+@told
 def infill(
     texts: Sequence[str],
     *,

@@ -20,6 +20,7 @@ from samplers.starts.drafts import best_of, one_sentence
 from samplers.starts.woven import woven
 from textsearch import Batch, Generations
 from textsearch.batch import Vocabulary, concatenate
+from textsearch.calls import told
 from textsearch.checks import MAX_TOKENS, string_lists
 from textsearch.kinds import shown
 from textsearch.models.guided import GuidedMaskedLM
@@ -107,6 +108,7 @@ def annealed(moves: Proposal, steps: int) -> Sampler[Any]:
     return SimulatedAnnealing(MetropolisHastings(moves), geometric(1.0, COLD, max(steps, 1)))
 
 
+@told
 def keywords(
     sets: Sequence[Sequence[str]],
     *,

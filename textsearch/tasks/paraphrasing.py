@@ -27,6 +27,7 @@ from objectives.diversity import plain_words
 from samplers import MetropolisHastings, SimulatedAnnealing
 from samplers.proposals import Copy, Mixture, SpanEdit, Swap
 from textsearch.batch import Batch, concatenate
+from textsearch.calls import told
 from textsearch.checks import MAX_TOKENS, strings
 from textsearch.language.surface import Spellings, capitals_of
 from textsearch.models.protocols import CausalLM, EmbeddingLM, MaskedLM, TaskLM, asked
@@ -102,6 +103,7 @@ def annealed(moves: Proposal, steps: int) -> Sampler[Any]:
     return SimulatedAnnealing(MetropolisHastings(moves), geometric(0.5, 0.05, max(steps, 1)))
 
 
+@told
 def paraphrase(
     texts: Sequence[str],
     *,

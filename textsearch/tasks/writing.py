@@ -15,6 +15,7 @@ from samplers import MetropolisHastings, SimulatedAnnealing
 from samplers.proposals import Mixture, SpanEdit, Swap
 from textsearch import Generations
 from textsearch.batch import Vocabulary
+from textsearch.calls import told
 from textsearch.checks import sequence
 from textsearch.kinds import shown
 from textsearch.models.classifier import TextClassifier
@@ -57,6 +58,7 @@ def annealed(moves: Proposal, steps: int) -> Sampler[Any]:
     return SimulatedAnnealing(MetropolisHastings(moves), geometric(1.0, COOLEST, max(steps, 1)))
 
 
+@told
 def write(
     requests: Sequence[Request | Mapping[str, Any]],
     *,
