@@ -30,6 +30,7 @@ from textsearch.language.segmentation import chinese_keywords, chinese_words
 from textsearch.models import causal_lm, masked_lm
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.masked import TransformersMaskedLM
+from textsearch.tasks import KeywordSentences, solve
 from textsearch.tasks.languages import CHINESE
 from textsearch.tasks.unprompted import energy, unprompted, usual_lengths
 
@@ -128,17 +129,8 @@ def main() -> None:
     for row in args.rows:
         began, own_lm, before = time.perf_counter(), lm.forgetful(), model.usage.rows
         sides, cold = SEARCHES[row]
-        result = unprompted(
-            sets,
-            CHINESE,
-            own_lm,
-            model,
-            chains=chains,
-            steps=steps if cold else 0,
-            seed=args.seed,
-            both_sides=sides,
-            cold=cold or 1.0,
-        )
+        settings = KeywordSentences(chains=chains, steps=steps if cold else 0, seed=args.seed)
+        result = solve(unprompted(sets, CHINESE, own_lm, model, settings, both_sides=sides, cold=cold or 1.0))
         read = (own_lm.usage.rows + model.usage.rows - before) / len(result)
         work[row] = f"{read:.0f} rows a chain, {time.perf_counter() - began:.0f} s"
         order = result.best_energies.argsort(kind="stable")

@@ -42,7 +42,7 @@ from benchmarks.cgmh import CGMH
 from benchmarks.intervals import Interval, interval, mean_of, shown
 from objectives import Fluency, FluencyPerToken, Keywords, Similarity
 from objectives.word_preservation import keywords_of
-from textsearch import generate
+from textsearch import generate, tasks
 from textsearch.batch import Batch
 from textsearch.models import causal_lm, masked_lm, sentence_encoder
 from textsearch.models.causal import TransformersCausalLM
@@ -50,7 +50,8 @@ from textsearch.models.encoder import SentenceEncoder
 from textsearch.models.masked import TransformersMaskedLM
 from textsearch.models.usage import Usage
 from textsearch.objective import evaluate
-from textsearch.tasks.paraphrasing import anneal, plan
+from textsearch.tasks import Paraphrasing, solve
+from textsearch.tasks.paraphrasing import build
 
 SIZES = {"quick": 16, "full": 200}
 GROUP = 8
@@ -158,10 +159,12 @@ def answers(models: Models, group: Sequence[Item], first: int, seed: int, with_c
     encode = models.masked.vocabulary.encode
     sources = encode([surface(item.source) for item in group])
     began, before, causal = time.perf_counter(), models.read(), models.lm.usage.tokens
-    own, own_models = range(first, first + len(group)), (models.lm, models.masked, models.encoder)
-    ready = plan(sources.texts(), *own_models, chains=CHAINS, pool=POOL, seed=seed, numbers=own)
+    own = range(first, first + len(group))
+    settings = Paraphrasing(chains=CHAINS, pool=POOL, steps=STEPS, seed=seed)
+    given = tasks.Models(causal=models.lm, masked=models.masked, encoder=models.encoder)
+    ready = build(sources.texts(), settings, given, numbers=own)
     drafts_read = models.read() - before
-    found = generate(ready.objective, anneal(STEPS)(ready.moves), ready.start, steps=STEPS, seed=seed, numbers=own)
+    found = solve(ready)
     ranked = list(found.ranked())
     best = [next(row for row in ranked if found.inputs[row] == number) for number in range(len(group))]
     seconds, causal = time.perf_counter() - began, models.lm.usage.tokens - causal

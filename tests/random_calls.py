@@ -21,8 +21,7 @@ from textsearch.language.confusions import ListedConfusions
 from textsearch.objective import Sum
 from textsearch.run import until
 from textsearch.run.coupling import meeting_times
-from textsearch.tasks import stream
-from textsearch.tasks.paraphrasing import Weights
+from textsearch.tasks import Weights, stream
 from textsearch.testing import TableCausalLM, TableMaskedLM, letters
 
 WORDS = letters("abc ")

@@ -51,8 +51,7 @@ from textsearch.models import causal_lm, masked_lm, sentence_encoder, seq2seq_lm
 from textsearch.objective import Sum
 from textsearch.run.until import Budget, Converged, Settled
 from textsearch.schedule import geometric
-from textsearch.tasks import correct, infill, keywords, paraphrase, stream, write
-from textsearch.tasks.paraphrasing import Weights
+from textsearch.tasks import Weights, correct, infill, keywords, paraphrase, stream, write
 from textsearch.testing import check_objective, check_sampler
 
 ROOT = Path(__file__).parent.parent

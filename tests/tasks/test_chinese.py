@@ -25,7 +25,6 @@ from objectives import (
     WholeWords,
 )
 from objectives.acrostic import Acrostic
-from samplers import MetropolisHastings
 from samplers.starts.drafts import one_sentence
 from tests.models.tiny import PIECES as ENGLISH_PIECES
 from tests.models.tiny import tiny_encoder
@@ -39,7 +38,7 @@ from textsearch.language.surface import join_words
 from textsearch.models import sentence_encoder
 from textsearch.models.checkpoints.loading import load_tokenizer
 from textsearch.objective import Objective
-from textsearch.tasks import infill, keywords, paraphrase, write
+from textsearch.tasks import KeywordSentences, infill, paraphrase, solve, write
 from textsearch.tasks.languages import CHINESE, ENGLISH, language, pieces_of
 from textsearch.tasks.request import Request
 from textsearch.tasks.sentences import marked
@@ -220,9 +219,9 @@ def test_a_set_without_a_bridge_starts_bare(chinese: Chinese) -> None:
 
 
 def run(chinese: Chinese, **settings: Any) -> Generations:
-    return unprompted(
-        SETS, CHINESE, chinese.causal(), chinese.masked(), **{"chains": 2, "steps": 4, "seed": 0, **settings}
-    )
+    how = {name: settings.pop(name) for name in ("both_sides", "cold", "length") if name in settings}
+    told = KeywordSentences(**{"chains": 2, "steps": 4, **settings})
+    return solve(unprompted(SETS, CHINESE, chinese.causal(), chinese.masked(), told, **how))
 
 
 @pytest.mark.parametrize("both_sides", [0.0, 0.5])
@@ -263,15 +262,10 @@ def test_the_energy_is_what_the_page_says(chinese: Chinese) -> None:
     assert torch.allclose(total, expected, rtol=1e-5)
 
 
-def test_a_sampler_is_not_silently_left_out() -> None:
-    with pytest.raises(ValueError, match="sampler= is not taken with lang='zh'"):
-        keywords([["春天"]], lang="zh", causal="nowhere", masked="nowhere", sampler=MetropolisHastings)
-
-
 def test_unknown_characters_are_refused_before_any_model_runs(chinese: Chinese) -> None:
     lm, model = chinese.causal(), chinese.masked()
     with pytest.raises(ValueError, match="keyword '龙' cannot be written by the tokenizer"):
-        unprompted([["龙"]], CHINESE, lm, model, chains=1, steps=1, seed=0)
+        unprompted([["龙"]], CHINESE, lm, model, KeywordSentences(chains=1, steps=1))
     assert model.usage.rows == 0 and lm.usage.rows == 0
 
 

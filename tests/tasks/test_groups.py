@@ -227,7 +227,7 @@ def test_a_correction_broken_off(
         return runs[-1]
 
     with monkeypatch.context() as patch:
-        patch.setattr("textsearch.tasks.correction.generate", kept)
+        patch.setattr("textsearch.tasks.problem.generate", kept)
         case.task(case.inputs, **settings)
     step = MetropolisHastings.step
     calls = 0

@@ -21,8 +21,8 @@ from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.encoder import SentenceEncoder
 from textsearch.objective import evaluate, term_names
 from textsearch.result import Generations
-from textsearch.tasks import paraphrase, stream
-from textsearch.tasks.paraphrasing import Weights, plan
+from textsearch.tasks import Models, Paraphrasing, Weights, paraphrase, stream
+from textsearch.tasks.paraphrasing import build
 
 __all__ = ["tiny"]
 
@@ -78,9 +78,7 @@ def test_the_same_seed_gives_the_same_texts(models: dict[str, Any]) -> None:
 
 def test_energy_is_the_documented_sum(models: dict[str, Any]) -> None:
     weights = Weights(fluency=0.5, similarity=3.0, preservation=2.0, diversity=7.0, consensus=11.0)
-    ready = plan(
-        TEXTS, models["causal"], models["masked"], models["encoder"], chains=2, pool=3, seed=1, weights=weights
-    )
+    ready = build(TEXTS, Paraphrasing(chains=2, pool=3, seed=1, weights=weights), Models(**models))
     assert dict(zip(term_names(ready.objective), [w for w, _ in ready.objective.parts], strict=True)) == {
         "similarity": 3.0,
         "polarity": 100.0,
@@ -98,7 +96,7 @@ def test_energy_is_the_documented_sum(models: dict[str, Any]) -> None:
 
 def test_numbers_stay(models: dict[str, Any]) -> None:
     """A number is the same in letters; another, or none, costs as much as a denial."""
-    ready = plan(["The 2 dogs ran."], models["causal"], models["masked"], models["encoder"], chains=1, pool=1, seed=1)
+    ready = build(["The 2 dogs ran."], Paraphrasing(chains=1, pool=1, seed=1), Models(**models))
     vocabulary = ready.start.vocabulary
     batch = replace(vocabulary.encode(["Two dogs ran.", "3 dogs ran.", "Dogs ran."]), inputs=torch.zeros(3).long())
     (weight, term) = next(part for part in ready.objective.parts if part[1].name == "preserve")

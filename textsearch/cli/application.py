@@ -1,20 +1,16 @@
-"""The application that the commands belong to, and how a function becomes a command."""
+"""The application that the commands belong to."""
 
 from __future__ import annotations
 
 import difflib
-import inspect
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
-from textsearch.cli.defaults import defaults
 from textsearch.cli.leaving import leave
-
-Function = TypeVar("Function", bound=Callable[..., None])
 
 
 class Commands(TyperGroup):
@@ -54,26 +50,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Sample and search text under an energy: fluency x relevance x hard constraints, on pretrained models.",
 )
-
-
-def command(function: Function) -> Function:
-    """Add a function as the command of its name; what its task has a default for has that default here."""
-    task = function.__name__
-    known, signature = defaults(task), inspect.signature(function, eval_str=True)
-    missing = [
-        name
-        for name, parameter in signature.parameters.items()
-        if parameter.default is inspect.Parameter.empty and name not in known
-    ]
-    if missing:
-        raise TypeError(f"the task {task} has no default for {', '.join(missing)}: give the command one")
-    parameters = [
-        parameter.replace(default=known[name]) if parameter.default is inspect.Parameter.empty else parameter
-        for name, parameter in signature.parameters.items()
-    ]
-    function.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    app.command(task)(function)
-    return function
 
 
 def _listed(names: Iterable[str]) -> str:

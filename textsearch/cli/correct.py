@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from textsearch.cli import options
-from textsearch.cli.answer import Shown, answer
-from textsearch.cli.application import command
-from textsearch.cli.inputs import inputs_of
+from textsearch.cli.building import command
+from textsearch.cli.inputs import Input, inputs_of
+from textsearch.tasks.settings import Correction
 
 
 def _kept(given: str | bool) -> Any:
@@ -33,54 +33,29 @@ def _kept(given: str | bool) -> Any:
     return given
 
 
-@command
+@command(
+    Correction,
+    models=("causal", "masked"),
+    top=1,
+    left_out=("confusions",),
+    written={
+        "keep": {
+            "metavar": "YES|NO|FILE|WORDS",
+            "parser": _kept,
+            "callback": None,
+            "show_default": "yes",
+            "help": "Leave addresses, handles, code, file names, numbers with units and marks of markdown as they are: "
+            "yes, no, or yes and some words besides: a file with one a line, or words with commas between them.",
+        }
+    },
+)
 def correct(
     texts: Annotated[
         list[str] | None,
         typer.Argument(metavar="TEXT...", help="Sentences to be corrected.", show_default=False),
     ] = None,
     file: options.File = None,
-    *,
-    chains: options.Chains,
-    steps: options.Steps,
-    seed: options.Seed,
-    temperature: options.Temperature,
-    strictness: Annotated[
-        float,
-        typer.Option(
-            callback=options.not_negative, help="Times what every edit costs: above 1 fewer are made, below 1 more."
-        ),
-    ],
-    keep: Annotated[
-        Any,
-        typer.Option(
-            metavar="YES|NO|FILE|WORDS",
-            parser=_kept,
-            show_default="yes",
-            help="Leave addresses, handles, code, file names, numbers with units and marks of markdown as they are: "
-            "yes, no, or yes and some words besides: a file with one a line, or words with commas between them.",
-        ),
-    ],
-    meaning: Annotated[
-        bool,
-        typer.Option(
-            "--meaning/--no-meaning",
-            help="Keep denials, numbers, persons (I, you, he, she, we) and modal verbs, unless misspelt.",
-        ),
-    ],
-    tokenised: Annotated[
-        bool, typer.Option("--tokenised", help="The texts have, and keep, one space between any two tokens.")
-    ],
-    top: options.Top = 1,
-    causal: options.Causal,
-    masked: options.Masked,
-    as_json: options.Json = False,
-    jsonl: options.JsonLines = False,
-    output: options.Output = None,
-    batch_inputs: options.AtOnce = 16,
-    report: options.Report = False,
-    quiet: options.Quiet = False,
-) -> None:
+) -> list[Input]:
     """Mend the mistakes of a text, and leave the rest of it as it is.
 
     [bold]textsearch correct "She go to school yesterday becouse she have a exam."[/]
@@ -91,20 +66,4 @@ def correct(
     given = inputs_of(texts, file)
     if not given:
         raise typer.BadParameter('name a text, for example: textsearch correct "She go to school."')
-
-    answer(
-        "correct",
-        given,
-        Shown(top, as_json, jsonl, output, batch_inputs, report, quiet),
-        file=file,
-        chains=chains,
-        steps=steps,
-        seed=seed,
-        temperature=temperature,
-        strictness=strictness,
-        keep=keep,
-        meaning=meaning,
-        tokenised=tokenised,
-        causal=causal,
-        masked=masked,
-    )
+    return given

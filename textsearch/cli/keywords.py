@@ -7,12 +7,17 @@ from typing import Annotated
 import typer
 
 from textsearch.cli import options
-from textsearch.cli.answer import Shown, answer
-from textsearch.cli.application import command
-from textsearch.cli.inputs import inputs_of
+from textsearch.cli.building import command
+from textsearch.cli.inputs import Input, inputs_of
+from textsearch.tasks.settings import KeywordSentences
 
 
-@command
+@command(
+    KeywordSentences,
+    models=("causal", "masked"),
+    left_out=("drafts",),
+    written={"inflections": {"names": ["--inflections/--exact-forms"]}},
+)
 def keywords(
     sets: Annotated[
         list[str] | None,
@@ -25,23 +30,8 @@ def keywords(
     ] = None,
     file: options.File = None,
     *,
-    chains: options.Chains,
-    steps: options.Steps,
-    seed: options.Seed,
-    temperature: options.Temperature,
-    inflections: Annotated[bool, typer.Option("--inflections/--exact-forms", help="Whether dog is found in dogs too.")],
-    in_order: Annotated[bool, typer.Option(help="The words must come in the order given.")],
-    lang: options.Lang,
-    top: options.Top = 5,
-    causal: options.Causal,
-    masked: options.Masked,
-    as_json: options.Json = False,
-    jsonl: options.JsonLines = False,
-    output: options.Output = None,
-    batch_inputs: options.AtOnce = 16,
-    report: options.Report = False,
-    quiet: options.Quiet = False,
-) -> None:
+    lang: str,
+) -> list[Input]:
     """Write sentences that hold all the given words.
 
     [bold]textsearch keywords "dog frisbee park" --chains 8 --steps 100 --seed 0[/]
@@ -59,18 +49,4 @@ def keywords(
         words = language(lang).split(line)
         return words, ", ".join(words)
 
-    answer(
-        "keywords",
-        [one.then(read) for one in given],
-        Shown(top, as_json, jsonl, output, batch_inputs, report, quiet),
-        file=file,
-        chains=chains,
-        steps=steps,
-        seed=seed,
-        temperature=temperature,
-        inflections=inflections,
-        in_order=in_order,
-        lang=lang,
-        causal=causal,
-        masked=masked,
-    )
+    return [one.then(read) for one in given]

@@ -1,25 +1,17 @@
-"""Options that the commands share; their defaults are those of the tasks."""
+"""Options that the commands share; those of the settings are made of the settings, in `textsearch.cli.building`."""
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from textsearch.checks import seed_of
 from textsearch.cli.models import model_name
 
 MAX_STEPS, MAX_CHAINS, MAX_BATCH_INPUTS = 10**7, 10**5, 10**5
 """Beyond these no memory is large enough."""
-
-
-def positive(number: float) -> float:
-    """A number above 0, and not infinite."""
-    if not 0 < number < math.inf:
-        raise typer.BadParameter(f"{number:g} must be a number above 0")
-    return number
 
 
 def temperature(number: float) -> float:
@@ -29,39 +21,14 @@ def temperature(number: float) -> float:
     return number
 
 
-def seed(number: int) -> int:
-    """A seed."""
-    try:
-        return seed_of(number)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
+WRITTEN: dict[str, dict[str, Any]] = {
+    "chains": {"min": 1, "max": MAX_CHAINS},
+    "steps": {"min": 0, "max": MAX_STEPS},
+    "temperature": {"callback": temperature},
+    "lang": {"metavar": "CODE"},
+}
+"""What options of settings that several tasks have need besides a type, a default and a line of help."""
 
-
-def not_negative(number: float) -> float:
-    """A number from 0 on, and not infinite."""
-    if not 0 <= number < math.inf:
-        raise typer.BadParameter(f"{number:g} must be a number of at least 0")
-    return number
-
-
-def language(code: str) -> str:
-    """The code of a language that the tasks know."""
-    if code != "en":
-        from textsearch.tasks.languages import language as known
-
-        try:
-            known(code)
-        except ValueError as error:
-            raise typer.BadParameter(str(error)) from error
-    return code
-
-
-Steps = Annotated[int, typer.Option(min=0, max=MAX_STEPS, help="Steps of every chain.")]
-Chains = Annotated[int, typer.Option(min=1, max=MAX_CHAINS, help="Chains for each input, run together.")]
-Seed = Annotated[int, typer.Option(callback=seed, help="The same seed prints the same texts.")]
-Temperature = Annotated[
-    float, typer.Option(callback=temperature, help="Draws come from exp(-energy / temperature); below 1 is greedier.")
-]
 Causal = Annotated[
     str | None,
     typer.Option(
@@ -80,14 +47,12 @@ Encoder = Annotated[
         metavar="MODEL", callback=model_name, help="Hub id or folder; by default all-MiniLM-L6-v2, fetched once."
     ),
 ]
-Lang = Annotated[
-    str,
-    typer.Option(
-        metavar="CODE",
-        callback=language,
-        help="Of the texts: en, or zh (Chinese) with --causal and --masked of your own.",
-    ),
+Classifier = Annotated[
+    str | None, typer.Option(metavar="MODEL", callback=model_name, help="Hub id or folder of a sequence classifier.")
 ]
+MODELS = {"causal": Causal, "masked": Masked, "encoder": Encoder, "classifier": Classifier}
+"""Model of a task -> its option."""
+
 File = Annotated[
     Path | None, typer.Option(help="Read more inputs from a file, one a line; - reads them from standard input.")
 ]
@@ -108,3 +73,13 @@ Report = Annotated[
     bool, typer.Option(help="Say on standard error what each kind of move did and what models were asked.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on standard error.")]
+
+SHARED: dict[str, tuple[Any, Any]] = {
+    "as_json": (Json, False),
+    "jsonl": (JsonLines, False),
+    "output": (Output, None),
+    "batch_inputs": (AtOnce, 16),
+    "report": (Report, False),
+    "quiet": (Quiet, False),
+}
+"""What every command has, whatever its task: name of a field of `textsearch.cli.answer.Shown` -> option and default."""

@@ -7,39 +7,23 @@ from typing import Annotated
 import typer
 
 from textsearch.cli import options
-from textsearch.cli.answer import Shown, answer
-from textsearch.cli.application import command
-from textsearch.cli.inputs import inputs_of
+from textsearch.cli.building import command
+from textsearch.cli.inputs import Input, inputs_of
+from textsearch.tasks.settings import Paraphrasing
 
 
-@command
+@command(
+    Paraphrasing,
+    models=("causal", "masked", "encoder"),
+    left_out=("pool", "fluency", "preservation", "consensus", "polarity", "roles", "numbers"),
+)
 def paraphrase(
     texts: Annotated[
         list[str] | None,
         typer.Argument(metavar="TEXT...", help="Sentences to say in other words.", show_default=False),
     ] = None,
     file: options.File = None,
-    *,
-    chains: options.Chains,
-    steps: options.Steps,
-    seed: options.Seed,
-    temperature: options.Temperature,
-    similarity: Annotated[float, typer.Option(callback=options.positive, help="Nats for a cosine of 0 to the source.")],
-    diversity: Annotated[
-        float, typer.Option(callback=options.positive, help="Power of 1 - BLEU to the source: more is farther from it.")
-    ],
-    lang: options.Lang,
-    top: options.Top = 5,
-    causal: options.Causal,
-    masked: options.Masked,
-    encoder: options.Encoder,
-    as_json: options.Json = False,
-    jsonl: options.JsonLines = False,
-    output: options.Output = None,
-    batch_inputs: options.AtOnce = 16,
-    report: options.Report = False,
-    quiet: options.Quiet = False,
-) -> None:
+) -> list[Input]:
     """Say the same in other words.
 
     [bold]textsearch paraphrase "How can I improve my English?" --chains 3 --seed 0[/]
@@ -50,20 +34,4 @@ def paraphrase(
     given = inputs_of(texts, file)
     if not given:
         raise typer.BadParameter('name a sentence, for example: textsearch paraphrase "How can I improve my English?"')
-    from textsearch.tasks.paraphrasing import Weights
-
-    answer(
-        "paraphrase",
-        given,
-        Shown(top, as_json, jsonl, output, batch_inputs, report, quiet),
-        file=file,
-        chains=chains,
-        steps=steps,
-        seed=seed,
-        temperature=temperature,
-        weights=Weights(similarity=similarity, diversity=diversity),
-        lang=lang,
-        causal=causal,
-        masked=masked,
-        encoder=encoder,
-    )
+    return given

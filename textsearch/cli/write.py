@@ -11,13 +11,12 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from textsearch.cli import options
-from textsearch.cli.answer import Shown, answer
-from textsearch.cli.application import command
+from textsearch.cli.building import command
 from textsearch.cli.inputs import Input, as_utf8, inputs_of
-from textsearch.cli.models import model_name
 from textsearch.kinds import shown
 from textsearch.tasks.constraints import table
 from textsearch.tasks.constraints.base import Constraint
+from textsearch.tasks.settings import Writing
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -40,7 +39,7 @@ def asking(function: Function) -> Function:
     return function
 
 
-@command
+@command(Writing, models=("causal", "masked", "encoder", "classifier"), left_out=("coherence_weight",))
 @asking
 def write(
     requests: Annotated[
@@ -54,29 +53,9 @@ def write(
     ] = None,
     file: options.File = None,
     *,
-    chains: options.Chains,
-    steps: options.Steps,
-    seed: options.Seed,
-    temperature: options.Temperature,
-    classifier: Annotated[
-        str | None,
-        typer.Option(metavar="MODEL", callback=model_name, help="Hub id or folder of a sequence classifier."),
-    ],
-    label_weight: Annotated[float, typer.Option(callback=options.not_negative, help="Weight of the label.")],
-    topic_weight: Annotated[float, typer.Option(callback=options.not_negative, help="Weight of the topic.")],
-    lang: options.Lang,
-    top: options.Top = 5,
-    causal: options.Causal,
-    masked: options.Masked,
-    encoder: options.Encoder,
-    as_json: options.Json = False,
-    jsonl: options.JsonLines = False,
-    output: options.Output = None,
-    batch_inputs: options.AtOnce = 16,
-    report: options.Report = False,
-    quiet: options.Quiet = False,
+    classifier: str | None,
     **asked: str,
-) -> None:
+) -> list[Input]:
     """Write sentences under constraints, in any mix.
 
     [bold]textsearch write --template "The * ran to the * ." --topic animals --forbidden dog[/]
@@ -92,23 +71,7 @@ def write(
     for one in table.CONSTRAINTS:
         if one.name in own and one.needs and models[one.needs] is None:
             raise typer.BadParameter(f"a {one.name} is judged by a sequence {one.needs}: name one with --{one.needs}")
-    answer(
-        "write",
-        [one.then(lambda said: request(said, own)) for one in given],
-        Shown(top, as_json, jsonl, output, batch_inputs, report, quiet),
-        file=file,
-        chains=chains,
-        steps=steps,
-        seed=seed,
-        temperature=temperature,
-        classifier=classifier,
-        label_weight=label_weight,
-        topic_weight=topic_weight,
-        lang=lang,
-        causal=causal,
-        masked=masked,
-        encoder=encoder,
-    )
+    return [one.then(lambda said: request(said, own)) for one in given]
 
 
 def request(said: str | dict[str, Any], own: dict[str, Any]) -> tuple[dict[str, Any], str]:

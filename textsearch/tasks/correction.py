@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import partial
+from os import PathLike
 from typing import final
 
 import torch
@@ -13,23 +16,28 @@ from objectives import Closeness, Fluency, Preserve
 from objectives.preserve import facts
 from samplers import MetropolisHastings, SimulatedAnnealing
 from samplers.proposals import Clusters, Corrections
-from textsearch import Batch, Generations, generate
-from textsearch.checks import flag, run_of, strings
-from textsearch.kinds import CONFUSIONS, instance, shown
+from textsearch import Batch, Generations
+from textsearch.checks import strings
+from textsearch.kinds import shown
 from textsearch.language.confusions import Confusions, EnglishConfusions
 from textsearch.language.literals import Keep, Kept
 from textsearch.language.words import TIGHT, WordVocabulary, apart, attached, bare, gap, marked
 from textsearch.objective import Cost, Limit, Objective, evaluate
 from textsearch.result.display import waiting
-from textsearch.rng import Rng, input_numbers
-from textsearch.run.partial import viewed
+from textsearch.rng import input_numbers
+from textsearch.run.loop import Callback, Rule
 from textsearch.schedule import geometric
 from textsearch.tasks import resolve as given
 from textsearch.tasks.channel import ChangedSentences, Channel, NonWords, shouted
+from textsearch.tasks.problem import MakeSampler, Models, OwnSampler, Problem, Stage, answer
 from textsearch.tasks.restoring import restored
+from textsearch.tasks.settings import Correction
 
-FINISH = 5
-"""One step in so many is made with the price of a changed sentence in the energy."""
+FINISH = Fraction(1, 5)
+"""The share of the steps that are made with the price of a changed sentence in the energy."""
+
+HOTTEST, COOLER, COLDEST = 0.5, 0.1, 0.05
+"""Temperatures, in units of the run's: at the start, at the start of the last share of the steps, and at the end."""
 
 MEANING = 100.0
 """Nats for each denial, number, person or modal verb that comes, goes or is exchanged."""
@@ -38,18 +46,23 @@ MEANING = 100.0
 def correct(
     texts: Sequence[str],
     *,
-    chains: int = 1,
-    steps: int = 100,
-    seed: int = 0,
-    temperature: float = 1.0,
-    strictness: float = 1.0,
-    keep: Keep = True,
-    meaning: bool = True,
-    tokenised: bool = False,
-    confusions: Confusions | None = None,
+    chains: int = Correction.chains,
+    steps: int = Correction.steps,
+    seed: int = Correction.seed,
+    temperature: float = Correction.temperature,
+    strictness: float = Correction.strictness,
+    keep: Keep = Correction.keep,
+    meaning: bool = Correction.meaning,
+    tokenised: bool = Correction.tokenised,
+    confusions: Confusions | None = Correction.confusions,
     causal: given.Causal = None,
     masked: given.Masked = None,
+    sampler: MakeSampler | None = None,
+    until: Rule | None = None,
+    callbacks: Sequence[Callback] = (),
     progress: bool = False,
+    checkpoint: str | PathLike[str] | None = None,
+    every: float = 60.0,
     numbers: Sequence[int] | None = None,
 ) -> Generations:
     """The texts with their mistakes mended, unchanged where no edit is worth its cost: all of them in one run.
@@ -73,35 +86,67 @@ def correct(
         confusions: what a word may have been meant to be; by default that of English.
         causal: judges; by default SmolLM2-135M-Instruct.
         masked: proposes; by default the one that comes with textsearch.
+        sampler: made of the task's moves; by default they are annealed, which is a search.
+        until: stop early; see `textsearch.run.until`. Each of the two searches ends by it.
+        callbacks: each is called after every step with a `Progress`; the run stops once one returns True.
         progress: show what is being done on standard error.
+        checkpoint: a folder that keeps the run, so that it can go on after it was broken off.
+        every: seconds between two checkpoints.
         numbers: of the texts among all that there are, on which their random numbers rest: one of the same number is
             answered alike in every call. By default 0, 1, 2, ...
 
     Raises:
         ValueError: an empty text, or a file of words that cannot be read.
     """
-    steps, seed, chains, temperature = run_of(
-        steps=steps, seed=seed, chains=chains, temperature=temperature, progress=progress
+    return answer(
+        build,
+        texts,
+        Correction(
+            chains=chains,
+            steps=steps,
+            seed=seed,
+            temperature=temperature,
+            strictness=strictness,
+            keep=keep,
+            meaning=meaning,
+            tokenised=tokenised,
+            confusions=confusions,
+        ),
+        Models(causal=causal, masked=masked),
+        sampler=sampler,
+        until=until,
+        callbacks=callbacks,
+        progress=progress,
+        checkpoint=checkpoint,
+        every=every,
+        numbers=numbers,
     )
+
+
+def build(
+    texts: Sequence[str],
+    settings: Correction,
+    models: Models,
+    *,
+    numbers: Sequence[int] | None = None,
+    progress: bool = False,
+) -> Problem:
+    """The problem of `correct`: a search that is free to change sentences, and one that pays for each; see there."""
     texts = strings("texts", texts)
     if not texts:
         raise ValueError("texts is empty: pass at least one text")
-    tokenised, meaning = flag("tokenised", tokenised), flag("meaning", meaning)
-    kept = Kept.of(keep)
-    if confusions is not None:
-        instance("confusions", confusions, CONFUSIONS)
-    given.check(causal=causal, masked=masked)
     for text in texts:
         if not text.strip():
             raise ValueError(f"{text!r} is an empty text: leave it out")
         if TIGHT in text:
             raise ValueError(f"{shown(text)} holds U+{ord(TIGHT):04X}, which is no character: take it out")
-    input_numbers(numbers, len(texts))
-    english = confusions or EnglishConfusions()
-    if meaning and isinstance(english, EnglishConfusions):
+    numbers = input_numbers(numbers, len(texts))
+    kept, tokenised = Kept.of(settings.keep), settings.tokenised
+    english = settings.confusions or EnglishConfusions()
+    if settings.meaning and isinstance(english, EnglishConfusions):
         # what would always be refused is not proposed
         english = replace(english, inserted=tuple(word for word in english.inserted if not facts(word)))
-    channel = Channel(english, strictness=strictness)
+    channel = Channel(english, strictness=settings.strictness)
     inner = [" ".join(text.split()) if tokenised else text.strip() for text in texts]
     cut = [attached(text.split(), kept.spans(text)) if tokenised else marked(text, kept.spans(text)) for text in inner]
     if isinstance(english, EnglishConfusions):
@@ -111,13 +156,13 @@ def correct(
         clusters = Clusters.of(rows, english, sealed=[sealed(row) for row in cut])
     sources = clusters.vocabulary.batch(rows)
     sources = sources.frozen(_padded([[inside for _, inside in row] for row in cut], sources))
-    model = given.masked(masked, progress)
-    lm = given.causal(causal, progress)
+    model = given.masked(models.masked, progress)
+    lm = given.causal(models.causal, progress)
 
     free = EvenlySpaced(Fluency(lm)) + Closeness(sources, channel)
     if isinstance(english, EnglishConfusions):
         free += NonWords(english)
-        if meaning:
+        if settings.meaning:
             free += MEANING * Preserve(sources.texts(), doubtful(sources, english))
         sources = sources.frozen(names(sources, english))
     objective = free + ChangedSentences(sources, channel)
@@ -126,42 +171,47 @@ def correct(
         start = spelled(sources, moves, channel)
         here, there = evaluate(free, sources), evaluate(free, start)
         start = sources.where(there.energy < here.energy, start)
-
-    def seen(result: Generations) -> Generations:
-        if tokenised:
-            return replace(
-                result,
-                texts=_apart(result.batch),
-                best_texts=_apart(result.best_batch),
-                sources=list(texts),
-            )
-        around = [(text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]) for text in texts]
-        result = replace(result, texts=_between(around, result.batch), best_texts=_between(around, result.best_batch))
-        return replace(result, sources=list(texts))
-
-    def run(objective: Objective, start: Batch, steps: int, hottest: float, chains: int, seed: int) -> Generations:
-        return generate(
-            objective,
-            SimulatedAnnealing(MetropolisHastings(moves), geometric(hottest, 0.05, max(steps, 1))),
-            start,
-            steps=steps,
-            seed=seed,
-            chains=chains,
-            temperature=temperature,
-            progress=progress,
-            numbers=numbers,
-        )
-
-    def search() -> Generations:
+    return Problem(
+        objective=free,
+        moves=moves,
+        sampler=cooled(HOTTEST),
+        start=start.repeat(settings.chains),
+        steps=settings.steps,
+        seed=settings.seed,
+        temperature=settings.temperature,
+        numbers=numbers,
+        finish=partial(as_given, texts=texts, tokenised=tokenised),
         # the price of a changed sentence is a wall before its first edit: most of the steps do not know of it
-        found = run(free, start, steps - steps // FINISH, 0.5, chains, seed)
-        with torch.inference_mode():
-            again = restored(objective, sources, found.best_batch)
-        if found.interrupted:
-            return replace(run(objective, again, 0, 0.1, 1, seed), interrupted=True)
-        return run(objective, again, steps // FINISH, 0.1, 1, Rng.start(seed, 0, purpose="finish of a correction").key)
+        after=(
+            Stage(
+                "finish of a correction",
+                objective,
+                cooled(COOLER),
+                lambda found: restored(objective, sources, found.best_batch),
+                FINISH,
+            ),
+        ),
+    )
 
-    return viewed(search, seen)
+
+def cooled(hottest: float) -> OwnSampler:
+    """Metropolis-Hastings from one temperature down to .05 within the steps of a search."""
+    return lambda moves, steps: SimulatedAnnealing(
+        MetropolisHastings(moves), geometric(hottest, COLDEST, max(steps, 1))
+    )
+
+
+def as_given(result: Generations, *, texts: Sequence[str], tokenised: bool) -> Generations:
+    """The result with its texts spaced, and between what stands around them, as their sources are."""
+    if tokenised:
+        return replace(result, texts=_apart(result.batch), best_texts=_apart(result.best_batch), sources=list(texts))
+    around = [(text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]) for text in texts]
+    return replace(
+        result,
+        texts=_between(around, result.batch),
+        best_texts=_between(around, result.best_batch),
+        sources=list(texts),
+    )
 
 
 @final

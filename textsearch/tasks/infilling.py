@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from os import PathLike
 from typing import Any, final
 
 import regex
@@ -54,7 +54,7 @@ def infill(
     until: Rule | None = None,
     callbacks: Sequence[Callback] = (),
     progress: bool = False,
-    checkpoint: str | Path | None = None,
+    checkpoint: str | PathLike[str] | None = None,
     every: float = 60.0,
     numbers: Sequence[int] | None = None,
 ) -> Generations:

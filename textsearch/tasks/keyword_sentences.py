@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from os import PathLike
 from typing import Any
 
 import torch
@@ -17,9 +18,9 @@ from samplers import MetropolisHastings, SimulatedAnnealing
 from samplers.proposals import PIECES, Mixture, SpanEdit, Swap
 from samplers.starts.drafts import best_of, one_sentence
 from samplers.starts.woven import woven
-from textsearch import Batch, Generations, generate
+from textsearch import Batch, Generations
 from textsearch.batch import Vocabulary, concatenate
-from textsearch.checks import MAX_DRAFTS, MAX_TOKENS, flag, run_of, string_lists, whole
+from textsearch.checks import MAX_TOKENS, string_lists
 from textsearch.kinds import shown
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.guided import GuidedMaskedLM
@@ -27,15 +28,16 @@ from textsearch.objective import Objective
 from textsearch.proposal import Proposal
 from textsearch.result.display import note, waiting
 from textsearch.rng import input_numbers
-from textsearch.run.loop import Rule
-from textsearch.run.partial import viewed
+from textsearch.run.loop import Callback, Rule
 from textsearch.sampler import Sampler
 from textsearch.schedule import geometric
 from textsearch.tasks import resolve as given
 from textsearch.tasks.constraints.base import check_phrases
 from textsearch.tasks.languages import ENGLISH, Language, language
+from textsearch.tasks.problem import MakeSampler, Models, Problem, answer
 from textsearch.tasks.room import tokens_of
 from textsearch.tasks.sentences import marked
+from textsearch.tasks.settings import KeywordSentences
 from textsearch.tasks.unprompted import unprompted
 from textsearch.tasks.written import as_written, with_forms
 
@@ -110,19 +112,22 @@ def annealed(moves: Proposal, steps: int) -> Sampler[Any]:
 def keywords(
     sets: Sequence[Sequence[str]],
     *,
-    chains: int = 8,
-    steps: int = 100,
-    seed: int = 0,
-    temperature: float = 1.0,
-    inflections: bool = True,
-    in_order: bool = False,
-    lang: str = "en",
+    chains: int = KeywordSentences.chains,
+    steps: int = KeywordSentences.steps,
+    seed: int = KeywordSentences.seed,
+    temperature: float = KeywordSentences.temperature,
+    inflections: bool = KeywordSentences.inflections,
+    in_order: bool = KeywordSentences.in_order,
+    lang: str = KeywordSentences.lang,
+    drafts: int = KeywordSentences.drafts,
     causal: given.Causal = None,
     masked: given.Masked = None,
-    sampler: Callable[[Proposal], Sampler[Any]] | None = None,
-    drafts: int = 32,
+    sampler: MakeSampler | None = None,
     until: Rule | None = None,
+    callbacks: Sequence[Callback] = (),
     progress: bool = False,
+    checkpoint: str | PathLike[str] | None = None,
+    every: float = 60.0,
     numbers: Sequence[int] | None = None,
 ) -> Generations:
     """Sentences that hold all words of a set, in any order: `chains` chains for each set, in one run.
@@ -136,58 +141,72 @@ def keywords(
         inflections: dog is found in dogs too.
         in_order: the words must come in the order given.
         lang: "en", or "zh" with models of your own, which take no requests: see `textsearch.tasks.unprompted`.
+        drafts: written for each set, the second half from beginnings of the best; the best of all start its chains.
         causal: judges, writes drafts and proposes; by default SmolLM2-135M-Instruct.
         masked: proposes; by default the one that comes with textsearch.
         sampler: made of the task's moves; by default they are annealed, which is a search. `MetropolisHastings` draws.
-            In English only.
-        drafts: written for each set, the second half from beginnings of the best; the best of all start its chains.
         until: stop early; see `textsearch.run.until`.
+        callbacks: each is called after every step with a `Progress`; the run stops once one returns True.
         progress: show what is being done on standard error.
+        checkpoint: a folder that keeps the run, so that it can go on after it was broken off.
+        every: seconds between two checkpoints.
         numbers: of the sets among all that there are, on which their random numbers rest: one of the same number is
             answered alike in every call. By default 0, 1, 2, ...
 
     Raises:
-        ValueError: a set that no sentence can hold, one with nothing in it, or a sampler with another language.
+        ValueError: a set that no sentence can hold, or one with nothing in it.
     """
-    steps, seed, chains, temperature = run_of(
-        steps=steps, seed=seed, chains=chains, temperature=temperature, until=until, progress=progress
-    )
-    sets = string_lists("sets", sets, "words", "sentence")
-    drafts = whole("drafts", drafts, 1, MAX_DRAFTS)
-    inflections, in_order = flag("inflections", inflections), flag("in_order", in_order)
-    given.check(causal=causal, masked=masked)
-    given.moves_to_sampler(sampler)
-    speech = language(lang)
-    if sampler is not None and speech is not ENGLISH:
-        raise ValueError(f"sampler= is not taken with lang={lang!r}: its search is its own; leave it out")
-    speech.check(causal=causal, masked=masked)
-    input_numbers(numbers, len(sets))
-    constraint = Keywords(sets, inflections=inflections and speech.inflects, in_order=in_order)
-    for asked in sets:
-        check_sentence(asked)
-    spellings = [with_forms(words) if constraint.inflections else words for words in sets]
-    model = as_written(given.masked(masked, progress), spellings)
-    vocabulary = model.vocabulary
-    constraint.check(vocabulary.encode([speech.stop] * len(sets)))
-    _check_last_resort(sets, speech, one_sentence_each(constraint, speech) + constraint, vocabulary)
-    lm = given.causal(causal, progress)
-    if speech is not ENGLISH:
-        return unprompted(
-            sets,
-            speech,
-            lm,
-            model,
+    return answer(
+        build,
+        sets,
+        KeywordSentences(
             chains=chains,
             steps=steps,
             seed=seed,
             temperature=temperature,
+            inflections=inflections,
             in_order=in_order,
-            numbers=numbers,
-            until=until,
-            progress=progress,
-        )
+            lang=lang,
+            drafts=drafts,
+        ),
+        Models(causal=causal, masked=masked),
+        sampler=sampler,
+        until=until,
+        callbacks=callbacks,
+        progress=progress,
+        checkpoint=checkpoint,
+        every=every,
+        numbers=numbers,
+    )
+
+
+def build(
+    sets: Sequence[Sequence[str]],
+    settings: KeywordSentences,
+    models: Models,
+    *,
+    numbers: Sequence[int] | None = None,
+    progress: bool = False,
+) -> Problem:
+    """The problem of `keywords`; writes the drafts that its chains start from."""
+    sets = string_lists("sets", sets, "words", "sentence")
+    chains, seed, drafts = settings.chains, settings.seed, settings.drafts
+    speech = language(settings.lang)
+    speech.check(causal=models.causal, masked=models.masked)
+    numbers = input_numbers(numbers, len(sets))
+    constraint = Keywords(sets, inflections=settings.inflections and speech.inflects, in_order=settings.in_order)
+    for asked in sets:
+        check_sentence(asked)
+    spellings = [with_forms(words) if constraint.inflections else words for words in sets]
+    model = as_written(given.masked(models.masked, progress), spellings)
+    vocabulary = model.vocabulary
+    constraint.check(vocabulary.encode([speech.stop] * len(sets)))
+    _check_last_resort(sets, speech, one_sentence_each(constraint, speech) + constraint, vocabulary)
+    lm = given.causal(models.causal, progress)
+    if speech is not ENGLISH:
+        return unprompted(sets, speech, lm, model, settings, numbers=numbers, progress=progress)
     prompts = [request(lm, words) for words in sets]
-    objective = energy(lm, sets, inflections=inflections, in_order=in_order)
+    objective = energy(lm, sets, inflections=settings.inflections, in_order=settings.in_order)
 
     kept = kept_whole(constraint)
     sizes = [int(size) for size in lm.vocabulary.encode([" ".join(words) for words in sets]).lengths]
@@ -222,24 +241,19 @@ def keywords(
                 rows = bare(sets[number], number, vocabulary)
             starts.append(rows.rows(torch.arange(chains) % len(rows)))
     start = concatenate(starts)
-    # the final full stop stays
-    start = start.frozen(torch.arange(start.width) >= start.lengths[:, None] - 1)
 
     guided = GuidedMaskedLM(model, lm, prompts)
-    moves = Mixture({SpanEdit(guided, EDITS, PIECES): 0.95, Swap(vocabulary): 0.05})
-    return viewed(
-        lambda: generate(
-            objective,
-            sampler(moves) if sampler else annealed(moves, steps),
-            start,
-            steps=steps,
-            seed=seed,
-            temperature=temperature,
-            until=until,
-            progress=progress,
-            numbers=numbers,
-        ),
-        lambda result: replace(result, sources=[", ".join(words) for words in sets]),
+    return Problem(
+        objective=objective,
+        moves=Mixture({SpanEdit(guided, EDITS, PIECES): 0.95, Swap(vocabulary): 0.05}),
+        sampler=annealed,
+        # the final full stop stays
+        start=start.frozen(torch.arange(start.width) >= start.lengths[:, None] - 1),
+        steps=settings.steps,
+        seed=seed,
+        temperature=settings.temperature,
+        numbers=numbers,
+        finish=lambda result: replace(result, sources=[", ".join(words) for words in sets]),
     )
 
 

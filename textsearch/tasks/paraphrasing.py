@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields, replace
-from typing import Any, final
+from dataclasses import replace
+from functools import partial
+from os import PathLike
+from typing import Any
 
 import regex
 import torch
@@ -25,25 +27,23 @@ from objectives.diversity import plain_words
 from samplers import MetropolisHastings, SimulatedAnnealing
 from samplers.proposals import Copy, Mixture, SpanEdit, Swap
 from textsearch.batch import Batch, concatenate
-from textsearch.checks import MAX_DRAFTS, MAX_TOKENS, keep, positive, run_of, strings, whole
-from textsearch.kinds import nature, shown
+from textsearch.checks import MAX_TOKENS, strings
 from textsearch.language.surface import Spellings, capitals_of
 from textsearch.models.causal import TransformersCausalLM
-from textsearch.models.encoder import SentenceEncoder
 from textsearch.models.masked import TransformersMaskedLM
 from textsearch.objective import Objective
 from textsearch.proposal import Proposal
 from textsearch.result import Generations
 from textsearch.result.display import waiting
 from textsearch.rng import Rng, input_numbers
-from textsearch.run.generation import generate
-from textsearch.run.loop import Rule
-from textsearch.run.partial import viewed
+from textsearch.run.loop import Callback, Rule
 from textsearch.sampler import Sampler
 from textsearch.schedule import geometric
 from textsearch.tasks import resolve as given
 from textsearch.tasks.languages import language, pieces_of
+from textsearch.tasks.problem import MakeSampler, Models, Problem, answer
 from textsearch.tasks.room import check_texts
+from textsearch.tasks.settings import Paraphrasing, Weights
 
 QUESTIONS = (
     ("How can I get rid of a cold quickly?", "How do I cure a cold fast?"),
@@ -98,66 +98,30 @@ def request(model: TransformersCausalLM, text: str) -> str:
     return model.ask(ask + text, [(ask + one, other) for one, other in (QUESTIONS if question else STATEMENTS)])
 
 
-def anneal(steps: int) -> Callable[[Proposal], Sampler[Any]]:
-    """Metropolis-Hastings from temperature .5 down to .05 within `steps`."""
-    return lambda moves: SimulatedAnnealing(MetropolisHastings(moves), geometric(0.5, 0.05, max(steps, 1)))
-
-
-@final
-@dataclass(frozen=True)
-class Weights:
-    """What the terms of a paraphrase's energy weigh.
-
-    Attributes:
-        fluency: of the causal model's nats.
-        similarity: nats for a cosine of 0 to the source.
-        preservation: power of the keywords' smallest cosine.
-        diversity: power of 1 - BLEU to the source: more is farther from it.
-        consensus: nats for an expected BLEU of 0 to the model's own drafts.
-        polarity: nats for each denying word that comes or goes, in English.
-        roles: nats for each two words that change places around a verb, and each new person, in English.
-        numbers: nats for each number that comes or goes, in English.
-    """
-
-    fluency: float = 0.25
-    similarity: float = 10.0
-    preservation: float = 1.0
-    diversity: float = 12.0
-    consensus: float = 40.0
-    polarity: float = 100.0
-    roles: float = 100.0
-    numbers: float = 100.0
-
-    def __post_init__(self) -> None:
-        keep(self, **{field.name: positive(field.name, getattr(self, field.name)) for field in fields(self)})
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Plan:
-    """The parts that a run is made of."""
-
-    objective: Objective
-    start: Batch
-    moves: Proposal
+def annealed(moves: Proposal, steps: int) -> Sampler[Any]:
+    """The default sampler: Metropolis-Hastings from temperature .5 down to .05."""
+    return SimulatedAnnealing(MetropolisHastings(moves), geometric(0.5, 0.05, max(steps, 1)))
 
 
 def paraphrase(
     texts: Sequence[str],
     *,
-    chains: int = 3,
-    steps: int = 20,
-    seed: int = 0,
-    temperature: float = 1.0,
-    weights: Weights = Weights(),
-    pool: int = 20,
-    lang: str = "en",
+    chains: int = Paraphrasing.chains,
+    steps: int = Paraphrasing.steps,
+    seed: int = Paraphrasing.seed,
+    temperature: float = Paraphrasing.temperature,
+    weights: Weights = Paraphrasing.weights,
+    pool: int = Paraphrasing.pool,
+    lang: str = Paraphrasing.lang,
     causal: given.Causal = None,
     masked: given.Masked = None,
     encoder: given.Encoder = None,
-    sampler: Callable[[Proposal], Sampler[Any]] | None = None,
+    sampler: MakeSampler | None = None,
     until: Rule | None = None,
+    callbacks: Sequence[Callback] = (),
     progress: bool = False,
+    checkpoint: str | PathLike[str] | None = None,
+    every: float = 60.0,
     numbers: Sequence[int] | None = None,
 ) -> Generations:
     """The texts in other words: `chains` chains for each, in one run.
@@ -183,101 +147,71 @@ def paraphrase(
         encoder: compares meanings; by default all-MiniLM-L6-v2.
         sampler: made of the task's moves; by default annealed Metropolis-Hastings.
         until: stop early; see `textsearch.run.until`.
+        callbacks: each is called after every step with a `Progress`; the run stops once one returns True.
         progress: show what is being done on standard error.
+        checkpoint: a folder that keeps the run, so that it can go on after it was broken off.
+        every: seconds between two checkpoints.
         numbers: of the texts among all that there are, on which their random numbers rest: one of the same number is
             answered alike in every call. By default 0, 1, 2, ...
 
     Raises:
         ValueError: no texts, one without words, or one that the masked model's tokenizer cannot write.
     """
-    steps, seed, chains, temperature = run_of(
-        steps=steps, seed=seed, chains=chains, temperature=temperature, until=until, progress=progress
-    )
-    texts = check(texts)
-    pool = whole("pool", pool, 1, MAX_DRAFTS)
-    given.check(causal=causal, masked=masked, encoder=encoder)
-    given.moves_to_sampler(sampler)
-    if not isinstance(weights, Weights):
-        raise TypeError(
-            f"weights={shown(weights)} is {nature(weights)}: pass Weights(...) of textsearch.tasks.paraphrasing, such "
-            "as Weights(diversity=8.0)"
-        )
-    input_numbers(numbers, len(texts))
-    language(lang).check(causal=causal, masked=masked, encoder=encoder)
-    model = given.masked(masked, progress)
-    # a sentence without its mark gets it for the time of the run: models read it as it is meant, and none is added
-    marks = ["" if lang != "en" or not text.rstrip()[-1].isalnum() else "?" if asks(text) else "." for text in texts]
-    ended = [text.rstrip() + mark if mark else text for text, mark in zip(texts, marks, strict=True)]
-    check_texts(ended, model.vocabulary)
-    lm, vectors = given.causal(causal, progress), given.encoder(encoder, progress)
-    with waiting("writing drafts", progress):
-        ready = plan(
-            ended, lm, model, vectors, chains=chains, pool=pool, seed=seed, numbers=numbers, weights=weights, lang=lang
-        )
-
-    def seen(result: Generations) -> Generations:
-        bare = [
-            [text.removesuffix(marks[number]) for text, number in zip(own, result.inputs, strict=True)]
-            for own in (result.texts, result.best_texts)
-        ]
-        return replace(result, texts=bare[0], best_texts=bare[1], sources=list(texts))
-
-    return viewed(
-        lambda: generate(
-            ready.objective,
-            (sampler or anneal(steps))(ready.moves),
-            ready.start,
-            steps=steps,
-            seed=seed,
-            temperature=temperature,
-            until=until,
-            progress=progress,
-            numbers=numbers,
+    return answer(
+        build,
+        texts,
+        Paraphrasing(
+            chains=chains, steps=steps, seed=seed, temperature=temperature, weights=weights, pool=pool, lang=lang
         ),
-        seen,
+        Models(causal=causal, masked=masked, encoder=encoder),
+        sampler=sampler,
+        until=until,
+        callbacks=callbacks,
+        progress=progress,
+        checkpoint=checkpoint,
+        every=every,
+        numbers=numbers,
     )
 
 
-def check(texts: Sequence[str]) -> tuple[str, ...]:
-    """The texts; refuses what is no list of texts with words, and runs no model."""
+def build(
+    texts: Sequence[str],
+    settings: Paraphrasing,
+    models: Models,
+    *,
+    numbers: Sequence[int] | None = None,
+    progress: bool = False,
+) -> Problem:
+    """The problem of `paraphrase`; writes the drafts that its energy and its starts rest on."""
     texts = strings("texts", texts)
     if not texts:
         raise ValueError("texts is empty: pass at least one text")
     for text in texts:
         if not plain_words(text):
             raise ValueError(f"{text!r} has no words: give each text at least one")
-    return texts
-
-
-def plan(
-    texts: Sequence[str],
-    lm: TransformersCausalLM,
-    model: TransformersMaskedLM,
-    vectors: SentenceEncoder,
-    *,
-    chains: int,
-    pool: int,
-    seed: int,
-    numbers: Sequence[int] | None = None,
-    weights: Weights = Weights(),
-    lang: str = "en",
-) -> Plan:
-    """Objective, starts and moves; writes the drafts that they rest on."""
-    model = cased(model, texts)
-    source = model.vocabulary.encode(list(texts))
-    prompts = [request(lm, text) for text in source.texts()]
-    with torch.inference_mode():
-        lines = drafted(lm, prompts, source, pool, seed, numbers)
-    # the causal model knows names: it tells which words at the beginning of a text are some
-    model = cased(model, texts, lines)
-    vocabulary = model.vocabulary
-    source = vocabulary.encode(list(texts))
-    sources = source.texts()
-    meaning: Objective = weights.similarity * Similarity(vectors, sources, sharpness=1.0)
-    if lang == "en":
-        meaning = meaning + weights.polarity * Polarity(sources) + weights.roles * Roles(sources)
-        meaning = meaning + weights.numbers * Preserve(sources, kinds=["number"])
-    with torch.inference_mode():
+    lang, weights = settings.lang, settings.weights
+    numbers = input_numbers(numbers, len(texts))
+    language(lang).check(causal=models.causal, masked=models.masked, encoder=models.encoder)
+    model = given.masked(models.masked, progress)
+    # a sentence without its mark gets it for the time of the run: models read it as it is meant, and none is added
+    marks = ["" if lang != "en" or not text.rstrip()[-1].isalnum() else "?" if asks(text) else "." for text in texts]
+    ended = [text.rstrip() + mark if mark else text for text, mark in zip(texts, marks, strict=True)]
+    check_texts(ended, model.vocabulary)
+    lm, vectors = given.causal(models.causal, progress), given.encoder(models.encoder, progress)
+    with waiting("writing drafts", progress), torch.inference_mode():
+        model = cased(model, ended)
+        source = model.vocabulary.encode(ended)
+        prompts = [request(lm, text) for text in source.texts()]
+        lines = drafted(lm, prompts, source, settings.pool, settings.seed, numbers)
+        # the causal model knows names: it tells which words at the beginning of a text are some
+        model = cased(model, ended, lines)
+        vocabulary = model.vocabulary
+        source = vocabulary.encode(ended)
+        sources = source.texts()
+        meaning: Objective = weights.similarity * Similarity(vectors, sources, sharpness=1.0)
+        if lang == "en":
+            meaning = meaning + weights.polarity * Polarity(sources) + weights.roles * Roles(sources)
+            meaning = meaning + weights.numbers * Preserve(sources, kinds=["number"])
         drafts = written(lines, source)
         # drawn from p(x | request), they stand with these weights for p(x | request) exp(-meaning)
         shares = [(energy.min() - energy).exp().tolist() for energy in map(meaning.energy, drafts)]
@@ -288,17 +222,35 @@ def plan(
             + weights.consensus * Consensus([batch.texts() for batch in drafts], shares)
         )
         pools = [concatenate([batch, source.rows([number])]) for number, batch in enumerate(drafts)]
-        start = concatenate([_best(batch, cheap, chains) for batch in pools])
+        start = concatenate([_best(batch, cheap, settings.chains) for batch in pools])
     # the mark at the end stays
     last = torch.arange(start.width) >= start.lengths[:, None] - 1
-    start = start.frozen(last & torch.tensor([not text[-1].isalnum() for text in start.texts()])[:, None])
     pieces = pieces_of(vocabulary)
     moves: dict[Proposal, float] = {
         SpanEdit(model, EDITS, pieces): 0.6,
         Copy(model, ["\n".join(batch.texts()) for batch in pools], pieces=pieces): 0.3,
         Swap(vocabulary): 0.1,
     }
-    return Plan(cheap + weights.fluency * Fluency(lm, prompts), start, Mixture(moves))
+    return Problem(
+        objective=cheap + weights.fluency * Fluency(lm, prompts),
+        moves=Mixture(moves),
+        sampler=annealed,
+        start=start.frozen(last & torch.tensor([not text[-1].isalnum() for text in start.texts()])[:, None]),
+        steps=settings.steps,
+        seed=settings.seed,
+        temperature=settings.temperature,
+        numbers=numbers,
+        finish=partial(without_marks, texts=texts, marks=marks),
+    )
+
+
+def without_marks(result: Generations, *, texts: Sequence[str], marks: Sequence[str]) -> Generations:
+    """The result without the marks that sentences had for the time of the run; `texts` as they were given."""
+    bare = [
+        [text.removesuffix(marks[number]) for text, number in zip(own, result.inputs, strict=True)]
+        for own in (result.texts, result.best_texts)
+    ]
+    return replace(result, texts=bare[0], best_texts=bare[1], sources=list(texts))
 
 
 def cased(

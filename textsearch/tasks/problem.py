@@ -19,7 +19,7 @@ import torch
 from textsearch import Generations, generate
 from textsearch.batch import Batch
 from textsearch.checks import flag, function, functions, keep, positive, run_of, seed_of, string, whole
-from textsearch.kinds import BATCH, CLASSIFIER, OBJECTIVE, SAMPLER, instance, nature, shown
+from textsearch.kinds import BATCH, CLASSIFIER, OBJECTIVE, instance, nature, shown
 from textsearch.models.classifier import TextClassifier
 from textsearch.objective import Objective
 from textsearch.rng import Rng, input_numbers
@@ -147,7 +147,7 @@ def solve(
     until: Rule | None = None,
     callbacks: Sequence[Callback] = (),
     progress: bool = False,
-    checkpoint: str | Path | None = None,
+    checkpoint: str | PathLike[str] | None = None,
     every: float = 60.0,
 ) -> Generations:
     """Run a problem: what `textsearch.generate` is to an objective, a sampler and texts.
@@ -266,7 +266,7 @@ def answer(
     until: Rule | None,
     callbacks: Sequence[Callback],
     progress: bool,
-    checkpoint: str | Path | None,
+    checkpoint: str | PathLike[str] | None,
     every: float,
     numbers: Sequence[int] | None,
 ) -> Generations:
@@ -292,24 +292,15 @@ def check_run(
     until: Rule | None,
     callbacks: Sequence[Callback],
     progress: bool,
-    checkpoint: str | Path | None,
+    checkpoint: str | PathLike[str] | None,
     every: float,
 ) -> None:
     """Refuse what no run can be told."""
-    if SAMPLER.of(sampler):
-        raise TypeError(
-            f"sampler={shown(sampler)} is a sampler already, but the moves are the task's: pass what makes one of "
-            "them, such as sampler=MetropolisHastings or sampler=lambda moves: MultipleTry(moves, 4)"
-        )
-    if sampler is not None and not callable(sampler):
-        raise TypeError(
-            f"sampler={shown(sampler)} is {nature(sampler)}: pass what makes a sampler of the task's moves, such as "
-            "sampler=MetropolisHastings"
-        )
+    given.moves_to_sampler(sampler)
     if until is not None:
         function("until", until, "a rule of when to stop", "one of textsearch.run.until, such as Budget(rows=10_000)")
     functions("callbacks", callbacks)
     flag("progress", progress)
-    if checkpoint is not None and not isinstance(checkpoint, str | Path):
+    if checkpoint is not None and not isinstance(checkpoint, str | PathLike):
         raise TypeError(f"checkpoint={shown(checkpoint)} is {nature(checkpoint)}: pass the name of a folder")
     positive("every", every, "number of seconds")

@@ -50,7 +50,7 @@ class Correction(Settings):
             False, or True and some words besides: a list of words, or the name of a file with one a line.
         meaning: keep denials, numbers, persons (I, you, he, she, we) and modal verbs, unless misspelt.
         tokenised: the texts have, and keep, one space between any two tokens.
-        confusions: what a word may have been meant to be; None for that of English.
+        confusions: what a word may have been meant to be; by default what English confuses.
     """
 
     chains: int = 1
@@ -86,7 +86,7 @@ class Infilling(Settings):
     """What `infill` is told besides.
 
     Attributes:
-        gap: how a gap is written in the texts; None for any of the common ways.
+        gap: how a gap is written in the texts; by default in any of the common ways.
         marks: a gap may be filled by a mark of punctuation too.
         lang: of the texts: en, or zh (Chinese) with models of your own; a gap is one character then.
     """

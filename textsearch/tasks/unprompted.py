@@ -11,18 +11,17 @@ import torch
 from objectives import Fluency, Keywords, Length, Pattern, PseudoLikelihood, Repeats, WholeWords
 from samplers import MetropolisHastings, SimulatedAnnealing
 from samplers.proposals import SpanEdit
-from textsearch import Generations, generate
 from textsearch.batch import Vocabulary
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.guided import GuidedMaskedLM
 from textsearch.models.masked import TransformersMaskedLM
 from textsearch.objective import Objective
 from textsearch.result.display import waiting
-from textsearch.run.loop import Rule
-from textsearch.run.partial import viewed
 from textsearch.schedule import geometric
 from textsearch.tasks.languages import Language, pieces_of
+from textsearch.tasks.problem import Problem
 from textsearch.tasks.sentences import marked
+from textsearch.tasks.settings import KeywordSentences
 from textsearch.tasks.starts.bridges import bridges
 
 COLD = 0.3
@@ -70,20 +69,15 @@ def unprompted(
     language: Language,
     lm: TransformersCausalLM,
     model: TransformersMaskedLM,
+    settings: KeywordSentences,
     *,
-    chains: int,
-    steps: int,
-    seed: int,
     numbers: Sequence[int] | None = None,
-    temperature: float = 1.0,
-    in_order: bool = False,
     length: int | None = None,
     both_sides: float = BOTH_SIDES,
     cold: float = COLD,
-    until: Rule | None = None,
     progress: bool = False,
-) -> Generations:
-    """`chains` chains for each set: bridges from keyword to keyword, annealed by Metropolis-Hastings.
+) -> Problem:
+    """Bridges from keyword to keyword, annealed by Metropolis-Hastings.
 
     The keywords stay where the start has them among themselves: other orders come from other chains.
 
@@ -92,44 +86,42 @@ def unprompted(
         language: what a sentence is, and how it changes.
         lm: judges, and proposes.
         model: proposes, and judges too if `both_sides` is not 0.
-        chains: chains for each set.
-        steps: of every chain, cooled from `temperature` to `cold` times that.
-        seed: the same seed gives the same sentences.
-        temperature: at the first step.
-        in_order: the words must come in the order given.
+        settings: chains, steps, seed, temperature at the first step, and whether the words come in the order given.
+        numbers: of the sets among all that there are, on which their random numbers rest: one of the same number is
+            answered alike in every call. By default 0, 1, 2, ...
         length: words of a sentence, about; by default 12 more than the keywords have. Characters, in Chinese.
         both_sides: share of the masked model in the energy, from 0 to 1; it takes a pass for every word of a text that
             the causal model alone does not rule out.
-        cold: see `steps`.
-        until: stop early; see `textsearch.run.until`.
+        cold: the temperature at the end, in units of that at the first step.
         progress: show what is being done on standard error.
-        numbers: of the sets among all that there are, on which their random numbers rest: one of the same number is
-            answered alike in every call. By default 0, 1, 2, ...
     """
-    vocabulary = model.vocabulary
+    vocabulary, in_order = model.vocabulary, settings.in_order
     Keywords(sets).check(vocabulary.encode([language.stop] * len(sets)))
     lengths = [length or usual for usual in usual_lengths(sets, vocabulary)]
     judged = partial(energy, sets, language, lm, model, lengths=lengths, in_order=in_order)
-    quick, objective = judged(), judged(both_sides=both_sides)
+    quick = judged()
     guided = GuidedMaskedLM(model, lm)
     with waiting("writing bridges between the keywords", progress):
         start = bridges(
-            guided, sets, lengths, quick, language, chains=chains, seed=seed, numbers=numbers, in_order=in_order
-        )
-    # the end of the sentence stays
-    start = start.frozen(torch.arange(start.width) >= start.lengths[:, None] - 1)
-    moves = SpanEdit(guided, language.edits, pieces_of(vocabulary))
-    return viewed(
-        lambda: generate(
-            objective,
-            SimulatedAnnealing(MetropolisHastings(moves), geometric(1.0, cold, max(steps, 1))),
-            start,
-            steps=steps,
-            seed=seed,
-            temperature=temperature,
-            until=until,
-            progress=progress,
+            guided,
+            sets,
+            lengths,
+            quick,
+            language,
+            chains=settings.chains,
+            seed=settings.seed,
             numbers=numbers,
-        ),
-        lambda result: replace(result, sources=[", ".join(words) for words in sets]),
+            in_order=in_order,
+        )
+    return Problem(
+        objective=judged(both_sides=both_sides),
+        moves=SpanEdit(guided, language.edits, pieces_of(vocabulary)),
+        sampler=lambda moves, steps: SimulatedAnnealing(MetropolisHastings(moves), geometric(1.0, cold, max(steps, 1))),
+        # the end of the sentence stays
+        start=start.frozen(torch.arange(start.width) >= start.lengths[:, None] - 1),
+        steps=settings.steps,
+        seed=settings.seed,
+        temperature=settings.temperature,
+        numbers=numbers,
+        finish=lambda result: replace(result, sources=[", ".join(words) for words in sets]),
     )

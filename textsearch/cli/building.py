@@ -1,0 +1,147 @@
+"""How a task becomes a command: its options are the fields of its settings, with their defaults and their words."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import types
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import Field, fields, is_dataclass
+from typing import Annotated, Any
+
+import typer
+
+from textsearch.cli import options
+from textsearch.cli.answer import Shown, answer
+from textsearch.cli.application import app
+from textsearch.cli.inputs import Input
+from textsearch.tasks.settings import Settings
+
+Read = Callable[..., Sequence[Input]]
+"""Makes the inputs of what the command line says."""
+
+NOTHING: Mapping[str, Any] = types.MappingProxyType({})
+
+PLAIN = {"bool": bool, "int": int, "float": float, "str": str, "str | None": str | None}
+"""What a setting may be, as its dataclass says it, without saying how it is written on a command line."""
+
+
+def command(
+    settings: type[Settings],
+    *,
+    models: Sequence[str],
+    top: int = 5,
+    left_out: Collection[str] = (),
+    written: Mapping[str, Mapping[str, Any]] = NOTHING,
+) -> Callable[[Read], Read]:
+    """Add a task as a command, by the function that reads its inputs and bears its name.
+
+    The command has the options of that function, one for each setting, one for each model, and those that all commands
+    share. Of a setting that is a dataclass each field is an option. A parameter of the function without a default is
+    no option of its own: it is given the setting, or the model, of its name.
+
+    Args:
+        settings: of the task.
+        models: that it can be given by name.
+        top: texts to print for each input, by default.
+        left_out: settings that are Python's alone.
+        written: setting -> what its option has besides, or in place of, what its type and its words say: "names", and
+            arguments of `typer.Option`.
+    """
+
+    def add(read: Read) -> Read:
+        own = inspect.signature(read, eval_str=True).parameters
+        more = settings_options(settings, left_out, written) | {"top": (options.Top, top)}
+        more |= {name: (options.MODELS[name], None) for name in models} | options.SHARED
+        parameters = [one for one in own.values() if one.default is not one.empty]
+        # Python wants those that can be given by place first
+        parameters = [one.replace(kind=one.KEYWORD_ONLY) for one in parameters]
+        parameters += [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+            for name, (annotation, default) in more.items()
+        ]
+
+        def run(**said: Any) -> None:
+            given = {name: said[name] for name in own}
+            shown = Shown(**{field.name: said[field.name] for field in fields(Shown)})
+            told = {name: value for name, value in told_of(settings, said).items() if name not in left_out}
+            told |= {name: said[name] for name in models}
+            answer(read.__name__, read(**given), shown, file=said["file"], **told)
+
+        run.__name__, run.__doc__ = read.__name__, read.__doc__
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        app.command(read.__name__)(run)
+        return read
+
+    return add
+
+
+def settings_options(
+    settings: type[Any], left_out: Collection[str] = (), written: Mapping[str, Mapping[str, Any]] = NOTHING
+) -> dict[str, tuple[Any, Any]]:
+    """Name -> annotation and default of the option of each setting.
+
+    Raises:
+        TypeError: a setting that is no plain value, and of which nothing says how it is written.
+
+    >>> from textsearch.tasks.settings import Infilling
+    >>> settings_options(Infilling)["lang"][1]
+    'en'
+    """
+    said, found = words_of(settings), dict[str, tuple[Any, Any]]()
+    for field in fields(settings):
+        if field.name in left_out:
+            continue
+        if is_dataclass(field.default):
+            found |= settings_options(type(field.default), left_out, written)
+            continue
+        how: dict[str, Any] = {"help": said.get(field.name), "callback": _check(settings, field)}
+        how |= {**options.WRITTEN.get(field.name, {}), **written.get(field.name, {})}
+        kind = Any if "parser" in how else PLAIN.get(str(field.type))
+        if kind is None:
+            raise TypeError(
+                f"{settings.__name__}.{field.name} is a {field.type}, which no option can be: leave it out, or say how "
+                "it is written"
+            )
+        found[field.name] = (Annotated[kind, typer.Option(*how.pop("names", ()), **how)], field.default)
+    return found
+
+
+def told_of(settings: type[Any], said: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings as the task takes them, of what the options said; what no option says is left out."""
+    told = {}
+    for field in fields(settings):
+        if is_dataclass(field.default):
+            inner: Any = type(field.default)
+            told[field.name] = inner(**told_of(inner, said))
+        elif field.name in said:
+            told[field.name] = said[field.name]
+    return told
+
+
+def words_of(settings: type[Any]) -> dict[str, str]:
+    """Name -> what the docstrings of a dataclass and of those that it derives from say of each attribute.
+
+    >>> from textsearch.tasks.settings import Infilling
+    >>> words_of(Infilling)["steps"], words_of(Infilling)["marks"]
+    ('Steps of every chain.', 'A gap may be filled by a mark of punctuation too.')
+    """
+    found: dict[str, str] = {}
+    for one in reversed(settings.__mro__):
+        attributes = inspect.cleandoc(one.__doc__ or "").partition("Attributes:\n")[2]
+        for name, text in re.findall(r"^ {4}(\w+): (.+(?:\n {8}.+)*)", attributes, re.MULTILINE):
+            text = " ".join(text.split())
+            found[name] = text[0].upper() + text[1:]
+    return found
+
+
+def _check(settings: type[Any], field: Field[Any]) -> Callable[[Any], Any]:
+    """What the settings themselves say of a value."""
+
+    def check(value: Any) -> Any:
+        try:
+            return getattr(settings(**{field.name: value}), field.name)
+        except (ValueError, TypeError) as error:
+            raise typer.BadParameter(str(error)) from error
+
+    return check
