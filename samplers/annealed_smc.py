@@ -43,7 +43,7 @@ from textsearch.checks import keep, real, reals
 from textsearch.kinds import INDEPENDENT, SAMPLER, instance
 from textsearch.objective import Evaluation, Objective, evaluate
 from textsearch.proposal import IndependentProposal
-from textsearch.rng import Rng
+from textsearch.rng import Rng, StepsApartError
 from textsearch.sampler import ChainState, Guarantee, Info, Sampler
 
 _DRAW, _RESAMPLE, _MOVE = range(3)  # streams
@@ -62,7 +62,7 @@ class AnnealedState:
         log_weights: (B,) float64, nats; the mean weight of a population is its estimate of Z.
         inverse_temperature: (B,) float64, b, that of a particle's population; 0 before the first step.
         log_partition: (B,) float64, estimate of log Z of exp(-b E / T), that of a particle's population.
-        stage: steps taken so far.
+        stage: (B,) int64, steps taken so far.
     """
 
     batch: Batch
@@ -70,7 +70,18 @@ class AnnealedState:
     log_weights: Tensor
     inverse_temperature: Tensor
     log_partition: Tensor
-    stage: int = 0
+    stage: Tensor
+
+    def common_stage(self) -> int:
+        """The one stage of all populations.
+
+        Raises:
+            StepsApartError: there is none; run those of one stage at a time.
+        """
+        first = int(self.stage[0])
+        if bool((self.stage != first).any()):
+            raise StepsApartError("the populations have come apart: some have taken more steps than others")
+        return first
 
 
 @final
@@ -186,16 +197,17 @@ class AnnealedSMC:
         zero = torch.zeros(len(batch), dtype=torch.float64, device=batch.device)
         # what was given is no draw, and must not become the best text of the run
         nothing = evaluate(objective, batch, wanted=zero > 0)
-        return AnnealedState(batch, nothing, zero, zero, zero)
+        return AnnealedState(batch, nothing, zero, zero, zero, torch.zeros_like(batch.lengths))
 
     def step(
         self, objective: Objective, state: AnnealedState, rng: Rng, temperature: float | Tensor = 1.0
     ) -> tuple[AnnealedState, Info]:
         """Every population one temperature on; `temperature`, or (B,) one a population, must not change on the way."""
+        stage = state.common_stage()
         populations = Populations.of(state.batch.inputs, rng.chain)
         heat = torch.as_tensor(temperature, dtype=torch.float64, device=state.batch.device).expand(len(state.batch))
         chains, log_draw = ChainState(state.batch, state.evaluation), torch.zeros_like(state.log_weights)
-        if state.stage == 0:
+        if stage == 0:
             chains, log_draw = self._draw(objective, state.batch, populations, rng.fold(_DRAW))
 
         # a forbidden text, or none at all, has weight 0 and no say in the temperatures
@@ -211,7 +223,7 @@ class AnnealedSMC:
             return offset - (inverse - old)[:, None] * height
 
         # weights of 0 have nothing to choose a temperature by: as though they were even
-        new = self._next(before.where(~dead[:, None], populations.even), change, old, state.stage)
+        new = self._next(before.where(~dead[:, None], populations.even), change, old, stage)
         log_weights = before + change(new)
         log_partition = (log_sum(log_weights) - populations.size.log()).masked_fill(dead, -math.inf)
         effective = (populations.size * effective_share(populations.even, log_weights)).masked_fill(dead, 0.0)

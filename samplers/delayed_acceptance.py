@@ -15,10 +15,9 @@ import math
 from dataclasses import dataclass
 from typing import final
 
-import torch
 from torch import Tensor
 
-from textsearch.batch import Batch, Vocabulary, concatenate
+from textsearch.batch import Batch, Vocabulary
 from textsearch.kinds import OBJECTIVE, PROPOSAL, instance
 from textsearch.objective import Evaluation, Limit, Objective, evaluate
 from textsearch.proposal import Proposal, propose
@@ -36,18 +35,6 @@ class DelayedState:
     batch: Batch
     evaluation: Evaluation
     surrogate: Evaluation
-
-    def rows(self, index: Tensor) -> DelayedState:
-        """Some of the chains."""
-        return DelayedState(self.batch.rows(index), self.evaluation.rows(index), self.surrogate.rows(index))
-
-    def joined(self, other: DelayedState) -> DelayedState:
-        """These chains, then those of the other."""
-        return DelayedState(
-            concatenate([self.batch, other.batch]),
-            _together(self.evaluation, other.evaluation),
-            _together(self.surrogate, other.surrogate),
-        )
 
 
 @final
@@ -152,8 +139,3 @@ class DelayedAcceptance:
 def _limit(highest: Tensor, before: Batch) -> Limit:
     """A little above, so that rounding decides nothing."""
     return Limit(highest + 1e-6 * (1 + highest.abs()), before)
-
-
-def _together(mine: Evaluation, theirs: Evaluation) -> Evaluation:
-    """The rows of both, in order."""
-    return Evaluation(torch.cat([mine.energy, theirs.energy]), torch.cat([mine.terms, theirs.terms]))

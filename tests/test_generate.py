@@ -426,7 +426,7 @@ def test_how_far_moves_go_is_counted_by_kind() -> None:
 def test_what_a_sampler_wants_recorded_is_stacked() -> None:
     ladder = ParallelTempering(SAMPLER, (1.0, 2.0))
     result = small(sampler=ladder)
-    assert result.recorded["rung energies"].shape == (12, 2, 6)
-    np.testing.assert_array_equal(result.recorded["rung energies"][:, 0], result.trace)
+    assert result.recorded["rung energies"].shape == (12, 6, 2)
+    np.testing.assert_array_equal(result.recorded["rung energies"][..., 0], result.trace)
     assert set(small().recorded) == {"accepted"}
     assert small(sampler=ladder, steps=0).recorded == {}

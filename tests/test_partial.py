@@ -109,7 +109,7 @@ def test_an_error_raised_from_it_tells_too() -> None:
 
 def again_and_again(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
     """Ctrl-C arrives so many times while results are gathered."""
-    from textsearch import loop
+    from textsearch.run import loop
 
     real, calls = loop.generations, 0
 

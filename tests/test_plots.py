@@ -131,7 +131,7 @@ def test_a_ladder_shows_its_rungs() -> None:
     outlines = shown.patches[1::2]
     for rung, patch in enumerate(outlines):
         values, edges, _ = patch.get_data()  # type: ignore[attr-defined]
-        draws = run.recorded["rung energies"][12:, rung]
+        draws = run.recorded["rung energies"][12:, :, rung]
         assert np.asarray(values).tolist() == (np.histogram(draws, edges)[0] / draws.size).tolist()
     assert words(replace(run, recorded={"rung energies": run.recorded["rung energies"]}).plot().axes[2])[0] == "rung 1"
 

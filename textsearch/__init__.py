@@ -8,7 +8,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from textsearch.run.generation import generate, generate_each
+from textsearch.run.generation import generate, generate_each, resume
 from textsearch.run.partial import partial_result
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from textsearch.objective import Cost, FunctionObjective, Objective
     from textsearch.proposal import Move, Proposal
     from textsearch.result import Generations
+    from textsearch.result.loading import load
     from textsearch.rng import Rng
-    from textsearch.run.active import Divisible
     from textsearch.run.admission import Answer
     from textsearch.run.loop import Progress
     from textsearch.sampler import Guarantee, Info, Sampler
@@ -26,7 +26,6 @@ __all__ = [
     "Answer",
     "Batch",
     "Cost",
-    "Divisible",
     "FunctionObjective",
     "Generations",
     "Guarantee",
@@ -39,14 +38,15 @@ __all__ = [
     "Sampler",
     "generate",
     "generate_each",
+    "load",
     "partial_result",
+    "resume",
 ]
 
 _HOMES = {
     "Answer": "run.admission",
     "Batch": "batch",
     "Cost": "objective",
-    "Divisible": "run.active",
     "FunctionObjective": "objective",
     "Generations": "result",
     "Guarantee": "sampler",
@@ -57,6 +57,7 @@ _HOMES = {
     "Proposal": "proposal",
     "Rng": "rng",
     "Sampler": "sampler",
+    "load": "result.loading",
 }
 
 

@@ -289,3 +289,18 @@ def model_name(name: str, value: Any) -> str | None:
         if path is None or isinstance(path, str):
             return path
     raise TypeError(f"{name}={shown(value)} is {nature(value)}: pass a model, or the name or folder of one")
+
+
+def folder_name(name: str, value: Any) -> str:
+    """The name of a folder.
+
+    >>> folder_name("checkpoint", Path("runs") / "first")
+    'runs/first'
+    """
+    if isinstance(value, str | os.PathLike):
+        plain = os.fspath(value)
+        if isinstance(plain, str) and plain.strip() and "\0" not in plain:
+            return plain
+    raise TypeError(
+        f"{name}={shown(value)} is {nature(value)}, not the name of a folder: pass one, such as 'runs/first'"
+    )

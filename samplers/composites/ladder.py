@@ -28,6 +28,7 @@ from textsearch.marks import marked
 from textsearch.objective import Objective
 from textsearch.rng import Rng
 from textsearch.run.loop import starting_batch
+from textsearch.run.state import RunState, step
 
 _MAX_ROUNDS = 30
 
@@ -107,11 +108,12 @@ def tuned(
     with torch.inference_mode():
         state = ladder.init(objective, batch)
         for number in range(rounds):
-            rng = streams.fold(number)
+            run = RunState.of(state, len(ladder.kinds), streams.fold(number))
             energies = []
-            for step in range(steps * 2**number):
-                state, _ = ladder.step(objective, state, rng.at(step), temperature)
-                energies.append(state.energies)
+            for taken in range(steps * 2**number):
+                run, _ = step(objective, ladder, run, temperature, common=taken)
+                energies.append(run.chains.energies)
+            state = run.chains
             rungs = temperature * np.array(ladder.temperatures)
             rate = swap_rates(torch.stack(energies).cpu(), rungs).numpy()
             temperatures.append(ladder.temperatures)

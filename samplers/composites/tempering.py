@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from samplers.composites.wrapped import plain_start, promised
+from textsearch import tree
 from textsearch.batch import Batch, Vocabulary
 from textsearch.checks import floats, keep, reals
 from textsearch.kinds import SAMPLER, instance
@@ -31,27 +32,27 @@ class LadderState:
     """B ladders of R rungs; what a run sees of them is the coldest rung.
 
     Attributes:
-        batch: B texts of the coldest rung.
-        evaluation: their energies.
-        ladder: all R * B texts and energies; rung r of chain b is row r * B + b, the coldest rung first.
-        walkers: (R, B) int64, which of a chain's R texts is at each rung: they go up and down with the exchanges.
+        rungs: the texts and energies of each rung, the coldest first; chain b of each is at row b.
+        walkers: (B, R) int64, which of a chain's R texts is at each rung: they go up and down with the exchanges.
     """
 
-    batch: Batch
-    evaluation: Evaluation
-    ladder: ChainState
+    rungs: tuple[ChainState, ...]
     walkers: Tensor
 
-    @staticmethod
-    def of(ladder: ChainState, walkers: Tensor) -> LadderState:
-        """The state of all rungs, (R * B) rows, the coldest first; `walkers` is (R, B)."""
-        cold = ladder.rows(torch.arange(walkers.shape[1], device=walkers.device))
-        return LadderState(cold.batch, cold.evaluation, ladder, walkers)
+    @property
+    def batch(self) -> Batch:
+        """B texts of the coldest rung."""
+        return self.rungs[0].batch
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """Their energies."""
+        return self.rungs[0].evaluation
 
     @property
     def energies(self) -> Tensor:
-        """(R, B) energies of all rungs, nats."""
-        return self.ladder.evaluation.energy.view(self.walkers.shape)
+        """(B, R) energies of all rungs, nats."""
+        return torch.stack([rung.evaluation.energy for rung in self.rungs], 1)
 
 
 @final
@@ -119,39 +120,38 @@ class ParallelTempering:
     def init(self, objective: Objective, batch: Batch) -> LadderState:
         """Every rung at the start; its energies are worked out once."""
         start = plain_start(self.sampler, objective, batch, "ParallelTempering")
-        rungs, width = len(self.temperatures), len(batch)
-        every = torch.arange(width, device=batch.device).repeat(rungs)
-        walkers = torch.arange(rungs, device=batch.device)[:, None].expand(rungs, width)
-        return LadderState.of(start.rows(every), walkers)
+        rungs = len(self.temperatures)
+        return LadderState((start,) * rungs, torch.arange(rungs, device=batch.device).repeat(len(batch), 1))
 
     def step(
         self, objective: Objective, state: LadderState, rng: Rng, temperature: float | Tensor = 1.0
     ) -> tuple[LadderState, Info]:
         """One step of every rung, then the exchanges. What happened is told of the coldest rung."""
-        rungs, width = state.walkers.shape
+        width, rungs = state.walkers.shape
         device = rng.chain.device
         relative = torch.tensor(self.temperatures, dtype=torch.float64, device=device)
-        temperatures = relative[:, None] * torch.as_tensor(temperature, dtype=torch.float64, device=device)
-        temperatures = temperatures.expand(rungs, width)
-        # a stream of its own for each rung of each chain, whatever other chains there are
+        own = torch.as_tensor(temperature, dtype=torch.float64, device=device).expand(width)
+        temperatures = own[:, None] * relative
+        # the rows of the first rung, then those of the second, ...; each rung of each chain has a stream of its own,
+        # whatever other chains there are
         order = torch.arange(rungs, device=device)[:, None] + torch.arange(width, device=device) * rungs
         each = rng.fold(0).split(rungs).rows(order.flatten())
-        after, info = self.sampler.step(objective, state.ladder, each, temperatures.flatten())
-        source = self.exchanges(after.evaluation.energy.view(rungs, width), temperatures, rng)
-        rows = (source * width + torch.arange(width, device=device)).flatten()
-        moved = LadderState.of(after.rows(rows), state.walkers.gather(0, source))
+        after, info = self.sampler.step(objective, tree.concatenate(state.rungs), each, temperatures.T.flatten())
+        source = self.exchanges(after.evaluation.energy.view(rungs, width).T, temperatures, rng)
+        rows = source.T * width + torch.arange(width, device=device)
+        moved = LadderState(tuple(after.rows(rung) for rung in rows), state.walkers.gather(1, source))
         recorded = {"rung energies": moved.energies, "rung temperatures": temperatures, "walkers": moved.walkers}
         return moved, Info(info.accepted[:width], info.kind[:width], info.log_ratio[:width], recorded)
 
     def exchanges(self, energies: Tensor, temperatures: Tensor, rng: Rng) -> Tensor:
-        """(R, B) int64, the rung that each rung's next text comes from; energies and temperatures are (R, B)."""
-        rungs, width = energies.shape
-        low = torch.arange(rng.step % 2, rungs - 1, 2, device=energies.device)
-        swapped = rng.fold(1).uniform(0, rungs - 1).T.log() < _log_ratio(energies, 1 / temperatures)
-        source = torch.arange(rungs, device=energies.device)[:, None].repeat(1, width)
-        source[low] += swapped[low].long()
-        source[low + 1] -= swapped[low].long()
-        return source
+        """(B, R) int64, the rung that each rung's next text comes from; energies and temperatures are (B, R)."""
+        width, rungs = energies.shape
+        low = torch.arange(rungs - 1, device=energies.device)
+        turn = (low - rng.steps[:, None]) % 2 == 0
+        swapped = turn & (rng.fold(1).uniform(0, rungs - 1).log() < _log_ratio(energies, 1 / temperatures))
+        source = torch.arange(rungs, device=energies.device).repeat(width, 1)
+        up, down = (torch.nn.functional.pad(swapped.long(), side) for side in ((0, 1), (1, 0)))
+        return source + up - down
 
 
 Recorded = Tensor | NDArray[Any] | Sequence[float]
@@ -159,9 +159,9 @@ Recorded = Tensor | NDArray[Any] | Sequence[float]
 
 
 def swap_rates(energies: Recorded, temperatures: Recorded) -> Tensor:
-    """(R - 1,) mean probability of an exchange between neighbours, from recorded energies (T, R, B) of the rungs.
+    """(R - 1,) mean probability of an exchange between neighbours, from recorded energies (T, B, R) of the rungs.
 
-    `temperatures` is (R,), in units of the energy, or as recorded (T, R, B). A ladder works best where these rates are
+    `temperatures` is (R,), in units of the energy, or as recorded (T, B, R). A ladder works best where these rates are
     about even (Syed et al., 2022); `tuned` makes them so.
 
     >>> from samplers import MetropolisHastings
@@ -176,42 +176,42 @@ def swap_rates(energies: Recorded, temperatures: Recorded) -> Tensor:
     >>> [round(rate, 1) for rate in rates.tolist()]
     [0.5, 0.8]
     """
-    return _log_ratio(*_recorded(energies, temperatures)).clamp(max=0.0).exp().mean((0, 2))
+    return _log_ratio(*_recorded(energies, temperatures)).clamp(max=0.0).exp().mean((0, 1))
 
 
 def log_partition(energies: Recorded, temperatures: Recorded) -> Tensor:
-    """(B,) estimates of log Z(T_1) - log Z(T_R), Z(T) the sum of exp(-E / T), from recorded energies (T, R, B).
+    """(B,) estimates of log Z(T_1) - log Z(T_R), Z(T) the sum of exp(-E / T), from recorded energies (T, B, R).
 
     Stepping-stone sampling (Xie et al., 2011): each ratio of neighbours is a mean over the hotter one's draws.
-    `temperatures` is (R,), in units of the energy, or as recorded (T, R, B), if they stayed.
+    `temperatures` is (R,), in units of the energy, or as recorded (T, B, R), if they stayed.
 
     >>> import torch
     >>> # one text of energy 2: exp(-2 / 1) over exp(-2 / 4)
-    >>> log_partition(torch.full((5, 3, 1), 2.0), (1.0, 2.0, 4.0)).tolist()
+    >>> log_partition(torch.full((5, 1, 3), 2.0), (1.0, 2.0, 4.0)).tolist()
     [-1.5]
 
     Of a run: `log_partition(result.recorded["rung energies"], result.recorded["rung temperatures"])`.
     """
     energies, inverse = _recorded(energies, temperatures)
-    exponents = -(inverse[..., :-1, :] - inverse[..., 1:, :]) * energies[:, 1:]
-    return (exponents.logsumexp(0) - math.log(len(energies))).sum(0)
+    exponents = -(inverse[..., :-1] - inverse[..., 1:]) * energies[..., 1:]
+    return (exponents.logsumexp(0) - math.log(len(energies))).sum(-1)
 
 
 def round_trips(walkers: Recorded) -> Tensor:
-    """(B,) int64, how often a text went from the coldest rung to the hottest and back, from recorded walkers (T, R, B).
+    """(B,) int64, how often a text went from the coldest rung to the hottest and back, from recorded walkers (T, B, R).
 
     >>> import torch
     >>> up_and_down = torch.tensor([[0, 1], [1, 0], [0, 1], [1, 0], [0, 1]])
-    >>> round_trips(up_and_down[:, :, None]).tolist()  # text 0 twice; text 1 starts hot and has one trip
+    >>> round_trips(up_and_down[:, None]).tolist()  # text 0 twice; text 1 starts hot and has one trip
     [3]
 
     Of a run: `round_trips(result.recorded["walkers"])`.
     """
     walkers = _numbers("walkers", walkers).to(torch.int64)
     if walkers.ndim != 3:
-        raise ValueError(f"walkers of shape {tuple(walkers.shape)} must be (steps, rungs, chains)")
-    steps, rungs, width = walkers.shape
-    at_cold, at_hot = walkers[:, 0], walkers[:, -1]  # (T, B), the walker that is there
+        raise ValueError(f"walkers of shape {tuple(walkers.shape)} must be (steps, chains, rungs)")
+    steps, width, rungs = walkers.shape
+    at_cold, at_hot = walkers[..., 0], walkers[..., -1]  # (T, B), the walker that is there
     done = torch.zeros(width, dtype=torch.int64, device=walkers.device)
     # how far each walker has come: 0 not yet cold, 1 cold last, 2 hot after cold
     phase = torch.zeros(rungs, width, dtype=torch.int64, device=walkers.device)
@@ -230,20 +230,19 @@ def _numbers(name: str, recorded: Recorded) -> Tensor:
 
 
 def _recorded(energies: Recorded, temperatures: Recorded) -> tuple[Tensor, Tensor]:
-    """Energies (T, R, B), and inverse temperatures as (R, 1) or (T, R, B)."""
+    """Energies (T, B, R), and inverse temperatures as (R,) or (T, B, R)."""
     numbers, inverse = _numbers("energies", energies), 1 / _numbers("temperatures", temperatures)
-    inverse = inverse[:, None] if inverse.ndim == 1 else inverse
-    if numbers.ndim != 3 or len(numbers) == 0 or inverse.shape not in ((numbers.shape[1], 1), numbers.shape):
+    if numbers.ndim != 3 or len(numbers) == 0 or inverse.shape not in (numbers.shape[2:], numbers.shape):
         raise ValueError(
-            f"energies of shape {tuple(numbers.shape)} must be (steps, rungs, chains), one step at least, and "
+            f"energies of shape {tuple(numbers.shape)} must be (steps, chains, rungs), one step at least, and "
             f"temperatures, of {inverse.numel()} numbers, one for each rung or of that shape"
         )
     return numbers, inverse
 
 
 def _log_ratio(energies: Tensor, inverse: Tensor) -> Tensor:
-    """(..., R - 1, B) log ratios of the exchanges; energies are (..., R, B), inverse temperatures too, or (R, 1)."""
-    colder, hotter = energies[..., :-1, :], energies[..., 1:, :]
+    """(..., B, R - 1) log ratios of the exchanges; energies are (..., B, R), inverse temperatures too, or (R,)."""
+    colder, hotter = energies[..., :-1], energies[..., 1:]
     # two forbidden texts (inf - inf) are as good as one another
     gap = (colder - hotter).masked_fill(colder == hotter, 0.0)
-    return (inverse[..., :-1, :] - inverse[..., 1:, :]) * gap
+    return (inverse[..., :-1] - inverse[..., 1:]) * gap

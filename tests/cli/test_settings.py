@@ -17,7 +17,7 @@ from tests.cli.stub import call
 from textsearch import tasks
 from textsearch.cli import app
 from textsearch.cli.building import settings_options, told_of, words_of
-from textsearch.tasks import Correction, Infilling, KeywordSentences, Paraphrasing, Weights, solve
+from textsearch.tasks import Correction, Infilling, KeywordSentences, Paraphrasing, Weights, Writing, solve
 from textsearch.tasks.settings import Settings
 
 RUN = {name: one.default for name, one in inspect.signature(solve).parameters.items()}
@@ -59,6 +59,13 @@ CASES = {
         "paraphrasing",
         {"pool", "fluency", "preservation", "consensus", "polarity", "roles", "numbers"},
         others={"weights": Weights(fluency=9.0), "pool": 3, "lang": "zh", "temperature": 2.0},
+    ),
+    "write": Case(
+        Writing,
+        "writing",
+        {"coherence_weight"},
+        '{"prefix": "A"}',
+        others={"label_weight": 1.0, "topic_weight": 2.0, "coherence_weight": 3.0, "lang": "zh"},
     ),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,15 +10,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from samplers import (
-    AdaptiveTemperature,
-    AnnealedSMC,
-    ParallelTempering,
-    Restarts,
-    RestartsWhenStuck,
-    SimulatedAnnealing,
-)
-from samplers import proposals as moves
 from tests.run.toys import (
     INPUTS,
     MODEL,
@@ -36,10 +28,10 @@ from tests.run.toys import (
     whole,
 )
 from textsearch import FunctionObjective, generate_each
-from textsearch.objective import Objective
+from textsearch.batch import Batch
+from textsearch.objective import Evaluation, Objective
 from textsearch.rng import Rng
-from textsearch.sampler import ChainState, Info, Sampler
-from textsearch.schedule import geometric
+from textsearch.sampler import ChainState, Info
 from textsearch.testing import letters
 
 
@@ -110,25 +102,48 @@ def test_batches_keep_their_inputs_and_frozen_tokens() -> None:
     assert [text[0] for text in two.texts[:2]] == ["a", "a"] and all("c" in text for text in two.texts[2:])
 
 
-WHOLE: list[Sampler[Any]] = [
-    ParallelTempering(REPLACE, (1.0, 2.0)),
-    AnnealedSMC(moves.Uniform(VOCABULARY), REPLACE),
-    AdaptiveTemperature(REPLACE),
-    Restarts(REPLACE, every=5),
-    RestartsWhenStuck(REPLACE, patience=5),
-    SimulatedAnnealing(ParallelTempering(REPLACE, (1.0, 2.0)), geometric(2.0, 1.0, 5)),
-]
+@dataclass(frozen=True, eq=False)
+class Ladder:
+    """A state with a column for each chain."""
+
+    chain: ChainState
+    rungs: Tensor
+
+    @property
+    def batch(self) -> Batch:
+        return self.chain.batch
+
+    @property
+    def evaluation(self) -> Evaluation:
+        return self.chain.evaluation
 
 
-@pytest.mark.parametrize("sampler", WHOLE, ids=lambda sampler: type(sampler).__name__)
-def test_chains_that_cannot_come_and_go_are_refused(sampler: Sampler[Any]) -> None:
+class Secret(Ladder):
+    """A state with something in it that is no tensor."""
+
+    def __init__(self, chain: ChainState) -> None:
+        object.__setattr__(self, "chain", chain)
+        object.__setattr__(self, "rungs", [1, 2])
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        (lambda chain: Ladder(chain, torch.zeros(3, len(chain.batch))), r"rungs of .* shape \(3, 4\), not \(4, ...\)"),
+        (Secret, "rungs is a list, which is no frozen dataclass"),
+    ],
+)
+def test_chains_that_cannot_come_and_go_are_refused(state: Callable[[ChainState], Any], message: str) -> None:
+    @dataclass(frozen=True)
+    class Keeping(Twin):
+        def init(self, objective: Objective, batch: Batch) -> Any:
+            return state(self.sampler.init(objective, batch))
+
     def never(texts: list[str]) -> list[float]:
         raise AssertionError("an energy was asked for")
 
-    before = MODEL.usage.passes
-    with pytest.raises(TypeError, match=f"{type(sampler).__name__}.*rows.*joined.*generate"):
-        generate_each(FunctionObjective(never), sampler, INPUTS, steps=3, seed=0, chains=4)
-    assert MODEL.usage.passes == before
+    with pytest.raises(TypeError, match=f"{message}.*generate"):
+        generate_each(FunctionObjective(never), Keeping(REPLACE, lambda rng: rng), INPUTS, steps=3, seed=0, chains=4)
 
 
 def test_what_cannot_be_shared_out_is_refused() -> None:

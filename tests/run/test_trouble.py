@@ -26,9 +26,9 @@ from tests.run.toys import (
     whole,
 )
 from textsearch import Answer, FunctionObjective, generate_each
-from textsearch import admission as each
 from textsearch.batch import Batch
 from textsearch.objective import Objective
+from textsearch.run import admission as each
 
 
 class Strict(Objective):

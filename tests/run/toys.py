@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from samplers import (
+    AdaptiveTemperature,
+    AnnealedSMC,
     Cycle,
     DelayedAcceptance,
     Gibbs,
@@ -20,13 +22,16 @@ from samplers import (
     MetropolisHastings,
     Mixture,
     MultipleTry,
+    ParallelTempering,
+    Restarts,
+    RestartsWhenStuck,
     SimulatedAnnealing,
     Thinned,
     systematic_scan,
 )
 from samplers import proposals as moves
 from textsearch import Answer, FunctionObjective, Generations, Progress, generate, generate_each
-from textsearch.batch import Batch, Vocabulary, concatenate
+from textsearch.batch import Batch, Vocabulary
 from textsearch.objective import Evaluation, Objective
 from textsearch.rng import Rng
 from textsearch.sampler import ChainState, Guarantee, Info, Sampler
@@ -112,15 +117,6 @@ class CountingState:
     def evaluation(self) -> Evaluation:
         return self.chain.evaluation
 
-    def rows(self, index: Tensor) -> CountingState:
-        return CountingState(self.chain.rows(index), self.count[index])
-
-    def joined(self, other: CountingState) -> CountingState:
-        mine, theirs = self.evaluation, other.evaluation
-        evaluation = Evaluation(torch.cat([mine.energy, theirs.energy]), torch.cat([mine.terms, theirs.terms]))
-        chain = ChainState(concatenate([self.batch, other.batch]), evaluation)
-        return CountingState(chain, torch.cat([self.count, other.count]))
-
 
 @dataclass(frozen=True)
 class Counting:
@@ -165,6 +161,12 @@ SAMPLERS: dict[str, Sampler[Any]] = {
     "thinned": Thinned(QUICK, every=2),
     "multiple try": MultipleTry(moves.Replace(MODEL), tries=2),
     "iterated": IteratedResampling(moves.Uniform(VOCABULARY), 3),
+    "tempering": ParallelTempering(REPLACE, (1.0, 2.0, 5.0)),
+    "annealed tempering": SimulatedAnnealing(ParallelTempering(REPLACE, (1.0, 2.0)), geometric(2.0, 1.0, 5)),
+    "adaptive": AdaptiveTemperature(REPLACE, warm_up=5),
+    "restarts": Restarts(SimulatedAnnealing(QUICK, geometric(5.0, 0.1, 3)), every=3),
+    "restarts when stuck": RestartsWhenStuck(REPLACE, patience=2),
+    "populations": AnnealedSMC(moves.Uniform(VOCABULARY), REPLACE),
 }
 
 
@@ -192,7 +194,11 @@ def differences(answers: dict[int, Answer], run: Generations) -> list[str]:
         result = answer.result
         assert result is not None
         rows, last = (run.inputs == number).nonzero()[0], result.steps
-        energies = np.vstack([energies_of(result.sources[number], number, len(rows)), result.trace])
+        begin = energies_of(result.sources[number], number, len(rows))
+        if "log partition" in run.recorded:
+            # what is given to a population is no draw of its
+            begin = [math.inf] * len(rows)
+        energies = np.vstack([begin, result.trace])
         pairs: dict[str, tuple[Any, Any]] = {
             "trace": (result.trace, run.trace[:last, rows]),
             "lengths": (result.length_trace, run.length_trace[:last, rows]),

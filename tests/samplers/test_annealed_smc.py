@@ -397,14 +397,14 @@ class PlainSMC:
 
     def init(self, objective: Objective, batch: Batch) -> AnnealedState:
         zero = torch.zeros(len(batch), dtype=torch.float64)
-        return AnnealedState(batch, evaluate(objective, batch), zero, zero, zero)
+        return AnnealedState(batch, evaluate(objective, batch), zero, zero, zero, torch.zeros_like(batch.lengths))
 
     def step(
         self, objective: Objective, state: AnnealedState, rng: Rng, temperature: float
     ) -> tuple[AnnealedState, None]:
-        old, new = float(state.inverse_temperature[0]), LADDER[min(state.stage, len(LADDER) - 1)]
+        old, new = float(state.inverse_temperature[0]), LADDER[min(int(state.stage[0]), len(LADDER) - 1)]
         chains, log_weights = ChainState(state.batch, state.evaluation), state.log_weights.numpy().copy()
-        if state.stage == 0:
+        if not state.stage.any():
             drawn, log_draw = self.proposal.draw(state.batch, rng.fold(0))
             chains = ChainState(drawn, evaluate(objective, drawn))
             log_weights -= self.knows_log_q * log_draw.numpy()

@@ -17,7 +17,7 @@ from samplers.metropolis_hastings import MetropolisHastings
 from samplers.proposals import Replace
 from tests.reference import Floats, orders
 from tests.samplers.laws import Case, p_value
-from tests.samplers.test_early_rejection import LETTERS, MOVES, OBJECTIVES, PSEUDO, WORDS, Hasty, Unlimited
+from tests.samplers.test_early_rejection import MOVES, OBJECTIVES, PSEUDO, WORDS, Hasty, Unlimited
 from tests.samplers.toys import TOYS, Toy, mixture_toy, span_toy, swap_toy
 from textsearch import Generations, generate, generate_each
 from textsearch.batch import Batch, Vocabulary
@@ -289,14 +289,3 @@ def test_chains_come_and_go() -> None:
         assert result.samples == [step[rows] for step in whole.samples[: result.steps]]
         assert result.trace.tolist() == whole.trace[: result.steps, rows].tolist()
     assert sorted(found) == list(range(len(texts))) and len(ends) > 1
-
-
-def test_parts_of_a_state_join_to_the_whole() -> None:
-    sampler = DelayedAcceptance(MOVES, ROUGH)
-    whole = sampler.init(PSEUDO, LETTERS.encode([*WORDS, "abc"]))
-    one, other = whole.rows(torch.tensor([2, 0])), whole.rows(torch.tensor([3, 1]))
-    again = one.joined(other).rows(torch.tensor([1, 3, 0, 2]))
-    assert again.batch.token_lists() == whole.batch.token_lists()
-    for mine, theirs in ((again.evaluation, whole.evaluation), (again.surrogate, whole.surrogate)):
-        assert mine.energy.equal(theirs.energy) and mine.terms.equal(theirs.terms)
-    assert not one.joined(other).surrogate.energy.equal(whole.surrogate.energy)

@@ -122,7 +122,7 @@ def test_what_a_run_recorded_can_be_handed_over_as_it_is() -> None:
     ladder = ParallelTempering(CHAIN, (1.0, 2.0, 5.0))
     result = generate(TOY.objective, ladder, TOY.batch([0] * 5), steps=30, seed=0, temperature=1.5)
     energies, rungs, walkers = (result.recorded[name] for name in ("rung energies", "rung temperatures", "walkers"))
-    assert energies.shape == rungs.shape == walkers.shape == (30, 3, 5)
+    assert energies.shape == rungs.shape == walkers.shape == (30, 5, 3)
     plain = torch.tensor([1.5, 3.0, 7.5])
     assert torch.allclose(swap_rates(energies, rungs), swap_rates(torch.tensor(energies), plain))
     assert torch.allclose(swap_rates(energies, (1.5, 3.0, 7.5)), swap_rates(energies, rungs))

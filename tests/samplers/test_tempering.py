@@ -29,6 +29,7 @@ from textsearch.rng import Rng
 from textsearch.sampler import ChainState, Guarantee, Info, Sampler
 from textsearch.schedule import constant
 from textsearch.testing import TableMaskedLM, letters
+from textsearch.tree import concatenate
 
 Numbers = NDArray[np.int64]
 Ratio = Callable[[Tensor, Tensor], Tensor]
@@ -74,10 +75,10 @@ class PlainLadder:
     def step(
         self, objective: Objective, state: LadderState, rng: Rng, temperature: float | Tensor = 1.0
     ) -> tuple[LadderState, Info]:
-        rungs, width = state.walkers.shape
+        width, rungs = state.walkers.shape
         each = rng.fold(0).split(rungs).rows(torch.cat([torch.arange(width) * rungs + rung for rung in range(rungs)]))
         ladder = torch.tensor(self.temperatures, dtype=torch.float64).repeat_interleave(width) * temperature
-        after, info = self.sampler.step(objective, state.ladder, each, ladder)
+        after, info = self.sampler.step(objective, concatenate(state.rungs), each, ladder)
         uniform = rng.fold(1).uniform(0, rungs - 1)
         tokens, lengths, editable = (x.clone() for x in (after.batch.tokens, after.batch.lengths, after.batch.editable))
         energy, terms = after.evaluation.energy.clone(), after.evaluation.terms.clone()
@@ -89,7 +90,13 @@ class PlainLadder:
             for part in (tokens, lengths, editable, *([energy, terms] if self.energies_go_along else [])):
                 part[here] = part[there]
         batch = replace(after.batch, tokens=tokens, lengths=lengths, editable=editable)
-        return LadderState.of(ChainState(batch, Evaluation(energy, terms)), state.walkers), info
+        return rungs_of(ChainState(batch, Evaluation(energy, terms)), rungs), info
+
+
+def rungs_of(chains: ChainState, rungs: int) -> LadderState:
+    """Rung after rung, (R * B) rows, as a ladder whose walkers are where they began."""
+    parts = torch.arange(len(chains.batch)).chunk(rungs)
+    return LadderState(tuple(chains.rows(part) for part in parts), torch.arange(rungs).repeat(len(parts[0]), 1))
 
 
 def rung_laws(toy: Toy, ladder: tuple[float, ...]) -> list[Floats]:
@@ -102,8 +109,7 @@ def on_target(toy: Toy, ladder: tuple[float, ...], chains: int = CHAINS, seed: i
     rng = np.random.default_rng(seed)
     starts = np.concatenate([rng.choice(len(toy.states), size=chains, p=law) for law in rung_laws(toy, ladder)])
     batch = toy.batch(starts)
-    walkers = torch.arange(len(ladder))[:, None].expand(len(ladder), chains)
-    return LadderState.of(ChainState(batch, evaluate(toy.objective, batch)), walkers)
+    return rungs_of(ChainState(batch, evaluate(toy.objective, batch)), len(ladder))
 
 
 def product(parts: Sequence[Floats]) -> Floats:
@@ -145,16 +151,15 @@ class Ladders:
 
     def begin(self, sampler: Sampler[Any], numbers: Numbers, width: int = 0) -> LadderState:
         batch = self.toy.batch(self.digits(numbers).flatten()).widen(width)
-        walkers = torch.arange(len(self.temperatures))[:, None].expand(-1, len(numbers))
-        return LadderState.of(ChainState(batch, evaluate(self.objective, batch)), walkers)
+        return rungs_of(ChainState(batch, evaluate(self.objective, batch)), len(self.temperatures))
 
     def find(self, state: Any) -> Numbers:
-        rungs = self.toy.number(state.ladder.batch).reshape(len(self.temperatures), -1)
+        rungs = self.toy.number(concatenate(state.rungs).batch).reshape(len(self.temperatures), -1)
         assert rungs.min() >= 0
         # plain truth values: pytest would write out in full where long lists differ, which takes hours
         assert np.array_equal(rungs[0], self.toy.number(state.batch))
         # energies and texts go together at every rung
-        assert np.array_equal(state.energies.flatten().numpy(), self.toy.energies[rungs.flatten()])
+        assert np.array_equal(state.energies.T.flatten().numpy(), self.toy.energies[rungs.flatten()])
         return np.asarray(np.ravel_multi_index(tuple(rungs), (len(self.toy.states),) * len(rungs)), dtype=np.int64)
 
 
@@ -217,10 +222,11 @@ def test_plain_ladder_is_the_engine_s_ladder() -> None:
     for step in range(10):
         engine, _ = honest.step(MIXED.objective, engine, rng.at(step), 0.8)
         plain, _ = twin.step(MIXED.objective, plain, rng.at(step), 0.8)
-    assert engine.ladder.batch.token_lists() == plain.ladder.batch.token_lists()
+    for one, other in zip(engine.rungs, plain.rungs, strict=True):
+        assert one.batch.token_lists() == other.batch.token_lists()
     assert engine.energies.tolist() == plain.energies.tolist()
-    assert engine.evaluation.energy.tolist() == engine.energies[0].tolist()
-    assert (engine.walkers != torch.arange(4)[:, None]).any(1).all()
+    assert engine.evaluation.energy.tolist() == engine.energies[:, 0].tolist()
+    assert (engine.walkers != torch.arange(4)).any(0).all()
 
 
 def test_rungs_draw_numbers_of_their_own() -> None:
@@ -231,7 +237,7 @@ def test_rungs_draw_numbers_of_their_own() -> None:
     rng = Rng.start(5, 64)
     for step in range(STEPS):
         state, _ = sampler.step(OBJECTIVE, state, rng.at(step))
-    energies = state.energies
+    energies = state.energies.T
     for low, high in ((0, 1), (1, 2), (0, 2)):
         assert (energies[low] != energies[high]).double().mean() > 0.5
 
@@ -273,37 +279,38 @@ def test_exchanges_carry_texts_energies_and_walkers_together() -> None:
     visited = torch.zeros(5, 5, dtype=torch.bool)
     for step in range(30):
         state, _ = sampler.step(EDIT.objective, state, rng.at(step))
-        assert state.walkers.sort(0).values.tolist() == torch.arange(5)[:, None].expand(5, 50).tolist()
-        rows = (state.walkers * 50 + torch.arange(50)).flatten()
-        assert state.ladder.batch.token_lists() == first.ladder.batch.rows(rows).token_lists()
-        assert state.energies.flatten().tolist() == first.energies.flatten()[rows].tolist()
-        assert state.ladder.evaluation.terms.tolist() == first.ladder.evaluation.terms[rows].tolist()
-        visited |= (state.walkers[:, :, None] == torch.arange(5)).any(1)
+        assert state.walkers.sort(1).values.tolist() == torch.arange(5).repeat(50, 1).tolist()
+        rows = (state.walkers.T * 50 + torch.arange(50)).flatten()
+        every, began = concatenate(state.rungs), concatenate(first.rungs)
+        assert every.batch.token_lists() == began.batch.rows(rows).token_lists()
+        assert every.evaluation.energy.tolist() == began.evaluation.energy[rows].tolist()
+        assert every.evaluation.terms.tolist() == began.evaluation.terms[rows].tolist()
+        visited |= (state.walkers[:, :, None] == torch.arange(5)).any(0)
     assert visited.all()
 
 
 def test_even_and_odd_pairs_take_turns() -> None:
     sampler = ParallelTempering(Still(EDIT.vocabulary), (1.0, 2.0, 3.0, 4.0, 5.0))
     # the colder, the worse: every exchange that is offered happens
-    falling = torch.arange(5.0, 0.0, -1.0, dtype=torch.float64)[:, None]
-    ladder = torch.tensor(sampler.temperatures)[:, None]
+    falling = torch.arange(5.0, 0.0, -1.0, dtype=torch.float64)[None]
+    ladder = torch.tensor(sampler.temperatures)[None]
     rng = Rng.start(0, 1)
     assert sampler.exchanges(falling, ladder, rng.at(6)).flatten().tolist() == [1, 0, 3, 2, 4]
     assert sampler.exchanges(falling, ladder, rng.at(7)).flatten().tolist() == [0, 2, 1, 4, 3]
     two = ParallelTempering(Still(EDIT.vocabulary), (1.0, 2.0))
-    assert two.exchanges(falling[:2], ladder[:2], rng.at(7)).flatten().tolist() == [0, 1]
+    assert two.exchanges(falling[:, :2], ladder[:, :2], rng.at(7)).flatten().tolist() == [0, 1]
 
 
 def test_forbidden_texts_go_up_and_never_down() -> None:
     sampler = ParallelTempering(Still(EDIT.vocabulary), (1.0, 2.0))
     energies = torch.tensor([[math.inf, 1.0, math.inf], [1.0, math.inf, math.inf]], dtype=torch.float64)
-    ladder = torch.tensor([[1.0], [2.0]]).expand(2, 3)
+    ladder = torch.tensor([1.0, 2.0]).expand(3, 2)
     for step in range(0, 20, 2):
-        source = sampler.exchanges(energies, ladder, Rng.start(0, 3).at(step))
+        source = sampler.exchanges(energies.T, ladder, Rng.start(0, 3).at(step)).T
         assert source[:, :2].tolist() == [[1, 0], [0, 1]]
         # of two forbidden ones it does not matter which is where
         assert source[:, 2].tolist() == [1, 0]
-    assert not swap_rates(energies[None], ladder[:, 0]).isnan().any()
+    assert not swap_rates(energies.T[None], ladder[0]).isnan().any()
 
 
 def barrier(texts: list[str]) -> list[float]:
@@ -327,7 +334,7 @@ def test_the_ladder_leads_over_a_barrier_that_stops_a_single_chain() -> None:
 
 def test_log_partition_and_swap_rates_are_those_of_the_enumerated_toy() -> None:
     ladder = (1.0, 1.8, 3.0)
-    draws = on_target(EDIT, ladder).energies.T[:, :, None]  # every chain a draw
+    draws = on_target(EDIT, ladder).energies[:, None]  # every chain a draw
     temperatures = torch.tensor(ladder, dtype=torch.float64)
     exact = [float(np.log(np.exp(-EDIT.energies / rung).sum())) for rung in ladder]
     assert abs(float(log_partition(draws, temperatures)) - (exact[0] - exact[2])) < 0.03
@@ -340,11 +347,11 @@ def test_log_partition_and_swap_rates_are_those_of_the_enumerated_toy() -> None:
 
 
 def test_round_trips_are_counted() -> None:
-    walkers = torch.stack([torch.rand(3, 4, generator=torch.Generator().manual_seed(i)).argsort(0) for i in range(60)])
+    walkers = torch.stack([torch.rand(4, 3, generator=torch.Generator().manual_seed(i)).argsort(1) for i in range(60)])
     for chain in range(4):
         trips = 0
         for walker in range(3):
-            at = [int((walkers[t, :, chain] == walker).nonzero()) for t in range(60)]
+            at = [int((walkers[t, chain] == walker).nonzero()) for t in range(60)]
             ends = [rung for rung in at if rung != 1]
             turns = [rung for i, rung in enumerate(ends) if i == 0 or rung != ends[i - 1]]
             turns = turns[turns.index(0) :] if 0 in turns else []

@@ -117,8 +117,8 @@ def test_the_temperature_stays_within_a_step() -> None:
 def test_what_the_sampler_records_is_recorded() -> None:
     ladder = Thinned(ParallelTempering(MetropolisHastings(MIXTURE), (1.0, 2.0)), 2)
     result = generate(OBJECTIVE, ladder, ["abc"], steps=4, seed=0, chains=3)
-    assert result.recorded["rung energies"].shape == (4, 2, 3)
-    assert result.recorded["rung energies"][-1, 0].tolist() == result.energies.tolist()
+    assert result.recorded["rung energies"].shape == (4, 3, 2)
+    assert result.recorded["rung energies"][-1, :, 0].tolist() == result.energies.tolist()
 
 
 def test_it_promises_what_the_sampler_does_and_names_value_and_remedy() -> None:

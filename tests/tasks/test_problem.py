@@ -41,7 +41,7 @@ SETTINGS = {
     tasks.paraphrase: Paraphrasing,
     tasks.write: Writing,
 }
-NAMES = ["correct", "infill", "keywords", "paraphrase", "Chinese keywords"]
+NAMES = ["correct", "infill", "keywords", "paraphrase", "write", "Chinese keywords"]
 
 
 @pytest.fixture(scope="module")

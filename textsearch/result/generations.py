@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from functools import reduce
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -272,6 +274,26 @@ class Generations:
             rungs=self.recorded.get("rung energies"),
             temperatures=self.recorded.get("rung temperatures"),
         )
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Keep all of it in a folder of its own; `textsearch.load` gives it back.
+
+        Raises:
+            ValueError: the folder holds something else.
+            OSError: it cannot be written.
+        """
+        from textsearch.result.saving import ARRAYS, BATCHES, PLAIN, TABLES, Parts, write
+
+        told = {name: getattr(self, name) for name in PLAIN} | {
+            "sample_steps": [int(step) for step in self.sample_steps],
+            "acceptance": {kind: astuple(count) for kind, count in self.acceptance.items()},
+            "usage": {name: astuple(used) for name, used in self.usage.items()},
+            "concerned": [[number, dict(names)] for number, names in self.concerned.items()],
+            "guarantee": str(self.guarantee),
+        }
+        arrays = {name: getattr(self, name) for name in ARRAYS}
+        arrays |= {f"{table}.{name}": each for table in TABLES for name, each in getattr(self, table).items()}
+        write(Path(folder), Parts(told, arrays, {name: getattr(self, name) for name in BATCHES}, self.samples))
 
     def diversity(self, warm_up: int | None = None) -> pd.DataFrame:
         """How varied the texts are: of each input, the share of different texts, and of different n-grams.

@@ -59,8 +59,8 @@ def figure(
         inputs: (B,) the input of each chain.
         moves: kind of move -> how often accepted and proposed.
         warm_up: steps at the start to leave out of the second and the third panel.
-        rungs: (T, R, B) energies of all rungs of a ladder, for the third.
-        temperatures: (T, R, B) theirs.
+        rungs: (T, B, R) energies of all rungs of a ladder, for the third.
+        temperatures: (T, B, R) theirs.
 
     >>> energies = np.random.default_rng(0).normal(20.0, 2.0, (100, 8))
     >>> len(figure(energies, np.zeros(8, dtype=np.int64), {"replace": (30, 100)}, warm_up=20).axes)
@@ -123,13 +123,13 @@ def energy_histogram(axes: Axes, energies: NDArray[np.float64], inputs: NDArray[
 
 
 def rung_histogram(axes: Axes, rungs: NDArray[np.float64], temperatures: NDArray[np.float64] | None = None) -> None:
-    """The distributions of (T, R, B) energies by rung: neighbours exchange texts where theirs overlap."""
-    count = rungs.shape[1]
+    """The distributions of (T, B, R) energies by rung: neighbours exchange texts where theirs overlap."""
+    count = rungs.shape[2]
     shades = [colormaps["viridis"](0.9 * (count - 1 - rung) / max(count - 1, 1)) for rung in range(count)]
     names = [f"rung {rung + 1}" for rung in range(count)]
     if temperatures is not None and len(temperatures):
-        names = [f"T = {temperatures[-1, rung].mean():.3g}" for rung in range(count)]
-    _histograms(axes, [(rungs[:, rung], shades[rung], names[rung]) for rung in range(count)])
+        names = [f"T = {temperatures[-1, :, rung].mean():.3g}" for rung in range(count)]
+    _histograms(axes, [(rungs[..., rung], shades[rung], names[rung]) for rung in range(count)])
     _dress(axes, "Distribution of the energy, by rung", "energy (nats)", "share of the steps")
     _legend(axes, "best")
 

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from itertools import accumulate
-from typing import Protocol, Self, final, runtime_checkable
+from typing import Any, final
 
 import torch
 from torch import Tensor
 
-from textsearch.batch import Batch, concatenate
+from textsearch import tree
 from textsearch.models.usage import Usage
-from textsearch.objective import Evaluation
-from textsearch.rng import Rng
-from textsearch.run.loop import Recorded, RunState
-from textsearch.sampler import ChainState, State
-
-
-@runtime_checkable
-class Divisible(State, Protocol):
-    """A state that chains can leave and join, as those of a `ChainState` can; what is recorded has a row for each."""
-
-    def rows(self, index: Tensor) -> Self:
-        """Some of the chains, in the order of `index` (K,) int64."""
-
-    def joined(self, other: Self) -> Self:
-        """These chains, then those of the other."""
+from textsearch.run.recorder import Recorded
+from textsearch.run.state import RunState
 
 
 @final
@@ -71,7 +58,6 @@ class ActiveInput:
     Attributes:
         number: of the input.
         size: how many chains.
-        begun: steps that the batch had taken when they came.
         before: what a chain had cost when they came.
         records: what they did since, which grows.
         trace: (size,) energies of each step, which grows.
@@ -79,10 +65,14 @@ class ActiveInput:
 
     number: int
     size: int
-    begun: int
     before: ChainCost = field(default_factory=ChainCost)
     records: list[Recorded] = field(default_factory=list)
     trace: list[Tensor] = field(default_factory=list)
+
+    @property
+    def steps(self) -> int:
+        """Steps that its chains have taken."""
+        return len(self.records)
 
 
 @final
@@ -91,98 +81,34 @@ class ActiveChains:
     """All chains that are in the batch.
 
     Attributes:
-        running: whose they are, in the order of the rows.
-        rng: the random numbers of each chain; None where there are none.
-        done: what is kept of them; None where there are none.
+        inputs: whose they are, in the order of the rows.
+        run: the chains; None where there are none.
     """
 
-    running: tuple[ActiveInput, ...] = ()
-    rng: Rng | None = None
-    done: RunState | None = None
+    inputs: tuple[ActiveInput, ...] = ()
+    run: RunState[Any] | None = None
 
     @property
     def size(self) -> int:
         """B, how many chains."""
-        return sum(one.size for one in self.running)
-
-    @property
-    def steps(self) -> int:
-        """Steps that the batch has taken since it was last empty."""
-        return self.done.steps if self.done else 0
+        return sum(one.size for one in self.inputs)
 
     def of(self, places: Sequence[int]) -> ActiveChains:
-        """Those at some of the places in `running`."""
-        if not places or self.done is None or self.rng is None:
+        """Those at some of the places in `inputs`."""
+        if not places or self.run is None:
             return ActiveChains()
-        index = self.index(places)
-        done = self.done
-        kept = RunState(
-            done.steps,
-            rows_of(done.state, index),
-            done.best.rows(index),
-            done.best_evaluation.rows(index),
-            done.best_steps[index],
-            done.moves[index],
-        )
-        return ActiveChains(tuple(self.running[place] for place in places), self.rng.rows(index), kept)
+        if list(places) == list(range(len(self.inputs))):
+            return self
+        return ActiveChains(tuple(self.inputs[place] for place in places), tree.rows(self.run, self.index(places)))
 
     def index(self, places: Sequence[int]) -> Tensor:
         """(K,) int64, the rows of those at some of the places."""
-        last = list(accumulate(one.size for one in self.running))
-        rows = [row for place in places for row in range(last[place] - self.running[place].size, last[place])]
-        return torch.tensor(rows, device=None if self.done is None else self.done.best.device)
+        last = list(accumulate(one.size for one in self.inputs))
+        rows = [row for place in places for row in range(last[place] - self.inputs[place].size, last[place])]
+        return torch.tensor(rows, device=None if self.run is None else self.run.steps.device)
 
     def joined(self, other: ActiveChains) -> ActiveChains:
-        """These, then the others, who have taken as many steps with the batch."""
-        if self.done is None or self.rng is None or other.done is None or other.rng is None:
-            return other if self.done is None else self
-        mine, theirs = self.done, other.done
-        done = RunState(
-            mine.steps,
-            joined([mine.state, theirs.state]),
-            concatenate([mine.best, theirs.best]).narrow(),
-            _together([mine.best_evaluation, theirs.best_evaluation]),
-            torch.cat([mine.best_steps, theirs.best_steps]),
-            torch.cat([mine.moves, theirs.moves]),
-        )
-        return ActiveChains(self.running + other.running, self.rng.joined(other.rng), done)
-
-
-def rows_of(state: State, index: Tensor) -> State:
-    """Some of the chains."""
-    assert isinstance(state, ChainState | Divisible)
-    return state.rows(index)
-
-
-def part_of(state: State, rows: slice) -> State:
-    """Chains that stand side by side."""
-    if isinstance(state, ChainState):
-        evaluation = state.evaluation
-        return ChainState(cut(state.batch, rows), Evaluation(evaluation.energy[rows], evaluation.terms[rows]))
-    return rows_of(state, torch.arange(rows.start, rows.stop, device=state.batch.device))
-
-
-def cut(batch: Batch, rows: slice) -> Batch:
-    """Rows that stand side by side."""
-    return batch.rows(torch.arange(rows.start, rows.stop, device=batch.device))
-
-
-def joined(states: Sequence[State]) -> State:
-    """The chains of all states, in order."""
-    if len(states) == 1:
-        return states[0]
-    plain = [state for state in states if isinstance(state, ChainState)]
-    if len(plain) == len(states):
-        batch = concatenate([state.batch for state in plain]).narrow()
-        return ChainState(batch, _together([state.evaluation for state in plain]))
-    whole = states[0]
-    for state in states[1:]:
-        assert isinstance(whole, Divisible) and isinstance(state, Divisible)
-        whole = whole.joined(state)
-    return whole
-
-
-def _together(evaluations: Iterable[Evaluation]) -> Evaluation:
-    """The rows of all evaluations, in order."""
-    parts = list(evaluations)
-    return Evaluation(torch.cat([part.energy for part in parts]), torch.cat([part.terms for part in parts]))
+        """These, then the others."""
+        if self.run is None or other.run is None:
+            return other if self.run is None else self
+        return ActiveChains(self.inputs + other.inputs, tree.concatenate([self.run, other.run]))

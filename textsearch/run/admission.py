@@ -10,35 +10,26 @@ from typing import Any, final
 
 import torch
 
+from textsearch import tree
 from textsearch.batch import Batch
 from textsearch.marks import marked
 from textsearch.models.usage import Ledger, charged_to, ledger
 from textsearch.objective import FunctionObjective, Objective
 from textsearch.result import Generations
 from textsearch.rng import Rng, StepsApartError, input_numbers
-from textsearch.run.active import (
-    ActiveChains,
-    ActiveInput,
-    ChainCost,
-    Divisible,
-    cut,
-    joined,
-    part_of,
-    rows_of,
-)
+from textsearch.run.active import ActiveChains, ActiveInput, ChainCost
 from textsearch.run.loop import (
     Progress,
-    Recorded,
     Rule,
-    RunState,
     generations,
-    kept_after,
     sources_of,
     starting_batch,
     streams,
 )
 from textsearch.run.partial import carry, gathered, said
-from textsearch.sampler import ChainState, Info, Sampler, State
+from textsearch.run.recorder import Record, Recorded, kept_after
+from textsearch.run.state import RunState, step
+from textsearch.sampler import Info, Sampler, State
 
 
 @final
@@ -147,13 +138,14 @@ def _refuse_whole(plan: Plan, batch: Batch) -> None:
 
 def _divisible(plan: Plan, state: State) -> State:
     """The state, if chains can leave it and join it."""
-    if isinstance(state, ChainState | Divisible):
-        return state
-    raise IndivisibleError(
-        f"the state of {type(plan.sampler).__name__} is a {type(state).__name__}, which has no rows(index) and "
-        "joined(other): its chains cannot enter and leave a batch one input at a time. Run it with generate, a group "
-        "of inputs at a time, or take a sampler that keeps texts and energies only, such as MetropolisHastings"
-    )
+    try:
+        tree.check(state, len(state.batch), f"the state of {type(plan.sampler).__name__}, a {type(state).__name__},")
+    except tree.NoTreeError as error:
+        raise IndivisibleError(
+            f"{error}: its chains cannot enter and leave a batch one input at a time. Run it with generate, a group of "
+            "inputs at a time, or make the state a frozen dataclass of tensors with a row for each chain"
+        ) from error
+    return state
 
 
 def _answers(
@@ -166,20 +158,20 @@ def _answers(
     sources, numbers = sources_of(batch), batch.inputs.tolist()
     waiting = deque(sorted(set(numbers)))
     active, spent, together, answered = ActiveChains(), ChainCost(), True, bool(errors)
-    while waiting or active.running:
+    while waiting or active.inputs:
         answers: list[Answer] = []
         interrupted = False
         failure: BaseException | None = None
         try:
-            while not answers and (waiting or active.running):
+            while not answers and (waiting or active.inputs):
                 # what is kept changes in one assignment: an interrupt finds whole steps
                 with torch.inference_mode(), ledger() as usage, charged_to("/".join(dict.fromkeys(plan.sampler.kinds))):
-                    room = min(batch_inputs - len(active.running), len(waiting))
+                    room = min(batch_inputs - len(active.inputs), len(waiting))
                     if room:
-                        begun, refused = _begun(plan, batch, rng, [waiting.popleft() for _ in range(room)], active)
+                        begun, refused = _begun(plan, batch, rng, [waiting.popleft() for _ in range(room)])
                         answers += [_refused(number, error) for number, error in refused.items()]
                         active = active.joined(_charged(begun, spent, usage))
-                        over, wrong = [] if plan.steps else list(range(len(active.running))), dict[int, Exception]()
+                        over, wrong = [] if plan.steps else list(range(len(active.inputs))), dict[int, Exception]()
                     else:
                         began = time.perf_counter()
                         moved = _moved(plan, active, together)
@@ -191,10 +183,10 @@ def _answers(
                         answers += [_ended(plan, active, at, spent, sources, wrong[at]) for at in wrong]
                     answers += [_answer(plan, active, at, spent, sources, False) for at in over if at not in wrong]
                     if over:
-                        active = active.of([at for at in range(len(active.running)) if at not in over])
+                        active = active.of([at for at in range(len(active.inputs)) if at not in over])
         except KeyboardInterrupt:
             interrupted = True
-            if not (answered or answers or active.running):
+            if not (answered or answers or active.inputs):
                 raise
         except BaseException as error:
             failure = error
@@ -204,16 +196,14 @@ def _answers(
             yield answer
         if interrupted or failure is not None:
             told = {answer.number for answer in answers}
-            for at in [at for at, one in enumerate(active.running) if one.number not in told]:
+            for at in [at for at, one in enumerate(active.inputs) if one.number not in told]:
                 yield _answer(plan, active, at, spent, sources, True)
             if failure is not None:
                 raise failure
             return
 
 
-def _begun(
-    plan: Plan, batch: Batch, rng: Rng, numbers: Sequence[int], active: ActiveChains
-) -> tuple[ActiveChains, dict[int, Exception]]:
+def _begun(plan: Plan, batch: Batch, rng: Rng, numbers: Sequence[int]) -> tuple[ActiveChains, dict[int, Exception]]:
     """The chains of some inputs before their first step, and why there are none of others."""
     rows = torch.cat([(batch.inputs == number).nonzero().squeeze(-1) for number in numbers])
     part = batch.rows(rows).narrow()
@@ -226,22 +216,22 @@ def _begun(
     except Exception as error:
         if len(numbers) == 1:
             return ActiveChains(), {numbers[0]: error}
-        begun = ActiveChains()
+        some = ActiveChains()
         refused: dict[int, Exception] = {}
         for number in numbers:
-            one, complaint = _begun(plan, batch, rng, [number], active)
-            begun, refused = begun.joined(one), refused | complaint
-        return begun, refused
+            one, complaint = _begun(plan, batch, rng, [number])
+            some, refused = some.joined(one), refused | complaint
+        return some, refused
     own = rng.rows((rows[:, None] * plan.chains + torch.arange(plan.chains, device=batch.device)).flatten())
     sizes = [plan.chains * int((part.inputs == number).sum()) for number in numbers]
-    running = [ActiveInput(number, size, active.steps) for number, size in zip(numbers, sizes, strict=True)]
-    return ActiveChains(tuple(running), own, RunState.start(state, len(plan.sampler.kinds), active.steps)), {}
+    begun = tuple(ActiveInput(number, size) for number, size in zip(numbers, sizes, strict=True))
+    return ActiveChains(begun, RunState.of(state, len(plan.sampler.kinds), own)), {}
 
 
 def _charged(begun: ActiveChains, spent: ChainCost, usage: Ledger) -> ActiveChains:
     """The same, who bear the cost of their own start."""
-    before = spent.plus(0.0, usage, -begun.size) if begun.running else spent
-    return replace(begun, running=tuple(replace(one, before=before) for one in begun.running))
+    before = spent.plus(0.0, usage, -begun.size) if begun.inputs else spent
+    return replace(begun, inputs=tuple(replace(one, before=before) for one in begun.inputs))
 
 
 @final
@@ -251,7 +241,7 @@ class Stepped:
 
     Attributes:
         active: those who are left.
-        infos: what the step did, of each in `running`.
+        infos: what the step did, of each in `inputs`.
         wrong: place in the active before -> why the input of that place is out; then nobody has moved.
         together: whether the sampler takes chains at different steps at once.
     """
@@ -264,14 +254,14 @@ class Stepped:
 
 def _moved(plan: Plan, active: ActiveChains, together: bool) -> Stepped:
     """One step of everybody, or the removal of those who cannot take one."""
-    everybody = range(len(active.running))
+    everybody = range(len(active.inputs))
     try:
         try:
-            state, infos = _step(plan, active, together)
+            run, infos = _step(plan, active, together)
         except StepsApartError:
             # the sampler goes by the one step of all its chains: from now on it gets those at one step at a time
             together = False
-            state, infos = _step(plan, active, together)
+            run, infos = _step(plan, active, together)
     except IndivisibleError:
         raise
     except Exception:
@@ -285,42 +275,36 @@ def _moved(plan: Plan, active: ActiveChains, together: bool) -> Stepped:
             # together they are refused, alone they are not
             raise
         return Stepped(active.of([at for at in everybody if at not in wrong]), [], wrong, together)
-    assert active.done is not None
-    done = active.done.then(state, _info(infos))
-    sizes = [one.size for one in active.running]
-    columns = (state.evaluation.energy, state.evaluation.terms, state.batch.lengths)
+    after = ActiveChains(active.inputs, run)
+    sizes = [one.size for one in active.inputs]
+    columns = (run.energies, run.chains.evaluation.terms, run.batch.lengths)
     for at, one, info, energy, terms, lengths in zip(
-        everybody, active.running, infos, *(torch.split(column, sizes) for column in columns), strict=True
+        everybody, active.inputs, infos, *(torch.split(column, sizes) for column in columns), strict=True
     ):
-        kept = kept_after(active.steps - one.begun, plan.warm_up, plan.thin)
-        texts = state.batch.rows(active.index([at])).texts() if kept else None
+        kept = kept_after(one.steps, plan.warm_up, plan.thin)
+        texts = run.batch.rows(after.index([at])).texts() if kept else None
         one.records.append(Recorded(energy, terms, lengths, {"accepted": info.accepted, **info.recorded}, texts))
         one.trace.append(energy)
-    return Stepped(replace(active, done=done), infos, {}, together)
+    return Stepped(after, infos, {}, together)
 
 
-def _step(plan: Plan, active: ActiveChains, together: bool) -> tuple[State, list[Info]]:
-    """The state after one step, and what it did, of each in `running`."""
-    own = [active.steps - one.begun for one in active.running]
-    by_step = [[at for at, step in enumerate(own) if step == common] for common in sorted(set(own))]
+def _step(plan: Plan, active: ActiveChains, together: bool) -> tuple[RunState[Any], list[Info]]:
+    """The chains after one step, and what it did, of each in `inputs`."""
+    own = [one.steps for one in active.inputs]
+    by_step = [[at for at, taken in enumerate(own) if taken == common] for common in sorted(set(own))]
     groups = [list(range(len(own)))] if together else by_step
-    states: list[State] = []
+    runs: list[RunState[Any]] = []
     infos: dict[int, Info] = {}
     for places in groups:
-        part = active if len(groups) == 1 else active.of(places)
-        assert part.done is not None
-        sizes = [one.size for one in part.running]
-        steps = torch.tensor([own[at] for at in places], device=part.done.best.device)
-        apart = len({own[at] for at in places}) > 1
-        moment = steps.repeat_interleave(torch.tensor(sizes, device=steps.device)) if apart else own[places[0]]
-        assert part.rng is not None
-        rng = part.rng.at(moment)
-        state, info = plan.sampler.step(plan.objective, part.done.state, rng, plan.temperature)
-        states.append(state)
-        infos |= dict(zip(places, _split(info, sizes), strict=True))
-    whole = joined(states)
+        part = active.of(places)
+        assert part.run is not None
+        common = own[places[0]] if len({own[at] for at in places}) == 1 else None
+        run, info = step(plan.objective, plan.sampler, part.run, plan.temperature, common=common)
+        runs.append(run)
+        infos |= dict(zip(places, _split(info, [one.size for one in part.inputs]), strict=True))
+    whole = tree.concatenate(runs)
     if len(groups) > 1:
-        whole = rows_of(whole, torch.cat([active.index(places) for places in groups]).argsort())
+        whole = tree.rows(whole, torch.cat([active.index(places) for places in groups]).argsort())
     return whole, [infos[at] for at in range(len(own))]
 
 
@@ -342,44 +326,33 @@ def _split(info: Info, sizes: Sequence[int]) -> list[Info]:
     ]
 
 
-def _info(infos: Sequence[Info]) -> Info:
-    """What a step did to all rows, but for what it recorded."""
-    return Info(
-        torch.cat([info.accepted for info in infos]),
-        torch.cat([info.kind for info in infos]),
-        torch.cat([info.log_ratio for info in infos]),
-    )
-
-
 def _over(
     plan: Plan, active: ActiveChains, infos: Sequence[Info], spent: ChainCost
 ) -> tuple[list[int], dict[int, Exception]]:
     """The places of those who have taken their last step, and errors of rules; `infos` is empty if nobody has moved."""
     wrong: dict[int, Exception] = {}
-    if not infos or active.done is None:
+    if not infos:
         return [], wrong
-    over = [at for at, one in enumerate(active.running) if active.steps - one.begun >= plan.steps]
+    over = [at for at, one in enumerate(active.inputs) if one.steps >= plan.steps]
     if plan.until is None:
         return over, wrong
-    rates = (active.done.moves[:, 1].sum(1) / active.done.moves[:, 0].sum(1)).tolist()
-    row = 0
-    for at, (one, info) in enumerate(zip(active.running, infos, strict=True)):
-        rows = slice(row, row + one.size)
-        row += one.size
+    for at, (one, info) in enumerate(zip(active.inputs, infos, strict=True)):
         if at in over:
             continue
+        run = active.of([at]).run
+        assert run is not None
         seconds, usage = spent.since(one.before, one.size)
         progress = Progress(
-            step=active.steps - one.begun,
+            step=one.steps,
             steps=plan.steps,
             warm_up=plan.warm_up,
-            state=part_of(active.done.state, rows),
+            state=run.chains,
             info=info,
-            best=cut(active.done.best, rows),
-            best_energies=active.done.best_evaluation.energy[rows],
-            best_steps=active.done.best_steps[rows] - one.begun,
+            best=run.best.batch,
+            best_energies=run.best.evaluation.energy,
+            best_steps=run.best_steps,
             trace=one.trace,
-            acceptance=sum(rates[rows]) / one.size,
+            acceptance=run.acceptance,
             usage=usage,
             seconds=seconds,
         )
@@ -398,27 +371,26 @@ def _ended(plan: Plan, active: ActiveChains, at: int, spent: ChainCost, sources:
     if partial is not None:
         partial = replace(partial, interrupted=True)
         carry(error, partial)
-    return _refused(active.running[at].number, error, partial)
+    return _refused(active.inputs[at].number, error, partial)
 
 
 def _answer(
     plan: Plan, active: ActiveChains, at: int, spent: ChainCost, sources: list[str], interrupted: bool
 ) -> Answer:
     """What is given back of the input at a place."""
-    one = active.running[at]
-    steps = active.steps - one.begun
+    one = active.inputs[at]
     seconds, usage = spent.since(one.before, one.size)
     with torch.inference_mode():
-        done = active.of([at]).done
-        assert done is not None
-        whole = done
+        run = active.of([at]).run
+        assert run is not None
+        whole, steps = run, int(run.steps[0])
 
         def gather(interrupted: bool) -> Generations:
             return generations(
                 plan.objective,
                 plan.sampler,
                 whole,
-                one.records[:steps],
+                Record.of(one.records[:steps], one.size, len(plan.objective.parts)),
                 sources=sources,
                 warm_up=plan.warm_up,
                 usage=usage,

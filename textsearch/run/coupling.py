@@ -38,12 +38,14 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from textsearch.batch import Batch, concatenate
+from textsearch import tree
+from textsearch.batch import Batch
 from textsearch.checks import real, run_of, whole
 from textsearch.kinds import OBJECTIVE, SAMPLER, instance
 from textsearch.marks import marked
-from textsearch.objective import Evaluation, Objective
+from textsearch.objective import Objective
 from textsearch.run.loop import starting_batch, streams
+from textsearch.run.state import RunState, step
 from textsearch.sampler import ChainState, Guarantee, Sampler
 
 WATCHED = 8
@@ -178,44 +180,37 @@ def meeting_times(
     rng = streams(seed, batch, chains)
     batch = marked(objective, batch.repeat(chains))
     with torch.inference_mode():
-        start = sampler.init(objective, batch)
-        if type(start) is not ChainState:
+        start = RunState.start(sampler, objective, batch, rng)
+        if type(start.chains) is not ChainState:
             raise TypeError(
-                f"the state of {type(sampler).__name__} is a {type(start).__name__}: two chains can be told to have "
-                "met only if texts and energies are all they keep, as of MetropolisHastings"
+                f"the state of {type(sampler).__name__} is a {type(start.chains).__name__}: two chains can be told to "
+                "have met only if texts and energies are all they keep, as of MetropolisHastings"
             )
         ahead = start
-        for step in range(lag):
-            ahead, _ = sampler.step(objective, ahead, rng.at(step), temperature)
+        for taken in range(lag):
+            ahead, _ = step(objective, sampler, ahead, temperature, common=taken)
         # both chains of a pair in one batch, on the numbers of the pair; pairs that are done with leave it
-        both = _together(ahead, start)
+        both = tree.concatenate([ahead, start])
         pairs = torch.arange(len(batch), device=batch.device)
         times = torch.full((len(batch),), math.inf, dtype=torch.float64, device=batch.device)
         watched = torch.zeros_like(pairs)
-        for step in range(lag, steps + 1):
-            equal, known = _equal(both), times[pairs] < math.inf
+        for taken in range(lag, steps + 1):
+            equal, known = _equal(both.chains), times[pairs] < math.inf
             if bool((known & ~equal).any()):
                 pair = int(pairs[known & ~equal][0])
                 raise ValueError(
-                    f"pair {pair} met after {int(times[pair])} steps and had parted after {step}: the sampler's step "
+                    f"pair {pair} met after {int(times[pair])} steps and had parted after {taken}: the sampler's step "
                     "depends on more than the text, its energy and the pair's random numbers, such as a hidden state, "
                     "the row in the batch, or energies that change with the batch; that texts are equal proves nothing"
                 )
-            times[pairs[equal & ~known]] = step
+            times[pairs[equal & ~known]] = taken
             watched[pairs] += equal
             left = (watched[pairs] <= WATCHED).nonzero().squeeze(-1)
-            both, pairs = both.rows(torch.cat([left, left + len(pairs)])), pairs[left]
-            if len(pairs) == 0 or step == steps:
+            both, pairs = tree.rows(both, torch.cat([left, left + len(pairs)])), pairs[left]
+            if len(pairs) == 0 or taken == steps:
                 break
-            both, _ = sampler.step(objective, both, rng.rows(pairs.repeat(2)).at(step), temperature)
+            both, _ = step(objective, sampler, both, temperature, common=taken)
     return Meetings(times.cpu().numpy(), batch.inputs.cpu().numpy(), lag, steps)
-
-
-def _together(first: ChainState, second: ChainState) -> ChainState:
-    """The rows of both states."""
-    parts = (first.evaluation, second.evaluation)
-    evaluation = Evaluation(torch.cat([part.energy for part in parts]), torch.cat([part.terms for part in parts]))
-    return ChainState(concatenate([first.batch, second.batch]), evaluation)
 
 
 def _equal(both: ChainState) -> Tensor:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from textsearch.checks import Run, flag, functions, run_of, strings, whole
+from textsearch.checks import Run, flag, folder_name, functions, real, run_of, strings, whole
 from textsearch.kinds import BATCH, OBJECTIVE, SAMPLER, instance
 
 if TYPE_CHECKING:
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from textsearch.objective import Objective
     from textsearch.result import Generations
     from textsearch.run.admission import Answer
+    from textsearch.run.keeper import Keeper
     from textsearch.run.loop import Callback, Rule
     from textsearch.sampler import Sampler
 
@@ -33,6 +37,8 @@ def generate(
     progress: bool = False,
     callbacks: Sequence[Callback] = (),
     numbers: Sequence[int] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    every: float = 60.0,
 ) -> Generations:
     """Run `sampler` on `objective` from the given texts.
 
@@ -55,13 +61,19 @@ def generate(
         callbacks: each is called after every step with a `Progress`; the run stops once one returns True.
         numbers: of the inputs among all that there are, where these are a part of them: an input of one number has the
             same chains in whatever part it is. By default 0, 1, 2, ...
+        checkpoint: a folder to keep the run in, so that the same call, made again after whatever stopped it, goes on
+            with it and ends as the unbroken run would, bit for bit; more `steps` make it longer. What is recorded
+            goes there too, and takes no memory. See `resume`.
+        every: seconds from one checkpoint to the next: the most that a killed process loses.
 
     Returns:
         The final and the best texts, their energies per term, acceptance rates and the trace. Ctrl-C returns what
         there is.
 
     Raises:
-        ValueError: an argument that cannot be meant, a start that a term forbids, or an energy of nan.
+        ValueError: an argument that cannot be meant, a start that a term forbids, or an energy of nan; a folder that
+            holds another run, or a damaged one.
+        OSError: another process runs in the folder, or it cannot be written to.
         Exception: whatever the energy, a callback or a rule raises; see `textsearch.partial_result`.
 
     >>> from samplers import MetropolisHastings
@@ -88,10 +100,10 @@ def generate(
         until=until,
         progress=progress,
     )
-    from textsearch.run.loop import run
-
-    def start(callbacks: Sequence[Callback]) -> Generations:
-        return run(
+    return _kept(
+        checkpoint,
+        every,
+        lambda keeper, callbacks: _run(
             objective,
             sampler,
             inputs,
@@ -104,22 +116,119 @@ def generate(
             until=until,
             callbacks=callbacks,
             numbers=numbers,
+            keeper=keeper,
+        ),
+        callbacks,
+        progress,
+    )
+
+
+def resume(
+    folder: str | os.PathLike[str],
+    objective: Objective,
+    sampler: Sampler[Any],
+    *,
+    steps: int | None = None,
+    until: Rule | None = None,
+    progress: bool = False,
+    callbacks: Sequence[Callback] = (),
+    every: float = 60.0,
+) -> Generations:
+    """Go on with a run that `generate(..., checkpoint=folder)` began, to the result of the unbroken run.
+
+    Texts, energies, traces, moves, best texts and what a sampler adapts are bit for bit those of a run that nothing
+    stopped. What models were asked, and the seconds, are those of all processes together.
+
+    Args:
+        folder: where the run is.
+        objective: the energy that it began with.
+        sampler: the kernel that it began with.
+        steps: T, of the whole run; by default as many as it was last asked for. More of them are more of the same
+            chains.
+        until: as in `generate`; rules and callbacks are not kept in the folder.
+        progress: as in `generate`.
+        callbacks: as in `generate`; the steps are counted on.
+        every: seconds from one checkpoint to the next.
+
+    Raises:
+        ValueError: the run began with another energy or kernel, has taken more steps, or is damaged; the message says
+            what differs.
+        OSError: another process runs in the folder, or it cannot be written to.
+
+    >>> import tempfile
+    >>> from samplers import MetropolisHastings
+    >>> from samplers.proposals import Replace
+    >>> from textsearch import FunctionObjective
+    >>> from textsearch.testing import TableMaskedLM, letters
+    >>> sampler = MetropolisHastings(Replace(TableMaskedLM.random(letters("ab"), seed=0)))
+    >>> few_a = FunctionObjective(lambda texts: [3.0 * text.count("a") for text in texts], name="few a")
+    >>> whole = generate(few_a, sampler, ["aaa"], steps=60, seed=1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     stopped = generate(few_a, sampler, ["aaa"], steps=40, seed=1, checkpoint=folder)
+    ...     result = resume(folder, few_a, sampler, steps=60)
+    >>> stopped.steps, result.steps, bool((result.trace == whole.trace).all())
+    (40, 60, True)
+    """
+    callbacks, steps = functions("callbacks", callbacks), None if steps is None else whole("steps", steps)
+    flag("progress", progress)
+    instance("objective", objective, OBJECTIVE)
+    instance("sampler", sampler, SAMPLER)
+
+    if not Path(folder_name("folder", folder)).is_dir():
+        raise ValueError(
+            f"folder={os.fspath(folder)!r} is not there: generate(..., checkpoint=folder) begins a run in one"
         )
 
-    if not progress:
-        return start(callbacks)
-    from textsearch.result.display import live
+    def go_on(keeper: Keeper, callbacks: Sequence[Callback]) -> Generations:
+        plan = keeper.plan()
+        start = keeper.start(sampler.vocabulary)
+        return _run(
+            objective,
+            sampler,
+            start,
+            steps=plan["steps"] if steps is None else steps,
+            **plan["settings"],
+            until=until,
+            callbacks=callbacks,
+            keeper=keeper,
+        )
 
-    result: Generations | None = None
-    try:
-        with live() as show:
-            result = start([*callbacks, show])
-    except KeyboardInterrupt:
-        # while the line was taken away
-        if result is None:
-            raise
-        result = replace(result, interrupted=True)
-    return result
+    return _kept(folder, every, go_on, callbacks, progress)
+
+
+def _run(*arguments: Any, **settings: Any) -> Generations:
+    from textsearch.run.loop import run
+
+    return run(*arguments, **settings)
+
+
+def _kept(
+    folder: str | os.PathLike[str] | None,
+    every: float,
+    start: Callable[[Keeper, Sequence[Callback]], Generations],
+    callbacks: Sequence[Callback],
+    progress: bool,
+) -> Generations:
+    """Start a run that is kept in a folder, or in memory where there is none, with a live line if one is wanted."""
+    place = None if folder is None else Path(folder_name("checkpoint", folder))
+    every = real("every", every, "be a number of seconds of at least 0", lambda x: 0 <= x < math.inf)
+    from textsearch.run.keeper import kept
+
+    with kept(place, every) as keeper:
+        if not progress:
+            return start(keeper, callbacks)
+        from textsearch.result.display import live
+
+        result: Generations | None = None
+        try:
+            with live() as show:
+                result = start(keeper, [*callbacks, show])
+        except KeyboardInterrupt:
+            # while the line was taken away
+            if result is None:
+                raise
+            result = replace(result, interrupted=True)
+        return result
 
 
 def generate_each(

@@ -16,10 +16,13 @@ from textsearch.batch import Batch
 from textsearch.checks import strings
 from textsearch.marks import marked
 from textsearch.models.usage import Usage, charged_to, ledger
-from textsearch.objective import Evaluation, Objective, term_names, terms_of
+from textsearch.objective import Objective, term_names, terms_of
 from textsearch.result import Acceptance, Generations
 from textsearch.rng import Rng, input_numbers
+from textsearch.run.keeper import Keeper, Settings
 from textsearch.run.partial import carry, gathered, said
+from textsearch.run.recorder import Record, kept_after, recorded
+from textsearch.run.state import RunState, step
 from textsearch.sampler import Info, Sampler, State
 
 
@@ -82,82 +85,6 @@ class Progress:
         return self.best.rows(self.best_energies.argmin()[None]).texts()[0]
 
 
-@final
-@dataclass(frozen=True, eq=False)
-class RunState:
-    """What is kept of the steps taken so far.
-
-    Attributes:
-        steps: how many.
-        state: of the sampler.
-        best: the best texts.
-        best_evaluation: their energies.
-        best_steps: (B,) int64, how many had been taken when each was met first.
-        moves: (B, 4, kinds) float64: moves proposed and accepted, tokens changed, squared changes of the energy.
-    """
-
-    steps: int
-    state: State
-    best: Batch
-    best_evaluation: Evaluation
-    best_steps: Tensor
-    moves: Tensor
-
-    @staticmethod
-    def start(state: State, kinds: int, steps: int = 0) -> RunState:
-        """Before the first step of these chains, after `steps` of others."""
-        batch = state.batch
-        moves = torch.zeros(len(batch), 4, kinds, dtype=torch.float64, device=batch.device)
-        return RunState(steps, state, batch, state.evaluation, torch.full_like(batch.lengths, steps), moves)
-
-    def then(self, state: State, info: Info) -> RunState:
-        """One step more."""
-        before, after = self.state.evaluation.energy, state.evaluation.energy
-        better = after < self.best_evaluation.energy
-        jump = (after - before).square()
-        each = torch.stack(
-            [
-                torch.ones_like(jump),
-                info.accepted.to(torch.float64),
-                state.batch.changed(self.state.batch).to(torch.float64),
-                # to or from a forbidden text, which only search methods visit, there is no distance
-                jump.where(jump.isfinite(), 0.0),
-            ],
-            1,
-        )
-        return RunState(
-            self.steps + 1,
-            state,
-            self.best.where(better, state.batch),
-            self.best_evaluation.where(better, state.evaluation),
-            self.best_steps.masked_fill(better, self.steps + 1),
-            self.moves.scatter_add(2, info.kind[:, None, None].expand(-1, 4, 1), each[..., None]),
-        )
-
-    @property
-    def acceptance(self) -> float:
-        """Share of all proposals taken."""
-        proposed, accepted = self.moves[:, :2].sum((0, 2))
-        return float(accepted / proposed)
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Recorded:
-    """What a run remembers of one step: (B,) energies, (B, J) terms, (B,) lengths, what the sampler wants recorded."""
-
-    energy: Tensor
-    terms: Tensor
-    lengths: Tensor
-    more: Mapping[str, Tensor]
-    sample: list[str] | None
-
-
-def kept_after(step: int, warm_up: int, thin: int | None) -> bool:
-    """Whether the texts are kept after the step of this number, counted from 0."""
-    return thin is not None and step >= warm_up and (step + 1 - warm_up) % thin == 0
-
-
 Callback = Callable[[Progress], bool | None]
 """Sees every step; the run counts as interrupted if it answers True."""
 
@@ -196,69 +123,69 @@ def run(
     until: Rule | None,
     callbacks: Sequence[Callback],
     numbers: Sequence[int] | None,
+    keeper: Keeper,
 ) -> Generations:
-    """See `textsearch.generate`, which checks the arguments."""
-    batch = starting_batch(sampler, inputs)
-    objective.check(batch)
-    sources = sources_of(batch)
-    rng = streams(seed, batch, chains, input_numbers(numbers, len(sources)))
-    batch = marked(objective, batch.repeat(chains))
+    """See `textsearch.generate`, which checks the arguments; `keeper` keeps what is to outlive the process."""
+    start = starting_batch(sampler, inputs)
+    objective.check(start)
+    sources = sources_of(start)
+    told = input_numbers(numbers, len(sources))
+    keeper.claim(objective, sampler, start, Settings(seed, chains, temperature, warm_up, thin, told), steps)
+    rng = streams(seed, start, chains, told)
+    batch = marked(objective, start.repeat(chains))
     with torch.inference_mode(), ledger() as usage, charged_to("/".join(dict.fromkeys(sampler.kinds))):
         # what is kept of the steps so far changes in one assignment: an interrupt finds whole steps only
-        done = RunState.start(sampler.init(objective, batch), len(sampler.kinds))
-        records: list[Recorded] = []
-        trace: list[Tensor] = []
+        done = keeper.begin(RunState.start(sampler, objective, batch, rng), len(objective.parts), usage)
+        last, before = keeper.info, int(done.steps[0])
         interrupted = False
         failure: BaseException | None = None
-        began = time.perf_counter()
+        began = time.perf_counter() - keeper.seconds
+
+        def look(info: Info, taken: int) -> Progress:
+            return Progress(
+                step=taken,
+                steps=steps,
+                warm_up=warm_up,
+                state=done.chains,
+                info=info,
+                best=done.best.batch,
+                best_energies=done.best.evaluation.energy,
+                best_steps=done.best_steps,
+                trace=keeper.recorder.trace,
+                acceptance=done.acceptance,
+                usage=usage,
+                seconds=time.perf_counter() - began,
+            )
+
         try:
-            for step in range(steps):
-                after, info = sampler.step(objective, done.state, rng.at(step), temperature)
-                kept = kept_after(step, warm_up, thin)
-                records.append(
-                    Recorded(
-                        after.evaluation.energy,
-                        after.evaluation.terms,
-                        after.batch.lengths,
-                        {"accepted": info.accepted, **info.recorded},
-                        after.batch.texts() if kept else None,
-                    )
-                )
-                done = done.then(after, info)
+            # a rule that had ended the run says so again
+            over = last is not None and until is not None and until(look(last, before))
+            for taken in range(before, before if over else steps):
+                after, info = step(objective, sampler, done, temperature, common=taken)
+                keeper.record(recorded(after, info, kept_after(taken, warm_up, thin)))
+                done, last = after, info
                 if callbacks or until:
-                    trace.append(after.evaluation.energy)
-                    progress = Progress(
-                        step=done.steps,
-                        steps=steps,
-                        warm_up=warm_up,
-                        state=done.state,
-                        info=info,
-                        best=done.best,
-                        best_energies=done.best_evaluation.energy,
-                        best_steps=done.best_steps,
-                        trace=trace,
-                        acceptance=done.acceptance,
-                        usage=usage,
-                        seconds=time.perf_counter() - began,
-                    )
+                    progress = look(info, taken + 1)
                     answers = [callback(progress) for callback in callbacks]
                     if any(answers):
-                        interrupted = step + 1 < steps
+                        interrupted = taken + 1 < steps
                         break
                     if until and until(progress):
                         break
+                keeper.after(done, info, usage, time.perf_counter() - began)
         except KeyboardInterrupt:
             interrupted = True
         except BaseException as error:
             failure = error
         seconds = time.perf_counter() - began
+        failure = keeper.close(done, last, usage, seconds, failure)
 
         def gather(interrupted: bool) -> Generations:
             return generations(
                 objective,
                 sampler,
                 done,
-                records[: done.steps],
+                keeper.recorder.gathered(int(done.steps[0])),
                 sources=sources,
                 warm_up=warm_up,
                 usage=usage,
@@ -290,8 +217,8 @@ def sources_of(batch: Batch) -> list[str]:
 def generations(
     objective: Objective,
     sampler: Sampler[Any],
-    done: RunState,
-    records: Sequence[Recorded],
+    done: RunState[Any],
+    record: Record,
     *,
     sources: list[str],
     warm_up: int,
@@ -299,28 +226,28 @@ def generations(
     seconds: float,
     interrupted: bool,
 ) -> Generations:
-    """What is given back of chains that went through the steps `records`."""
-    names, batch, best_evaluation = term_names(objective), done.state.batch, done.best_evaluation
+    """What is given back of chains of whose steps this was kept."""
+    names, batch, best = term_names(objective), done.batch, done.best.evaluation
     return Generations(
         texts=batch.texts(),
-        energies=done.state.evaluation.energy.cpu().numpy(),
-        best_texts=done.best.texts(),
-        best_energies=best_evaluation.energy.cpu().numpy(),
-        terms=_columns(names, done.state.evaluation.terms.cpu().numpy()),
-        best_terms=_columns(names, best_evaluation.terms.cpu().numpy()),
+        energies=done.energies.cpu().numpy(),
+        best_texts=done.best.batch.texts(),
+        best_energies=best.energy.cpu().numpy(),
+        terms=_columns(names, done.chains.evaluation.terms.cpu().numpy()),
+        best_terms=_columns(names, best.terms.cpu().numpy()),
         inputs=batch.inputs.cpu().numpy(),
         sources=sources,
         concerned={number: terms_of(objective, number) for number in sorted(set(batch.inputs.tolist()))},
         acceptance=_acceptance(sampler.kinds, done.moves.sum(0)),
-        trace=_stack([record.energy for record in records], len(batch)),
-        term_traces=_columns(names, _stack([record.terms for record in records], len(batch), len(names))),
-        length_trace=_stack([record.lengths for record in records], len(batch)),
-        recorded=_recorded(records),
-        samples=[record.sample for record in records if record.sample is not None],
-        sample_steps=[number + 1 for number, record in enumerate(records) if record.sample is not None],
-        warm_up=min(warm_up, len(records)),
+        trace=record.energy,
+        term_traces=_columns(names, record.terms),
+        length_trace=record.lengths,
+        recorded=record.more,
+        samples=record.samples,
+        sample_steps=record.sample_steps,
+        warm_up=min(warm_up, len(record.energy)),
         batch=batch,
-        best_batch=done.best,
+        best_batch=done.best.batch,
         guarantee=sampler.guarantee,
         usage=usage,
         seconds=seconds,
@@ -328,27 +255,9 @@ def generations(
     )
 
 
-def _stack(steps: Sequence[Tensor], *shape: int) -> NDArray[Any]:
-    """(T, ...) one array of what was recorded; of no steps, (0, *shape)."""
-    return torch.stack(list(steps)).cpu().numpy() if steps else np.zeros((0, *shape))
-
-
 def _columns(names: Sequence[str], terms: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     """Name -> what (..., J) terms hold of it."""
     return {name: terms[..., column] for column, name in enumerate(names)}
-
-
-def _recorded(records: Sequence[Recorded]) -> dict[str, NDArray[Any]]:
-    """Name -> (T, ...) what the sampler wanted recorded at every step.
-
-    Samplers that take turns may record different things, or things of different shapes under one name.
-    """
-    first = records[0].more if records else {}
-    return {
-        name: _stack([record.more[name] for record in records])
-        for name, value in first.items()
-        if all(name in record.more and record.more[name].shape == value.shape for record in records)
-    }
 
 
 def _acceptance(kinds: Sequence[str], moves: Tensor) -> dict[str, Acceptance]:
