@@ -19,7 +19,7 @@ import signal
 import time
 import warnings
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -98,7 +98,7 @@ Block = Sequence[Item]
 
 def spread(
     function: Callable[[Block[Item]], Found], blocks: Iterable[Block[Item]], *, workers: int
-) -> Iterator[tuple[Block[Item], Outcome[Found]]]:
+) -> Generator[tuple[Block[Item], Outcome[Found]], None, None]:
     """What `function` gives for each block, in order; of a block that killed its worker, for parts of it.
 
     No more than two waves of blocks are read ahead. After Ctrl-C what is finished of the wave that was waited for
