@@ -61,11 +61,11 @@ class Throughput:
     ratios: list[float]
 
 
-def throughput(workers: int, turns: int, sets: int, steps: int, chains: int, batch_inputs: int) -> Throughput:
-    """One process and workers in turns, each turn on sets of its own numbers."""
+def throughput(workers: int, turns: int, sets: int, batch_inputs: int, **settings: Any) -> Throughput:
+    """One process and workers in turns, each with a seed of its own."""
     torch.set_num_threads(1)
     os.environ["OMP_NUM_THREADS"] = "1"
-    settings: dict[str, Any] = {"chains": chains, "steps": steps, "batch_inputs": batch_inputs}
+    settings["batch_inputs"] = batch_inputs
     given = [SETS[number % len(SETS)] for number in range(sets)]
 
     def run(count: int | None, inputs: Sequence[list[str]], turn: int) -> tuple[float, list[dict[str, Any]]]:
@@ -73,8 +73,9 @@ def throughput(workers: int, turns: int, sets: int, steps: int, chains: int, bat
         records = list(stream(keywords, inputs, seed=turn, workers=count, **settings))
         return time.perf_counter() - began, records
 
-    for count in (None, workers):  # models are loaded
-        run(count, given[: 2 * workers * batch_inputs], 0)
+    for count in (None, workers):
+        seconds, _ = run(count, given[: workers * batch_inputs], 0)
+        print(f"models loaded in {'one process' if count is None else 'workers'}: {seconds:.1f} s", flush=True)
     alone, spread_out = [], []
     for turn in range(1, turns + 1):
         seconds, wanted = run(None, given, turn)
@@ -147,13 +148,15 @@ def main() -> None:
     parser.add_argument("--sets", type=int, default=16)
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--chains", type=int, default=4)
+    parser.add_argument("--drafts", type=int, default=8)
     parser.add_argument("--batch-inputs", type=int, default=2)
     parser.add_argument("--inputs", type=int, default=100_000)
     parser.add_argument("--out", type=Path, help="a file of JSON")
     args = parser.parse_args()
     found: Throughput | Overhead
     if args.part == "throughput":
-        found = throughput(args.workers, args.turns, args.sets, args.steps, args.chains, args.batch_inputs)
+        settings = {"steps": args.steps, "chains": args.chains, "drafts": args.drafts}
+        found = throughput(args.workers, args.turns, args.sets, args.batch_inputs, **settings)
         print(
             f"{found.workers} workers: {statistics.median(found.ratios):.2f} x one process "
             f"({min(found.ratios):.2f} to {max(found.ratios):.2f}), {found.inputs} sets of keywords a turn; seconds "

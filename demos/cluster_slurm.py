@@ -12,13 +12,19 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from joblib import parallel_config
 
-from demos.cluster_local import sentences
 from textsearch.tasks import correct, stream
+
+
+def sentences(file: Path) -> Iterator[str]:
+    """The lines that hold something."""
+    with file.open(encoding="utf-8") as lines:
+        yield from (line.strip() for line in lines if line.strip())
 
 
 def slurm(jobs: int, partition: str, hours: int, cores: int, memory: str, gpus: int, cache: str) -> Any:

@@ -218,5 +218,8 @@ def test_a_run_is_the_same_where_it_arrives(tiny: Tiny) -> None:
     from samplers import MetropolisHastings
 
     parts = Fluency(tiny.causal()), MetropolisHastings(Replace(tiny.masked()))
-    runs = [generate(*own, TEXTS[:1], steps=5, seed=1, chains=3) for own in (parts, sent(parts))]
+    runs = [
+        generate(objective, sampler, TEXTS[:1], steps=5, seed=1, chains=3)
+        for objective, sampler in (parts, cloudpickle.loads(cloudpickle.dumps(parts)))
+    ]
     assert runs[0].texts == runs[1].texts and runs[0].energies.tolist() == runs[1].energies.tolist()

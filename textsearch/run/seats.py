@@ -95,7 +95,7 @@ def _take_device() -> None:
     import torch
 
     devices = devices_of(os.environ, torch.cuda.device_count())
-    if len(devices) > 1 and not torch.cuda.is_initialized():
+    if len(devices) > 1 and not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         seat, lock = seat_in(Path(tempfile.gettempdir()) / f"textsearch-seats-{_user()}")
         _DONE.append(lock)
         os.environ["CUDA_VISIBLE_DEVICES"] = device_of(seat, devices)

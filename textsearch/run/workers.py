@@ -19,7 +19,7 @@ import signal
 import time
 import warnings
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -98,7 +98,7 @@ Block = Sequence[Item]
 
 def spread(
     function: Callable[[Block[Item]], Found], blocks: Iterable[Block[Item]], *, workers: int
-) -> Iterator[tuple[Block[Item], Outcome[Found]]]:
+) -> Generator[tuple[Block[Item], Outcome[Found]], None, None]:
     """What `function` gives for each block, in order; of a block that killed its worker, for parts of it.
 
     No more than two waves of blocks are read ahead. After Ctrl-C what is finished of the wave that was waited for
@@ -148,7 +148,7 @@ def spread(
                         yield from left.rest(place if left is wave else 0)
                     return
                 yield from wave.of(place)
-            waves.popleft()
+            pool.done(waves.popleft())
         if failure is not None:
             raise failure
     finally:
@@ -161,10 +161,11 @@ def spread(
 class _Wave(Generic[Item, Found]):
     """Blocks in flight, and what has come back so far."""
 
-    def __init__(self, blocks: Sequence[Block[Item]], results: Iterator[Any]) -> None:
-        self.blocks, self._results = blocks, results
+    def __init__(self, blocks: Sequence[Block[Item]], results: Iterator[Any], parallel: Any = None) -> None:
+        self.blocks, self._results, self.parallel = blocks, results, parallel
+        self._left = len(blocks)
         self.found: dict[int, list[tuple[Block[Item], Outcome[Found]]]] = {}
-        self.unmanned = self.goes_on = False
+        self.unmanned = self.goes_on = self._broken = False
 
     def read(self) -> None:
         """One result more, whichever comes first.
@@ -172,9 +173,13 @@ class _Wave(Generic[Item, Found]):
         Raises:
             StopIteration: there is none.
         """
-        self.goes_on = False
+        self.goes_on, self._broken = False, True
         found = next(self._results)  # what raises gives no more
         self.goes_on = True
+        self._left -= 1
+        if not self._left:
+            # a generator of joblib that is dropped before its end takes the workers with it
+            deque(self._results, maxlen=0)
         if isinstance(found, Exception):  # dask and ray: of a block whose worker died, but not of which
             raise found
         place, outcome = found
@@ -183,6 +188,12 @@ class _Wave(Generic[Item, Found]):
         if isinstance(outcome, Exception):
             raise outcome
         self.found[place] = [(self.blocks[place], outcome)]
+        self._broken = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether all its blocks came back, and nothing went wrong."""
+        return not self._left and not self._broken
 
     def of(self, place: int) -> Sequence[tuple[Block[Item], Outcome[Found]]]:
         """What has come back for a block, which is then forgotten here."""
@@ -225,6 +236,8 @@ class _Pool(Generic[Item, Found]):
         self.size = count * BLOCKS * (3 - self.ahead)
         self._return_as = "list" if self._backend is None else "generator_unordered"
         self._kept: Any = None
+        self._idle: list[Any] = []
+        self._local = local
         threads = threads_of(count, joblib.cpu_count(), os.environ) if local else None
         data = _pickled(function, "the task or its settings")
         home = _HOME, get_ident() if count > 1 else None
@@ -242,8 +255,18 @@ class _Pool(Generic[Item, Found]):
         settings = {"n_jobs": self._workers, "batch_size": 1, "pre_dispatch": "all", "return_as": self._return_as}
         if self._backend is None:
             return _Wave(blocks, iter(self._listed(calls, settings)))
-        with _sheltered(), parallel_config(backend=self._backend()):
-            return _Wave(blocks, Parallel(**settings)(calls))
+        with _sheltered():
+            if self._idle:
+                parallel = self._idle.pop()
+            else:
+                with parallel_config(backend=self._backend()):
+                    parallel = Parallel(**settings)
+            return _Wave(blocks, parallel(calls), parallel)
+
+    def done(self, wave: _Wave[Item, Found]) -> None:
+        """A wave has been answered: what sent it may send another, so that loky need not note a folder for each."""
+        if self._local and wave.whole:
+            self._idle.append(wave.parallel)
 
     def _listed(self, calls: Sequence[Any], settings: dict[str, Any]) -> list[Any]:
         """The results of a backend that gives back lists; its workers, with their models, stay until one has died."""
