@@ -16,6 +16,7 @@ from objectives import (
     Consensus,
     Diversity,
     Fluency,
+    InputEmbeddings,
     Polarity,
     Preserve,
     Roles,
