@@ -166,7 +166,7 @@ class Keywords(Objective):
                 self._check_writable(keyword, number, batch.vocabulary)
 
     def freeze(self, batch: Batch) -> Batch:
-        """With `freeze=True`, one occurrence of each keyword uneditable; a row that lacks one is left as it is."""
+        """With `freeze=True`, one occurrence of each keyword uneditable; a row without one stays as it is."""
         if not self.freezes:
             return batch
         return freeze_words(batch, words, lambda text, number: Kept(self._spans(text, number) or []))
