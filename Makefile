@@ -14,7 +14,7 @@ SHELL := /bin/bash -o pipefail
 BIN := $(ENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-newest lint laws models reliability lock clean
+.PHONY: demo test test-newest lint laws models reliability cluster lock clean
 
 demo: $(ENV)/demo
 	$(BIN)/textsearch keywords "dog frisbee park" --chains 8 --steps 100 --seed 0
@@ -45,6 +45,12 @@ models: $(ENV)/test
 # runs that are killed and resumed, thousands of random calls and command lines
 reliability: $(ENV)/test
 	$(BIN)/python -m pytest -m reliability -o faulthandler_timeout=3600
+
+# workers on clusters of dask and ray, in an environment of its own
+cluster:
+	$(MAKE) .venv-cluster/test ENV=.venv-cluster LOCK=
+	.venv-cluster/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dask,ray]'
+	.venv-cluster/bin/python -m pytest -m cluster
 
 # the newest releases that fit together, for every Python from 3.11 on; torch and what it brings are left to TORCH
 lock:
