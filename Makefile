@@ -77,4 +77,4 @@ $(ENV)/test: $(ENV)/torch pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf .venv .venv-newest build dist
+	rm -rf .venv .venv-newest .venv-cluster build dist
