@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
 from fractions import Fraction
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -156,6 +157,34 @@ def test_every_task_takes_a_sampler_a_rule_and_callbacks(name: str, load: Callab
     assert case.task is tasks.infill or case.task(case.inputs, **settings | {"steps": 0}).guarantee == "biased"
     stopped = case.task(case.inputs, callbacks=[lambda seen: True], **settings)
     assert stopped.interrupted and stopped.steps <= 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_task_that_was_broken_off_goes_on(name: str, load: Callable[[Case], dict[str, Any]], tmp_path: Path) -> None:
+    """In either of the searches of a correction."""
+    case = CASES[name]
+    settings = {"seed": 2, "temperature": case.heat, **case.settings, "steps": 10}
+    whole = case.task(case.inputs, **settings, **load(case))
+    searches = 2 if case.task is tasks.correct else 1
+    taken: list[int] = []
+
+    def dies(progress: Progress) -> None:
+        taken.append(progress.step)
+        if len(taken) in (3, 10):
+            raise OSError("gone")
+
+    def asked(**more: Any) -> Generations:
+        return case.task(case.inputs, checkpoint=tmp_path / "run", every=1e-9, **settings, **load(case), **more)
+
+    for _ in range(2):
+        with pytest.raises(OSError, match="gone"):
+            asked(callbacks=[dies])
+    assert same(asked(callbacks=[dies]), whole)
+    # nothing is run again but the steps that the errors came in
+    assert len(taken) <= 12 and same(asked(callbacks=[dies]), whole) and len(taken) <= 12
+    assert len(list(tmp_path.glob("run/**/run.json"))) == searches
+    with pytest.raises(ValueError, match="seed"):
+        case.task(case.inputs, checkpoint=tmp_path / "run", **settings | {"seed": 3}, **load(case))
 
 
 MODEL = TableMaskedLM.random(letters("abc"), seed=0)

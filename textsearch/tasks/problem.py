@@ -161,8 +161,8 @@ def solve(
         callbacks: each is called after every step with a `Progress`; the run stops once one returns True. Where a
             problem has several searches, each counts its own steps.
         progress: show what is being done on standard error.
-        checkpoint: a folder that keeps the run, so that it can go on after it was broken off; see
-            `textsearch.generate`.
+        checkpoint: a folder that keeps the run, so that the same call goes on after it was broken off; see
+            `textsearch.generate`. Several searches have a folder each in it.
         every: seconds between two checkpoints.
 
     Returns:
@@ -205,6 +205,8 @@ def solve(
             progress=progress,
             callbacks=callbacks,
             numbers=problem.numbers,
+            checkpoint=folder,
+            every=every,
         )
 
     def folder(number: int) -> Path | None:
