@@ -17,11 +17,11 @@ import regex
 import torch
 from torch import Tensor
 
-from objectives.keywords import words
 from objectives.template import Gap
 from objectives.text_features import is_mark
+from objectives.word_sites import TokenWords
 from samplers.proposals.sites import masks
-from textsearch.batch import Batch, Vocabulary, every_token
+from textsearch.batch import Batch, Vocabulary
 from textsearch.checks import MAX_TOKENS
 from textsearch.models.protocols import MaskedLM
 from textsearch.rng import Rng, categorical
@@ -203,18 +203,10 @@ class Lexicon:
     vocabulary: Vocabulary
     _known: dict[tuple[WordRule, ...], Tensor] = field(default_factory=dict, repr=False)
 
-    @cached_property
-    def words(self) -> list[str]:
+    @property
+    def words(self) -> tuple[str, ...]:
         """V words by token, case folded; empty for marks, pieces and what no proposal may write."""
-        texts = every_token(self.vocabulary).texts()
-        usable = (self.vocabulary.allowed & ~self.vocabulary.continues).tolist()
-        split = [words(text) if ok else [] for text, ok in zip(texts, usable, strict=True)]
-        return [own[0] if len(own) == 1 and own[0].isalpha() else "" for own in split]
-
-    @cached_property
-    def is_word(self) -> Tensor:
-        """(V,) bool."""
-        return torch.tensor([bool(word) for word in self.words])
+        return TokenWords.of(self.vocabulary).words
 
     @cached_property
     def chinese(self) -> bool:
