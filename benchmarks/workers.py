@@ -77,7 +77,9 @@ def throughput(workers: int, turns: int, sets: int, batch_inputs: int, **setting
 
     for count in (None, workers):
         # more blocks than the first worker that is there can answer before the others have loaded theirs
-        seconds, _ = run(count, SETS * workers, 0, steps=0, chains=1, drafts=1, batch_inputs=1)
+        seconds, _ = run(
+            count, SETS[:1] if count is None else SETS * workers, 0, steps=0, chains=1, drafts=1, batch_inputs=1
+        )
         print(f"models loaded in {'one process' if count is None else 'workers'}: {seconds:.1f} s", flush=True)
     alone, spread_out = [], []
     for turn in range(1, turns + 1):
