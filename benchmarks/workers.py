@@ -68,13 +68,18 @@ def throughput(workers: int, turns: int, sets: int, batch_inputs: int, **setting
     settings["batch_inputs"] = batch_inputs
     given = [SETS[number % len(SETS)] for number in range(sets)]
 
-    def run(count: int | None, inputs: Sequence[list[str]], turn: int) -> tuple[float, list[dict[str, Any]]]:
+    def run(
+        count: int | None, inputs: Sequence[list[str]], turn: int, **more: Any
+    ) -> tuple[float, list[dict[str, Any]]]:
         began = time.perf_counter()
-        records = list(stream(keywords, inputs, seed=turn, workers=count, **settings))
+        records = list(stream(keywords, inputs, seed=turn, workers=count, **{**settings, **more}))
         return time.perf_counter() - began, records
 
     for count in (None, workers):
-        seconds, _ = run(count, given[: workers * batch_inputs], 0)
+        # more blocks than the first worker that is there can answer before the others have loaded theirs
+        seconds, _ = run(
+            count, SETS[:1] if count is None else SETS * workers, 0, steps=0, chains=1, drafts=1, batch_inputs=1
+        )
         print(f"models loaded in {'one process' if count is None else 'workers'}: {seconds:.1f} s", flush=True)
     alone, spread_out = [], []
     for turn in range(1, turns + 1):

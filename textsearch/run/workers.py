@@ -153,7 +153,7 @@ def spread(
             raise failure
     finally:
         for wave in waves:
-            wave.close()
+            pool.done(wave)
         pool.close()
 
 
@@ -261,12 +261,18 @@ class _Pool(Generic[Item, Found]):
             else:
                 with parallel_config(backend=self._backend()):
                     parallel = Parallel(**settings)
+                if self._local:
+                    # else loky notes a folder for each call, and never forgets it
+                    parallel.__enter__()
             return _Wave(blocks, parallel(calls), parallel)
 
     def done(self, wave: _Wave[Item, Found]) -> None:
-        """A wave has been answered: what sent it may send another, so that loky need not note a folder for each."""
+        """Wait for no more of a wave; if all is well, what sent it may send another."""
+        wave.close()
         if self._local and wave.whole:
             self._idle.append(wave.parallel)
+        elif self._local and wave.parallel is not None:
+            wave.parallel.__exit__(None, None, None)
 
     def _listed(self, calls: Sequence[Any], settings: dict[str, Any]) -> list[Any]:
         """The results of a backend that gives back lists; its workers, with their models, stay until one has died."""
@@ -282,11 +288,13 @@ class _Pool(Generic[Item, Found]):
                 raise
             results = [error]
         if any(isinstance(one, Exception) for one in results):
-            self.close()
+            self.close()  # its workers are not replaced
         return results
 
     def close(self) -> None:
-        """Let workers go that were kept."""
+        """Let go of what was kept."""
+        while self._idle:
+            self._idle.pop().__exit__(None, None, None)
         if self._kept is not None:
             kept, self._kept = self._kept, None
             kept.__exit__(None, None, None)
@@ -326,7 +334,7 @@ class _Pool(Generic[Item, Found]):
                 while len(wave.found) < len(blocks) and self._read(wave):
                     pass
             finally:
-                wave.close()
+                self.done(wave)
             if not wave.unmanned:
                 return wave
         raise RuntimeError("the cluster has no two workers any more: start them again, and go on with what is left")
