@@ -12,6 +12,7 @@ import torch
 
 from textsearch.batch import Batch
 from textsearch.marks import marked
+from textsearch.models.reading.threads import sharing
 from textsearch.models.usage import Ledger, charged_to, ledger
 from textsearch.objective import FunctionObjective, Objective
 from textsearch.result import Generations
@@ -173,7 +174,8 @@ def _answers(
         try:
             while not answers and (waiting or active.running):
                 # what is kept changes in one assignment: an interrupt finds whole steps
-                with torch.inference_mode(), ledger() as usage, charged_to("/".join(dict.fromkeys(plan.sampler.kinds))):
+                kinds = "/".join(dict.fromkeys(plan.sampler.kinds))
+                with torch.inference_mode(), sharing(), ledger() as usage, charged_to(kinds):
                     room = min(batch_inputs - len(active.running), len(waiting))
                     if room:
                         begun, refused = _begun(plan, batch, rng, [waiting.popleft() for _ in range(room)], active)

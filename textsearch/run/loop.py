@@ -15,6 +15,7 @@ from torch import Tensor
 from textsearch.batch import Batch
 from textsearch.checks import strings
 from textsearch.marks import marked
+from textsearch.models.reading.threads import sharing
 from textsearch.models.usage import Usage, charged_to, ledger
 from textsearch.objective import Evaluation, Objective, term_names, terms_of
 from textsearch.result import Acceptance, Generations
@@ -203,7 +204,8 @@ def run(
     sources = sources_of(batch)
     rng = streams(seed, batch, chains, input_numbers(numbers, len(sources)))
     batch = marked(objective, batch.repeat(chains))
-    with torch.inference_mode(), ledger() as usage, charged_to("/".join(dict.fromkeys(sampler.kinds))):
+    kinds = "/".join(dict.fromkeys(sampler.kinds))
+    with torch.inference_mode(), sharing(), ledger() as usage, charged_to(kinds):
         # what is kept of the steps so far changes in one assignment: an interrupt finds whole steps only
         done = RunState.start(sampler.init(objective, batch), len(sampler.kinds))
         records: list[Recorded] = []
