@@ -330,7 +330,9 @@ def on_threads(
             torch.set_num_threads(count)
             rate = product_rate("cpu")
             least, most = (2, seconds) if first is None else (first.steps, 0.0)
-            own = ours(setting, batch, seed + number, least=least, seconds=most, device="cpu")
+            # each model has a tokenizer of its own, with the same tokens
+            own_batch = replace(batch, vocabulary=setting.start.vocabulary)
+            own = ours(setting, own_batch, seed + number, least=least, seconds=most, device="cpu")
             first = first or own
             if own.steps != first.steps or (own.energies != first.energies).any():
                 raise RuntimeError(f"{setting.name}: on {count} threads the chains are others than on {counts[0]}")

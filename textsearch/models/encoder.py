@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, final
 
 import torch
@@ -58,8 +58,9 @@ class SentenceEncoder:
             sizes = [len(row) if self._flat else 0 for row in rows]
             if self._flat:
                 threads = count_of(self.model.device)
-                read = partial(self.budget.passes, sizes, lambda part: self._means(rows[part]), threads)
-                found = read_with(self.model, read)
+                found = read_with(
+                    self.model, lambda: self.budget.passes(sizes, lambda part: self._means(rows[part]), threads)
+                )
             else:
                 found = self.budget.passes(sizes, lambda part: self._padded(rows[part]))
             means = torch.cat([torch.empty(0, self.model.config.hidden_size, device=self.model.device), *found])

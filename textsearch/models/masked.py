@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import accumulate
 from typing import Any, final
 
@@ -123,9 +123,12 @@ class TransformersMaskedLM:
             asked[numbers[row]].append((index, place))
         # a row a line is padded, and cut by the same budget, further down
         sizes = [len(row) if self._flat else 0 for row in rows]
-        threads = count_of(self.model.device) if self._flat and len(rows) > 1 else 1
+        threads = count_of(self.model.device) if self._flat else 1
         door = self._door
-        read = partial(self.budget.passes, sizes, lambda part: self._hidden(rows[part], asked[part], door), threads)
+
+        def read() -> list[Tensor]:
+            return self.budget.passes(sizes, lambda part: self._hidden(rows[part], asked[part], door), threads)
+
         parts = read_with(self.model, read) if self._flat else read()
         order = torch.tensor([index for own in asked for index, _ in own], device=self.model.device)
         return torch.cat(parts)[order.argsort()]

@@ -219,13 +219,16 @@ class PrefixTree:
             for layer, (keys, values) in self._keys.items():
                 self._keys[layer] = _room(keys, self._slots), _room(values, self._slots)
             try:
-                read = partial(abreast, [partial(self._read_on, line) for line in lines])
-                for place, hidden in read_with(self.model, read):
+                for place, hidden in self._read_abreast(lines):
                     self._keep(place, hidden)
             except RuntimeError as error:
                 self.budget.halve(error)
                 continue
             left = rest
+
+    def _read_abreast(self, lines: Sequence[Sequence[_Part]]) -> list[tuple[Tensor, Tensor]]:
+        tasks = [partial(self._read_on, line) for line in lines]
+        return read_with(self.model, lambda: abreast(tasks))
 
     def _read_on(self, parts: Sequence[_Part]) -> tuple[Tensor, Tensor]:
         """One pass over N new tokens, which see what is kept of those before them: their slots (N,), and (N, d)."""

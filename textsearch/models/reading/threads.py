@@ -19,7 +19,7 @@ from contextvars import copy_context
 from functools import partial
 from itertools import accumulate
 from threading import Barrier, Lock, get_ident, local
-from typing import TypeVar, final
+from typing import Any, TypeVar, final
 
 import torch
 
@@ -66,6 +66,11 @@ class _Pool:
             # what a thread sets for itself is what threads that come later begin with
             torch.set_num_threads(own)
 
+    def start(self, task: Callable[[], Found]) -> Future[Found]:
+        """Run it with what the thread that asks has set for itself and what it calls."""
+        context = copy_context()
+        return self.threads.submit(lambda: context.run(task))
+
     def narrow(self, before: int) -> None:
         """One thread an operation, for the thread that asks alone: others begin with as many as `before`."""
         torch.set_num_threads(1)
@@ -75,7 +80,7 @@ class _Pool:
 _THREAD = _Thread()
 _GUARD = Lock()
 _POOLS: list[_Pool] = []
-_OPEN: dict[int, Sequence[Future[object]]] = {}
+_OPEN: dict[int, Sequence[Future[Any]]] = {}
 
 
 def count_of(device: torch.device) -> int:
@@ -132,7 +137,7 @@ def abreast(tasks: Sequence[Callable[[], Found]]) -> list[Found]:
     _OPEN[get_ident()] = started
     try:
         # one by one: those that were started are known even if the next is interrupted
-        started.extend(pool.threads.submit(copy_context().run, _run, task, *modes) for task in tasks)
+        started.extend(pool.start(partial(_run, task, *modes)) for task in tasks)
         join(started)
     except BaseException:
         for one in started:
