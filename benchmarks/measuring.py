@@ -13,21 +13,23 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import get_ident
 from typing import Any, Protocol
 
 import torch
 
 from textsearch.models.reading import hidden_cache as contexts
-from textsearch.models.reading import prefix_tree
+from textsearch.models.reading import prefix_tree, threads
 from textsearch.models.usage import Usage
 
 
 @dataclass
 class Stopwatch:
-    """Where the time goes: seconds by section, each without those of the sections within it."""
+    """Where the time of a thread goes: seconds by section, each without those of the sections within it."""
 
     seconds: dict[str, float] = field(default_factory=dict)
     device: str = "cpu"
+    thread: int = field(default_factory=get_ident)
     _open: list[str] = field(default_factory=list)
     _since: float = 0.0
 
@@ -43,13 +45,13 @@ class Stopwatch:
             self._open.pop()
 
     @contextmanager
-    def on(self, owner: Any, method: str, name: str) -> Iterator[None]:
-        """While the block runs, calls of a method of an object or a class are a section."""
+    def on(self, owner: Any, method: str, name: str, but: str = "") -> Iterator[None]:
+        """While the block runs, calls of a method of an object or a class are a section, but for those within `but`."""
         original, own = getattr(owner, method), method in vars(owner)
 
         @functools.wraps(original)
         def timed(*args: Any, **options: Any) -> Any:
-            if self._open and self._open[-1] == name:
+            if get_ident() != self.thread or (self._open and self._open[-1] in (name, but)):
                 return original(*args, **options)
             with self.section(name):
                 return original(*args, **options)
@@ -67,11 +69,15 @@ class Stopwatch:
     def forwards(self, models: Sequence[Any], name: str = "forward", projection: str = "forward") -> Iterator[None]:
         """Whatever part of the models is called, the outermost call is a section, the vocabulary's matrix another.
 
-        Of the latter textsearch multiplies some columns at a time and sums them, in `log_sums`.
+        Of the latter textsearch multiplies some columns at a time. To wait for the threads
+        that share out a pass is to be in the model.
         """
         with ExitStack() as stack:
+            stack.enter_context(self.on(threads, "join", name, but=projection))
             for reader in (contexts, prefix_tree):
                 stack.enter_context(self.on(reader, "log_sums", projection))
+            for reader, method in ((contexts, "log_probs_of"), (prefix_tree, "logits_of")):
+                stack.enter_context(self.on(reader, method, projection))
             for model in models:
                 last = model.get_output_embeddings()
                 for module in model.modules():

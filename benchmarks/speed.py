@@ -23,10 +23,12 @@ float32 matrix product in this run, on as many threads. A token that is no paddi
 and a place whose word is asked for 2 x hidden size x vocabulary more: one a row that a masked model reads, one a token
 that a causal one reads. Padding, and all that is no matrix product, are allowed nothing.
 
-`--part scaling` is textsearch alone with more and more chains, `--part profile` where the time of its steps goes.
-`quick` is 32 chains, the shortest texts and three turns after 20 steps: keyword chains still resemble their start, and
-share more of what is remembered than later. `full` is five turns after 200 steps, or ten times a turn, with 1 to 512
-chains of the shortest texts and up to 32 of the others. More than 32 chains start from copies of 32 that are warm.
+`--threads 1 2` is textsearch alone on one thread and on two, which take turns at the same steps of the same chains; the
+run fails if a bit of an energy differs. `--part scaling` is textsearch alone with more and more chains, `--part
+profile` where the time of its steps goes. `quick` is 32 chains, the shortest texts and three turns after 20 steps:
+keyword chains still resemble their start, and share more of what is remembered than later. `full` is five turns
+after 200 steps, or ten times a turn, with 1 to 512 chains of the shortest texts and up to 32 of the others. More than
+32 chains start from copies of 32 that are warm.
 Memory is resident memory, at most, above that before the warm-up, or that of the accelerator, which is waited for
 wherever the clock is read.
 """
@@ -50,7 +52,7 @@ from rich.console import Console
 
 from benchmarks import textbook
 from benchmarks.measuring import Memory, Model, Stopwatch, flops, product_rate
-from benchmarks.speed_tables import profile_table, tables
+from benchmarks.speed_tables import profile_table, tables, threads_table
 from objectives import Fluency, Keywords, PseudoLikelihood
 from samplers import MetropolisHastings
 from samplers.proposals import InsertDelete, Mixture, Replace, Swap
@@ -300,6 +302,52 @@ def cell(
     return found
 
 
+def on_threads(
+    load: Callable[[], Setting],
+    chains: int,
+    counts: Sequence[int],
+    *,
+    turns: int,
+    seconds: float,
+    warm_up: int,
+    seed: int,
+) -> dict[str, Any]:
+    """Proposals a second on each number of threads, turn by turn: all make the same steps, with a memory of their own.
+
+    Raises:
+        RuntimeError: the chains differ.
+    """
+    settings, batches = {count: load() for count in counts}, []
+    for count, setting in settings.items():
+        torch.set_num_threads(count)
+        batches.append(warm(setting, chains, steps=warm_up, seconds=20 * seconds, seed=seed))
+    batch = batches[0]
+    found: dict[str, Any] = {"setting": settings[counts[0]].name, "chains": chains, "turns": []}
+    for number in range(2, turns + 2):
+        turn: dict[str, Any] = {}
+        first: Ours | None = None
+        for count, setting in settings.items():
+            torch.set_num_threads(count)
+            rate = product_rate("cpu")
+            least, most = (2, seconds) if first is None else (first.steps, 0.0)
+            # each model has a tokenizer of its own, with the same tokens
+            own_batch = replace(batch, vocabulary=setting.start.vocabulary)
+            own = ours(setting, own_batch, seed + number, least=least, seconds=most, device="cpu")
+            first = first or own
+            if own.steps != first.steps or (own.energies != first.energies).any():
+                raise RuntimeError(f"{setting.name}: on {count} threads the chains are others than on {counts[0]}")
+            turn[str(count)] = {
+                "proposals/s": own.steps * chains / own.seconds,
+                "seconds a step": own.seconds / own.steps,
+                "in models": own.forward / own.steps,
+                "product_rate": rate,
+            }
+        assert first is not None
+        batch = first.visited[-1]
+        found["turns"].append(turn)
+    return found
+
+
 def profile(setting: Setting, chains: int, *, warm_up: int, steps: int, seed: int, device: str) -> dict[str, float]:
     """Part of a step -> its share of the time."""
     watch, sampler = Stopwatch(device=device), MetropolisHastings(setting.proposal)
@@ -350,13 +398,16 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, help="turns; by default the size's")
     parser.add_argument("--seconds", type=float, help="of a turn of each; by default the size's")
     parser.add_argument("--warm-up", type=int, help="steps; by default the size's")
-    parser.add_argument("--threads", type=int)
+    parser.add_argument("--threads", nargs="+", type=int, help="of several, how much faster each is than the first")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--out", type=Path, default=Path())
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
+    several = args.threads if args.threads and len(args.threads) > 1 else []
+    if several and (args.device != "cpu" or {"profile", "scaling"} & set(args.part)):
+        parser.error("several numbers of threads are compared on the CPU, in the parts masked and keywords")
     if args.threads:
-        torch.set_num_threads(args.threads)
+        torch.set_num_threads(args.threads[0])
     args.out.mkdir(parents=True, exist_ok=True)
     written = args.out / "speed.json"
     found: dict[str, Any] = json.loads(written.read_text(encoding="utf-8")) if written.exists() else {}
@@ -377,7 +428,13 @@ def main() -> None:
             work += [(functools.partial(keyword_setting, args.device), count) for count in counts]
         cells: list[dict[str, Any]] = []
         for load, count in work:
-            setting, began = load(), time.perf_counter()
+            began, turns, seconds = time.perf_counter(), args.repeats or size.turns, args.seconds or size.seconds
+            if several:
+                one = on_threads(load, count, several, turns=turns, seconds=seconds, warm_up=warm_up, seed=args.seed)
+                cells.append(one)
+                progress.print(f"{one['setting']}, {count} chains, {time.perf_counter() - began:.0f} s")
+                continue
+            setting = load()
             if part == "profile":
                 shares = profile(setting, count, warm_up=warm_up, steps=10, seed=args.seed, device=args.device)
                 cells.append({"setting": setting.name, "chains": count, "shares": shares})
@@ -385,8 +442,8 @@ def main() -> None:
                 one = cell(
                     setting,
                     count,
-                    turns=args.repeats or size.turns,
-                    seconds=args.seconds or size.seconds,
+                    turns=turns,
+                    seconds=seconds,
                     warm_up=warm_up,
                     seed=args.seed,
                     compare=part != "scaling",
@@ -394,14 +451,17 @@ def main() -> None:
                 )
                 cells.append(one)
             progress.print(f"{setting.name}, {count} chains, {time.perf_counter() - began:.0f} s")
-        found[part] = {
+        name = f"{part}, threads" if several else part
+        found[name] = {
             "cells": cells,
-            "threads": torch.get_num_threads(),
+            "threads": several or torch.get_num_threads(),
             "device": torch.cuda.get_device_name() if args.device == "cuda" else platform.machine(),
             "torch": torch.__version__,
             "size": args.size,
         }
-        if part == "profile":
+        if several:
+            shown = [threads_table(cells)]
+        elif part == "profile":
             shown = [profile_table(one) for one in cells]
         else:
             rate = found[part]["product_rate"] = max(turn["product_rate"] for one in cells for turn in one["turns"])

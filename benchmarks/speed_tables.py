@@ -35,7 +35,7 @@ DETAILS = (
 """Of the second."""
 
 SHARES = ("share of the limit", "in models", "rate in models", "padding", "remembered", "reused")
-SPREAD = (*RATIOS, "proposals/s", "rate in models")
+SPREAD = (*RATIOS, "proposals/s", "rate in models", "times the first", "times the first there")
 
 
 def figures(found: Mapping[str, Any], rate: float) -> dict[str, list[float]]:
@@ -107,6 +107,29 @@ def tables(cells: Sequence[Mapping[str, Any]], rate: float) -> Iterator[Table]:
         for line in lines:
             table.add_row(*(line.get(name, "") for name in columns))
         yield table
+
+
+def threads_table(cells: Sequence[Mapping[str, Any]]) -> Table:
+    """Numbers of threads, and how many times as fast as the first each is in the same turn."""
+    table = Table(title="threads")
+    names = ("proposals/s", "times the first", "in models", "times the first there", "of a large product")
+    for name in ("setting", "chains", "threads", *names):
+        table.add_column(name, justify="left" if name == "setting" else "right")
+    for found in cells:
+        first = next(iter(found["turns"][0]))
+        for count in found["turns"][0]:
+            own, base = ([turn[one] for turn in found["turns"]] for one in (count, first))
+            pairs = list(zip(own, base, strict=True))
+            told = {
+                "proposals/s": [one["proposals/s"] for one in own],
+                "times the first": [one["proposals/s"] / other["proposals/s"] for one, other in pairs],
+                "in models": [one["in models"] / one["seconds a step"] for one in own],
+                "times the first there": [other["in models"] / one["in models"] for one, other in pairs],
+                "of a large product": [one["product_rate"] / other["product_rate"] for one, other in pairs],
+            }
+            shares = (shown(name, told[name]) for name in names[:4])
+            table.add_row(found["setting"], str(found["chains"]), count, *shares, f"{np.median(told[names[4]]):.2f}")
+    return table
 
 
 def profile_table(found: Mapping[str, Any]) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from functools import cache
 from pathlib import Path
@@ -124,6 +125,20 @@ def test_a_cell_tells_all_figures(folder: Path, monkeypatch: pytest.MonkeyPatch)
     first, second = speed_tables.tables([found | {"chains": 32}], 1e9)
     assert [str(column.header) for column in first.columns] == ["setting", "chains", *speed_tables.RATIOS]
     assert [str(column.header) for column in second.columns] == ["setting", "chains", *speed_tables.DETAILS]
+
+
+def test_threads_are_compared_on_the_same_chains(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "product_rate", lambda device: 1e9)
+    before = torch.get_num_threads()
+    try:
+        one: Any = functools.partial(setting.__wrapped__, folder, "keywords")
+        found = speed.on_threads(one, 6, [1, 2], turns=2, seconds=0.05, warm_up=2, seed=0)
+    finally:
+        torch.set_num_threads(before)
+    assert [list(turn) for turn in found["turns"]] == [["1", "2"]] * 2
+    assert all(0 < own["in models"] < own["seconds a step"] for turn in found["turns"] for own in turn.values())
+    table = speed_tables.threads_table([found])
+    assert table.row_count == 2 and next(iter(table.columns[4].cells)).startswith("1.00")
 
 
 def test_a_profile_adds_up(folder: Path) -> None:

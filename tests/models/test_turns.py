@@ -163,12 +163,11 @@ def test_threads_get_the_answers_of_one(shared: Shared) -> None:
 
 
 def test_without_turns_the_same_check_fails(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The twin: the same adapters without a lock. A module that it leaves unusable is a copy."""
+    """The twin: the same adapter without a lock. A module that it leaves unusable is a copy."""
     monkeypatch.setattr(turns, "lock_of", lambda _: nullcontext())
     monkeypatch.setattr("textsearch.models.causal.lock_of", lambda _: nullcontext())
-    masked, causal = copy.deepcopy(tiny.masked()), copy.deepcopy(tiny.causal())
-    for shared in (Shared(masked.forgetful, [_masked, _tokens]), Shared(causal.forgetful, [_score, _suffix])):
-        assert right_answers(shared.restless()).count(False) > THREADS
+    shared = Shared(copy.deepcopy(tiny.causal()).forgetful, [_score, _suffix]).restless()
+    assert not all(all(right_answers(shared)) for _ in range(5))
 
 
 def test_the_answers_of_the_check_differ(shared: Shared) -> None:

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from textsearch.models.reading.finite import check_finite
-from textsearch.models.reading.length_buckets import tiles, whole_blocks
+from textsearch.models.reading.length_buckets import Tile, whole_blocks
+from textsearch.models.reading.threads import read_tiles
 from textsearch.models.reading.turns import in_turn
 from textsearch.models.recipes import reduced
 from textsearch.models.usage import Usage
@@ -85,13 +86,17 @@ class TransformersClassifier:
         out = torch.zeros(len(rows), len(self.labels), dtype=torch.float64, device=device)
         pad = self.tokenizer.pad_token_id or 0
         with torch.inference_mode():
-            for tile in tiles(rows, pad=pad, max_tokens=self.max_tokens, device=device):
-                count = len(tile.rows)
-                index = whole_blocks(count, device)
-                logits = self.model(input_ids=tile.tokens[index], attention_mask=tile.attention_mask[index]).logits
-                out[tile.rows] = check_finite(self.model, logits[:count], "logits").double().log_softmax(1)
-                self.usage.count(tile.tokens.shape, tile.read)
+            for tile, log_probs in read_tiles(rows, self._read, pad=pad, max_tokens=self.max_tokens, device=device):
+                out[tile.rows] = log_probs
         return out
+
+    def _read(self, tile: Tile) -> Tensor:
+        """(R, L) float64."""
+        count = len(tile.rows)
+        index = whole_blocks(count, self.model.device)
+        logits = self.model(input_ids=tile.tokens[index], attention_mask=tile.attention_mask[index]).logits
+        self.usage.count(tile.tokens.shape, tile.read)
+        return check_finite(self.model, logits[:count], "logits").double().log_softmax(1)
 
 
 @final

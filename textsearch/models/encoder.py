@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from textsearch.models.reading.finite import check_finite
-from textsearch.models.reading.length_buckets import tiles
-from textsearch.models.reading.packing import bytes_a_token, read_rows
+from textsearch.models.reading.length_buckets import Tile
+from textsearch.models.reading.packing import bytes_a_token, read_rows, read_with
+from textsearch.models.reading.threads import count_of, read_tiles
 from textsearch.models.reading.token_budget import TokenBudget
 from textsearch.models.reading.turns import in_turn
 from textsearch.models.recipes import reduced
@@ -59,7 +60,13 @@ class SentenceEncoder:
         rows = [row or [self._pad] for row in rows]
         with torch.inference_mode():
             sizes = [len(row) if self._flat else 0 for row in rows]
-            found = self.budget.passes(sizes, lambda part: (self._means if self._flat else self._padded)(rows[part]))
+            if self._flat:
+                threads = count_of(self.model.device)
+                found = read_with(
+                    self.model, lambda: self.budget.passes(sizes, lambda part: self._means(rows[part]), threads)
+                )
+            else:
+                found = self.budget.passes(sizes, lambda part: self._padded(rows[part]))
             means = torch.cat([torch.empty(0, self.model.config.hidden_size, device=self.model.device), *found])
             return torch.nn.functional.normalize(check_finite(self.model, means, "vectors"), dim=1)
 
@@ -89,11 +96,15 @@ class SentenceEncoder:
         """(R, D) means of rows that each take a line of their own."""
         device = self.model.device
         out = torch.zeros(len(rows), self.model.config.hidden_size, device=device)
-        for tile in tiles(rows, pad=self._pad, max_tokens=self.budget.most, device=device):
+
+        def read(tile: Tile) -> Tensor:
             mask = tile.attention_mask
             hidden = _last_hidden(self.model, input_ids=tile.tokens, attention_mask=mask).float()
-            out[tile.rows] = (hidden * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True)
             self.usage.count(tile.tokens.shape, tile.read)
+            return (hidden * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True)
+
+        for tile, means in read_tiles(rows, read, pad=self._pad, max_tokens=self.budget.most, device=device):
+            out[tile.rows] = means
         return out
 
 

@@ -14,9 +14,10 @@ from torch import Tensor
 from textsearch.batch import Batch
 from textsearch.models.reading.hidden_cache import Context, Contexts, context, tokens
 from textsearch.models.reading.last_layer import last_output, narrowed
-from textsearch.models.reading.length_buckets import BLOCK, GRAIN, tiles
-from textsearch.models.reading.packing import bytes_a_token, read_rows
+from textsearch.models.reading.length_buckets import BLOCK, GRAIN, Tile
+from textsearch.models.reading.packing import bytes_a_token, read_rows, read_with
 from textsearch.models.reading.projection import hidden_states
+from textsearch.models.reading.threads import count_of, read_tiles
 from textsearch.models.reading.token_budget import TokenBudget
 from textsearch.models.reading.turns import in_turn
 from textsearch.models.recipes import reduced
@@ -131,18 +132,25 @@ class TransformersMaskedLM:
             asked[numbers[row]].append((index, place))
         # a row a line is padded, and cut by the same budget, further down
         sizes = [len(row) if self._flat else 0 for row in rows]
-        parts = self.budget.passes(sizes, lambda part: self._hidden(rows[part], asked[part]))
+        threads = count_of(self.model.device) if self._flat else 1
+        door = self._door
+
+        def read() -> list[Tensor]:
+            return self.budget.passes(sizes, lambda part: self._hidden(rows[part], asked[part], door), threads)
+
+        parts = read_with(self.model, read) if self._flat else read()
         order = torch.tensor([index for own in asked for index, _ in own], device=self.model.device)
         return torch.cat(parts)[order.argsort()]
 
-    def _hidden(self, rows: Sequence[Sequence[int]], asked: Sequence[Sequence[tuple[int, int]]]) -> Tensor:
+    def _hidden(
+        self, rows: Sequence[Sequence[int]], asked: Sequence[Sequence[tuple[int, int]]], door: Any | None
+    ) -> Tensor:
         """(K, d) at the K places `asked` of each of the rows, row after row."""
         begins = accumulate(map(len, rows), initial=0)
         wanted = [begin + place for begin, own in zip(begins, asked, strict=False) for _, place in own]
         places = torch.tensor(wanted, device=self.model.device)
         if not self._flat:
             return torch.cat(self._padded(rows))[places]
-        door = self._door
 
         def read_all() -> Tensor:
             return read_rows(self.model, rows)
@@ -156,9 +164,13 @@ class TransformersMaskedLM:
         """(length, d) of each row, for models that need every row in a line of its own."""
         pad = self.vocabulary.tokenizer.pad_token_id or 0
         found: list[Tensor] = [torch.empty(0)] * len(rows)
-        for tile in tiles(rows, pad=pad, max_tokens=self.budget.most, device=self.model.device):
-            hidden = hidden_states(self.model, input_ids=tile.tokens, attention_mask=tile.attention_mask)
+
+        def read(tile: Tile) -> Tensor:
             self.usage.count(tile.tokens.shape, tile.read)
+            return hidden_states(self.model, input_ids=tile.tokens, attention_mask=tile.attention_mask)
+
+        device = self.model.device
+        for tile, hidden in read_tiles(rows, read, pad=pad, max_tokens=self.budget.most, device=device):
             for number, own in zip(tile.rows.tolist(), hidden, strict=True):
                 found[number] = own[: len(rows[number])]
         return found

@@ -18,9 +18,10 @@ from torch import Tensor
 
 from textsearch.batch import Batch
 from textsearch.models.protocols import Scores
-from textsearch.models.reading.length_buckets import tiles
+from textsearch.models.reading.length_buckets import Tile
 from textsearch.models.reading.memory import recall
 from textsearch.models.reading.projection import log_prob, project
+from textsearch.models.reading.threads import read_tiles
 from textsearch.models.reading.turns import in_turn, lock_of
 from textsearch.models.recipes import reduced
 from textsearch.models.usage import Usage
@@ -99,7 +100,8 @@ class TransformersSeq2Seq:
         framed = [[*begin, *row] for _, row in keys]
         groups = [len(source.states) for source in sources]
         out = torch.zeros(len(keys), dtype=torch.float64, device=device)
-        for tile in tiles(framed, pad=self._pad, max_tokens=self.max_tokens, device=device, groups=groups):
+
+        def read(tile: Tile) -> Tensor:
             own = [sources[i] for i in tile.rows.tolist()]
             # what comes after each token: the next one, and the end after the last
             target = tile.tokens.roll(-1, 1).scatter(1, tile.lengths[:, None] - 1, self.eos)
@@ -119,7 +121,11 @@ class TransformersSeq2Seq:
             each = log_prob(logits.gather(1, target[row, place][:, None])[:, 0], logits.logsumexp(-1))
             grid = torch.zeros(tile.tokens.shape, dtype=torch.float64, device=device)
             grid[row, place] = each
-            out[tile.rows] = grid.sum(1)
+            return grid.sum(1)
+
+        pad, most = self._pad, self.max_tokens
+        for tile, sums in read_tiles(framed, read, pad=pad, max_tokens=most, device=device, groups=groups):
+            out[tile.rows] = sums
         # p of an unknown piece is that of all texts that it might stand for
         unknown = self.vocabulary.tokenizer.unk_token_id
         return [
@@ -133,11 +139,15 @@ class TransformersSeq2Seq:
         with lock_of(self.vocabulary.tokenizer):
             rows = [row or [self.eos] for row in self.vocabulary.tokenizer(list(sources))["input_ids"]]
         read: dict[int, Source] = {}
-        for tile in tiles(rows, pad=self._pad, max_tokens=self.max_tokens, device=self.model.device):
-            encoder, mask = self.model.get_encoder(), tile.attention_mask
-            states = encoder(input_ids=tile.tokens, attention_mask=mask).last_hidden_state
+        encoder, device = self.model.get_encoder(), self.model.device
+
+        def states(tile: Tile) -> Tensor:
             self.usage.count(tile.tokens.shape, tile.read)
-            read.update(zip(tile.rows.tolist(), map(Source, states, mask), strict=True))
+            found: Tensor = encoder(input_ids=tile.tokens, attention_mask=tile.attention_mask).last_hidden_state
+            return found
+
+        for tile, own in read_tiles(rows, states, pad=self._pad, max_tokens=self.max_tokens, device=device):
+            read.update(zip(tile.rows.tolist(), map(Source, own, tile.attention_mask), strict=True))
         return (read[i] for i in range(len(rows)))
 
     def _targets(self, texts: Sequence[str]) -> list[list[int]]:

@@ -28,9 +28,10 @@ from textsearch.batch import Batch
 from textsearch.models.checkpoints.loading import first_position
 from textsearch.models.masked import TransformersMaskedLM
 from textsearch.models.protocols import Scores
-from textsearch.models.reading.length_buckets import tiles
+from textsearch.models.reading.length_buckets import Tile
 from textsearch.models.reading.memory import recall
 from textsearch.models.reading.projection import log_prob, project
+from textsearch.models.reading.threads import read_tiles
 from textsearch.models.reading.turns import in_turn
 from textsearch.models.recipes import reduced
 from textsearch.models.usage import Usage
@@ -140,13 +141,14 @@ class UniLM:
         model, device = self.masked.model, self.masked.model.device
         out = torch.zeros(len(rows), dtype=torch.float64, device=device)
         pad = self.vocabulary.tokenizer.pad_token_id or 0
-        for tile in tiles([row.tokens for row in rows], pad=pad, max_tokens=self.masked.max_tokens, device=device):
+
+        def read(tile: Tile) -> Tensor:
             shape = tile.tokens.shape
             own = [rows[i] for i in tile.rows.tolist()]
             told = _padded([row.told for row in own], shape[1], -1).to(device)
             row, column = (told >= 0).nonzero(as_tuple=True)
             if len(row) == 0:
-                continue
+                return torch.zeros(len(own), dtype=torch.float64, device=device)
             inputs = {"position_ids": _padded([row.positions for row in own], shape[1], 0).to(device)}
             if "token_type_ids" in inspect.signature(model.forward).parameters:
                 inputs["token_type_ids"] = _padded([row.segments for row in own], shape[1], 0).to(device)
@@ -160,7 +162,11 @@ class UniLM:
             each = log_prob(logits.gather(1, told[row, column][:, None])[:, 0], logits.logsumexp(-1))
             grid = torch.zeros(shape, dtype=torch.float64, device=device)
             grid[row, column] = each
-            out[tile.rows] = grid.sum(1)
+            return grid.sum(1)
+
+        lists, most = [row.tokens for row in rows], self.masked.max_tokens
+        for tile, sums in read_tiles(lists, read, pad=pad, max_tokens=most, device=device):
+            out[tile.rows] = sums
         return [float(value) for value in out.tolist()]
 
     def _pack(self, source: Sequence[int], told: Sequence[int], known: int = 0) -> Packed:

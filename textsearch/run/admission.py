@@ -14,6 +14,7 @@ import torch
 from textsearch import tree
 from textsearch.batch import Batch
 from textsearch.marks import marked
+from textsearch.models.reading.threads import sharing
 from textsearch.models.usage import Ledger, charged_to, ledger
 from textsearch.result import Generations
 from textsearch.rng import Rng, StepsApartError, input_numbers
@@ -103,7 +104,8 @@ def _answers(
         try:
             while not answers and (waiting or active.inputs):
                 # what is kept changes in one assignment: an interrupt finds whole steps
-                with torch.inference_mode(), ledger() as usage, charged_to("/".join(dict.fromkeys(plan.sampler.kinds))):
+                kinds = "/".join(dict.fromkeys(plan.sampler.kinds))
+                with torch.inference_mode(), sharing(), ledger() as usage, charged_to(kinds):
                     room = min(batch_inputs - len(active.inputs), len(waiting))
                     if room:
                         entering = [waiting.popleft() for _ in range(room)]

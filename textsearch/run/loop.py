@@ -15,6 +15,7 @@ from torch import Tensor
 from textsearch.batch import Batch
 from textsearch.checks import strings
 from textsearch.marks import marked
+from textsearch.models.reading.threads import sharing
 from textsearch.models.usage import Usage, charged_to, ledger
 from textsearch.objective import Objective, term_names, terms_of
 from textsearch.result import Acceptance, Generations
@@ -133,7 +134,8 @@ def run(
     keeper.claim(objective, sampler, start, Settings(seed, chains, temperature, warm_up, thin, told), steps)
     rng = streams(seed, start, chains, told)
     batch = marked(objective, start.repeat(chains))
-    with torch.inference_mode(), ledger() as usage, charged_to("/".join(dict.fromkeys(sampler.kinds))):
+    kinds = "/".join(dict.fromkeys(sampler.kinds))
+    with torch.inference_mode(), sharing(), ledger() as usage, charged_to(kinds):
         # what is kept of the steps so far changes in one assignment: an interrupt finds whole steps only
         done = keeper.begin(
             RunState.start(sampler, objective, batch, rng.at(0, total=steps)), len(objective.parts), usage

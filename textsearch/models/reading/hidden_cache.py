@@ -15,7 +15,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from textsearch.models.reading.projection import log_prob, log_sums, logits_at, logits_of
+from textsearch.models.reading.projection import log_prob, log_probs_of, log_sums, logits_at
 
 _PLACES = 256  # projected onto the vocabulary at once
 _KEY_BYTES = 400  # of what finds a vector, roughly
@@ -78,7 +78,7 @@ class Contexts:
         out = torch.empty(len(keys), self.outputs, device=self.model.device)
         for window, slots in self._found(keys):
             unique, place = torch.unique(slots, return_inverse=True)
-            out[window] = self._logits(self._hidden[unique]).log_softmax(-1)[place]
+            out[window] = log_probs_of(self.model, self._hidden[unique], self.outputs)[place]
         return out
 
     def token_log_probs(self, keys: Sequence[Context], wanted: Tensor) -> Tensor:
@@ -91,9 +91,6 @@ class Contexts:
             logits = logits_at(self.model, self._hidden[slots], wanted[window])
             out[window] = log_prob(logits, self._log_sum[slots])
         return out
-
-    def _logits(self, hidden: Tensor) -> Tensor:
-        return logits_of(self.model, hidden)[:, : self.outputs]
 
     def _found(self, keys: Sequence[Context]) -> Iterator[tuple[slice, Tensor]]:
         """Some keys at a time with the slots that hold them, good until the next are asked for."""

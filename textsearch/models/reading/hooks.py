@@ -1,12 +1,14 @@
 """What a pass changes in a model for a moment, and what stays of it if Ctrl-C arrives: nothing that does anything.
 
 A KeyboardInterrupt can be raised within the very calls that put a hook on a module or take it off. So a hook is told to
-rest before anything else happens, by an assignment, which nothing interrupts.
+rest before anything else happens, by an assignment, which nothing interrupts. Threads that share out a pass each have
+hooks of their own, which the others do not feel.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Lock, get_ident
 from typing import Any, TypeVar, final
 
 from torch import Tensor
@@ -17,15 +19,21 @@ Act = Callable[[tuple[Tensor, ...]], tuple[Tensor, ...] | None]
 """What a module was called with -> what it is called with instead, None for the same."""
 
 
+# PyTorch numbers hooks without a lock: two that come at once would be one
+_HOOKING = Lock()
+
+
 @final
 class _Hook:
-    """Acts until it rests."""
+    """Acts until it rests, and in its own thread alone."""
 
     def __init__(self, act: Act) -> None:
         self.act: Act | None = act
+        self.thread = get_ident()
 
     def __call__(self, module: Any, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
-        return self.act(arguments) if self.act is not None else None
+        act = self.act
+        return act(arguments) if act is not None and self.thread == get_ident() else None
 
 
 def hooked(module: Any, act: Act, run: Callable[[], Found]) -> Found:
@@ -38,16 +46,21 @@ def hooked(module: Any, act: Act, run: Callable[[], Found]) -> Found:
     """
     hook, handle = _Hook(act), None
     try:
-        handle = module.register_forward_pre_hook(hook)
+        with _HOOKING:
+            handle = module.register_forward_pre_hook(hook)
         return run()
     finally:
         hook.act = None
         if handle is not None:
-            handle.remove()
+            with _HOOKING:
+                handle.remove()
 
 
 def attending(config: Any, name: str, run: Callable[[], Found]) -> Found:
-    """What `run` gives while the model of this configuration uses the attention `name`."""
+    """What `run` gives while the model of this configuration uses the attention `name`.
+
+    Threads may each say so of the same model while the one that waits for them does.
+    """
     before = config._attn_implementation
     try:
         config._attn_implementation = name

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 import torch
 from torch import Tensor
@@ -30,6 +30,8 @@ from textsearch.models.reading.projection import hidden_states
 _NAME = "textsearch"
 _UNKNOWN = ("softcap", "s_aux", "position_bias")  # what some families do to their attention
 _PROBE = 11  # tokens that a model is tried on
+
+Found = TypeVar("Found")
 
 Source = Callable[[Any, Tensor, Tensor], tuple[Tensor, Tensor]]
 """(layer, keys, values) -> what there is to attend to: the (T, heads, size) of this pass, or more that was kept."""
@@ -169,15 +171,20 @@ def read_flat(
     if getattr(model.config, "type_vocab_size", 0):
         # a model's own zeros are as many as its positions: fewer than tokens here
         inputs["token_type_ids"] = torch.zeros_like(inputs["input_ids"])
-    from transformers import AttentionInterface
-
-    AttentionInterface.register(_NAME, _attention)
     token = _ATTENTION.set(_attended(spans, len(tokens) + len(padding), source, causal, device))
     try:
-        found: Tensor = attending(model.config, _NAME, lambda: reader(model, use_cache=False, **inputs)[0])
+        found: Tensor = read_with(model, lambda: reader(model, use_cache=False, **inputs)[0])
         return found
     finally:
         _ATTENTION.reset(token)
+
+
+def read_with(model: Any, run: Callable[[], Found]) -> Found:
+    """What `run` gives while the model asks for attention here; it may read flat on several threads."""
+    from transformers import AttentionInterface
+
+    AttentionInterface.register(_NAME, _attention)
+    return attending(model.config, _NAME, run)
 
 
 def own_keys(layer: Any, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,14 +11,16 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, final
 
 import torch
 from torch import Tensor
 
-from textsearch.models.reading.length_buckets import tiles
-from textsearch.models.reading.packing import Span, bytes_a_token, read_flat
+from textsearch.models.reading.length_buckets import Tile
+from textsearch.models.reading.packing import Span, bytes_a_token, read_flat, read_with
 from textsearch.models.reading.projection import hidden_states, log_prob, log_sums, logits_at, logits_of
+from textsearch.models.reading.threads import abreast, count_of, read_tiles
 from textsearch.models.reading.token_budget import TokenBudget
 from textsearch.models.usage import Usage
 
@@ -43,12 +45,20 @@ class Node:
 @final
 @dataclass(frozen=True)
 class _Part:
-    """The tokens of a row from `begins` to `ends`, which are to be read; `slots` are those of the row."""
+    """The tokens of a row from `begins` to `ends`, which are to be read; `slots` are those of the row.
+
+    `branch` is the slot of the first that was not there before: what rows with the same one read, others of them see.
+    """
 
     row: Sequence[int]
     begins: int
     ends: int
     slots: list[int]
+    branch: int
+
+    def __len__(self) -> int:
+        """Tokens to read."""
+        return self.ends - self.begins
 
     def cut(self, most: int) -> tuple[_Part, _Part | None]:
         """The first `most` tokens, and what is left."""
@@ -118,7 +128,7 @@ class PrefixTree:
 
     def read(self, rows: Sequence[Sequence[int]]) -> list[list[int]]:
         """The slots of each row's tokens, read where they were not; good until the next portion is read."""
-        fresh: list[Node] = []
+        fresh: dict[Node, None] = {}
         waiting: list[_Part] = []
         found = []
         try:
@@ -127,7 +137,10 @@ class PrefixTree:
                 slots = [node.slot for node in path]
                 found.append(slots)
                 if begins < len(row):
-                    waiting.append(_Part(row, begins, len(row), slots))
+                    first = begins
+                    while first and path[first - 1] in fresh:
+                        first -= 1
+                    waiting.append(_Part(row, begins, len(row), slots, slots[first]))
             self._compute(waiting)
         except BaseException:
             # interrupted, or out of memory: what was not read may not be found
@@ -153,7 +166,7 @@ class PrefixTree:
     def _logits(self, hidden: Tensor) -> Tensor:
         return logits_of(self.model, hidden)[:, : self.outputs]
 
-    def _path(self, row: Sequence[int], fresh: list[Node]) -> tuple[list[Node], int]:
+    def _path(self, row: Sequence[int], fresh: dict[Node, None]) -> tuple[list[Node], int]:
         """The nodes of a row, and how many of them were there already; the others are put into `fresh`."""
         path: list[Node] = []
         node = self._root
@@ -166,7 +179,7 @@ class PrefixTree:
         for token in row[begins:]:
             child = node.children[token] = Node(token, node, self._slot())
             self._nodes[child] = None
-            fresh.append(child)
+            fresh[child] = None
             path.append(child)
             node = child
         self._touch(path)
@@ -199,24 +212,26 @@ class PrefixTree:
         if not self.flat:
             self._read_whole(waiting)
             return
-        left = list(reversed(waiting))
+        left = list(waiting)
         while left:
-            parts: list[_Part] = []
-            size = 0
-            while left and size < self.budget.most:
-                now, rest = left.pop().cut(self.budget.most - size)
-                parts.append(now)
-                size += now.ends - now.begins
-                if rest is not None:
-                    left.append(rest)
+            # the first pass shows what the pools are made of
+            lines, rest = _lines(left, self.budget.most, count_of(self.model.device) if self._keys else 1)
+            for layer, (keys, values) in self._keys.items():
+                self._keys[layer] = _room(keys, self._slots), _room(values, self._slots)
             try:
-                self._read_on(parts)
+                for place, hidden in self._read_abreast(lines):
+                    self._keep(place, hidden)
             except RuntimeError as error:
                 self.budget.halve(error)
-                left += reversed(parts)
+                continue
+            left = rest
 
-    def _read_on(self, parts: Sequence[_Part]) -> None:
-        """One pass over new tokens, which see what is kept of those before them."""
+    def _read_abreast(self, lines: Sequence[Sequence[_Part]]) -> list[tuple[Tensor, Tensor]]:
+        tasks = [partial(self._read_on, line) for line in lines]
+        return read_with(self.model, lambda: abreast(tasks))
+
+    def _read_on(self, parts: Sequence[_Part]) -> tuple[Tensor, Tensor]:
+        """One pass over N new tokens, which see what is kept of those before them: their slots (N,), and (N, d)."""
         tokens: list[int] = []
         positions: list[int] = []
         spans: list[Span] = []
@@ -238,16 +253,18 @@ class PrefixTree:
 
         hidden = read_flat(self.model, tokens, positions, spans, source, causal=True)
         self.usage.count((1, len(hidden)), len(tokens), rows=len(parts), reused=sum(part.begins for part in parts))
-        self._keep(place, hidden[: len(place)])
+        return place, hidden[: len(place)]
 
     def _read_whole(self, waiting: Sequence[_Part]) -> None:
         """Passes over whole rows, for models that cannot go on from what was kept."""
         device = self.model.device
         rows = [part.row for part in waiting]
-        for tile in tiles(rows, pad=0, max_tokens=self.budget.most, device=device):
-            mask = tile.attention_mask
-            hidden = hidden_states(self.model, input_ids=tile.tokens, attention_mask=mask, use_cache=False)
+
+        def read(tile: Tile) -> Tensor:
             self.usage.count(tile.tokens.shape, tile.read)
+            return hidden_states(self.model, input_ids=tile.tokens, attention_mask=tile.attention_mask, use_cache=False)
+
+        for tile, hidden in read_tiles(rows, read, pad=0, max_tokens=self.budget.most, device=device):
             for own, number in zip(hidden, tile.rows.tolist(), strict=True):
                 part = waiting[number]
                 new = slice(part.begins, part.ends)
@@ -259,6 +276,27 @@ class PrefixTree:
         self._hidden, self._log_sum = _room(self._hidden, self._slots), _room(self._log_sum, self._slots)
         self._hidden[place] = hidden
         self._log_sum[place] = torch.nan
+
+
+def _lines(parts: Sequence[_Part], most: int, threads: int) -> tuple[list[list[_Part]], list[_Part]]:
+    """So many passes of about as many tokens each, at most `most`, none of which sees another; and what is left."""
+    branches: dict[int, list[_Part]] = {}
+    for part in parts:
+        branches.setdefault(part.branch if threads > 1 else 0, []).append(part)
+    lines: list[list[_Part]] = [[] for _ in range(threads)]
+    rest: list[_Part] = []
+    # the longest first, each to the shortest pass
+    for branch in sorted(branches.values(), key=lambda own: -sum(map(len, own))):
+        line = min(lines, key=lambda own: sum(map(len, own)))
+        room = most - sum(map(len, line))
+        for part in branch:
+            now, later = part.cut(room) if room else (None, part)
+            if now is not None:
+                line.append(now)
+                room -= len(now)
+            if later is not None:
+                rest.append(later)
+    return [line for line in lines if line], rest
 
 
 def _common(one: Sequence[int], other: Sequence[int]) -> int:

@@ -6,7 +6,9 @@ sum over all would be rounded apart, by up to .1 nats, and a probability could b
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -14,8 +16,11 @@ from torch import Tensor
 from textsearch.models.reading.finite import check_finite, wide
 from textsearch.models.reading.hooks import hooked
 from textsearch.models.reading.length_buckets import whole_blocks
+from textsearch.models.reading.threads import abreast, count_of, even
 
-_COLUMNS = 2048
+Found = TypeVar("Found")
+
+_COLUMNS = 1024
 
 
 def project(model: Any, rows: Tensor, columns: Tensor, **inputs: Any) -> Tensor:
@@ -47,15 +52,33 @@ def logits_of(model: Any, hidden: Tensor) -> Tensor:
     """
     head, count = model.get_output_embeddings(), len(hidden)
     hidden = hidden[whole_blocks(count, hidden.device)]
-    if wide(hidden) is hidden:
-        logits = head(hidden)
-    else:
-        size = len(head.weight)
-        logits = torch.cat([_product(head, hidden, window) for window in _windows(size)], -1)
-    logits = _finished(model, logits[:count])
+    parts = _by_columns(len(head.weight), hidden, lambda window: _finished(model, _product(head, hidden, window)))
+    logits = torch.cat(parts, -1)[:count]
     # the largest is nan where any is
     check_finite(model, logits.detach().amax(-1), "logits")
     return logits
+
+
+def log_probs_of(model: Any, hidden: Tensor, outputs: int) -> Tensor:
+    """(K, outputs) float32 log-probabilities of the first tokens, for (K, d) hidden states.
+
+    Raises:
+        ValueError: as `logits_of`.
+    """
+    logits = logits_of(model, hidden)[:, :outputs]
+    rows = even(len(logits), count_of(hidden.device))
+    return torch.cat(abreast([partial(logits[part].log_softmax, -1) for part in rows]))
+
+
+def _by_columns(size: int, hidden: Tensor, made: Callable[[slice], Found]) -> list[Found]:
+    """What is `made` of some columns at a time of `size`, on several threads: each reads its own part of the matrix."""
+    windows = _windows(size)
+
+    def several(part: slice) -> list[Found]:
+        return [made(window) for window in windows[part]]
+
+    found = abreast([partial(several, part) for part in even(len(windows), count_of(hidden.device))])
+    return [one for part in found for one in part]
 
 
 def logits_at(model: Any, hidden: Tensor, tokens: Tensor) -> Tensor:
@@ -77,7 +100,7 @@ def log_sums(model: Any, hidden: Tensor, outputs: int) -> Tensor:
     head = model.get_output_embeddings()
     count = len(hidden)
     hidden = hidden[whole_blocks(count, hidden.device)]
-    parts = [_finished(model, _product(head, hidden, window)).logsumexp(-1) for window in _windows(outputs)]
+    parts = _by_columns(outputs, hidden, lambda window: _finished(model, _product(head, hidden, window)).logsumexp(-1))
     return check_finite(model, torch.stack(parts, -1).logsumexp(-1)[:count], "logits")
 
 

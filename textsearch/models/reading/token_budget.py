@@ -5,12 +5,13 @@ from __future__ import annotations
 import gc
 import warnings
 from collections.abc import Callable, Sequence
-from itertools import accumulate, islice, takewhile
+from functools import partial
 from typing import TypeVar, final
 
 import torch
 
 from textsearch.models.reading.length_buckets import GRAIN
+from textsearch.models.reading.threads import abreast, shares
 
 Found = TypeVar("Found")
 
@@ -32,8 +33,10 @@ class TokenBudget:
     def __init__(self, most: int) -> None:
         self.most = most
 
-    def passes(self, sizes: Sequence[int], run: Callable[[slice], Found]) -> list[Found]:
+    def passes(self, sizes: Sequence[int], run: Callable[[slice], Found], threads: int = 1) -> list[Found]:
         """What `run` makes of rows side by side, as many at a time as fit, but one at least; `sizes` are their tokens.
+
+        So many passes are run at the same time.
 
         >>> TokenBudget(512).passes([200, 200, 200, 600, 10], lambda rows: rows.stop - rows.start)
         [2, 1, 1, 1]
@@ -41,14 +44,13 @@ class TokenBudget:
         found: list[Found] = []
         start = 0
         while start < len(sizes):
-            ends = accumulate(islice(sizes, start, None))
-            stop = start + max(1, sum(1 for _ in takewhile(lambda end: end <= self.most, ends)))
+            parts = shares(sizes[start:], self.most, threads)
             try:
-                found.append(run(slice(start, stop)))
+                found += abreast([partial(run, slice(start + part.start, start + part.stop)) for part in parts])
             except RuntimeError as error:
                 self.halve(error)
                 continue
-            start = stop
+            start += parts[-1].stop
         return found
 
     def halve(self, error: RuntimeError) -> None:

@@ -13,6 +13,8 @@ from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 from weakref import WeakKeyDictionary
 
+from textsearch.models.reading.threads import sharing
+
 if TYPE_CHECKING:
     from threading import _RLock
 
@@ -62,7 +64,7 @@ def in_turn(method: Callable[Concatenate[Self, P], Found]) -> Callable[Concatena
 
     @wraps(method)
     def alone(self: Self, *arguments: P.args, **settings: P.kwargs) -> Found:
-        with lock_of(self.model):
+        with lock_of(self.model), sharing():
             return method(self, *arguments, **settings)
 
     return cast(Callable[Concatenate[Self, P], Found], alone)
