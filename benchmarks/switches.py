@@ -117,7 +117,7 @@ def by_causal(lm: TransformersCausalLM, *, prompt: Sequence[int], by_columns: bo
 
     def read(rows: Sequence[Row]) -> Callable[[], Tensor]:
         tree.read([prompt])
-        kept = set(tree._path(prompt, [])[0])
+        kept = set(tree._path(prompt, {})[0])
         # leaves come first
         for node in [node for node in tree._nodes if node not in kept]:
             tree._drop(node)

@@ -138,7 +138,7 @@ def test_threads_are_compared_on_the_same_chains(folder: Path, monkeypatch: pyte
     assert [list(turn) for turn in found["turns"]] == [["1", "2"]] * 2
     assert all(0 < own["in models"] < own["seconds a step"] for turn in found["turns"] for own in turn.values())
     table = speed_tables.threads_table([found])
-    assert table.row_count == 2 and next(iter(table.columns[4].cells)).startswith("1.00")
+    assert table.row_count == 2 and str(next(iter(table.columns[4].cells))).startswith("1.00")
 
 
 def test_a_profile_adds_up(folder: Path) -> None:

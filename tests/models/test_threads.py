@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import wait
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -235,8 +236,10 @@ def test_ctrl_c_in_a_pass_that_is_shared_out(
             return
         running.append(1)
         if len(running) == 2:
+            # whoever asked has begun to wait
+            time.sleep(0.1)
             signal.pthread_kill(main, signal.SIGINT)
-        time.sleep(0.3)
+        time.sleep(0.5)
         left.append("a pass")
 
     handle = embeddings.register_forward_pre_hook(interrupt)
@@ -246,7 +249,7 @@ def test_ctrl_c_in_a_pass_that_is_shared_out(
         """Waits until the first Ctrl-C, and then no more."""
         try:
             if not stopped:
-                threads.wait(started)
+                wait(started)
         except KeyboardInterrupt:
             stopped.append(1)
             raise
@@ -258,7 +261,7 @@ def test_ctrl_c_in_a_pass_that_is_shared_out(
     assert len(running) == 2
     if not waits:
         assert not left
-        time.sleep(0.5)
+        time.sleep(1.0)
         return
     assert len(left) == 2, "a pass was still under way"
     handle.remove()
