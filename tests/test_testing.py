@@ -107,6 +107,16 @@ def into_the_input(batch: Batch, move: Move, rng: Rng) -> Move:
     return move
 
 
+def into_the_marks(batch: Batch, move: Move, rng: Rng) -> Move:
+    batch.homes[:, :1] += 1
+    return move
+
+
+def into_the_numbers(batch: Batch, move: Move, rng: Rng) -> Move:
+    rng.input[:] += 1
+    return move
+
+
 def unseeded(batch: Batch, move: Move, rng: Rng) -> Move:
     return replace(move, log_forward=move.log_forward + torch.rand(len(batch), dtype=torch.float64))
 
@@ -139,6 +149,8 @@ PROPOSAL_TWINS: dict[str, tuple[str, Callable[[Batch, Move, Rng], Move]]] = {
     "a mask is left": ("allowed tokens", leaves_a_mask),
     "tokens beyond the end": ("well-formed batch", beyond_the_end),
     "writes into its input": ("input untouched", into_the_input),
+    "writes into the marks": ("input untouched", into_the_marks),
+    "writes into the random numbers": ("input untouched", into_the_numbers),
     "random numbers of its own": ("same again", unseeded),
     "by the row": ("alone", by_the_row),
     "by the size of the batch": ("batch size", by_the_batch),
@@ -242,6 +254,30 @@ class Nan(Wrapped):
         return after, replace(info, log_ratio=info.log_ratio * math.nan)
 
 
+class IntoTheState(Wrapped):
+    """Moves on the texts that it was given; the new state is as it should be."""
+
+    def step(self, objective: Objective, state: Any, rng: Rng, temperature: Any = 1.0) -> tuple[Any, Info]:
+        after, info = self.sampler.step(objective, state, rng, temperature)
+        width = state.batch.width
+        state.batch.tokens[:] = after.batch.widen(width).tokens[:, :width]
+        return after, info
+
+
+class IntoTheEnergies(Wrapped):
+    def step(self, objective: Objective, state: Any, rng: Rng, temperature: Any = 1.0) -> tuple[Any, Info]:
+        answer = self.sampler.step(objective, state, rng, temperature)
+        state.evaluation.terms.zero_()
+        return answer
+
+
+class IntoTheStart(Wrapped):
+    def init(self, objective: Objective, batch: Batch) -> Any:
+        state = self.sampler.init(objective, replace(batch, closed=batch.closed.clone()))
+        batch.closed[:, :1] = 1
+        return state
+
+
 class Unseeded(Wrapped):
     def step(self, objective: Objective, state: Any, rng: Rng, temperature: Any = 1.0) -> tuple[Any, Info]:
         return self.sampler.step(objective, state, rng.fold(int(torch.randint(2**31, ()))), temperature)
@@ -304,6 +340,9 @@ SAMPLER_TWINS: dict[str, tuple[str, Sampler[Any]]] = {
     "a guarantee in words": ("guarantee", InWords(CHAIN)),
     "energies of the texts before": ("energies", Stale(CHAIN)),
     "log-ratios are nan": ("acceptance", Nan(CHAIN)),
+    "writes into the texts of its state": ("input untouched", IntoTheState(CHAIN)),
+    "writes into the energies of its state": ("input untouched", IntoTheEnergies(CHAIN)),
+    "writes into its start": ("input untouched", IntoTheStart(CHAIN)),
     "random numbers of its own": ("same again", Unseeded(CHAIN)),
     "numbers by the row": ("alone", ByRow(CHAIN)),
     "numbers by the padding": ("padding", ByWidth(CHAIN)),

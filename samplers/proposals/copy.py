@@ -18,7 +18,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, final
 
 import torch
@@ -118,7 +118,7 @@ class Copy(OfMaskedLM):
         offset = torch.arange(own.shape[2], device=device)
         put = (copies & possible)[:, None] & (offset < sizes[:, None])
         at = (start[:, None] + offset)[put]
-        new.tokens[row[:, None].expand_as(put)[put], at] = chosen[put]
+        new = replace(new, tokens=new.tokens.index_put((row[:, None].expand_as(put)[put], at), chosen[put]))
 
         back = torch.tensor([_DELETE, _INSERT, _WRITE, _COPY], device=device)[kind]
         ways_back = self._open(new, own, back).sum(1)
@@ -190,7 +190,7 @@ class Copy(OfMaskedLM):
         part, at, rng = gap.rows(index), start[index], rng.fold(_FILL).rows(index)
         every = torch.ones_like(at, dtype=torch.bool)
         filled, log_new, _ = self._writer.fill(part, at, at, count[index][:, None], rng, every)
-        new.tokens[index] = filled.tokens
+        new = replace(new, tokens=new.tokens.index_put((index,), filled.tokens))
         log_prob[index] = log_new + log_pieces[count[index] - 1]
         return new, log_prob
 

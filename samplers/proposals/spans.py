@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import final
 
@@ -210,8 +210,8 @@ class SpanEdit(OfMaskedLM):
             old_log_probs = self._for_role(log_probs[from_old[do_old]], begins_old[do_old, place_old])
             kept = old_tokens[do_old, place_old]
             log_old[do_old] += old_log_probs.gather(1, kept[:, None])[:, 0]
-            new.tokens[do_new, start[do_new] + place_new] = drawn
-            old.tokens[do_old, start[do_old] + place_old] = kept
+            new = replace(new, tokens=new.tokens.index_put((do_new, start[do_new] + place_new), drawn))
+            old = replace(old, tokens=old.tokens.index_put((do_old, start[do_old] + place_old), kept))
         return new, log_new, log_old
 
     def _for_role(self, log_probs: Tensor, begins: Tensor) -> Tensor:

@@ -106,6 +106,7 @@ KERNELS: dict[str, Case | Draws] = {
     "insert and delete": metropolis_hastings("insert and delete"),
     "infill": metropolis_hastings("infill"),
     "rewrite": metropolis_hastings("rewrite, many pieces"),
+    "usual edits": metropolis_hastings("usual edits"),
     "swap": metropolis_hastings("swap"),
     "mixture of proposals": metropolis_hastings("mixture"),
     "constrained": test_constrained.CASE,

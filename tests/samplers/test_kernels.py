@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,12 @@ import samplers
 from samplers import proposals
 from tests.samplers.kernels import KERNELS, VARIANTS
 from tests.samplers.laws import Case, Draws, balance, bias, deviation, p_value, same_chains
+from textsearch import FunctionObjective
+from textsearch.objective import Objective
+from textsearch.rng import Rng
+from textsearch.sampler import Info, Sampler, State
+from textsearch.testing import TableMaskedLM, letters
+from textsearch.testing.untouched import Watched
 
 CASES = {name: case for name, case in (KERNELS | VARIANTS).items() if isinstance(case, Case)}
 DRAWS = {name: draws for name, draws in KERNELS.items() if isinstance(draws, Draws)}
@@ -58,6 +64,50 @@ def test_broken_twin_is_caught(case: Case, twin: str) -> None:
 @every_case
 def test_chains_depend_on_their_seed_and_number_alone(case: Case) -> None:
     assert same_chains(case) == []
+
+
+def touched(sampler: Sampler[Any], objective: Objective, state: State, temperature: float) -> list[str]:
+    """What three steps have changed of what they were given."""
+    rng, changed = Rng.start(3, len(state.batch)), []
+    for step in range(3):
+        watch = Watched.of(state=state, rng=rng)
+        state, _ = sampler.step(objective, state, rng.at(step, total=3), temperature)
+        changed.append(watch.changed())
+    return [path for path in changed if path]
+
+
+@dataclass(frozen=True)
+class Overwrites:
+    """The control: a sampler that moves on the texts that it was given."""
+
+    sampler: Sampler[Any]
+
+    def step(self, objective: Objective, state: State, rng: Rng, temperature: Any = 1.0) -> tuple[State, Info]:
+        after, info = self.sampler.step(objective, state, rng, temperature)
+        state.evaluation.energy.add_(1.0)
+        return after, info
+
+
+@every_case
+def test_what_a_step_is_given_stays_as_it_is(case: Case) -> None:
+    def start() -> State:
+        return case.space.begin(case.sampler, np.repeat(case.starts, 8)[:96], 8)
+
+    assert touched(case.sampler, case.space.objective, start(), case.space.temperature) == []
+    broken: Any = Overwrites(case.sampler)
+    changed = touched(broken, case.space.objective, start(), case.space.temperature)
+    assert len(changed) == 3 and all(path.endswith(".evaluation.energy") for path in changed)
+
+
+def test_what_weighs_its_draws_leaves_its_state_as_it_is() -> None:
+    vocabulary = letters("ab")
+    model = TableMaskedLM.random(vocabulary, seed=0)
+    few = FunctionObjective(lambda texts: [1.0 * text.count("a") for text in texts], name="few a")
+    inner = samplers.MetropolisHastings(proposals.Replace(model))
+    uniform = proposals.Uniform(vocabulary)
+    for sampler in (samplers.ImportanceSampling(uniform), samplers.AnnealedSMC(uniform, inner)):
+        start: Any = sampler.init(few, vocabulary.encode(["ab_"]).repeat(6))
+        assert touched(sampler, few, start, 1.0) == []
 
 
 @every_kind_of_draws

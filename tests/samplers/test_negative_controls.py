@@ -258,7 +258,7 @@ def always(log_ratio: Tensor, uniform: Tensor) -> Tensor:
 
 REPLACE, EDIT, FROZEN = TOYS["replace"], TOYS["insert and delete"], TOYS["insert and delete, frozen"]
 INFILL, MIXTURE, REWRITE = TOYS["infill"], TOYS["mixture"], TOYS["rewrite, many pieces"]
-SWAP = TOYS["swap"]
+SWAP, USUAL = TOYS["swap"], TOYS["usual edits"]
 PAIR = TOYS["infill, whole texts"]
 assert isinstance(EDIT.proposal, SpanEdit)
 assert isinstance(PAIR.proposal, SpanEdit)
@@ -292,6 +292,10 @@ TWINS: dict[str, dict[str, Sampler[Any]]] = {
     },
     "rewrite, many pieces": {
         "forward for backward": PlainChain(Altered(REWRITE.proposal, turn_round)),
+    },
+    "usual edits": {
+        "proposal ratio left out": PlainChain(USUAL.proposal, ratio=q_ratio_left_out),
+        "forward for backward": PlainChain(Altered(USUAL.proposal, turn_round)),
     },
     "swap": {
         "every exchange taken": PlainChain(SWAP.proposal, accept=always),

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from samplers.proposals import BlockInfill, InsertDelete, Mixture, Replace, SpanEdit, Swap
+from samplers.proposals import BlockInfill, Edits, InsertDelete, Mixture, Replace, SpanEdit, Swap
+from samplers.proposals.usual import TABLE
 from tests import reference
 from tests.reference import Floats, Kernel, Language, State
 from textsearch.batch import Batch
@@ -179,6 +180,14 @@ def swap_toy(alphabet: str, start: str) -> Toy:
     return Toy(Swap(vocabulary), reference.SwapLaw(language_of(model)), vocabulary, start)
 
 
+def usual_toy(alphabet: str, start: str, max_length: int) -> Toy:
+    """A toy of the edits that a sampler makes by default."""
+    vocabulary = letters(alphabet)
+    model = TableMaskedLM.random(vocabulary, seed=3)
+    law = reference.SpanEditLaw(language_of(model), TABLE, (1.0,), max_length)
+    return Toy(Edits(model, max_length), law, vocabulary, start)
+
+
 def mixture_toy(alphabet: str, start: str, max_length: int = 3, **target: float) -> Toy:
     """A toy of every kind of move, from the functions that users call."""
     vocabulary = letters(alphabet)
@@ -228,6 +237,7 @@ TOYS: dict[str, Toy] = {
         "ab", "a", {(1, 1): 0.2, (0, 1): 0.1, (1, 0): 0.2, (0, 2): 0.1, (2, 0): 0.2, (2, 2): 0.2}, max_length=3
     ),
     "a word frozen by one piece": span_toy("abC", "aa!Cb", {(0, 1): 0.5, (1, 0): 0.3, (1, 1): 0.2}, max_length=4),
+    "usual edits": usual_toy("ab", "a", 3),
     "swap": swap_toy("abC", "abCaa"),
     "swap, frozen": swap_toy("abcD", "ab!cDbDa"),
     "mixture": mixture_toy("ab", "", temperature=0.8, forbidden=0.2),

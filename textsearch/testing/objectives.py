@@ -16,6 +16,7 @@ from textsearch.objective import Limit, Objective
 from textsearch.testing.report import Law, LawBroken, Report, name_of, require
 from textsearch.testing.spaces import widened
 from textsearch.testing.toys import letters
+from textsearch.testing.untouched import Watched
 
 
 def check_objective(objective: Objective, texts: Batch | Sequence[str], *, tolerance: float = 0.0) -> Report:
@@ -49,7 +50,7 @@ def check_objective(objective: Objective, texts: Batch | Sequence[str], *, toler
     batch = texts if isinstance(texts, Batch) else _by_letter(strings("texts", texts))
     if len(batch) < 2:
         raise ValueError(f"{len(batch)} texts cannot be told apart: give at least 2, of different lengths")
-    before = [part.clone() for part in (batch.tokens, batch.lengths, batch.editable, batch.inputs)]
+    watch = Watched.of(batch=batch)
     with torch.inference_mode():
         whole = objective.energy(batch)
         kind = f"{tuple(whole.shape)} {whole.dtype}"
@@ -110,13 +111,7 @@ def check_objective(objective: Objective, texts: Batch | Sequence[str], *, toler
             same("limits", _limited(objective, batch, whole), every, "where that is within its limit"),
             Law("no rows", "(0,)", "(0,)"),
         )
-    now = (batch.tokens, batch.lengths, batch.editable, batch.inputs)
-    require(
-        all(one.equal(other) for one, other in zip(before, now, strict=True)),
-        "input untouched",
-        objective,
-        "energy() changed the tensors of the batch that it was given; work on a copy",
-    )
+    watch.require(objective, "energy()")
     return Report(name_of(objective), (*laws, Law("input untouched", "yes", "yes")))
 
 
@@ -131,7 +126,10 @@ def _limited(objective: Objective, batch: Batch, whole: Tensor) -> Tensor:
         within = (torch.arange(len(batch)) % 2 == first) | (whole == math.inf)
         gap = torch.where(within, 1.0, -1.0) * 1e-3 * (1 + whole.abs().nan_to_num(posinf=0.0))
         limit = (whole + gap).nan_to_num(posinf=1e6)
-        given = objective.energy_within(batch, Limit(limit, batch.rows(torch.arange(len(batch)).roll(first))))
+        within_this = Limit(limit, batch.rows(torch.arange(len(batch)).roll(first)))
+        watch = Watched.of(batch=batch, limit=within_this)
+        given = objective.energy_within(batch, within_this)
+        watch.require(objective, "energy_within()")
         right = (given == whole) | (~(whole <= limit) & (given > limit))
         found = torch.where(right, found, given)
     return found

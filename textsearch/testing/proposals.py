@@ -23,6 +23,7 @@ from textsearch.sampler import ChainState
 from textsearch.testing.chains import Trail, frozen, invariance, seen, significance, well_formed, well_informed
 from textsearch.testing.report import Law, Report, name_of, require
 from textsearch.testing.spaces import Space, TableObjective, balance, fit, some_frozen
+from textsearch.testing.untouched import Watched
 
 
 def check_proposal(
@@ -79,12 +80,10 @@ def _trail(proposal: Proposal, batch: Batch, rng: Rng) -> Trail:
 
 
 def _moves(proposal: Proposal, batch: Batch, rng: Rng) -> Law:
-    """Check that moves are well-formed, do not change the batch that was passed, and write allowed tokens only."""
-    before = [part.clone() for part in (batch.tokens, batch.lengths, batch.editable)]
+    """Check that moves are well-formed, do not change what was passed, and write allowed tokens only."""
+    watch = Watched.of(batch=batch, rng=rng)
     move = proposal.propose(batch, rng)
-    now = (batch.tokens, batch.lengths, batch.editable)
-    untouched = all(one.equal(other) for one, other in zip(before, now, strict=True))
-    require(untouched, "input untouched", proposal, "propose() changed the tensors of the batch that it was given")
+    watch.require(proposal, "propose()")
     require(len(move.batch) == len(batch), "one move a row", proposal, f"{len(move.batch)} moves of {len(batch)} rows")
     well_formed(proposal, move.batch)
     well_informed(

@@ -19,6 +19,7 @@ from textsearch.sampler import Guarantee, Info, Sampler, State
 from textsearch.testing.chains import Trail, frozen, invariance, seen, significance, well_formed, well_informed
 from textsearch.testing.report import Law, LawBroken, Report, name_of, require
 from textsearch.testing.spaces import Space, TableObjective, fit, some_frozen
+from textsearch.testing.untouched import Watched
 
 LOG_WEIGHTS = "log weights"
 """The name under which a sampler records the weights of its draws."""
@@ -110,10 +111,14 @@ def _steps(
 def _states(
     sampler: Sampler[Any], table: TableObjective, batch: Batch, rng: Rng, steps: int, temperature: float
 ) -> Law:
-    """Check that states hold the energies of their texts, and that the info of a step is well-formed."""
+    """Check that states stay as they are and hold the energies of their texts, and that the info is well-formed."""
+    watch = Watched.of(batch=batch)
     state = sampler.init(table, batch)
+    watch.require(sampler, "init()")
     for step in range(steps):
+        watch = Watched.of(state=state, rng=rng)
         state, info = sampler.step(table, state, rng.at(step, total=steps), temperature)
+        watch.require(sampler, f"step {step}")
         require(len(state.batch) == len(batch), "one chain a row", sampler, f"{len(batch)} became {len(state.batch)}")
         well_formed(sampler, state.batch)
         well_informed(sampler, sampler.kinds, len(batch), info.kind)
