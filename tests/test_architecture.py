@@ -256,4 +256,4 @@ def test_what_type_checkers_read_is_what_is_loaded() -> None:
         for alias in node.names
     }
     assert told == textsearch._HOME_OF
-    assert sorted([*told, "generate", "generate_each", "partial_result"]) == textsearch.__all__
+    assert sorted([*told, "generate", "generate_each", "partial_result", "resume"]) == textsearch.__all__

@@ -11,12 +11,19 @@ FOLDERS = ("textsearch", "samplers", "objectives", "benchmarks", "demos", "train
 
 
 def purposes(source: str) -> list[str | None]:
-    """The purpose that each call of `Rng.start` and `Rng.of` names in letters; None where it names none."""
+    """The purpose that each call of `Rng.start` and `Rng.of` names in letters; None where it names none.
+
+    A stage of a task names its own, and hands it on as `stage.name`.
+    """
     found: list[str | None] = []
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Call(func=ast.Attribute(value=ast.Name("Rng"), attr="start" | "of"), keywords=named):
                 told = next((each.value for each in named if each.arg == "purpose"), None)
+                if not (isinstance(told, ast.Attribute) and ast.unparse(told) == "stage.name"):
+                    found.append(told.value if isinstance(told, ast.Constant) and isinstance(told.value, str) else None)
+            case ast.Call(func=ast.Name("Stage"), args=given, keywords=named):
+                told = next((each.value for each in named if each.arg == "name"), given[0] if given else None)
                 found.append(told.value if isinstance(told, ast.Constant) and isinstance(told.value, str) else None)
     return found
 
@@ -32,6 +39,8 @@ def test_every_user_of_a_seed_has_a_purpose_of_its_own() -> None:
 def test_a_call_without_a_purpose_is_found() -> None:
     source = "Rng.start(seed, 3)\nRng.of(seed, inputs, purpose='fill')\nRng.start(seed, 1, purpose=name)\n"
     assert purposes(source) == [None, "fill", None]
+    stages = "Stage('again', objective)\nStage(name='once more')\nStage(name=name)\nRng.start(0, 0, purpose=stage.name)\n"
+    assert purposes(stages) == ["again", "once more", None]
 
 
 def test_nobody_draws_from_elsewhere_in_the_engine() -> None:
