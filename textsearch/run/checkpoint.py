@@ -161,11 +161,11 @@ class Checkpoint:
             except DamagedError as error:
                 wrong[slot] = error
                 continue
-            for other, error in wrong.items():
-                lost = _steps_told(self._state_path(other), self.folder) - saved.steps
+            lost = max(0, _steps_recorded(saved.stored) - saved.steps)
+            told = f"{lost} steps at most are lost, and taken again" if lost else "no step is lost"
+            for error in wrong.values():
                 warnings.warn(
-                    f"{error}. Going on from step {saved.steps} of {self._state_path(slot).name}: "
-                    + (f"{lost} steps are lost, and taken again" if lost > 0 else "no step is lost"),
+                    f"{error}. Going on from step {saved.steps} of {self._state_path(slot).name}: {told}",
                     RuntimeWarning,
                     stacklevel=2,
                 )
@@ -247,22 +247,10 @@ def _read(path: Path) -> Saved:
         raise DamagedError(f"{path} is no state of a run: it does not tell {error}") from error
 
 
-def _steps_told(path: Path, folder: Path) -> int:
-    """How many steps a damaged state had, by what it says of itself, or else by what was recorded."""
-    try:
-        with safe_open(path, "pt") as file:
-            return int(json.loads(file.metadata()[_TOLD])["steps"])
-    except (SafetensorError, OSError, KeyError, ValueError, TypeError, AttributeError):
-        pass
-    return _steps_recorded(folder)
-
-
-def _steps_recorded(folder: Path) -> int:
+def _steps_recorded(stored: Stored) -> int:
     """Steps whose energies lie on the disk, committed or not."""
-    for slot in (0, 1):
-        try:
-            energy = _read(folder / f"state-{slot}.safetensors").stored.columns["energy"]
-            return energy.path.stat().st_size // max(energy.record_bytes, 1)
-        except (DamagedError, OSError, KeyError):
-            continue
-    return 0
+    energy = stored.columns.get("energy")
+    try:
+        return 0 if energy is None else energy.path.stat().st_size // max(energy.record_bytes, 1)
+    except OSError:
+        return 0
