@@ -39,7 +39,9 @@ def test_every_user_of_a_seed_has_a_purpose_of_its_own() -> None:
 def test_a_call_without_a_purpose_is_found() -> None:
     source = "Rng.start(seed, 3)\nRng.of(seed, inputs, purpose='fill')\nRng.start(seed, 1, purpose=name)\n"
     assert purposes(source) == [None, "fill", None]
-    stages = "Stage('again', objective)\nStage(name='once more')\nStage(name=name)\nRng.start(0, 0, purpose=stage.name)\n"
+    stages = (
+        "Stage('again', objective)\nStage(name='once more')\nStage(name=name)\nRng.start(0, 0, purpose=stage.name)\n"
+    )
     assert purposes(stages) == ["again", "once more", None]
 
 

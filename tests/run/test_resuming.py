@@ -7,6 +7,7 @@ import shutil
 import signal
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def survive(kills: int, seed: int, folder: Path, **settings: Any) -> int:
     whole = SLOW.run(**settings)
     for number in range(kills):
         place = folder / str(number // 8)
-        code = killed(lambda at=place: SLOW.run(checkpoint=at, every=0.02, **settings), rng.uniform(0.0, 0.25))
+        code = killed(partial(SLOW.run, checkpoint=place, every=0.02, **settings), rng.uniform(0.0, 0.25))
         assert code in (0, -signal.SIGKILL)
         hit += code == -signal.SIGKILL
         if number % 8 == 7 or number + 1 == kills:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textsearch.models.usage import Usage
 from textsearch.result.generations import Acceptance, Generations
@@ -47,14 +47,13 @@ def load(folder: str | os.PathLike[str], vocabulary: Vocabulary | None = None) -
         table: {name.removeprefix(f"{table}."): each for name, each in arrays.items() if name.startswith(f"{table}.")}
         for table in TABLES
     }
+    parts: dict[str, Any] = {name: each for name, each in arrays.items() if "." not in name}
+    parts |= tables | dict(batches) | {name: told[name] for name in PLAIN}
     return Generations(
-        **{name: each for name, each in arrays.items() if "." not in name},
-        **tables,
-        **batches,
+        **parts,
         samples=samples,
         acceptance={kind: Acceptance(*counts) for kind, counts in told["acceptance"].items()},
         concerned=dict(told["concerned"]),
         guarantee=Guarantee(told["guarantee"]),
         usage={name: Usage(*counts) for name, counts in told["usage"].items()},
-        **{name: told[name] for name in PLAIN},
     )

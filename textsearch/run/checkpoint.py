@@ -163,9 +163,9 @@ class Checkpoint:
                 continue
             lost = max(0, _steps_recorded(saved.stored) - saved.steps)
             told = f"{lost} steps at most are lost, and taken again" if lost else "no step is lost"
-            for error in wrong.values():
+            for damage in wrong.values():
                 warnings.warn(
-                    f"{error}. Going on from step {saved.steps} of {self._state_path(slot).name}: {told}",
+                    f"{damage}. Going on from step {saved.steps} of {self._state_path(slot).name}: {told}",
                     RuntimeWarning,
                     stacklevel=2,
                 )
@@ -192,9 +192,10 @@ def held(folder: Path) -> Iterator[Checkpoint]:
         lock = FileLock(folder / _LOCK)
         try:
             lock.acquire(timeout=0)
+            taken = True
         except Timeout:
-            lock = None
-    if lock is None:
+            taken = False
+    if not taken:
         raise BlockingIOError(
             f"another process runs in {folder} at this moment: wait for it, or name another folder for this run"
         )

@@ -261,8 +261,8 @@ def _tensor(value: Any) -> str:
         data = plain.reshape(-1).view(torch.uint8).numpy() if plain.numel() else np.zeros(0, dtype=np.uint8)
         return f"{str(plain.dtype).removeprefix('torch.')} {tuple(plain.shape)} {_digest(data.data)}"
     array = np.ascontiguousarray(value)
-    data = repr(array.tolist()).encode() if array.dtype.hasobject else array.tobytes()
-    return f"{array.dtype} {array.shape} {_digest(data)}"
+    written = repr(array.tolist()).encode() if array.dtype.hasobject else array.tobytes()
+    return f"{array.dtype} {array.shape} {_digest(written)}"
 
 
 def _tokenizer(tokenizer: Any) -> str:
