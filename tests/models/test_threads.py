@@ -109,11 +109,11 @@ def problem(folder: Path, bart_path: Path) -> Callable[[str], Problem]:
     return made
 
 
-def chain(problem: Problem, count: int, chains: int = 8) -> tuple[list[list[float]], list[list[int]]]:
+def chain(problem: Problem, count: int, chains: int = 6) -> tuple[list[list[float]], list[list[int]]]:
     """Energies of all steps and the last texts, on so many threads."""
     torch.set_num_threads(count)
     objective, proposal = problem
-    found = generate(objective, MetropolisHastings(proposal), [TEXTS[0]], steps=4, seed=1, chains=chains)
+    found = generate(objective, MetropolisHastings(proposal), [TEXTS[0]], steps=3, seed=1, chains=chains)
     return found.trace.tolist(), found.batch.token_lists()
 
 
