@@ -133,7 +133,7 @@ def threads_table(cells: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def profile_table(found: Mapping[str, Any]) -> Table:
-    """The parts of a step, the dearest first."""
+    """The parts of a step, the most expensive first."""
     table = Table("part", "share", title=f"where the time goes: {found['setting']}, {found['chains']} chains")
     for name, share in sorted(found["shares"].items(), key=lambda pair: -float(pair[1])):
         table.add_row(name, f"{100 * share:.1f} %")

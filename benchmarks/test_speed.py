@@ -15,7 +15,7 @@ from benchmarks import measuring, speed, speed_tables, textbook
 from objectives import Fluency, Keywords, PseudoLikelihood
 from samplers.proposals import InsertDelete, Mixture, Replace, Swap
 from textsearch.models import causal_lm, masked_lm
-from textsearch.models.checkpoints.silence import quiet
+from textsearch.models.checkpoints.silence import silenced
 from textsearch.models.usage import Usage
 from textsearch.rng import Rng
 
@@ -45,7 +45,7 @@ def setting(folder: Path, name: str) -> speed.Setting:
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, "##s"]
     wordlevel: Any = Tokenizer(models.WordLevel({word: i for i, word in enumerate(["</s>", *WORDS])}, unk_token="a"))
     wordlevel.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    with torch.random.fork_rng(), quiet():
+    with torch.random.fork_rng(), silenced():
         torch.manual_seed(0)
         lower = BertTokenizerFast(vocab={piece: i for i, piece in enumerate(pieces)})
         config: dict[str, Any] = {**SHAPE, "initializer_range": 0.4, "max_position_embeddings": 64}

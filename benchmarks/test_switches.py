@@ -9,7 +9,7 @@ import torch
 
 from benchmarks import switches
 from textsearch.models.causal import TransformersCausalLM
-from textsearch.models.checkpoints.silence import quiet
+from textsearch.models.checkpoints.silence import silenced
 from textsearch.models.masked import TransformersMaskedLM
 from textsearch.models.vocabulary import TokenizerVocabulary
 
@@ -23,7 +23,7 @@ def tiny(part: str) -> tuple[Any, list[int], list[switches.Row]]:
 
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(chr(0x4E00 + i) for i in range(WORDS))]
     config: dict[str, Any] = {**SHAPE, "vocab_size": len(pieces), "initializer_range": 0.4}
-    with torch.random.fork_rng(), quiet():
+    with torch.random.fork_rng(), silenced():
         torch.manual_seed(0)
         vocabulary = TokenizerVocabulary(BertTokenizerFast(vocab={piece: i for i, piece in enumerate(pieces)}), 32)
         texts = [[5 + i, *(torch.randperm(WORDS)[:5] + 5).tolist()] for i in range(12)]

@@ -20,7 +20,7 @@ masked, lm = masked_lm(sys.argv[1]), causal_lm(sys.argv[2])
 words = sys.argv[3:] or ["春天", "公园", "孩子"]
 
 # one sentence of about 18 characters, with the keywords as whole words
-form = Keywords(words, freeze=True) + Pattern(CHINESE.sentence()) + Length(18, sd=1.5)
+form = Keywords(words, freeze_tokens=True) + Pattern(CHINESE.sentence()) + Length(18, sd=1.5)
 form = form + 5.0 * WholeWords([words], chinese_words) + 3.0 * Repeats()
 # what comes before judges quickly, both sides judge better
 quick = Fluency(lm) + form

@@ -10,7 +10,7 @@ import regex
 from torch import Tensor
 
 from objectives.keywords import words
-from objectives.text_features import is_mark, verdicts, words_per_input
+from objectives.text_features import is_mark, words_per_input, zero_or_inf
 from objectives.word_sites import Condition, WordSites
 from textsearch.batch import Batch
 from textsearch.checks import flag, keep
@@ -73,7 +73,7 @@ class Acrostic(Objective):
 
     def energy(self, batch: Batch) -> Tensor:
         """(B,) 0 for the texts that spell it, +inf for the others."""
-        return verdicts(batch, self._holds)
+        return zero_or_inf(batch, self._holds)
 
     def check(self, batch: Batch) -> None:
         """Each input has its letters."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from objectives.freezing import Kept, freeze_words
 from objectives.keywords import words
-from objectives.text_features import is_mark, verdicts, words_per_input
+from objectives.text_features import is_mark, words_per_input, zero_or_inf
 from textsearch.batch import Batch
 from textsearch.checks import flag, keep
 from textsearch.objective import Cost, Objective
@@ -56,7 +56,7 @@ class Prefix(Objective):
 
     def energy(self, batch: Batch) -> Tensor:
         """(B,) 0 for the texts that begin so, +inf for the others."""
-        return verdicts(batch, lambda text, number: bool(self._span(words(text), number)))
+        return zero_or_inf(batch, lambda text, number: bool(self._span(words(text), number)))
 
     def check(self, batch: Batch) -> None:
         """Each input has its prefix."""
@@ -120,7 +120,7 @@ class Suffix(Objective):
 
     def energy(self, batch: Batch) -> Tensor:
         """(B,) 0 for the texts that end so, +inf for the others."""
-        return verdicts(batch, lambda text, number: bool(self._span(words(text), number)))
+        return zero_or_inf(batch, lambda text, number: bool(self._span(words(text), number)))
 
     def check(self, batch: Batch) -> None:
         """Each input has its suffix."""

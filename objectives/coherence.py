@@ -28,7 +28,7 @@ class Coherence(Objective):
     -(1 + w) log p(text | context) + w log p(text).
 
     Attributes:
-        model: scores the texts; by default SmolLM2-135M-Instruct.
+        lm: scores the texts; by default SmolLM2-135M-Instruct.
         context: what comes before, one text for all inputs or one for each; to be given in any case.
         information: without it the energy is -log p(text | context) alone, the chance of the next sentence.
         between: what stands between context and text. A line break cuts tokens at the same place on both sides.
@@ -41,7 +41,7 @@ class Coherence(Objective):
     True
     """
 
-    model: CausalLM = DEFAULT_CAUSAL_LM
+    lm: CausalLM = DEFAULT_CAUSAL_LM
     context: str | Sequence[str] = ()
     _: KW_ONLY
     information: bool = True
@@ -49,7 +49,7 @@ class Coherence(Objective):
     _prompts: PerInput[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        instance("model", self.model, CAUSAL)
+        instance("lm", self.lm, CAUSAL)
         given = text_per_input("context", self.context)
         if not all(context.strip() for context in given.values):
             raise ValueError(f"context={self.context!r} says nothing in places: leave the term out there")
@@ -64,8 +64,8 @@ class Coherence(Objective):
 
     def energy(self, batch: Batch) -> Tensor:
         """(B,) nats a text."""
-        energy = -self.model.score(batch, self._prompts.one_or_rows(batch)).log_prob
-        return energy + self.model.score(batch).log_prob if self.information else energy
+        energy = -self.lm.score(batch, self._prompts.one_or_rows(batch)).log_prob
+        return energy + self.lm.score(batch).log_prob if self.information else energy
 
     def check(self, batch: Batch) -> None:
         """Each input has its context."""

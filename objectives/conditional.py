@@ -23,7 +23,7 @@ class Conditional(Objective):
     """-log p(text | source) in nats: the target exp(-E) is the model's law of texts after the source.
 
     Attributes:
-        model: scores the texts. A causal model reads the source as its prompt, a sequence-to-sequence model with its
+        lm: scores the texts. A causal model reads the source as its prompt, a sequence-to-sequence model with its
             encoder, and a masked model read as a `UniLM` beside the text. By default SmolLM2-135M-Instruct.
         source: what the text is conditioned on, one for all inputs or one for each: row r is judged after
             `source[batch.inputs[r]]`. To be given in any case.
@@ -39,12 +39,12 @@ class Conditional(Objective):
     True
     """
 
-    model: ConditionalLM = DEFAULT_CAUSAL_LM
+    lm: ConditionalLM = DEFAULT_CAUSAL_LM
     source: str | Sequence[str] = ()
     _sources: PerInput[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        instance("model", self.model, CONDITIONAL)
+        instance("lm", self.lm, CONDITIONAL)
         given = text_per_input("source", self.source)
         keep(self, source=given.values, _sources=given)
 
@@ -60,7 +60,7 @@ class Conditional(Objective):
 
     def energy(self, batch: Batch) -> Tensor:
         """(B,) nats a text."""
-        return -self.model.score(batch, self._sources.one_or_rows(batch)).log_prob
+        return -self.lm.score(batch, self._sources.one_or_rows(batch)).log_prob
 
     def check(self, batch: Batch) -> None:
         """Each input has its source."""

@@ -25,16 +25,16 @@ class Fluency(Objective):
     Every token costs something, so the shorter of two texts is often the likelier one; see `FluencyPerToken`.
 
     Attributes:
-        model: scores the texts; by default SmolLM2-135M-Instruct.
+        lm: scores the texts; by default SmolLM2-135M-Instruct.
         prompt: what the model reads first, one for all inputs or one for each: the energy is -log p(text | prompt).
     """
 
-    model: CausalLM = DEFAULT_CAUSAL_LM
+    lm: CausalLM = DEFAULT_CAUSAL_LM
     prompt: str | Sequence[str] = ""
     _prompts: PerInput[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        instance("model", self.model, CAUSAL)
+        instance("lm", self.lm, CAUSAL)
         given = text_per_input("prompt", self.prompt, "prompts")
         keep(self, prompt=given.values, _prompts=given)
 
@@ -50,11 +50,11 @@ class Fluency(Objective):
 
     def energy(self, batch: Batch) -> Tensor:
         """(B,) nats a text."""
-        return -self.model.score(batch, self._prompts.one_or_rows(batch)).log_prob
+        return -self.lm.score(batch, self._prompts.one_or_rows(batch)).log_prob
 
     def energy_within(self, batch: Batch, limit: Limit) -> Tensor:
         """(B,) nats a text; +inf for a text whose beginning is already above the limit."""
-        return -self.model.score(batch, self._prompts.one_or_rows(batch), -limit.energy).log_prob
+        return -self.lm.score(batch, self._prompts.one_or_rows(batch), -limit.energy).log_prob
 
     def check(self, batch: Batch) -> None:
         """Each input has its prompt."""
@@ -67,16 +67,16 @@ class FluencyPerToken(Objective):
     """-log p(text) / number of tokens, the end counted: unlike `Fluency`, it does not favour short texts.
 
     Attributes:
-        model: scores the texts; by default SmolLM2-135M-Instruct.
+        lm: scores the texts; by default SmolLM2-135M-Instruct.
         prompt: what the model reads first, one for all inputs or one for each.
     """
 
-    model: CausalLM = DEFAULT_CAUSAL_LM
+    lm: CausalLM = DEFAULT_CAUSAL_LM
     prompt: str | Sequence[str] = ""
     _prompts: PerInput[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        instance("model", self.model, CAUSAL)
+        instance("lm", self.lm, CAUSAL)
         given = text_per_input("prompt", self.prompt, "prompts")
         keep(self, prompt=given.values, _prompts=given)
 
@@ -97,7 +97,7 @@ class FluencyPerToken(Objective):
 
     def energy(self, batch: Batch) -> Tensor:
         """(B,) nats a token."""
-        scores = self.model.score(batch, self._prompts.one_or_rows(batch))
+        scores = self.lm.score(batch, self._prompts.one_or_rows(batch))
         return -scores.log_prob / scores.tokens
 
     def check(self, batch: Batch) -> None:

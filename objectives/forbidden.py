@@ -9,7 +9,7 @@ from typing import final
 from torch import Tensor
 
 from objectives.keywords import Template, keyword_lists, template_of, words
-from objectives.text_features import verdicts
+from objectives.text_features import zero_or_inf
 from objectives.word_sites import Condition, WordSites
 from textsearch.batch import Batch
 from textsearch.checks import flag, keep
@@ -57,7 +57,7 @@ class Forbidden(Objective):
 
     def energy(self, batch: Batch) -> Tensor:
         """(B,) 0 for the texts without any of them, +inf for the others."""
-        return verdicts(
+        return zero_or_inf(
             batch,
             lambda text, number: not any(_holds(words(text), phrase) for phrase in self._forms.of(number)),
         )

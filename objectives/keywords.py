@@ -69,8 +69,8 @@ class Keywords(Objective):
     many phrases without overlap is a hard problem (interval scheduling with choices, Spieksma, 1999): where a search of
     some thousand steps finds no placement, the text counts as one that lacks them.
 
-    With `freeze`, one occurrence of each keyword in the starting texts, the first that fits, is made uneditable, so
-    that no proposal is wasted on it. Chains sample exp(-E / T) over the texts that hold those very tokens, capitals
+    With `freeze_tokens`, one occurrence of each keyword in the starting texts, the first that fits, is made uneditable,
+    so that no proposal is wasted on it. Chains sample exp(-E / T) over the texts that hold those very tokens, capitals
     included, in the order in which the starting text has them. Each counts once, in however many places the keywords
     could stand: see `textsearch.marks`.
 
@@ -79,17 +79,17 @@ class Keywords(Objective):
             `keywords[batch.inputs[r]]`.
         in_order: whether they must occur in the order given.
         inflections: whether any English inflection will do ("ran" for "run"); needs the extra `tasks`.
-        freeze: whether to make one occurrence of each uneditable.
+        freeze_tokens: whether to make one occurrence of each uneditable.
 
     Attributes:
         keywords: one tuple of keywords for each input, or a single one for all.
         in_order: whether they must occur in this order.
         inflections: whether inflections count.
-        freezes: whether occurrences are made uneditable.
+        freeze_tokens: whether occurrences are made uneditable.
 
     Raises:
         TypeError: keywords that are a string, or not made of strings.
-        ValueError: no keywords, an empty one, or `freeze` with `inflections`.
+        ValueError: no keywords, an empty one, or `freeze_tokens` with `inflections`.
         ImportError: `inflections` without lemminflect.
 
     >>> from textsearch.testing import letters
@@ -105,7 +105,7 @@ class Keywords(Objective):
     keywords: tuple[tuple[str, ...], ...]
     in_order: bool
     inflections: bool
-    freezes: bool
+    freeze_tokens: bool
     _keywords: PerInput[tuple[str, ...]] = field(repr=False, compare=False)
     _templates: PerInput[tuple[Template, ...]] = field(repr=False, compare=False)
 
@@ -115,13 +115,13 @@ class Keywords(Objective):
         *,
         in_order: bool = False,
         inflections: bool = False,
-        freeze: bool = False,
+        freeze_tokens: bool = False,
     ) -> None:
         in_order, inflections = flag("in_order", in_order), flag("inflections", inflections)
-        freeze = flag("freeze", freeze)
-        if freeze and inflections:
+        freeze_tokens = flag("freeze_tokens", freeze_tokens)
+        if freeze_tokens and inflections:
             raise ValueError(
-                "freeze=True keeps the very words of the start, so inflections=True could never be used; "
+                "freeze_tokens=True keeps the very words of the start, so inflections=True could never be used; "
                 "turn one of them off"
             )
         given = keyword_lists("keywords", keywords, "keywords")
@@ -129,7 +129,7 @@ class Keywords(Objective):
             ("keywords", given.values),
             ("in_order", in_order),
             ("inflections", inflections),
-            ("freezes", freeze),
+            ("freeze_tokens", freeze_tokens),
             ("_keywords", given),
             ("_templates", given.map(lambda one: tuple(template_of(keyword, inflections) for keyword in one))),
         ):
@@ -166,8 +166,8 @@ class Keywords(Objective):
                 self._check_writable(keyword, number, batch.vocabulary)
 
     def freeze(self, batch: Batch) -> Batch:
-        """With `freeze=True`, one occurrence of each keyword uneditable; a row without one stays as it is."""
-        if not self.freezes:
+        """With `freeze_tokens=True`, one occurrence of each keyword uneditable; a row without one stays as it is."""
+        if not self.freeze_tokens:
             return batch
         return freeze_words(batch, words, lambda text, number: Kept(self._spans(text, number) or []))
 

@@ -10,7 +10,7 @@ import regex
 from torch import Tensor
 
 from objectives.linear_search import LinearSearch, NotRegularError
-from objectives.text_features import verdicts
+from objectives.text_features import zero_or_inf
 from textsearch.batch import Batch
 from textsearch.checks import flag, keep, positive
 from textsearch.kinds import shown
@@ -90,7 +90,7 @@ class Pattern(Objective):
         Raises:
             TimeoutError: a search by backtracking took longer than `timeout`.
         """
-        return verdicts(batch, lambda text, number: self._searches.of(number).found(text) != self.forbid)
+        return zero_or_inf(batch, lambda text, number: self._searches.of(number).found(text) != self.forbid)
 
     def check(self, batch: Batch) -> None:
         """Each input has its expression."""

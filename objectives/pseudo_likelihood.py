@@ -28,7 +28,7 @@ class PseudoLikelihood(Objective):
     fewer: every conditional adds to the energy, so a few of them can show that a text lies above it.
 
     Attributes:
-        model: gives the conditionals; the batch must be in its vocabulary. By default the one that comes with
+        mlm: gives the conditionals; the batch must be in its vocabulary. By default the one that comes with
             textsearch.
 
     >>> from textsearch.testing import TableMaskedLM, letters
@@ -39,10 +39,10 @@ class PseudoLikelihood(Objective):
     (True, 0.0)
     """
 
-    model: MaskedLM = DEFAULT_MASKED_LM
+    mlm: MaskedLM = DEFAULT_MASKED_LM
 
     def __post_init__(self) -> None:
-        instance("model", self.model, MASKED)
+        instance("mlm", self.mlm, MASKED)
 
     @property
     def name(self) -> str:
@@ -89,9 +89,9 @@ class PseudoLikelihood(Objective):
         """(B, N) float64 -log c of the tokens under `wanted` (B, N), given all other tokens of their rows; else 0."""
         row, place = wanted.nonzero(as_tuple=True)
         masked = batch.rows(row)
-        tokens = masked.tokens.scatter(1, place[:, None], self.model.vocabulary.mask_id)
+        tokens = masked.tokens.scatter(1, place[:, None], self.mlm.vocabulary.mask_id)
         one_each = torch.arange(len(row), device=batch.device)
-        found = token_log_probs(self.model, replace(masked, tokens=tokens), one_each, place, batch.tokens[row, place])
+        found = token_log_probs(self.mlm, replace(masked, tokens=tokens), one_each, place, batch.tokens[row, place])
         return torch.zeros(wanted.shape, dtype=torch.float64, device=batch.device).index_put((row, place), -found)
 
     def _likely_costs(self, batch: Batch, before: Batch) -> Tensor:
@@ -102,7 +102,7 @@ class PseudoLikelihood(Objective):
         first, shift = mine.first_change(theirs)[:, None], (before.lengths - batch.lengths)[:, None]
         source = torch.where(column < first, column, column + shift).clamp(0, max(width - 1, 0))
         old = mine.tokens == theirs.tokens.gather(1, source)
-        if remembers(self.model):
+        if remembers(self.mlm):
             costs = self._terms(theirs, theirs.present).gather(1, source)
         else:
             costs = -(column - first).abs().to(torch.float64)
@@ -111,7 +111,7 @@ class PseudoLikelihood(Objective):
 
     def check(self, batch: Batch) -> None:
         """The batch must be in the model's tokens."""
-        if batch.vocabulary is not self.model.vocabulary:
+        if batch.vocabulary is not self.mlm.vocabulary:
             raise ValueError(
                 "pseudo-likelihood needs the batch in its model's own tokens: use the same masked model in the sampler"
             )

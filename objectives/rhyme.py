@@ -10,7 +10,7 @@ from typing import Any, final
 from torch import Tensor
 
 from objectives.keywords import words
-from objectives.text_features import is_mark, verdicts, words_per_input
+from objectives.text_features import is_mark, words_per_input, zero_or_inf
 from objectives.word_sites import Condition, WordSites
 from textsearch.batch import Batch
 from textsearch.checks import keep
@@ -86,7 +86,7 @@ class Rhyme(Objective):
 
     def energy(self, batch: Batch) -> Tensor:
         """(B,) 0 for the texts that rhyme, +inf for the others."""
-        return verdicts(batch, lambda text, number: last_word(text) in self._rhymes.of(number))
+        return zero_or_inf(batch, lambda text, number: last_word(text) in self._rhymes.of(number))
 
     def allowed(self, batch: Batch, rows: Tensor, positions: Tensor) -> Tensor | None:
         """(K, V) bool: where no word comes behind, the words that rhyme."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from objectives.freezing import Kept, freeze_words
 from objectives.keywords import words
-from objectives.text_features import is_mark, verdicts, words_per_input
+from objectives.text_features import is_mark, words_per_input, zero_or_inf
 from textsearch.batch import Batch
 from textsearch.checks import flag, keep
 from textsearch.objective import Cost, Objective
@@ -92,7 +92,7 @@ class Template(Objective):
 
     def energy(self, batch: Batch) -> Tensor:
         """(B,) 0 for the texts that fit, +inf for the others."""
-        return verdicts(batch, lambda text, number: self._fit(words(text), number) is not None)
+        return zero_or_inf(batch, lambda text, number: self._fit(words(text), number) is not None)
 
     def check(self, batch: Batch) -> None:
         """Each input has its template."""

@@ -12,7 +12,7 @@ from textsearch.batch import Batch
 from textsearch.per_input import PerInput, text_per_input
 
 
-def verdicts(batch: Batch, holds: Callable[[str, int], bool]) -> torch.Tensor:
+def zero_or_inf(batch: Batch, holds: Callable[[str, int], bool]) -> torch.Tensor:
     """(B,) float64, 0 where `holds(text, input)`, +inf elsewhere."""
     keys = list(zip(batch.texts(), batch.inputs.tolist(), strict=True))
     energies = {key: 0.0 if holds(*key) else math.inf for key in dict.fromkeys(keys)}

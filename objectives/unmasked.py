@@ -26,7 +26,7 @@ class UnmaskedLikelihood(Objective):
     weight: its differences are smaller than those of the energy that it stands for.
 
     Attributes:
-        model: reads the texts; the batch must be in its vocabulary. By default the one that comes with textsearch.
+        mlm: reads the texts; the batch must be in its vocabulary. By default the one that comes with textsearch.
 
     >>> from textsearch.testing import TableMaskedLM, letters
     >>> model = TableMaskedLM.random(letters("ab"), seed=0)
@@ -36,10 +36,10 @@ class UnmaskedLikelihood(Objective):
     (True, 0.0)
     """
 
-    model: MaskedLM = DEFAULT_MASKED_LM
+    mlm: MaskedLM = DEFAULT_MASKED_LM
 
     def __post_init__(self) -> None:
-        instance("model", self.model, MASKED)
+        instance("mlm", self.mlm, MASKED)
 
     @property
     def name(self) -> str:
@@ -59,7 +59,7 @@ class UnmaskedLikelihood(Objective):
     def energy(self, batch: Batch) -> Tensor:
         """(B,) nats a text."""
         row, place = batch.present.nonzero(as_tuple=True)
-        found = token_log_probs(self.model, batch, row, place, batch.tokens[row, place])
+        found = token_log_probs(self.mlm, batch, row, place, batch.tokens[row, place])
         terms = torch.zeros(batch.tokens.shape, dtype=torch.float64, device=batch.device)
         terms = terms.index_put((row, place), -found)
         energy = torch.zeros(len(batch), dtype=torch.float64, device=batch.device)
@@ -70,7 +70,7 @@ class UnmaskedLikelihood(Objective):
 
     def check(self, batch: Batch) -> None:
         """The batch must be in the model's tokens."""
-        if batch.vocabulary is not self.model.vocabulary:
+        if batch.vocabulary is not self.mlm.vocabulary:
             raise ValueError(
                 "the unmasked likelihood needs the batch in its model's own tokens: use the same masked model in the "
                 "sampler"

@@ -62,22 +62,22 @@ class InputEmbeddings:
     """Word vectors from the input embeddings of a masked model: the mean over a word's pieces, centred, at length 1.
 
     Attributes:
-        model: a masked model with `input_embeddings`.
+        mlm: a masked model with `input_embeddings`.
     """
 
-    model: EmbeddingLM
+    mlm: EmbeddingLM
     _mean: Tensor = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        instance("model", self.model, _EMBEDDING)
-        weights = self.model.input_embeddings().double().cpu()
+        instance("mlm", self.mlm, _EMBEDDING)
+        weights = self.mlm.input_embeddings().double().cpu()
         # all embeddings share a direction, which makes any two words look alike
-        object.__setattr__(self, "_mean", weights[self.model.vocabulary.allowed.cpu()].mean(0))
+        object.__setattr__(self, "_mean", weights[self.mlm.vocabulary.allowed.cpu()].mean(0))
 
     def encode(self, texts: Sequence[str]) -> Tensor:
         """(B, D) float64 vectors, one a word."""
-        weights = self.model.input_embeddings()
-        rows = tokens_of(self.model.vocabulary, texts) if texts else []
+        weights = self.mlm.input_embeddings()
+        rows = tokens_of(self.mlm.vocabulary, texts) if texts else []
         means = [weights[row].double().cpu().mean(0) - self._mean if row else 0.0 * self._mean for row in rows]
         return torch.nn.functional.normalize(torch.stack(means), dim=1) if means else self._mean.new_zeros(0, 1)
 

@@ -35,7 +35,7 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from samplers import independent_draws as fresh
+from samplers import independent_draws
 from samplers.composites.wrapped import Wrapper, plain_start
 from samplers.populations import Populations, effective_share, log_sum, systematic
 from textsearch.batch import Batch
@@ -247,7 +247,7 @@ class AnnealedSMC(Wrapper[ChainState, AnnealedState]):
         self, objective: Objective, batch: Batch, populations: Populations, rng: Rng
     ) -> tuple[ChainState, Tensor]:
         """The first texts, and (B,) log q of each."""
-        drawn, log_draw = fresh.drawn(self.proposal, batch, rng)
+        drawn, log_draw = independent_draws.draw_texts(self.proposal, batch, rng)
         evaluation = evaluate(objective, drawn, wanted=log_draw < math.inf)
         possible = populations.table(evaluation.energy < math.inf, False).any(1)
         if not bool(possible.all()):

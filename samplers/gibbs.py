@@ -59,7 +59,7 @@ class Gibbs(OfMaskedLM):
     An accepted step is one that changed the text. Its `log_ratio` is 0 where a draw was made, -inf where not.
 
     Attributes:
-        model: names the candidates from the masked text; by default the one that comes with textsearch.
+        mlm: names the candidates from the masked text; by default the one that comes with textsearch.
         candidates: K, tokens to choose from at each site.
         block: adjacent sites to draw at once, from the product of their candidates: K^block energies a row.
         scan: which site a step visits, `random_scan` or `systematic_scan`.
@@ -72,7 +72,7 @@ class Gibbs(OfMaskedLM):
     [0.0]
     """
 
-    model: MaskedLM = DEFAULT_MASKED_LM
+    mlm: MaskedLM = DEFAULT_MASKED_LM
     candidates: int = 8
     block: int = 1
     scan: Scan = random_scan
@@ -124,7 +124,7 @@ class Gibbs(OfMaskedLM):
         old = batch.tokens.gather(1, block)
         masked = replace(batch, tokens=batch.tokens.scatter(1, block, self.vocabulary.mask_id))
         # (b, block, K), and every way to combine them, (b, K^block, block)
-        tokens, known = top(conditionals(self.model, masked, block, old), self.candidates)
+        tokens, known = top(conditionals(self.mlm, masked, block, old), self.candidates)
         ways = torch.cartesian_prod(*[_range(self.candidates, batch)] * self.block).reshape(-1, self.block)
         tokens, known = (part[:, _range(self.block, batch), ways] for part in (tokens, known))
         known = known.all(2)

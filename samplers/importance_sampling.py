@@ -9,7 +9,7 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from samplers import independent_draws as fresh
+from samplers import independent_draws
 from samplers.one_proposal import DrawSampler
 from samplers.weights import KIND, LOG_WEIGHTS
 from textsearch.batch import Batch
@@ -64,6 +64,6 @@ class ImportanceSampling(DrawSampler):
         self, objective: Objective, state: ChainState, rng: Rng, temperature: float | Tensor = 1.0
     ) -> tuple[ChainState, Info]:
         """A fresh text in every row."""
-        after, log_weights = fresh.draw(self.proposal, objective, state.batch, rng, temperature)
+        after, log_weights = independent_draws.draw_weighted(self.proposal, objective, state.batch, rng, temperature)
         kind = torch.zeros_like(after.batch.lengths)
         return after, Info(log_weights > -math.inf, kind, log_weights, recorded={LOG_WEIGHTS: log_weights})

@@ -60,7 +60,7 @@ def log_prob(proposal: IndependentProposal, batch: Batch) -> Tensor:
     return found
 
 
-def draw(
+def draw_weighted(
     proposal: IndependentProposal, objective: Objective, batch: Batch, rng: Rng, temperature: float | Tensor
 ) -> tuple[ChainState, Tensor]:
     """A fresh text for each row, and (B,) float64 -E / T - log q, nats; -inf for one forbidden, or that failed.
@@ -68,7 +68,7 @@ def draw(
     Raises:
         ValueError: log q of a draw is nan or -inf, or a weight is more than a number can hold.
     """
-    texts, log_draw = drawn(proposal, batch, rng)
+    texts, log_draw = draw_texts(proposal, batch, rng)
     evaluation = evaluate(objective, texts, wanted=log_draw < math.inf)
     log_weights = -evaluation.energy / temperature - log_draw
     over = log_weights.isnan() | (log_weights == math.inf)
@@ -81,7 +81,7 @@ def draw(
     return ChainState(texts, evaluation), log_weights
 
 
-def drawn(proposal: IndependentProposal, batch: Batch, rng: Rng) -> tuple[Batch, Tensor]:
+def draw_texts(proposal: IndependentProposal, batch: Batch, rng: Rng) -> tuple[Batch, Tensor]:
     """A fresh text for each row, and (B,) float64 log q, nats; +inf for one that failed.
 
     Raises:

@@ -18,7 +18,7 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from samplers import independent_draws as fresh
+from samplers import independent_draws
 from samplers.one_proposal import DrawSampler
 from samplers.rejection import DRAW_LOG_WEIGHTS
 from textsearch.checks import MAX_CHAINS, keep, whole
@@ -76,7 +76,9 @@ class IteratedResampling(DrawSampler):
         source = row.repeat_interleave(count)
         heat = torch.as_tensor(temperature, dtype=torch.float64, device=batch.device).expand(len(batch))
         each = rng.fold(_PROPOSE).split(count)
-        drawn, log_fresh = fresh.draw(self.proposal, objective, batch.repeat(count), each, heat[source])
+        drawn, log_fresh = independent_draws.draw_weighted(
+            self.proposal, objective, batch.repeat(count), each, heat[source]
+        )
 
         log_fresh = log_fresh.reshape(-1, count)
         energy = state.evaluation.energy
@@ -84,7 +86,7 @@ class IteratedResampling(DrawSampler):
         log_current = torch.full_like(energy, -math.inf)
         possible = (energy < math.inf).nonzero().squeeze(-1)
         if len(possible):
-            log_prob = fresh.log_prob(self.proposal, batch.rows(possible))
+            log_prob = independent_draws.log_prob(self.proposal, batch.rows(possible))
             log_current[possible] = -energy[possible] / heat[possible] - log_prob
         log_weights = torch.cat([log_current[:, None], log_fresh], 1)
         # nothing weighs as much as a text that q never draws; where nothing weighs anything the text stays

@@ -48,7 +48,7 @@ class MaskedResampling(OfMaskedLM):
     A step is accepted if a token was drawn, even if it is the old one.
 
     Attributes:
-        model: gives the conditionals; by default the one that comes with textsearch.
+        mlm: gives the conditionals; by default the one that comes with textsearch.
         top_k: tokens to draw from, the likeliest ones; all if None.
         burn_in: steps at the start that draw from all tokens, whatever `top_k`.
         scan: which site a step visits, `random_scan` or `systematic_scan`.
@@ -61,7 +61,7 @@ class MaskedResampling(OfMaskedLM):
     10
     """
 
-    model: MaskedLM = DEFAULT_MASKED_LM
+    mlm: MaskedLM = DEFAULT_MASKED_LM
     top_k: int | None = None
     burn_in: int = 0
     scan: Scan = random_scan
@@ -116,7 +116,7 @@ class MaskedResampling(OfMaskedLM):
         site = place_of(open_sites, self.scan(open_sites.sum(1), rng))
         old = batch.tokens.gather(1, site[:, None])
         masked = batch.with_tokens(site, torch.full_like(site, self.vocabulary.mask_id))
-        log_probs = conditionals(self.model, masked, site[:, None], old)[:, 0]
+        log_probs = conditionals(self.mlm, masked, site[:, None], old)[:, 0]
         # a token that the vocabulary forbids may stand where nothing else fits: it stays
         possible = (log_probs > -math.inf).any(1)
         log_probs = log_probs.where(possible[:, None], 0.0)

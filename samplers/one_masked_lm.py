@@ -13,18 +13,18 @@ class OfMaskedLM(ABC):
     """A sampler or a proposal that writes the tokens of its masked language model, and can edit any text.
 
     Attributes:
-        model: a field of the dataclass that derives from this.
+        mlm: a field of the dataclass that derives from this.
     """
 
-    model: MaskedLM
+    mlm: MaskedLM
 
     def __post_init__(self) -> None:
-        instance("model", self.model, MASKED)
+        instance("mlm", self.mlm, MASKED)
 
     @property
     def vocabulary(self) -> Vocabulary:
         """The tokens that the masked model reads and writes."""
-        return self.model.vocabulary
+        return self.mlm.vocabulary
 
     def check(self, batch: Batch) -> None:  # noqa: B027 most can do something with any text
         """Raise a `ValueError` for a text that could not be edited or drawn; by default any can. Runs no model."""

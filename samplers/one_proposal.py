@@ -7,7 +7,7 @@ from typing import ClassVar, Generic, TypeVar
 
 from torch import Tensor
 
-from samplers import independent_draws as fresh
+from samplers import independent_draws
 from textsearch.batch import Batch, Vocabulary
 from textsearch.kinds import INDEPENDENT, PROPOSAL, instance
 from textsearch.objective import Objective
@@ -85,4 +85,4 @@ class DrawSampler(ProposalSampler[IndependentProposal, ChainState]):
         Raises:
             ValueError: a text of finite energy that the proposal cannot draw: the chain could never leave it.
         """
-        return fresh.start(self.proposal, objective, batch)
+        return independent_draws.start(self.proposal, objective, batch)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from samplers import independent_draws as fresh
+from samplers import independent_draws
 from samplers.one_proposal import DrawSampler
 from samplers.rejection import take
 from samplers.weights import Estimate
@@ -73,7 +73,9 @@ class QuasiRejection(DrawSampler):
         self, objective: Objective, state: ChainState, rng: Rng, temperature: float | Tensor = 1.0
     ) -> tuple[ChainState, Info]:
         """Draw a text for every row; accept it or not."""
-        drawn, log_weights = fresh.draw(self.proposal, objective, state.batch, rng.fold(0), temperature)
+        drawn, log_weights = independent_draws.draw_weighted(
+            self.proposal, objective, state.batch, rng.fold(0), temperature
+        )
         return take(self.proposal, state, drawn, log_weights, log_weights - self.log_beta, rng)
 
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from samplers import independent_draws as fresh
+from samplers import independent_draws
 from samplers.one_proposal import DrawSampler
 from textsearch.checks import floats, keep, real
 from textsearch.kinds import RESULT, instance
@@ -87,7 +87,9 @@ class Rejection(DrawSampler):
         self, objective: Objective, state: ChainState, rng: Rng, temperature: float | Tensor = 1.0
     ) -> tuple[ChainState, Info]:
         """Draw a text for every row; accept it or not."""
-        drawn, log_weights = fresh.draw(self.proposal, objective, state.batch, rng.fold(_PROPOSE), temperature)
+        drawn, log_weights = independent_draws.draw_weighted(
+            self.proposal, objective, state.batch, rng.fold(_PROPOSE), temperature
+        )
         log_ratio = log_weights - self.log_bound
         if bool((log_ratio > self.tolerance).any()):
             row = log_weights.argmax()[None]
@@ -112,7 +114,7 @@ def take(
     # only a text that would be given up has to be one that the draws come back to
     rows = accepted.nonzero().squeeze(-1)
     if len(rows):
-        kept = rows[~fresh.drawable(proposal, state.rows(rows))]
+        kept = rows[~independent_draws.drawable(proposal, state.rows(rows))]
         accepted, log_ratio = accepted.index_fill(0, kept, False), log_ratio.index_fill(0, kept, -math.inf)
     kind = torch.zeros_like(state.batch.lengths)
     return state.where(accepted, drawn), Info(accepted, kind, log_ratio, {DRAW_LOG_WEIGHTS: log_weights})

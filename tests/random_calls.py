@@ -262,7 +262,7 @@ class Calls:
                 lambda: objectives.Repeats(),
                 lambda: objectives.Keywords(
                     self.maybe(lambda: self.random.choice([["a"], lists()])),
-                    **self.options(in_order=self.flag, freeze=self.flag),
+                    **self.options(in_order=self.flag, freeze_tokens=self.flag),
                 ),
                 lambda: objectives.Forbidden(self.maybe(lambda: ["cc"])),
                 lambda: objectives.WholeWords(lists(), self.maybe(lambda: str.split)),

@@ -101,11 +101,11 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (lambda: Thinned(MOVES, 3), "sampler=.* is a proposal, not a sampler"),
     (lambda: SimulatedAnnealing(CHAIN, 0.5), "schedule=0.5 is a number, not a schedule: pass one, such as"),
     # the name of a model for the model
-    (lambda: Fluency("gpt2"), r"model='gpt2' is a string, not a causal language model: load it, .*causal_lm\('gpt2'\)"),
+    (lambda: Fluency("gpt2"), r"lm='gpt2' is a string, not a causal language model: load it, .*causal_lm\('gpt2'\)"),
     (lambda: FluencyPerToken(MASKED), "is a masked language model, not a causal language model: load one"),
-    (lambda: PseudoLikelihood("bert"), r"model='bert' is a string, not a masked .*: load it, .*masked_lm\('bert'\)"),
-    (lambda: Replace("bert"), r"model='bert' is a string.*masked_lm\('bert'\)"),
-    (lambda: Replace(CAUSAL), "model=.* is a causal language model, not a masked language model"),
+    (lambda: PseudoLikelihood("bert"), r"mlm='bert' is a string, not a masked .*: load it, .*masked_lm\('bert'\)"),
+    (lambda: Replace("bert"), r"mlm='bert' is a string.*masked_lm\('bert'\)"),
+    (lambda: Replace(CAUSAL), "mlm=.* is a causal language model, not a masked language model"),
     (lambda: Similarity("all-MiniLM", "a"), r"encoder='all-MiniLM' is a string.*sentence_encoder\('all-MiniLM'\)"),
     # one for many, many for one
     (lambda: run(inputs="ab"), r"inputs='ab' is one string; pass a list of texts, \['ab'\]"),

@@ -127,7 +127,7 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
         lambda: Fluency(HUGGING),
         r"is a transformers model, not a causal .*: load it by its name or folder, .*causal_lm\(",
     ),
-    (lambda: Fluency(causal_lm), "model=causal_lm is a function, not a causal language model: call it if it makes one"),
+    (lambda: Fluency(causal_lm), "lm=causal_lm is a function, not a causal language model: call it if it makes one"),
     (
         lambda: Fluency((HUGGING, object())),
         "is a tuple, not a causal .*: load model and tokenizer by one name or folder",

@@ -110,12 +110,12 @@ CASES = {
     "a suffix and its mark": Case("a .", Suffix("a."), lambda row: row[-2:] == ("a", "."), twice=False),
     "a template": Case("a a b", Template("a * b"), sides, twice=False),
     "a template in the midst": Case("a b", Template("*{0,} b *{0,}"), holds("b")),
-    "a keyword": Case("b a", Keywords(["a"], freeze=True), holds("a")),
-    "keywords": Case("b a", Keywords(["a", "b"], freeze=True), holds("b", "a")),
+    "a keyword": Case("b a", Keywords(["a"], freeze_tokens=True), holds("a")),
+    "keywords": Case("b a", Keywords(["a", "b"], freeze_tokens=True), holds("b", "a")),
     "a phrase": Case(
-        "a a b", Keywords(["a a"], freeze=True), lambda row: any(row[i : i + 2] == ("a", "a") for i in range(2))
+        "a a b", Keywords(["a a"], freeze_tokens=True), lambda row: any(row[i : i + 2] == ("a", "a") for i in range(2))
     ),
-    "for one input": Case("b a", Only(Keywords(["a"], freeze=True), [0]), holds("a")),
+    "for one input": Case("b a", Only(Keywords(["a"], freeze_tokens=True), [0]), holds("a")),
     "by the caller": Case(freeze("b a", 1), None, holds("a")),
     "two words by the caller": Case(freeze("a b a", 0, 2), None, holds("a", "a")),
     "by the caller and a prefix": Case(

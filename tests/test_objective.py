@@ -110,7 +110,7 @@ def test_only_numbers_weigh_and_only_objectives_add(other: Any) -> None:
         A + other
 
 
-def test_cost_of_a_sum_is_the_dearest() -> None:
+def test_cost_of_a_sum_is_the_most_expensive() -> None:
     cheap, heavy = (Counting(cost.name, cost, lambda text: 0.0) for cost in (Cost.CHEAP, Cost.HEAVY))
     assert (cheap + heavy).cost == Cost.HEAVY
     assert Sum(()).cost == Cost.HARD

@@ -109,7 +109,7 @@ def test_accounting_tells_who_asked_how_much() -> None:
     # 3,000 rows for 8 chains of 15 steps
     assert "25.00 rows a step of a chain" in str(run.accounting())
     assert rows_of(replace(RESULT, usage={}).accounting())["all"] == ["0", "0", "0", "0"]
-    assert list(rows_of(RESULT.accounting()))[:3] == ["asked", "replace", "all"]
+    assert list(rows_of(RESULT.accounting()))[:3] == ["charged", "replace", "all"]
 
 
 def test_sheets_are_shown_everywhere() -> None:

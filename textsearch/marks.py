@@ -95,8 +95,8 @@ def counts(objective: Freezes, batch: Batch) -> Tensor:
     fresh = marked(objective, part) if bool((part.homes == ANYWHERE).any()) else part
     # where the caller's words are at home is no question of where they stand now
     fresh = replace(fresh, homes=torch.where(fresh.homes == ANYWHERE, ANYWHERE, bare(part).homes))
-    verdicts = [_Marked.of(part, row).counts(_Marked.of(fresh, row)) for row in range(len(part))]
-    return good.index_put((rows,), torch.tensor(verdicts, device=batch.device))
+    counting = [_Marked.of(part, row).counts(_Marked.of(fresh, row)) for row in range(len(part))]
+    return good.index_put((rows,), torch.tensor(counting, device=batch.device))
 
 
 @final

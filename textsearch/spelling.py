@@ -38,7 +38,7 @@ def canonical(batch: Batch) -> Tensor:
     memory = _memory(batch.vocabulary)
     # how a text is written may depend on the input that it belongs to
     keys = [(number, tuple(row)) for number, row in zip(batch.inputs.tolist(), batch.token_lists(), strict=True)]
-    known = {key: verdict for key in set(keys) if (verdict := memory.verdicts.get(key)) is not None}
+    known = {key: counts for key in set(keys) if (counts := memory.counted.get(key)) is not None}
     new = {key: place for place, key in enumerate(keys) if key not in known}
     if new:
         part = batch.rows(list(new.values()))
@@ -74,15 +74,15 @@ Key = tuple[int, tuple[int, ...]]
 class _Memory:
     """What has been found out of the rows of one vocabulary; all forgotten once there is too much of it."""
 
-    verdicts: dict[Key, bool] = field(default_factory=dict)
+    counted: dict[Key, bool] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def learn(self, found: dict[Key, bool]) -> None:
         """Remember these."""
         with self.lock:
-            if len(self.verdicts) + len(found) > _MOST:
-                self.verdicts = {}
-            self.verdicts.update(found)
+            if len(self.counted) + len(found) > _MOST:
+                self.counted = {}
+            self.counted.update(found)
 
 
 _MEMORIES: WeakKeyDictionary[Vocabulary, _Memory] = WeakKeyDictionary()

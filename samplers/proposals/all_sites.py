@@ -37,7 +37,7 @@ class AllSites(OfMaskedLM):
     always accepted.
 
     Attributes:
-        model: gives the ratios, from the text as it stands.
+        mlm: gives the ratios, from the text as it stands.
         step_size: a change costs 1 / (2 step_size) nats, whatever it changes. The unlikely tokens of a vocabulary of
             30,000 add up: 0.07 changed about one token of a sentence, 0.1 five (0.1 at power 2: one).
         power: of the ratios; above 1, fewer of the many unlikely tokens of a large vocabulary are drawn.
@@ -51,7 +51,7 @@ class AllSites(OfMaskedLM):
     [0.0]
     """
 
-    model: MaskedLM
+    mlm: MaskedLM
     step_size: float
     power: float = 1.0
 
@@ -84,7 +84,7 @@ class AllSites(OfMaskedLM):
 
     def _law(self, batch: Batch, rows: Tensor, columns: Tensor) -> Tensor:
         """(K, V) float64 log q_i(v | x) at the sites."""
-        ratios = log_ratios(self.model, batch, rows, columns)
+        ratios = log_ratios(self.mlm, batch, rows, columns)
         log_weights = 0.5 * self.power * ratios - 0.5 / self.step_size
         stay = batch.tokens[rows, columns, None]
         return log_weights.scatter(1, stay, 0.0).log_softmax(1)

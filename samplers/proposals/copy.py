@@ -45,7 +45,7 @@ class Copy(OfMaskedLM):
     """Insert a word of the source, delete one, put one in another word's place, or write a new word over one.
 
     Attributes:
-        model: writes new words over copied ones, and prices the words that copies replace.
+        mlm: writes new words over copied ones, and prices the words that copies replace.
         sources: one text for all inputs, or one for each; of lines that are read by themselves, if it has some.
         weights: probabilities of insert, delete, copy and write.
         pieces: probability that a new word has 1, 2, ... pieces; by default any number, see `PIECES`.
@@ -64,7 +64,7 @@ class Copy(OfMaskedLM):
     ['cccc']
     """
 
-    model: MaskedLM
+    mlm: MaskedLM
     sources: str | Sequence[str]
     weights: Sequence[float] = (0.2, 0.2, 0.3, 0.3)
     pieces: Sequence[float] | None = None
@@ -81,7 +81,7 @@ class Copy(OfMaskedLM):
         weights = reals("weights", self.weights, must, lambda x: 0 < x <= 1, example)
         if len(weights) != 4 or not math.isclose(sum(weights), 1.0, abs_tol=1e-9):
             raise ValueError(f"weights={weights} must be four probabilities above 0 that add up to 1")
-        writer = SpanEdit(self.model, {(1, 1): 1.0}, self.pieces, self.max_length)
+        writer = SpanEdit(self.mlm, {(1, 1): 1.0}, self.pieces, self.max_length)
         given = text_per_input("sources", self.sources)
         keep(self, _writer=writer, weights=weights, pieces=writer.pieces, max_length=writer.max_length)
         keep(self, sources=given.values, _sources=given, _words=_words_of(given.values, self.vocabulary))

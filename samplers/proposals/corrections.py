@@ -47,7 +47,7 @@ class Corrections:
     """Replace, insert or delete one word; edits that a masked model finds better are drawn more often.
 
     Attributes:
-        model: of pieces; reads the words.
+        mlm: of pieces; reads the words.
         clusters: what each word may be replaced with, and what may be inserted and deleted.
         balance: log g.
         power: of the model's probabilities; below 1 edits are more alike.
@@ -67,7 +67,7 @@ class Corrections:
     [0.0]
     """
 
-    model: MaskedLM
+    mlm: MaskedLM
     clusters: Clusters
     balance: Balance = barker
     power: float = 1.0
@@ -76,7 +76,7 @@ class Corrections:
     max_length: int = 200
 
     def __post_init__(self) -> None:
-        instance("model", self.model, MASKED)
+        instance("mlm", self.mlm, MASKED)
         if not isinstance(self.clusters, Clusters):
             raise TypeError(
                 f"clusters={shown(self.clusters)} is {nature(self.clusters)}, not clusters: make some, "
@@ -104,7 +104,7 @@ class Corrections:
     @cached_property
     def reader(self) -> WordReader:
         """The model as a reader of words."""
-        return WordReader(self.model, self.vocabulary, self.window)
+        return WordReader(self.mlm, self.vocabulary, self.window)
 
     def check(self, batch: Batch) -> None:
         """Refuse a text of more words than `max_length`, or of another vocabulary."""

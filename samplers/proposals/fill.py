@@ -32,7 +32,7 @@ class Fill(OfMaskedLM):
     words begin. A text of S sites takes S passes to draw, and S passes for its probability.
 
     Attributes:
-        model: fills the sites; the nearer it is to the target, the more even the weights.
+        mlm: fills the sites; the nearer it is to the target, the more even the weights.
 
     >>> from samplers.proposals import template
     >>> from textsearch.rng import Rng
@@ -43,7 +43,7 @@ class Fill(OfMaskedLM):
     (['aaa'], True)
     """
 
-    model: MaskedLM
+    mlm: MaskedLM
 
     def check(self, batch: Batch) -> None:
         """Refuse a site that no allowed token may take."""
@@ -70,7 +70,7 @@ class Fill(OfMaskedLM):
             uniform = None if rng is None else rng.uniform(number)
             for rows in torch.split((count >= number).nonzero().squeeze(-1), most):
                 masked = replace(batch.rows(rows), tokens=tokens[rows])
-                log_probs = conditionals(self.model, masked, place[rows, None], old[rows])[:, 0]
+                log_probs = conditionals(self.mlm, masked, place[rows, None], old[rows])[:, 0]
                 log_probs = log_probs.to(torch.float64).log_softmax(-1)
                 new = old[rows, 0] if uniform is None else categorical(log_probs, uniform[rows])
                 log_prob[rows] += log_probs.gather(1, new[:, None])[:, 0]

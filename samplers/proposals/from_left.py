@@ -30,7 +30,7 @@ class FromLeft:
     for each token to draw, and one pass for its probability.
 
     Attributes:
-        model: writes the texts, in tokens of its own.
+        lm: writes the texts, in tokens of its own.
         prompt: what the model reads first, one for all inputs or one for each.
         temperature: of the tokens that it writes, not that of the run. For the model's own energy 1 is best: with any
             other, the weights of two texts differ by a factor a token.
@@ -44,14 +44,14 @@ class FromLeft:
     (['bb', 'b', ''], True)
     """
 
-    model: SuffixLM
+    lm: SuffixLM
     prompt: str | Sequence[str] = ""
     temperature: float = 1.0
     max_length: int = 64
     _prompts: PerInput[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        instance("model", self.model, SUFFIX)
+        instance("lm", self.lm, SUFFIX)
         given = text_per_input("prompt", self.prompt, "prompts")
         keep(
             self,
@@ -64,7 +64,7 @@ class FromLeft:
     @property
     def vocabulary(self) -> Vocabulary:
         """The tokens that the model writes."""
-        return self.model.vocabulary
+        return self.lm.vocabulary
 
     def check(self, batch: Batch) -> None:
         """Refuse tokens frozen behind others that are not, too many of them, and inputs without a prompt."""
@@ -98,7 +98,7 @@ class FromLeft:
         # in turn with other samplers a text may come to begin with more than it may hold
         room = (cuts <= self.max_length) & slot_open(batch, batch.lengths)
         fits = bool(room.all())
-        drawn, log_prob, ended = self.model.draw_suffixes(
+        drawn, log_prob, ended = self.lm.draw_suffixes(
             batch if fits else batch.splice(cuts * 0, cuts * ~room, cuts * 0, batch.width),
             cuts * room,
             rng,
@@ -114,7 +114,7 @@ class FromLeft:
         fits = ((batch.lengths <= self.max_length) & slot_open(batch, batch.lengths)).nonzero().squeeze(-1)
         if len(fits):
             part = batch.rows(fits)
-            log_prob[fits] = self.model.suffix_log_probs(
+            log_prob[fits] = self.lm.suffix_log_probs(
                 part, first_cuts(part), prompt=self._prompts.one_or_rows(part), temperature=self.temperature
             )
         return log_prob

@@ -93,15 +93,15 @@ def _parts(sizes: Tensor) -> Iterator[Tensor]:
         yield rows[part == number]
 
 
-def log_ratios(model: MaskedLM, batch: Batch, rows: Tensor, columns: Tensor) -> Tensor:
+def log_ratios(mlm: MaskedLM, batch: Batch, rows: Tensor, columns: Tensor) -> Tensor:
     """(K, V) float64 log r_iv in nats at K sites: 0 for the token that stands there, -inf for what may not stand there.
 
     The rows are read as they stand, once each.
     """
     # what a model holds for impossible is taken as very unlikely: no sum is empty, and every change has a way back
-    log_probs = model.log_probs(batch, rows, columns).to(torch.float64).clamp(min=_LEAST)
+    log_probs = mlm.log_probs(batch, rows, columns).to(torch.float64).clamp(min=_LEAST)
     old = batch.tokens[rows, columns]
-    return (log_probs - log_probs.gather(1, old[:, None])).masked_fill(~fits(model.vocabulary, old), -math.inf)
+    return (log_probs - log_probs.gather(1, old[:, None])).masked_fill(~fits(mlm.vocabulary, old), -math.inf)
 
 
 @final
@@ -121,10 +121,10 @@ class Changes:
     number: Tensor
 
     @staticmethod
-    def of(model: MaskedLM, batch: Batch, balance: Balance, power: float) -> Changes:
+    def of(mlm: MaskedLM, batch: Batch, balance: Balance, power: float) -> Changes:
         """One pass over the rows."""
         rows, columns = changeable(batch).nonzero().unbind(1)
-        ratios = log_ratios(model, batch, rows, columns)
+        ratios = log_ratios(mlm, batch, rows, columns)
         log_values = balance(power * ratios).masked_fill(ratios == -math.inf, -math.inf)
         log_values = log_values.scatter(1, batch.tokens[rows, columns, None], -math.inf)
         log_sites = torch.full(batch.tokens.shape, -math.inf, dtype=torch.float64, device=batch.device)

@@ -39,7 +39,7 @@ class LocallyBalanced(OfMaskedLM):
     causal model of the energy does better than a masked model that was trained on masks alone.
 
     Attributes:
-        model: gives the ratios, from the text as it stands.
+        mlm: gives the ratios, from the text as it stands.
         balance: log g, `barker` or `square_root`.
         power: of the ratios; below 1 sites and values are more alike.
 
@@ -52,7 +52,7 @@ class LocallyBalanced(OfMaskedLM):
     [0.0]
     """
 
-    model: MaskedLM
+    mlm: MaskedLM
     balance: Balance = barker
     power: float = 1.0
 
@@ -68,7 +68,7 @@ class LocallyBalanced(OfMaskedLM):
         return moves(batch, rng, self._draw)
 
     def _draw(self, batch: Batch, rng: Rng) -> tuple[Tensor, Tensor, Tensor]:
-        here = Changes.of(self.model, batch, self.balance, self.power)
+        here = Changes.of(self.mlm, batch, self.balance, self.power)
         site = draw_column(here.log_sites, rng.uniform(_SITE))
         log_values = here.at(site)
         value = categorical(log_values, rng.uniform(_VALUE))
@@ -76,7 +76,7 @@ class LocallyBalanced(OfMaskedLM):
         del here  # before there is a second table
 
         new = batch.with_tokens(site, value)
-        there = Changes.of(self.model, new, self.balance, self.power)
+        there = Changes.of(self.mlm, new, self.balance, self.power)
         old = batch.tokens.gather(1, site[:, None])
         log_backward = there.at(site).gather(1, old)[:, 0] - log_total(there.log_sites)
         return new.tokens, log_forward, log_backward

@@ -39,7 +39,7 @@ class PathAuxiliary(OfMaskedLM):
     another R, or use at least three values a site, to reach every text.
 
     Attributes:
-        model: gives the ratios, from the text as it stands.
+        mlm: gives the ratios, from the text as it stands.
         sites: R, tokens to change.
         balance: log g, `barker` or `square_root`.
         power: of the ratios; below 1 sites and values are more alike.
@@ -53,7 +53,7 @@ class PathAuxiliary(OfMaskedLM):
     [0.0]
     """
 
-    model: MaskedLM
+    mlm: MaskedLM
     sites: int = 2
     balance: Balance = barker
     power: float = 1.0
@@ -74,7 +74,7 @@ class PathAuxiliary(OfMaskedLM):
         return moves(batch, rng, self._draw)
 
     def _draw(self, batch: Batch, rng: Rng) -> tuple[Tensor, Tensor, Tensor]:
-        here = Changes.of(self.model, batch, self.balance, self.power)
+        here = Changes.of(self.mlm, batch, self.balance, self.power)
         path, used = self._path(here.log_sites, rng)
         log_values = here.at(path)
         values = categorical(log_values.flatten(0, 1), rng.uniform(_VALUE, self.sites).flatten()).reshape(path.shape)
@@ -85,7 +85,7 @@ class PathAuxiliary(OfMaskedLM):
         for t in range(self.sites):
             written = tokens.scatter(1, path[:, t, None], values[:, t, None])
             tokens = written.where(used[:, t, None], tokens)
-        there = Changes.of(self.model, replace(batch, tokens=tokens), self.balance, self.power)
+        there = Changes.of(self.mlm, replace(batch, tokens=tokens), self.balance, self.power)
         last_first = (used.sum(1, keepdim=True) - 1 - torch.arange(self.sites, device=batch.device)).clamp(min=0)
         back = path.gather(1, last_first)
         old = batch.tokens.gather(1, back)

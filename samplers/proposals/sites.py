@@ -86,14 +86,14 @@ def fits(vocabulary: Vocabulary, old: Tensor) -> Tensor:
     return tokens_by_role(vocabulary, old.device)[roles]
 
 
-def conditionals(model: MaskedLM, masked: Batch, places: Tensor, old: Tensor) -> Tensor:
+def conditionals(mlm: MaskedLM, masked: Batch, places: Tensor, old: Tensor) -> Tensor:
     """(B, S, V) log-probabilities at the masked `places` (B, S); -inf for what may not stand where `old` (B, S) stood.
 
     Of the old tokens nothing is used but their roles; what may stand there does not add up to 1.
     """
     rows = torch.arange(len(masked), device=masked.device).repeat_interleave(places.shape[1])
-    log_probs = model.log_probs(masked, rows, places.flatten()).reshape(*places.shape, -1)
-    return log_probs.masked_fill(~fits(model.vocabulary, old), -math.inf)
+    log_probs = mlm.log_probs(masked, rows, places.flatten()).reshape(*places.shape, -1)
+    return log_probs.masked_fill(~fits(mlm.vocabulary, old), -math.inf)
 
 
 def check_sites(vocabulary: Vocabulary, batch: Batch) -> None:

@@ -47,14 +47,14 @@ class SpanEdit(OfMaskedLM):
     where they are equally many, the first pass serves both.
 
     Attributes:
-        model: writes the new pieces.
+        mlm: writes the new pieces.
         table: probability of each (old words, new words); a pair without its reverse is refused.
         pieces: probability that a new word has 1, 2, ... pieces; by default any number, as `PIECES` has it. A word of a
             size with probability 0 stays for ever: no move could write it again.
         max_length: tokens; a move that would go beyond it is a null move.
     """
 
-    model: MaskedLM
+    mlm: MaskedLM
     table: Mapping[tuple[int, int], float]
     pieces: Sequence[float] | None = None
     max_length: int = 64
@@ -198,7 +198,7 @@ class SpanEdit(OfMaskedLM):
             place_new, place_old = order_new[do_new, t], order_old[do_old, t]
             asked = concatenate([new.rows(do_new), old.rows(ask_old)])
             positions = torch.cat([start[do_new] + place_new, start[ask_old] + order_old[ask_old, t]])
-            log_probs = self.model.log_probs(asked, torch.arange(len(asked), device=device), positions)
+            log_probs = self.mlm.log_probs(asked, torch.arange(len(asked), device=device), positions)
             from_new = torch.zeros(len(batch), dtype=torch.int64, device=device)
             from_new[do_new] = torch.arange(len(do_new), device=device)
             from_old = from_new.clone()

@@ -45,7 +45,7 @@ class SuffixResampling:
     pass a new token, and one for the way back.
 
     Attributes:
-        model: writes the new ends.
+        lm: writes the new ends.
         prompt: what the model reads first, one for all inputs or one for each.
         temperature: of the tokens that it writes.
         max_length: tokens; a text that finds no end within it is a null move.
@@ -60,14 +60,14 @@ class SuffixResampling:
     [0.0]
     """
 
-    model: SuffixLM
+    lm: SuffixLM
     prompt: str | Sequence[str] = ""
     temperature: float = 1.0
     max_length: int = 64
     _prompts: PerInput[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        instance("model", self.model, SUFFIX)
+        instance("lm", self.lm, SUFFIX)
         given = text_per_input("prompt", self.prompt, "prompts")
         keep(
             self,
@@ -80,7 +80,7 @@ class SuffixResampling:
     @property
     def vocabulary(self) -> Vocabulary:
         """The tokens that the model writes."""
-        return self.model.vocabulary
+        return self.lm.vocabulary
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -103,7 +103,7 @@ class SuffixResampling:
         log_backward = torch.full_like(log_forward, -math.inf)
         kind = torch.zeros_like(batch.lengths)
         old, cuts = batch.rows(fits), cuts[fits]
-        new, log_new, ended = self.model.draw_suffixes(
+        new, log_new, ended = self.lm.draw_suffixes(
             old,
             cuts,
             rng.fold(_SUFFIX).rows(fits),
@@ -112,7 +112,7 @@ class SuffixResampling:
             most=self.max_length,
         )
         fits, cuts, old, new = fits[ended], cuts[ended], old.rows(ended), new.rows(ended)
-        log_old = self.model.suffix_log_probs(
+        log_old = self.lm.suffix_log_probs(
             old, cuts, prompt=self._prompts.one_or_rows(old), temperature=self.temperature
         )
         log_forward[fits] = log_new[ended] - ways[fits].to(torch.float64).log()

@@ -25,25 +25,25 @@ class Edits:
     One `SpanEdit`, so that all chains share each pass of the model, whatever their moves.
 
     Attributes:
-        model: writes the new words; by default the one that comes with textsearch, which loads when a run begins.
+        mlm: writes the new words; by default the one that comes with textsearch, which loads when a run begins.
         max_length: tokens; a move that would go beyond it is a null move.
 
     >>> Edits() == Edits(), Edits().kinds
     (True, ('replace', 'insert', 'delete', 'infill 2', 'rewrite 1 to 2', 'rewrite 2 to 1'))
     """
 
-    model: MaskedLM = DEFAULT_MASKED_LM
+    mlm: MaskedLM = DEFAULT_MASKED_LM
     max_length: int = 64
     _moves: SpanEdit = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        moves = SpanEdit(self.model, TABLE, max_length=self.max_length)
+        moves = SpanEdit(self.mlm, TABLE, max_length=self.max_length)
         keep(self, max_length=moves.max_length, _moves=moves)
 
     @property
     def vocabulary(self) -> Vocabulary:
         """That of the model."""
-        return self.model.vocabulary
+        return self.mlm.vocabulary
 
     @property
     def kinds(self) -> tuple[str, ...]:

@@ -36,7 +36,7 @@ class WordReader:
     as one does that reads a prompt for each: what it is asked about keeps the input that it was of.
 
     Attributes:
-        model: of pieces.
+        mlm: of pieces.
         vocabulary: of words.
         window: words that are read on either side of a place.
 
@@ -48,13 +48,13 @@ class WordReader:
     [[True, True], [True, False]]
     """
 
-    model: MaskedLM
+    mlm: MaskedLM
     vocabulary: WordVocabulary
     window: int
     _suits: OrderedDict[Key, Tensor] = field(default_factory=OrderedDict, repr=False)
 
     def __post_init__(self) -> None:
-        instance("model", self.model, MASKED)
+        instance("mlm", self.mlm, MASKED)
         keep(self, window=whole("window", self.window, unit="words"))
 
     @cached_property
@@ -63,10 +63,10 @@ class WordReader:
         found: list[Pieces] = []
         for token in self.vocabulary.tokens:
             try:
-                found.append(tuple(self.model.vocabulary.encode([join([token]).strip()]).token_lists()[0]))
+                found.append(tuple(self.mlm.vocabulary.encode([join([token]).strip()]).token_lists()[0]))
             except ValueError:
                 found.append(())
-        return [pieces or (self.model.vocabulary.mask_id,) for pieces in found]
+        return [pieces or (self.mlm.vocabulary.mask_id,) for pieces in found]
 
     def suits(self, batch: Batch, start: Tensor, stop: Tensor, candidates: Tensor) -> Tensor:
         """(B, K) float64, log-probability in nats of each word of `candidates` (B, K) between `start` and `stop` (B,).
@@ -104,7 +104,7 @@ class WordReader:
             for count in dict.fromkeys(len(self.pieces[word]) for word in words):
                 numbers[count] = len(texts)
                 inputs.append(number)
-                texts.append([*left, *[self.model.vocabulary.mask_id] * count, *right])
+                texts.append([*left, *[self.mlm.vocabulary.mask_id] * count, *right])
             for word in words:
                 own = self.pieces[word]
                 asked += [(numbers[len(own)], len(left) + place, piece) for place, piece in enumerate(own)]
@@ -120,8 +120,8 @@ class WordReader:
         places = {place: number for number, place in enumerate(dict.fromkeys((text, at) for text, at, _ in asked))}
         rows, columns = torch.tensor(list(places)).unbind(1)
         # rows of a new batch would be numbered as inputs of their own
-        batch = replace(Batch.of(texts, self.model.vocabulary), inputs=torch.tensor(inputs))
-        log_probs = self.model.log_probs(batch, rows, columns)
+        batch = replace(Batch.of(texts, self.mlm.vocabulary), inputs=torch.tensor(inputs))
+        log_probs = self.mlm.log_probs(batch, rows, columns)
         where = torch.tensor([places[text, at] for text, at, _ in asked])
         pieces = torch.tensor([piece for _, _, piece in asked])
         return log_probs[where, pieces].to(torch.float64).clamp(min=_LEAST).cpu()

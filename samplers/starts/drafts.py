@@ -46,7 +46,7 @@ def one_sentence(text: str, whole: str = "") -> str:
 
 
 def drafts(
-    model: Writer,
+    lm: Writer,
     prompts: Sequence[str],
     objective: Objective,
     vocabulary: Vocabulary,
@@ -64,7 +64,7 @@ def drafts(
     """At most `chains` starting texts for each prompt, different from one another, the lowest energies first.
 
     Args:
-        model: writes the drafts.
+        lm: writes the drafts.
         prompts: one for each input; row r of the answer belongs to input `inputs[r]`.
         objective: a draft of energy +inf is dropped.
         vocabulary: of the sampler that will go on from the drafts.
@@ -86,7 +86,7 @@ def drafts(
             kept = vocabulary.encode([])
             for attempt in range(rounds):
                 rng = Rng.start(seed, pool, number=own_numbers[number], purpose="drafts").at(attempt)
-                written = model.continuations(prompt, rng, temperature=temperature, top_p=top_p, most=max_tokens)
+                written = lm.continuations(prompt, rng, temperature=temperature, top_p=top_p, most=max_tokens)
                 texts += [text for text in map(finish, written) if text]
                 kept = best_of(texts, number, objective, vocabulary, chains)
                 if len(kept) == chains:

@@ -14,8 +14,8 @@ from textsearch.models.protocols import MaskedLM
 from textsearch.rng import Rng, categorical
 
 
-def fill_masks(model: MaskedLM, batch: Batch, seed: int, numbers: Sequence[int] | None = None) -> Batch:
-    """`batch` with each mask replaced by a word, drawn from `model` one at a time from left to right.
+def fill_masks(mlm: MaskedLM, batch: Batch, seed: int, numbers: Sequence[int] | None = None) -> Batch:
+    """`batch` with each mask replaced by a word, drawn from `mlm` one at a time from left to right.
 
     Only the tokens that were masks are editable afterwards; rows that must differ should be repeated beforehand, since
     the c-th row of an input draws from stream c. `numbers[i]` is the number of input i among all, by default i.
@@ -26,7 +26,7 @@ def fill_masks(model: MaskedLM, batch: Batch, seed: int, numbers: Sequence[int] 
     >>> filled.texts()[0][0], filled.texts()[0][-1], filled.editable.tolist()
     ('a', 'b', [[False, True, True, False]])
     """
-    vocabulary = model.vocabulary
+    vocabulary = mlm.vocabulary
     gaps = masks(batch)
     words, _ = tokens_by_role(vocabulary, batch.device)
     rng = Rng.of(seed, batch.inputs, numbers, purpose="fill")
@@ -36,7 +36,7 @@ def fill_masks(model: MaskedLM, batch: Batch, seed: int, numbers: Sequence[int] 
             is_open = masks(filled)
             rows = is_open.any(1).nonzero().squeeze(-1)
             position = is_open.to(torch.int64).argmax(1)
-            log_probs = model.log_probs(filled, rows, position[rows]).to(torch.float64)
+            log_probs = mlm.log_probs(filled, rows, position[rows]).to(torch.float64)
             drawn = categorical(log_probs.masked_fill(~words, -math.inf), rng.rows(rows).uniform(draw))
             tokens = filled.tokens.clone()
             tokens[rows, position[rows]] = drawn

@@ -34,7 +34,7 @@ Missing = Callable[[str, int], Sequence[str]]
 
 
 def woven(
-    model: WeavingLM,
+    lm: WeavingLM,
     prompts: Sequence[str],
     missing: Missing,
     *,
@@ -51,7 +51,7 @@ def woven(
     """For each prompt at most `count` finished texts in which nothing is missing.
 
     Args:
-        model: writes the texts.
+        lm: writes the texts.
         prompts: one for each input.
         missing: what a text still lacks.
         count: texts tried for each prompt; some may not be finished.
@@ -70,7 +70,7 @@ def woven(
     own_numbers = input_numbers(numbers, len(prompts))
     streams = Rng.of(seed, torch.tensor(owners, dtype=torch.int64), own_numbers, purpose="woven")
     streams = streams.fold(0 if again is None else 1)
-    rows = [[] for _ in owners] if again is None else _beginnings(model, again, owners, count, streams)
+    rows = [[] for _ in owners] if again is None else _beginnings(lm, again, owners, count, streams)
     room = [max_tokens] * len(prompts) if isinstance(max_tokens, int) else max_tokens
     going = list(range(len(owners)))
     with torch.inference_mode():
@@ -80,8 +80,8 @@ def woven(
             if report is not None:
                 report(f"round {attempt + 1} of at most {rounds}, {sum(map(len, found))} of {len(owners)} found")
             asked = [prompts[owners[row]] for row in going]
-            kept = Batch.of([rows[row] for row in going], model.vocabulary)
-            written, _, _ = model.draw_suffixes(
+            kept = Batch.of([rows[row] for row in going], lm.vocabulary)
+            written, _, _ = lm.draw_suffixes(
                 kept,
                 kept.lengths,
                 streams.rows(going).fold(attempt),
@@ -101,7 +101,7 @@ def woven(
             if not short:
                 break
             begun = _with_a_word(
-                model,
+                lm,
                 written.rows(short),
                 kept.lengths[short].tolist(),
                 [texts[i] for i in short],
@@ -116,10 +116,10 @@ def woven(
 
 
 def _beginnings(
-    model: WeavingLM, again: Sequence[Sequence[str]], owners: Sequence[int], count: int, rng: Rng
+    lm: WeavingLM, again: Sequence[Sequence[str]], owners: Sequence[int], count: int, rng: Rng
 ) -> list[list[int]]:
     """The tokens that each draft begins with; nothing for an input without texts."""
-    pools = [model.vocabulary.encode(texts).token_lists() for texts in again]
+    pools = [lm.vocabulary.encode(texts).token_lists() for texts in again]
     chosen = [
         pools[number][row % count % len(pools[number])] if pools[number] else [] for row, number in enumerate(owners)
     ]
@@ -128,7 +128,7 @@ def _beginnings(
 
 
 def _with_a_word(
-    model: WeavingLM,
+    lm: WeavingLM,
     batch: Batch,
     fixed: Sequence[int],
     texts: Sequence[str],
@@ -136,14 +136,14 @@ def _with_a_word(
     prompts: Sequence[str],
 ) -> list[list[int]]:
     """Of each row the tokens up to the place where one of the spellings is likeliest, and that spelling behind them."""
-    inner = [_writable(model.vocabulary, [" " + spelling for spelling in own]) for own in spellings]
-    first = [_writable(model.vocabulary, own) for own in spellings]
+    inner = [_writable(lm.vocabulary, [" " + spelling for spelling in own]) for own in spellings]
+    first = [_writable(lm.vocabulary, own) for own in spellings]
     heads = [[tokens[0] for tokens in (*one, *other)] for one, other in zip(inner, first, strict=True)]
-    table = next_token_log_probs(model, batch, heads, prompts)
+    table = next_token_log_probs(lm, batch, heads, prompts)
     begun = []
     for row, tokens in enumerate(batch.token_lists()):
         # no place behind the end of the sentence, and none before the words that are sure
-        stop = max(_places(model, tokens, texts[row]), fixed[row] + 1)
+        stop = max(_places(lm, tokens, texts[row]), fixed[row] + 1)
         options = [*inner[row], *first[row]]
         if not options:
             begun.append(tokens[: fixed[row]])
@@ -159,9 +159,9 @@ def _with_a_word(
     return begun
 
 
-def _places(model: WeavingLM, tokens: Sequence[int], text: str) -> int:
+def _places(lm: WeavingLM, tokens: Sequence[int], text: str) -> int:
     """How many places there are before the end of the finished text."""
-    prefixes = Batch.of([tokens[:size] for size in range(1, len(tokens) + 1)], model.vocabulary)
+    prefixes = Batch.of([tokens[:size] for size in range(1, len(tokens) + 1)], lm.vocabulary)
     size = next(
         (number for number, prefix in enumerate(prefixes.texts(), 1) if prefix.strip().startswith(text)),
         len(tokens) + 1,

@@ -15,7 +15,7 @@ from tests.models.tiny import FEW, PIECES, Tiny, bert, llama, save, seeded, shap
 from tests.models.tiny import tiny as tiny
 from textsearch.models import causal_lm, masked_lm, sentence_encoder
 from textsearch.models.checkpoints.loading import pick_device
-from textsearch.models.checkpoints.silence import quiet
+from textsearch.models.checkpoints.silence import silenced
 
 LOADERS = pytest.mark.parametrize("load", [masked_lm, causal_lm], ids=["masked", "causal"])
 
@@ -42,7 +42,7 @@ def test_loading_leaves_the_settings_of_transformers_alone(tiny: Tiny) -> None:
     logging.set_verbosity_info()
     logging.enable_progress_bar()
     try:
-        with pytest.raises(ZeroDivisionError), quiet():
+        with pytest.raises(ZeroDivisionError), silenced():
             assert logging.get_verbosity() == logging.ERROR
             assert not logging.is_progress_bar_enabled()
             _ = 1 / 0

@@ -107,9 +107,9 @@ def load(name):
 (vocabulary, causal, unilm, guided, moves), again = load("parts"), load("parts")
 batch, first, second = load("batch"), load("first"), load("second")
 print([
-    unilm.masked is guided.masked is moves.model,
+    unilm.masked is guided.masked is moves.mlm,
     guided.causal is causal,
-    moves.model.vocabulary is vocabulary is again[0],
+    moves.mlm.vocabulary is vocabulary is again[0],
     again[1].model is causal.model is first.model is second.model,
     again[2].model is unilm.model,
     batch.vocabulary is load("batch").vocabulary is first.vocabulary is causal.vocabulary,

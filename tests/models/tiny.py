@@ -15,7 +15,7 @@ from torch import Tensor
 
 from textsearch.models import causal_lm, masked_lm
 from textsearch.models.causal import TransformersCausalLM
-from textsearch.models.checkpoints.silence import quiet
+from textsearch.models.checkpoints.silence import silenced
 from textsearch.models.masked import TransformersMaskedLM
 
 _TEXT = """
@@ -96,7 +96,7 @@ def _write(folder: Path) -> Tiny:
 
 def save(folder: Path, model: Any, tokenizer: Any) -> Path:
     """Both in one folder, the weights as safetensors."""
-    with quiet():
+    with silenced():
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
     return folder
@@ -122,7 +122,7 @@ def llama(size: int, spread: float = 0.3, end: int | None = 0) -> Any:
 
 def seeded(model_class: Any, config: Any) -> Any:
     """A random model, the same each time."""
-    with torch.random.fork_rng(), quiet():
+    with torch.random.fork_rng(), silenced():
         torch.manual_seed(0)
         return model_class(config)
 

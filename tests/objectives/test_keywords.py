@@ -275,8 +275,8 @@ class TestErrors:
             Keywords(keywords)
 
     def test_freeze_with_inflections(self) -> None:
-        with pytest.raises(ValueError, match=r"freeze=True .* inflections=True"):
-            Keywords(["dog"], freeze=True, inflections=True)
+        with pytest.raises(ValueError, match=r"freeze_tokens=True .* inflections=True"):
+            Keywords(["dog"], freeze_tokens=True, inflections=True)
 
     def test_a_list_for_each_input(self) -> None:
         batch = ENGLISH.encode(["the dog", "the cat", "a dog"])
@@ -350,23 +350,23 @@ class TestFreeze:
         ],
     )
     def test_the_tokens_of_the_keywords(self, keywords: list[str], text: str, pieces: list[str]) -> None:
-        assert frozen_pieces(Keywords(keywords, freeze=True), ENGLISH.encode([text])) == [pieces]
+        assert frozen_pieces(Keywords(keywords, freeze_tokens=True), ENGLISH.encode([text])) == [pieces]
 
     def test_the_first_occurrence_that_is_a_word_of_its_own(self) -> None:
         batch = ENGLISH.encode(["dog's dog - dog dog", "catalog cat cat"])
-        after = Keywords([["dog"], ["cat"]], freeze=True).freeze(batch)
+        after = Keywords([["dog"], ["cat"]], freeze_tokens=True).freeze(batch)
         assert (~after.editable & batch.present).nonzero().tolist() == [[0, 6], [1, 2]]
 
     def test_order_chooses_the_occurrence(self) -> None:
         batch = ENGLISH.encode(["dog cat dog"])
-        loose = Keywords(["cat", "dog"], freeze=True).freeze(batch)
-        ordered = Keywords(["cat", "dog"], in_order=True, freeze=True).freeze(batch)
+        loose = Keywords(["cat", "dog"], freeze_tokens=True).freeze(batch)
+        ordered = Keywords(["cat", "dog"], in_order=True, freeze_tokens=True).freeze(batch)
         assert loose.editable.tolist() == [[False, False, True]]
         assert ordered.editable.tolist() == [[True, False, False]]
 
     def test_case_of_the_text_does_not_matter(self) -> None:
         batch = letters("aAbB ").encode(["b aB b", "b ab b"])
-        after = Keywords(["Ab"], freeze=True).freeze(batch)
+        after = Keywords(["Ab"], freeze_tokens=True).freeze(batch)
         assert after.editable.tolist() == [[True, True, False, False, True, True]] * 2
 
     def test_a_token_word_is_frozen_with_all_its_pieces(self) -> None:
@@ -374,14 +374,16 @@ class TestFreeze:
         vocabulary = PieceVocabulary(("[MASK]", "[UNK]", "dog", "##!", "a"))
         ends_early = Batch.of([[4, 2, 3, 4]], vocabulary)
         assert ends_early.texts() == ["a dog! a"]
-        assert Keywords(["dog"], freeze=True).freeze(ends_early).editable.tolist() == [[True, False, False, True]]
+        assert Keywords(["dog"], freeze_tokens=True).freeze(ends_early).editable.tolist() == [
+            [True, False, False, True]
+        ]
         begins_late = letters("aB ").encode(["a B"])
         assert begins_late.word_starts.tolist() == [[True, True, False]]
-        assert Keywords(["b"], freeze=True).freeze(begins_late).editable.tolist() == [[True, False, False]]
+        assert Keywords(["b"], freeze_tokens=True).freeze(begins_late).editable.tolist() == [[True, False, False]]
 
     def test_rows_do_not_mix(self) -> None:
         batch = ENGLISH.encode([*TEXTS, "dog dog"])
-        objective = Keywords(["dog", "the"], freeze=True)
+        objective = Keywords(["dog", "the"], freeze_tokens=True)
         whole = objective.freeze(batch).editable
         alone = [objective.freeze(batch.rows([row])).editable[0] for row in range(len(batch))]
         assert torch.equal(torch.stack(alone), whole)
@@ -394,11 +396,11 @@ class TestFreeze:
     def test_what_was_frozen_stays_frozen(self) -> None:
         batch = ENGLISH.encode(["the dog"])
         batch = batch.frozen(torch.tensor([[True, False]]))
-        assert not Keywords(["dog"], freeze=True).freeze(batch).editable.any()
+        assert not Keywords(["dog"], freeze_tokens=True).freeze(batch).editable.any()
 
     def test_chinese(self) -> None:
         batch = CHINESE.encode(["今天天气很好"])
-        assert Keywords(["天气"], freeze=True).freeze(batch).editable.tolist() == [
+        assert Keywords(["天气"], freeze_tokens=True).freeze(batch).editable.tolist() == [
             [True, True, False, False, True, True]
         ]
 
@@ -423,7 +425,7 @@ class TestChains:
         )
 
     def test_frozen_keyword_is_never_lost_nor_broken(self) -> None:
-        objective = Keywords(["bA"], freeze=True)
+        objective = Keywords(["bA"], freeze_tokens=True)
         seen: list[Batch] = []
 
         def watch(progress: Progress) -> None:

@@ -39,7 +39,7 @@ TERMS: dict[str, Objective] = {
     "keywords": Keywords(["dog", "hot dog", "park"]),
     "in order": Keywords(["sea", "old man", "boat"], in_order=True),
     "inflected": Keywords(["run", "child"], inflections=True),
-    "frozen": Keywords(["dog", "park"], freeze=True) + LONG,
+    "frozen": Keywords(["dog", "park"], freeze_tokens=True) + LONG,
     "affixes": Prefix("The old man") + Suffix("the sea") + Keywords(["boat"]),
     "template": Template("The * of the *{2}."),
     "template and words": Template("The *{3,} and *.") + Keywords(["dog"]) + LengthBetween(8, 12),

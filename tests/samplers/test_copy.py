@@ -172,7 +172,7 @@ def mixed() -> Case:
     """With another proposal, which writes words that no copy could."""
     proposal, law = PLAIN.proposal, PLAIN.law
     assert isinstance(proposal, Copy) and isinstance(law, CopyLaw)
-    both: Any = Mixture({proposal: 0.5, Replace(proposal.model, max_length=3): 0.5})
+    both: Any = Mixture({proposal: 0.5, Replace(proposal.mlm, max_length=3): 0.5})
     own = MixtureLaw([(law, 0.5), (SpanEditLaw(law.language, {(1, 1): 1.0}, (1.0,), 3), 0.5)])
     return case_of(Toy(both, own, PLAIN.vocabulary, "ab"))
 

@@ -156,7 +156,7 @@ def test_what_is_no_cycle() -> None:
 
 
 def test_a_start_that_one_sampler_refuses_is_refused() -> None:
-    short = MetropolisHastings(Replace(REPLACE.model, max_length=2))
+    short = MetropolisHastings(Replace(REPLACE.mlm, max_length=2))
     with pytest.raises(ValueError, match="max_length"):
         Cycle([MetropolisHastings(REPLACE), short]).init(OBJECTIVE, VOCABULARY.encode(["abc"]))
 

@@ -30,14 +30,14 @@ STEP = 2
 
 def model_of(toy: Toy) -> TableMaskedLM:
     assert isinstance(toy.proposal, SpanEdit)
-    assert isinstance(toy.proposal.model, TableMaskedLM)
-    return toy.proposal.model
+    assert isinstance(toy.proposal.mlm, TableMaskedLM)
+    return toy.proposal.mlm
 
 
 def with_model(toy: Toy, model: TableMaskedLM) -> Toy:
     """The same texts and energies under another model."""
     assert isinstance(toy.proposal, SpanEdit)
-    return replace(toy, proposal=replace(toy.proposal, model=model))
+    return replace(toy, proposal=replace(toy.proposal, mlm=model))
 
 
 def sites(language: Language, state: State) -> list[int]:

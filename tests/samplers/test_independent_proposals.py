@@ -258,8 +258,8 @@ class PlainFill:
 
 FILL = FRESH["fill"]
 assert isinstance(FILL.proposal, Fill)
-assert isinstance(FILL.proposal.model, TableMaskedLM)
-MODEL = FILL.proposal.model
+assert isinstance(FILL.proposal.mlm, TableMaskedLM)
+MODEL = FILL.proposal.mlm
 
 
 def states_counted(fresh: Fresh, log_prob: Tensor) -> float:

@@ -422,9 +422,9 @@ def test_plain_twins_follow_the_laws_of_the_engine_s() -> None:
     """So that a twin differs from the engine by its one fault."""
     for toy, plain in ((BALANCED, PlainPath(SEEING, 1)), (PATH, PlainPath(SEEING, 2)), (ALL, PlainAllSites(SEEING, 1))):
         assert isinstance(toy.proposal, LocallyBalanced | PathAuxiliary | AllSites)
-        assert isinstance(toy.proposal.model, SeeingMaskedLM)
-        assert toy.proposal.model.own.equal(SEEING.own)
-        assert toy.proposal.model.blind.table.equal(SEEING.blind.table)
+        assert isinstance(toy.proposal.mlm, SeeingMaskedLM)
+        assert toy.proposal.mlm.own.equal(SEEING.own)
+        assert toy.proposal.mlm.blind.table.equal(SEEING.blind.table)
         batch = toy.batch([7]).repeat(20_000)
         counts = np.bincount(toy.number(plain.propose(batch, Rng.start(1, 20_000)).batch), minlength=len(toy.states))
         expected = toy.chain.proposal[7]

@@ -150,7 +150,7 @@ def test_it_takes_turns_and_climbs_ladders() -> None:
     assert isinstance(fresh.proposal, Fill)
     sampler = IteratedResampling(fresh.proposal, 3)
     for wrapped in (
-        Cycle([sampler, MetropolisHastings(Replace(fresh.proposal.model))]),
+        Cycle([sampler, MetropolisHastings(Replace(fresh.proposal.mlm))]),
         ParallelTempering(sampler, (1, 3)),
     ):
         assert chi_square(run_from_target(fresh.toy, wrapped, steps=2, chains=5000), fresh.toy.target) > 1e-4

@@ -23,8 +23,8 @@ from textsearch.testing import TableMaskedLM, letters
 
 def model_of(toy: Toy) -> TableMaskedLM:
     assert isinstance(toy.proposal, SpanEdit)
-    assert isinstance(toy.proposal.model, TableMaskedLM)
-    return toy.proposal.model
+    assert isinstance(toy.proposal.mlm, TableMaskedLM)
+    return toy.proposal.mlm
 
 
 def resampling_matrix(toy: Toy, top_k: int | None) -> Floats:

@@ -170,7 +170,7 @@ def impossible_moves_drawn_again(honest: Proposal) -> Callable[[Batch, Move, Rng
 
 def other_order_on_the_way_back(honest: SpanEdit) -> Callable[[Batch, Move, Rng], Move]:
     """The way back always priced from right to left, whatever order was drawn; for texts of two letters."""
-    model = honest.model
+    model = honest.mlm
 
     def alter(batch: Batch, move: Move, rng: Rng) -> Move:
         rows = torch.arange(len(batch))
@@ -192,7 +192,7 @@ def truncated_reverse_accepted(toy: Toy) -> Proposal:
     rare = 1e-12
     assert isinstance(toy.proposal, SpanEdit)
     # words of two pieces are all but never drawn, yet their price is finite; the wrapper then forgets how rare they are
-    honest = SpanEdit(toy.proposal.model, toy.proposal.table, (1 - rare, rare), 4)
+    honest = SpanEdit(toy.proposal.mlm, toy.proposal.table, (1 - rare, rare), 4)
 
     def alter(batch: Batch, move: Move, rng: Rng) -> Move:
         return replace(move, log_backward=move.log_backward - math.log(rare) * deletes(move, batch).double())

@@ -185,7 +185,7 @@ def test_it_takes_turns_and_climbs_ladders() -> None:
     fresh = fill_toy("abc", "ab", temperature=0.8)
     exact = Rejection(fresh.proposal, fresh.log_bound)
     assert isinstance(fresh.proposal, Fill)
-    turns = Cycle([exact, MetropolisHastings(Replace(fresh.proposal.model))])
+    turns = Cycle([exact, MetropolisHastings(Replace(fresh.proposal.mlm))])
     both = max(fresh.log_bound, float((-fresh.toy.energies / 1.6 - np.log(fresh.law)).max()))
     ladder = ParallelTempering(Rejection(fresh.proposal, both), (1, 2))
     for wrapped in (turns, ladder):

@@ -195,7 +195,7 @@ def test_chains_stay_on_the_target(toy: Toy) -> None:
 def test_the_power_target_is_the_fluency_s(power: float) -> None:
     toy = suffix_toy("ab", "", 4, power=power, heat=1 / power, prompt="ab")
     assert isinstance(toy.proposal, SuffixResampling)
-    found = (power * Fluency(toy.proposal.model, "ab")).energy(toy.batch(range(len(toy.states))))  # type: ignore[arg-type]
+    found = (power * Fluency(toy.proposal.lm, "ab")).energy(toy.batch(range(len(toy.states))))  # type: ignore[arg-type]
     np.testing.assert_allclose(found, toy.energies, atol=1e-12)
 
 
@@ -341,7 +341,7 @@ def log_cuts(batch: Batch) -> Tensor:
 
 
 def log_end(honest: SuffixResampling, batch: Batch) -> Tensor:
-    return honest.model.suffix_log_probs(batch, batch.lengths, prompt=honest.prompt, temperature=honest.temperature)
+    return honest.lm.suffix_log_probs(batch, batch.lengths, prompt=honest.prompt, temperature=honest.temperature)
 
 
 def nothing(honest: SuffixResampling, batch: Batch, move: Move) -> Move:
@@ -385,8 +385,8 @@ def untempered(honest: SuffixResampling, batch: Batch, move: Move) -> Move:
     start = torch.zeros_like(batch.lengths)
 
     def shift(one: Batch) -> Tensor:
-        plain = honest.model.suffix_log_probs(one, start, prompt=honest.prompt)
-        return plain - honest.model.suffix_log_probs(one, start, prompt=honest.prompt, temperature=honest.temperature)
+        plain = honest.lm.suffix_log_probs(one, start, prompt=honest.prompt)
+        return plain - honest.lm.suffix_log_probs(one, start, prompt=honest.prompt, temperature=honest.temperature)
 
     return replace(
         move,
@@ -420,8 +420,8 @@ def twin(toy: Toy, alter: Callable[[SuffixResampling, Batch, Move], Move]) -> tu
 
 def cut_taken_for_an_end(toy: Toy) -> tuple[Toy, Proposal]:
     assert isinstance(toy.proposal, SuffixResampling)
-    assert isinstance(toy.proposal.model, TableCausalLM)
-    return toy, replace(toy.proposal, model=CutCounts(toy.proposal.model))
+    assert isinstance(toy.proposal.lm, TableCausalLM)
+    return toy, replace(toy.proposal, lm=CutCounts(toy.proposal.lm))
 
 
 PLAIN, SQUARE, FROZEN = (TOYS[name] for name in ("two letters", "the square of the language model", "frozen"))

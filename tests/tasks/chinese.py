@@ -14,7 +14,7 @@ from tests.models.tiny import bert, llama
 from textsearch.models import causal_lm, masked_lm
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.checkpoints.characters import SPECIALS
-from textsearch.models.checkpoints.silence import quiet
+from textsearch.models.checkpoints.silence import silenced
 from textsearch.models.masked import TransformersMaskedLM
 
 CHARACTERS = (
@@ -53,7 +53,7 @@ def _write(folder: Path) -> Chinese:
     masked, causal = folder / "masked", folder / "causal"
     end = PIECES.index("[SEP]")
     for path, model in ((masked, bert(len(PIECES))), (causal, llama(len(PIECES), end=end))):
-        with quiet():
+        with silenced():
             model.save_pretrained(path)
         write_vocabulary(path, PIECES)
     return Chinese(masked, causal)

@@ -30,7 +30,7 @@ class ConstrainedMaskedLM:
     moved from and to.
 
     Attributes:
-        model: the masked language model.
+        mlm: the masked language model.
         objective: tells what may stand where; see `Objective.allowed`.
         penalty: nats.
 
@@ -45,23 +45,23 @@ class ConstrainedMaskedLM:
     ('dog', True)
     """
 
-    model: MaskedLM
+    mlm: MaskedLM
     objective: Objective
     penalty: float = 12.0
 
     def __post_init__(self) -> None:
-        instance("model", self.model, MASKED)
+        instance("mlm", self.mlm, MASKED)
         instance("objective", self.objective, OBJECTIVE)
         keep(self, penalty=positive("penalty", self.penalty, "number of nats"))
 
     @property
     def vocabulary(self) -> Vocabulary:
         """That of the model."""
-        return self.model.vocabulary
+        return self.mlm.vocabulary
 
     def log_probs(self, batch: Batch, rows: Tensor, positions: Tensor) -> Tensor:
         """(K, V) float64 log-probabilities at `positions` (K,) of `rows` (K,)."""
-        own = self.model.log_probs(batch, rows, positions).to(torch.float64)
+        own = self.mlm.log_probs(batch, rows, positions).to(torch.float64)
         allowed = allowed_by(self.objective, batch, rows, positions)
         if allowed is None:
             return own

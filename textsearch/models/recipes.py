@@ -31,7 +31,7 @@ from textsearch.models.checkpoints.default import (
 )
 from textsearch.models.checkpoints.hub import reachable
 from textsearch.models.checkpoints.quantized import load_packed
-from textsearch.models.checkpoints.silence import quiet
+from textsearch.models.checkpoints.silence import silenced
 
 T = TypeVar("T")
 
@@ -124,7 +124,7 @@ class Recipe:
     def _fresh_tokenizer(self) -> Any:
         place = self._place()
         here = {"local_files_only": not Path(place).is_dir() and not reachable()}
-        with quiet():
+        with silenced():
             tokenizer = loading.load_tokenizer(place, self.trust_remote_code, **here)
         _note(tokenizer, replace(self, mark=""))
         return tokenizer

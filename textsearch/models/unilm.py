@@ -43,7 +43,7 @@ _PROBE = 6  # tokens that a model is tried on
 
 @final
 @dataclass(frozen=True)
-class Packed:
+class UniLMRow:
     """One row of a pass: source, text, and the masks of the text.
 
     Attributes:
@@ -92,9 +92,9 @@ class UniLM:
             raise ValueError(f"{kind} takes no position_ids, so no mask can stand at the place of its token; {remedy}")
         allowed = self.vocabulary.allowed.nonzero()[:, 0].tolist()
         text = [allowed[len(allowed) * place // _PROBE] for place in range(_PROBE)]
-        one_by_one = [self._pack([], text[: place + 1], known=place) for place in range(_PROBE)]
+        one_by_one = [self._row_of([], text[: place + 1], known=place) for place in range(_PROBE)]
         try:
-            *each, whole = self._read([*one_by_one, self._pack([], text)], Usage())
+            *each, whole = self._read([*one_by_one, self._row_of([], text)], Usage())
         except RuntimeError as error:
             raise ValueError(f"{kind} takes no mask of who sees whom ({error}); {remedy}") from error
         if abs(sum(each) - whole) > (1e-3 if self.masked.model.dtype == torch.float32 else 0.1):
@@ -134,9 +134,9 @@ class UniLM:
         sources = list(dict.fromkeys(source for source, _ in keys))
         tokens = dict(zip(sources, self.vocabulary.encode(sources).token_lists(), strict=True))
         end = [self._frame[2]] if self.ends else []
-        return self._read([self._pack(tokens[source], [*row, *end]) for source, row in keys], self.masked.usage)
+        return self._read([self._row_of(tokens[source], [*row, *end]) for source, row in keys], self.masked.usage)
 
-    def _read(self, rows: Sequence[Packed], usage: Usage) -> list[float]:
+    def _read(self, rows: Sequence[UniLMRow], usage: Usage) -> list[float]:
         """The log-probability of what each row is to tell, summed."""
         model, device = self.masked.model, self.masked.model.device
         out = torch.zeros(len(rows), dtype=torch.float64, device=device)
@@ -169,7 +169,7 @@ class UniLM:
             out[tile.rows] = sums
         return [float(value) for value in out.tolist()]
 
-    def _pack(self, source: Sequence[int], told: Sequence[int], known: int = 0) -> Packed:
+    def _row_of(self, source: Sequence[int], told: Sequence[int], known: int = 0) -> UniLMRow:
         """Source, text and masks in one row, to tell the tokens of `told` but the first `known`.
 
         Raises:
@@ -187,7 +187,7 @@ class UniLM:
             )
         start = len(prefix)
         place = [*range(start + len(seen)), *range(start + known, start + len(told))]
-        return Packed(
+        return UniLMRow(
             tokens=[*prefix, *seen, *[self.vocabulary.mask_id] * (len(told) - known)],
             positions=[first + i for i in place],
             segments=[segment if i >= start else 0 for i in place],

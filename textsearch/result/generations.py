@@ -324,7 +324,7 @@ class Generations:
         total = Usage(*map(sum, zip(*map(astuple, self.usage.values()), strict=True))) if self.usage else Usage()
         per_step = f"{total.rows / (len(self) * self.steps):.2f} rows a step of a chain" if self.steps else ""
         return Sheet(
-            ("asked by", "passes", "rows", "tokens", "padding", "hits", "hit share"),
+            ("charged to", "passes", "rows", "tokens", "padding", "hits", "hit share"),
             tuple(_spent(name, usage) for name, usage in self.usage.items()),
             total=_spent("all", total),
             caption=per_step,

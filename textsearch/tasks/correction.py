@@ -158,7 +158,7 @@ def build(
         clusters = Clusters.of(rows, english, sealed=[sealed(row) for row in cut])
     sources = clusters.vocabulary.batch(rows)
     sources = sources.frozen(_padded([[inside for _, inside in row] for row in cut], sources))
-    model = given.masked(models.masked, progress)
+    mlm = given.masked(models.masked, progress)
     lm = given.causal(models.causal, progress)
 
     free = EvenlySpaced(Fluency(lm)) + Closeness(sources, channel)
@@ -168,7 +168,7 @@ def build(
             free += MEANING * Preserve(sources.texts(), doubtful(sources, english))
         sources = sources.frozen(names(sources, english))
     objective = free + ChangedSentences(sources, channel)
-    moves = Corrections(model, clusters)
+    moves = Corrections(mlm, clusters)
     with waiting("spelling", progress), torch.inference_mode():
         start = spelled(sources, moves, channel)
         here, there = evaluate(free, sources), evaluate(free, start)

@@ -116,12 +116,12 @@ def build(
     given.check(causal=models.causal, uses=("score", "vocabulary", "next_log_probs"))
     language(settings.lang).check(causal=models.causal, masked=models.masked)
     numbers = input_numbers(numbers, len(texts))
-    model = given.masked(models.masked, progress)
-    vocabulary, gaps = gapped(model.vocabulary, parts)
+    mlm = given.masked(models.masked, progress)
+    vocabulary, gaps = gapped(mlm.vocabulary, parts)
     for text, count in zip(texts, gaps.lengths.tolist(), strict=True):
         check_room(text, count)
     lm = given.causal(models.causal, progress)
-    guided: MaskedLM = GuidedMaskedLM(rendered(model, vocabulary), lm)
+    guided: MaskedLM = GuidedMaskedLM(rendered(mlm, vocabulary), lm)
     if not settings.marks:
         guided = WordsOnly(guided, marks_of(unrendered(vocabulary)))
     pieces = pieces_of(vocabulary)
@@ -160,21 +160,21 @@ class WordsOnly:
     """A masked language model that begins no word with a mark of punctuation.
 
     Attributes:
-        model: the masked language model.
+        mlm: the masked language model.
         marks: (V,) bool, tokens that begin a word and are none; see `marks_of`.
     """
 
-    model: MaskedLM
+    mlm: MaskedLM
     marks: Tensor
 
     @property
     def vocabulary(self) -> Vocabulary:
         """That of the model."""
-        return self.model.vocabulary
+        return self.mlm.vocabulary
 
     def log_probs(self, batch: Batch, rows: Tensor, positions: Tensor) -> Tensor:
         """(K, V) float64 log-probabilities at `positions` (K,) of `rows` (K,)."""
-        own = self.model.log_probs(batch, rows, positions).to(torch.float64)
+        own = self.mlm.log_probs(batch, rows, positions).to(torch.float64)
         return own.masked_fill(self.marks.to(own.device), -math.inf).log_softmax(-1)
 
 

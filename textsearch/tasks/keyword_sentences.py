@@ -62,10 +62,10 @@ _AGAIN = 3  # drafts that are cut and written on again
 _FORMS = 12  # spellings of one missing keyword that are tried
 
 
-def request(model: InstructedLM, words: Sequence[str]) -> str:
-    """The prompt that asks `model` for a sentence with the words."""
+def request(lm: InstructedLM, words: Sequence[str]) -> str:
+    """The prompt that asks `lm` for a sentence with the words."""
     ask = "Write one short sentence with the words: "
-    return model.ask(ask + ", ".join(words), [(ask + given, answer) for given, answer in EXAMPLES])
+    return lm.ask(ask + ", ".join(words), [(ask + given, answer) for given, answer in EXAMPLES])
 
 
 def energy(lm: TaskLM, sets: Sequence[Sequence[str]], *, inflections: bool = True, in_order: bool = False) -> Objective:
@@ -200,13 +200,13 @@ def build(
     for asked in sets:
         check_sentence(asked)
     spellings = [with_forms(words) if constraint.inflections else words for words in sets]
-    model = as_written(given.masked(models.masked, progress), spellings)
-    vocabulary = model.vocabulary
+    mlm = as_written(given.masked(models.masked, progress), spellings)
+    vocabulary = mlm.vocabulary
     constraint.check(vocabulary.encode([speech.stop] * len(sets)))
     _check_last_resort(sets, speech, one_sentence_each(constraint, speech) + constraint, vocabulary)
     lm = given.causal(models.causal, progress)
     if speech is not ENGLISH:
-        return unprompted(sets, speech, lm, model, settings, numbers=numbers, progress=progress)
+        return unprompted(sets, speech, lm, mlm, settings, numbers=numbers, progress=progress)
     prompts = [request(lm, words) for words in sets]
     objective = energy(lm, sets, inflections=settings.inflections, in_order=settings.in_order)
 
@@ -244,7 +244,7 @@ def build(
             starts.append(rows.rows(torch.arange(chains) % len(rows)))
     start = concatenate(starts)
 
-    guided = GuidedMaskedLM(model, lm, prompts)
+    guided = GuidedMaskedLM(mlm, lm, prompts)
     return Problem(
         objective=objective,
         moves=Mixture({SpanEdit(guided, EDITS, PIECES): 0.95, Swap(vocabulary): 0.05}),

@@ -90,12 +90,12 @@ def asks(text: str) -> bool:
     return text.endswith(("?", "？")) or (text[-1:].isalnum() and _ASKING.match(text) is not None)
 
 
-def request(model: CausalLM, text: str) -> str:
-    """The prompt that asks `model` for a paraphrase; empty for a model that takes no requests."""
+def request(lm: CausalLM, text: str) -> str:
+    """The prompt that asks `lm` for a paraphrase; empty for a model that takes no requests."""
     question = asks(text)
     ask = "Ask the same question in other words: " if question else "Say the same in other words: "
     examples = [(ask + one, other) for one, other in (QUESTIONS if question else STATEMENTS)]
-    return asked(model, ask + text, examples) or ""
+    return asked(lm, ask + text, examples) or ""
 
 
 def annealed(moves: Proposal, steps: int) -> Sampler[Any]:
@@ -195,22 +195,22 @@ def build(
     drafts_too = ("vocabulary", "continuations") if hasattr(models.causal, "ask") else ()
     given.check(causal=models.causal, uses=("score", *drafts_too))
     language(lang).check(causal=models.causal, masked=models.masked, encoder=models.encoder)
-    model = given.masked(models.masked, progress)
+    mlm = given.masked(models.masked, progress)
     # a sentence without its mark gets it for the time of the run: models read it as it is meant, and none is added
     marks = ["" if lang != "en" or not text.rstrip()[-1].isalnum() else "?" if asks(text) else "." for text in texts]
     ended = [text.rstrip() + mark if mark else text for text, mark in zip(texts, marks, strict=True)]
-    check_texts(ended, model.vocabulary)
+    check_texts(ended, mlm.vocabulary)
     lm, vectors = given.causal(models.causal, progress), given.encoder(models.encoder, progress)
     # vectors of words: a masked model that has none leaves them to the encoder
-    words = InputEmbeddings(model) if isinstance(model, EmbeddingLM) else vectors
+    words = InputEmbeddings(mlm) if isinstance(mlm, EmbeddingLM) else vectors
     with waiting("writing drafts", progress), torch.inference_mode():
-        model = cased(model, ended)
-        source = model.vocabulary.encode(ended)
+        mlm = cased(mlm, ended)
+        source = mlm.vocabulary.encode(ended)
         prompts = [request(lm, text) for text in source.texts()]
         lines = drafted(lm, prompts, source, settings.pool, settings.seed, numbers)
         # the causal model knows names: it tells which words at the beginning of a text are some
-        model = cased(model, ended, lines)
-        vocabulary = model.vocabulary
+        mlm = cased(mlm, ended, lines)
+        vocabulary = mlm.vocabulary
         source = vocabulary.encode(ended)
         sources = source.texts()
         meaning: Objective = weights.similarity * Similarity(vectors, sources, sharpness=1.0)
@@ -232,8 +232,8 @@ def build(
     last = torch.arange(start.width) >= start.lengths[:, None] - 1
     pieces = pieces_of(vocabulary)
     moves: dict[Proposal, float] = {
-        SpanEdit(model, EDITS, pieces): 0.6,
-        Copy(model, ["\n".join(batch.texts()) for batch in pools], pieces=pieces): 0.3,
+        SpanEdit(mlm, EDITS, pieces): 0.6,
+        Copy(mlm, ["\n".join(batch.texts()) for batch in pools], pieces=pieces): 0.3,
         Swap(vocabulary): 0.1,
     }
     return Problem(
@@ -258,21 +258,21 @@ def without_marks(result: Generations, *, texts: Sequence[str], marks: Sequence[
     return replace(result, texts=bare[0], best_texts=bare[1], sources=list(texts))
 
 
-def cased(model: MaskedLM, texts: Sequence[str], drafts: Sequence[Sequence[str]] = ()) -> MaskedLM:
+def cased(mlm: MaskedLM, texts: Sequence[str], drafts: Sequence[Sequence[str]] = ()) -> MaskedLM:
     """The model with a vocabulary that writes the words of each text with the capitals that they have there."""
-    words = model.vocabulary
+    words = mlm.vocabulary
     if not (isinstance(words, CasingVocabulary) and words.wordpiece and words.lower_cases):
-        return model
+        return mlm
     others = drafts or [()] * len(texts)
     spellings: list[Spellings] = [
         {(plain,): word for plain, word in capitals_of(text, own, words.plain).items()}
         for text, own in zip(texts, others, strict=True)
     ]
-    return rendered(model, words.rendering(spellings=tuple(spellings)))
+    return rendered(mlm, words.rendering(spellings=tuple(spellings)))
 
 
 def drafted(
-    model: TaskLM,
+    lm: TaskLM,
     prompts: Sequence[str],
     source: Batch,
     pool: int,
@@ -283,9 +283,9 @@ def drafted(
     texts = source.texts()
     if not any(prompts):
         return [[] for _ in texts]
-    room = [8 + 2 * length for length in model.vocabulary.encode(texts).lengths.tolist()]
+    room = [8 + 2 * length for length in lm.vocabulary.encode(texts).lengths.tolist()]
     owners = [number for number, prompt in enumerate(prompts) if prompt for _ in range(pool)]
-    found = model.continuations(
+    found = lm.continuations(
         [prompts[number] for number in owners],
         Rng.of(seed, torch.tensor(owners, dtype=torch.int64), numbers, purpose="paraphrase drafts"),
         temperature=HEAT,

@@ -34,7 +34,7 @@ def energy(
     sets: Sequence[Sequence[str]],
     language: Language,
     lm: TaskLM,
-    model: MaskedLM,
+    mlm: MaskedLM,
     *,
     lengths: Sequence[int],
     in_order: bool = False,
@@ -46,7 +46,7 @@ def energy(
     r of pairs of neighbouring words that come again, k of keywords cut out of other words. +inf where a keyword is
     missing or x is not one sentence.
     """
-    constraint = Keywords(sets, in_order=in_order, freeze=True)
+    constraint = Keywords(sets, in_order=in_order, freeze_tokens=True)
     kept = [marked(map(constraint.forms, own), language.ends) for own in sets]
     form = constraint + Pattern([language.sentence(own) for own in kept]) + Length(lengths, sd=1.5)
     form = form + 3.0 * Repeats()
@@ -54,7 +54,7 @@ def energy(
         form = form + 5.0 * WholeWords(sets, language.segment)
     if not both_sides:
         return Fluency(lm) + form
-    return (1 - both_sides) * Fluency(lm) + both_sides * PseudoLikelihood(model) + form
+    return (1 - both_sides) * Fluency(lm) + both_sides * PseudoLikelihood(mlm) + form
 
 
 def usual_lengths(sets: Sequence[Sequence[str]], vocabulary: Vocabulary) -> list[int]:
@@ -67,7 +67,7 @@ def unprompted(
     sets: Sequence[Sequence[str]],
     language: Language,
     lm: TaskLM,
-    model: MaskedLM,
+    mlm: MaskedLM,
     settings: KeywordSentences,
     *,
     numbers: Sequence[int] | None = None,
@@ -84,7 +84,7 @@ def unprompted(
         sets: the words of each sentence.
         language: what a sentence is, and how it changes.
         lm: judges, and proposes.
-        model: proposes, and judges too if `both_sides` is not 0.
+        mlm: proposes, and judges too if `both_sides` is not 0.
         settings: chains, steps, seed, temperature at the first step, and whether the words come in the order given.
         numbers: of the sets among all that there are, on which their random numbers rest: one of the same number is
             answered alike in every call. By default 0, 1, 2, ...
@@ -94,12 +94,12 @@ def unprompted(
         cold: the temperature at the end, in units of that at the first step.
         progress: show what is being done on standard error.
     """
-    vocabulary, in_order = model.vocabulary, settings.in_order
+    vocabulary, in_order = mlm.vocabulary, settings.in_order
     Keywords(sets).check(vocabulary.encode([language.stop] * len(sets)))
     lengths = [length or usual for usual in usual_lengths(sets, vocabulary)]
-    judged = partial(energy, sets, language, lm, model, lengths=lengths, in_order=in_order)
+    judged = partial(energy, sets, language, lm, mlm, lengths=lengths, in_order=in_order)
     quick = judged()
-    guided = GuidedMaskedLM(model, lm)
+    guided = GuidedMaskedLM(mlm, lm)
     with waiting("writing bridges between the keywords", progress):
         start = bridges(
             guided,

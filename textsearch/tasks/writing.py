@@ -170,11 +170,11 @@ def build(
             raise ValueError(f"a {one.name} needs {one.needs}=: the folder or name of a sequence {one.needs}")
 
     plain = given.masked(models.masked, progress)
-    model = as_written(plain, [phrases_of(request) for request in wanted])
-    hard.check(model.vocabulary.encode([speech.stop] * len(wanted)))
+    mlm = as_written(plain, [phrases_of(request) for request in wanted])
+    hard.check(mlm.vocabulary.encode([speech.stop] * len(wanted)))
     lexicon = _lexicon(unrendered(plain.vocabulary))
     for request in wanted:
-        check_request(request, model.vocabulary)
+        check_request(request, mlm.vocabulary)
         check_words(request, lexicon)
     lm = given.causal(models.causal, progress)
     prompts = [request.context.rstrip() + "\n" if request.context else "" for request in wanted]
@@ -186,7 +186,7 @@ def build(
         if some and term is not None:
             objective += getattr(settings, one.weight) * Only(term, some.inputs)
 
-    guided = ConstrainedMaskedLM(GuidedMaskedLM(model, lm, prompts), hard)
+    guided = ConstrainedMaskedLM(GuidedMaskedLM(mlm, lm, prompts), hard)
     with waiting("writing starts", progress):
         start = beginnings(
             wanted,
@@ -199,7 +199,7 @@ def build(
             seed=settings.seed,
             numbers=numbers,
         )
-    pieces = pieces_of(model.vocabulary)
+    pieces = pieces_of(mlm.vocabulary)
     # of some constraints, such as an acrostic, all texts have one number of words
     edits = ByInput(
         [SpanEdit(guided, EDITS, pieces), SpanEdit(guided, SAME_LENGTH, pieces)],
@@ -207,7 +207,7 @@ def build(
     )
     return Problem(
         objective=objective,
-        moves=Mixture({edits: 0.95, Swap(model.vocabulary): 0.05}),
+        moves=Mixture({edits: 0.95, Swap(mlm.vocabulary): 0.05}),
         sampler=annealed,
         # the final mark stays
         start=start.frozen(torch.arange(start.width) >= start.lengths[:, None] - 1),

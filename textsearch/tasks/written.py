@@ -10,16 +10,16 @@ from textsearch.models.rendered import SpellingVocabulary, rendered
 from textsearch.tasks.request import Request
 
 
-def as_written(model: MaskedLM, phrases: Sequence[Iterable[str]]) -> MaskedLM:
+def as_written(mlm: MaskedLM, phrases: Sequence[Iterable[str]]) -> MaskedLM:
     """The model with a vocabulary that writes the phrases of each input as they stand there.
 
     A phrase in small letters is still given the capitals of names and of the beginning of a sentence.
     """
-    words = model.vocabulary
+    words = mlm.vocabulary
     if not isinstance(words, SpellingVocabulary):
-        return model
+        return mlm
     spellings = [words.spelling(own) for own in phrases]
-    return rendered(model, words.rendering(spellings=tuple(spellings))) if any(spellings) else model
+    return rendered(mlm, words.rendering(spellings=tuple(spellings))) if any(spellings) else mlm
 
 
 def with_forms(keywords: Iterable[str]) -> list[str]:

@@ -126,9 +126,9 @@ def _convert_smollm2(gguf: Path, folder: Path) -> None:
     _say("converting it to safetensors (once, about half a minute)")
     from transformers import AutoTokenizer, LlamaForCausalLM
 
-    from textsearch.models.checkpoints.silence import quiet
+    from textsearch.models.checkpoints.silence import silenced
 
-    with quiet():
+    with silenced():
         _say("1 of 3: reading the weights")
         loaded = LlamaForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name)
         _say("2 of 3: writing them")

@@ -12,7 +12,7 @@ import torch
 
 from textsearch.models.checkpoints.characters import character_tokenizer, is_character_level
 from textsearch.models.checkpoints.hub import check_path, reachable
-from textsearch.models.checkpoints.silence import quiet
+from textsearch.models.checkpoints.silence import silenced
 from textsearch.models.reading.finite import check_finite, unsound_weights
 
 _INDEX = "model.safetensors.index.json"
@@ -41,7 +41,7 @@ def load(
     # what a hub that does not answer has given before is still here
     here = {"local_files_only": not Path(name).is_dir() and not reachable()}
     try:
-        with quiet():
+        with silenced():
             tokenizer = load_tokenizer(name, trust_remote_code, **here)
             config = AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code, **here)
             model, report = auto_class.from_pretrained(

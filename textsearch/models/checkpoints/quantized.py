@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from textsearch.models.checkpoints.silence import quiet
+from textsearch.models.checkpoints.silence import silenced
 
 _SCALE = ".row_scale"
 
@@ -48,7 +48,7 @@ def load_packed(folder: Path, dtype: torch.dtype) -> tuple[Any, Any]:
     from safetensors.torch import load_file
     from transformers import AutoTokenizer, BertConfig, BertForMaskedLM
 
-    with quiet():
+    with silenced():
         tokenizer = AutoTokenizer.from_pretrained(folder)
         model = BertForMaskedLM(BertConfig.from_pretrained(folder))
     state = unpack(load_file(folder / "model.safetensors"))

@@ -12,13 +12,13 @@ _LOCK = RLock()
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def silenced() -> Iterator[None]:
     """No progress bars, no log lines below errors, no warnings from transformers inside the block; one at a time."""
     with _LOCK:
-        yield from _quiet()
+        yield from _silenced()
 
 
-def _quiet() -> Iterator[None]:
+def _silenced() -> Iterator[None]:
     from transformers.utils import logging
 
     level = logging.get_verbosity()

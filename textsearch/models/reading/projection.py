@@ -1,4 +1,4 @@
-"""Project onto the vocabulary only where it is asked for: the dearest matrix of a small model, on a few rows.
+"""Project onto the vocabulary only where it is asked for: the most expensive matrix of a small model, on a few rows.
 
 Whatever the weights are in, this product and all that follows is in float32: in bfloat16 the logit of a token and the
 sum over all would be rounded apart, by up to .1 nats, and a probability could be above 1.

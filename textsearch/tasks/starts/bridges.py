@@ -22,7 +22,7 @@ _LONGEST = 64
 
 
 def bridges(
-    model: MaskedLM,
+    mlm: MaskedLM,
     sets: Sequence[Sequence[str]],
     lengths: Sequence[int],
     objective: Objective,
@@ -40,7 +40,7 @@ def bridges(
     stop, and nothing else.
 
     Args:
-        model: writes what stands between the keywords, from left to right.
+        mlm: writes what stands between the keywords, from left to right.
         sets: keywords of each text.
         lengths: about how many tokens each set's texts should have.
         objective: the texts of lowest energy are chosen.
@@ -51,7 +51,7 @@ def bridges(
         in_order: keep the keywords in the order given.
         pool: texts tried for each start that is wanted.
     """
-    vocabulary, found = model.vocabulary, []
+    vocabulary, found = mlm.vocabulary, []
     own_numbers = input_numbers(numbers, len(sets))
     mask = vocabulary.decode(Batch.of([[vocabulary.mask_id]], vocabulary))[0]
     for number, (words, length) in enumerate(zip(sets, lengths, strict=True)):
@@ -69,7 +69,7 @@ def bridges(
             woven = [piece for gap, word in zip(parts, [*chosen, ""], strict=True) for piece in (*gap, word) if piece]
             texts.append(language.space.join(woven) + language.stop)
         batch = vocabulary.encode(texts)
-        batch = fill_masks(model, replace(batch, inputs=torch.full_like(batch.inputs, number)), seed, own_numbers)
+        batch = fill_masks(mlm, replace(batch, inputs=torch.full_like(batch.inputs, number)), seed, own_numbers)
         energy = evaluate(objective, batch).energy
         best = energy.argsort(stable=True)[:chains]
         allowed = best[energy[best] < torch.inf]

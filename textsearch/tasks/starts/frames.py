@@ -229,7 +229,7 @@ class Lexicon:
 
 
 def fill(
-    model: MaskedLM,
+    mlm: MaskedLM,
     lexicon: Lexicon,
     frames: Sequence[tuple[int, Request, list[Slot]]],
     seed: int,
@@ -241,7 +241,7 @@ def fill(
     A frame with a slot that no single token can fill gives no text. `numbers` are those of the inputs among all that
     there are; each `attempt` draws afresh.
     """
-    vocabulary = model.vocabulary
+    vocabulary = mlm.vocabulary
     possible = [
         (number, request, slots)
         for number, request, slots in frames
@@ -258,7 +258,7 @@ def fill(
             open_masks = masks(batch)
             row = open_masks.any(1).nonzero().squeeze(-1)
             place = open_masks.to(torch.int64).argmax(1)[row]
-            log_probs = model.log_probs(batch, row, place).to(torch.float64)
+            log_probs = mlm.log_probs(batch, row, place).to(torch.float64)
             allowed = torch.stack([_choices(lexicon, possible[i][1], waiting[i][draw]) for i in row.tolist()])
             drawn = categorical((log_probs / SHARP).masked_fill(~allowed, -math.inf), rng.rows(row).uniform(draw))
             tokens = batch.tokens.clone()
