@@ -46,6 +46,20 @@ def test_the_file_of_workers_is_that_of_one_process(tiny: Tiny, tmp_path: Path) 
     assert run.exit_code == 0 and (tmp_path / "two").read_bytes() == files["one"][0]
 
 
+def test_each_group_keeps_its_run_in_a_folder(tiny: Tiny, tmp_path: Path) -> None:
+    """Gone on with by the same command, it says the same; what would be asked of other texts is refused."""
+    texts = [f"The {word} dog [MASK] on the mat." for word in WORDS[:3]]
+    more = ["--steps", "6", "--batch-inputs", "2", "--jsonl"]
+    plain = call(*program(tiny, "infill", *texts, *more))
+    kept = [*program(tiny, "infill", *texts, *more), "--checkpoint", str(tmp_path / "run")]
+    for _ in range(2):
+        run = call(*kept)
+        assert run.exit_code == 0 and run.stdout == plain.stdout, run.output
+    assert sorted(each.name for each in (tmp_path / "run").iterdir()) == ["inputs-0-1", "inputs-2-2"]
+    other = [*program(tiny, "infill", *texts[::-1], *more), "--checkpoint", str(tmp_path / "run")]
+    assert "is another one" in call(*other).stdout
+
+
 def test_a_model_that_no_worker_can_load_is_one_error(tiny: Tiny, tmp_path: Path) -> None:
     broken = shutil.copytree(tiny.masked_path, tmp_path / "broken")
     (broken / "model.safetensors").write_bytes(b"none")

@@ -44,6 +44,7 @@ class Shown:
     report: bool = False
     quiet: bool = False
     workers: int = 1
+    checkpoint: Path | None = None
 
     def __post_init__(self) -> None:
         if self.report and self.workers > 1:
@@ -165,6 +166,8 @@ class _Run:
         # torch is loaded with the task: from here on seconds pass
         task = _task(tasks, self.command)
         settings = dict(self.settings) | {"seed": self.seed}
+        if self.shown.checkpoint is not None:
+            settings["checkpoint"] = self.shown.checkpoint
         if self.spread:
             task, settings["workers"] = _sent(task), self.shown.workers
         else:

@@ -83,6 +83,14 @@ Workers = Annotated[
     ),
 ]
 
+Checkpoint = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Keep what is running in a folder, once a minute: the same command goes on in the middle of a long run.",
+    ),
+]
+
 SHARED: dict[str, tuple[Any, Any]] = {
     "as_json": (Json, False),
     "jsonl": (JsonLines, False),
@@ -91,5 +99,6 @@ SHARED: dict[str, tuple[Any, Any]] = {
     "report": (Report, False),
     "quiet": (Quiet, False),
     "workers": (Workers, 1),
+    "checkpoint": (Checkpoint, None),
 }
 """What every command has, whatever its task: name of a field of `textsearch.cli.answer.Shown` -> option and default."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Siz
 from dataclasses import dataclass, replace
 from itertools import count, islice
 from operator import length_hint
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
 from textsearch.checks import seed_of, whole
@@ -56,7 +57,7 @@ def stream(
         workers: processes that run groups at the same time; -1 for as many as the machine or the cluster has. Task,
             settings and inputs are sent to them: models as recipes, functions of `__main__` by value. None and 1 run
             all in this process.
-        settings: handed on to the task.
+        settings: handed on to the task. Of a `checkpoint` folder each group gets a folder of its own.
 
     Raises:
         ValueError: `batch_inputs`, `done` or `workers` cannot be meant, or there are fewer `numbers` than inputs.
@@ -161,10 +162,13 @@ class _Asked:
         return [_Answer(item, {"texts": own}, result.interrupted) for item, own in zip(group, texts, strict=True)]
 
     def _run(self, group: Sequence[_Item]) -> Generations:
-        values = [item.value for item in group]
+        values, settings = [item.value for item in group], dict(self.settings)
+        if settings.get("checkpoint") is not None:
+            # what ran together is one run
+            settings["checkpoint"] = Path(settings["checkpoint"], f"inputs-{group[0].place}-{group[-1].place}")
         if self.grouped:
-            return self.task(values, seed=self.seed, numbers=[item.number for item in group], **self.settings)
-        return self.task(values, seed=_own_seed(self.seed, group[0].number), **self.settings)
+            return self.task(values, seed=self.seed, numbers=[item.number for item in group], **settings)
+        return self.task(values, seed=_own_seed(self.seed, group[0].number), **settings)
 
 
 @final
