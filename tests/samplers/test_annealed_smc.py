@@ -87,8 +87,8 @@ class Case:
     particles: int = 8
 
     def kernel(self) -> Sampler[ChainState]:
-        model: Any = getattr(self.toy.proposal, "model", None)
-        return Gibbs(model, 3) if self.gibbs else MetropolisHastings(self.toy.proposal)
+        mlm: Any = getattr(self.toy.proposal, "mlm", None)
+        return Gibbs(mlm, 3) if self.gibbs else MetropolisHastings(self.toy.proposal)
 
     def sampler(self, keep: float = 0.9) -> AnnealedSMC:
         return AnnealedSMC(Listed(self.toy, self.failing), self.kernel(), self.ess, self.inverse_temperatures, keep)

@@ -186,9 +186,12 @@ def shares(sizes: Sequence[int], most: int, count: int) -> list[range]:
     while start < len(sizes) and len(found) < count:
         before = ends[start - 1] if start else 0
         stop = start + 1
-        # a row goes to this pass if at least half of it lies before the even cut
+        last = len(found) + 1 == count
+        # a row goes to this pass if at least half of it lies before the even cut; to the last, whatever it can hold
         while (
-            stop < len(sizes) and ends[stop] - before <= most and ends[stop] - sizes[stop] / 2 <= aim * (len(found) + 1)
+            stop < len(sizes)
+            and ends[stop] - before <= most
+            and (last or ends[stop] - sizes[stop] / 2 <= aim * (len(found) + 1))
         ):
             stop += 1
         found.append(range(start, stop))
