@@ -87,7 +87,7 @@ class Case:
     particles: int = 8
 
     def kernel(self) -> Sampler[ChainState]:
-        model: Any = getattr(self.toy.proposal, "model", None)
+        model: Any = getattr(self.toy.proposal, "mlm", None)
         return Gibbs(model, 3) if self.gibbs else MetropolisHastings(self.toy.proposal)
 
     def sampler(self, keep: float = 0.9) -> AnnealedSMC:
