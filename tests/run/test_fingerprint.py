@@ -423,7 +423,12 @@ def test_samplers_differ_from_one_another() -> None:
 def test_weights_are_read_once_a_model(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     hashed: list[int] = []
     tensor = module._tensor
-    monkeypatch.setattr(module, "_tensor", lambda value: hashed.append(value.numel()) or tensor(value))
+
+    def counting(value: Any) -> str:
+        hashed.append(value.numel())
+        return tensor(value)
+
+    monkeypatch.setattr(module, "_tensor", counting)
     lm = tiny.causal()
     size = sum(part.numel() for part in lm.model.state_dict().values())
     first = fingerprint(one=Fluency(lm), other=2.0 * Fluency(lm, "a prompt"))
