@@ -15,7 +15,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 BLOCK = re.compile(r"```python\n(?P<code>.*?)```(?:\n\n```\n(?P<output>.*?)```)?", re.DOTALL)
 
 
-@pytest.mark.parametrize(("name", "plain"), [("plugins.md", 0), ("tasks.md", 1)])
+@pytest.mark.parametrize(("name", "plain"), [("plugins.md", 0), ("tasks.md", 1), ("runs.md", 0)])
 def test_the_page_says_what_its_code_does(name: str, plain: int) -> None:
     """`plain` blocks are no part of the program."""
     page = (DOCS / name).read_text(encoding="utf-8")

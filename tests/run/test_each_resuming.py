@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,12 @@ from typing import Any
 import pytest
 from torch import Tensor
 
-from tests.run.toys import INPUTS, SAMPLERS, STEPS, TOTAL, WALK, by_number, flow, own_end
+from samplers import SimulatedAnnealing
+from tests.run.toys import INPUTS, QUICK, SAMPLERS, STEPS, TOTAL, WALK, by_number, flow, own_end
 from textsearch import Answer, Objective, generate_each
 from textsearch.batch import Batch
 from textsearch.run import folders, keeper
+from textsearch.schedule import geometric
 from textsearch.tree import rows
 
 
@@ -106,3 +109,36 @@ def test_another_call_is_refused(tmp_path: Path) -> None:
     broken_off(WALK, tmp_path / "run", often=10**6)
     with pytest.raises(ValueError, match="seed: 3 in the checkpoint, 4 now"):
         list(generate_each(Fused(Fuse(0)), WALK, INPUTS, steps=STEPS, seed=4, chains=2, checkpoint=tmp_path / "run"))
+
+
+def test_a_raised_call_keeps_its_schedule(tmp_path: Path) -> None:
+    """It was made for 6 steps of each input: those are the same, and what comes behind them is at its end."""
+
+    def told_of(schedule: Any, steps: int, folder: Path | None = None, until: Any = None) -> dict[int, Any]:
+        found = flow(SimulatedAnnealing(QUICK, schedule), steps=steps, checkpoint=folder, until=until, thin=1)
+        return {number: told(answer) for number, answer in found.items()}
+
+    def begun(answers: dict[int, Any]) -> dict[int, Any]:
+        return {number: each["trace"][:6] for number, each in answers.items()}
+
+    cooling, place = geometric(5.0, 0.1), tmp_path / "run"
+    # some of them had been stopped by a rule
+    stopped = told_of(cooling, 6, place, own_end)
+    assert len({len(each["trace"]) for each in stopped.values()}) > 1
+    first = told_of(cooling, 6, place)
+    assert first == told_of(cooling, 6)
+    raised = told_of(cooling, 11, place)
+    assert begun(raised) == begun(first)
+    assert raised == told_of(geometric(5.0, 0.1, 6), 11)
+    # the control: a call that is made for 11 cools more slowly
+    assert begun(told_of(cooling, 11)) != begun(first)
+    # raised again, and in a folder where one input had not begun
+    shutil.rmtree(place / "input-3")
+    assert told_of(cooling, 14, place) == told_of(geometric(5.0, 0.1, 6), 14)
+
+
+def test_fewer_steps_than_were_taken_are_refused(tmp_path: Path) -> None:
+    """As in `generate`."""
+    flow(WALK, steps=8, until=None, checkpoint=tmp_path)
+    with pytest.raises(ValueError, match=r"steps=5 is less than the 8 that input 0 in .* has taken"):
+        flow(WALK, steps=5, until=None, checkpoint=tmp_path)

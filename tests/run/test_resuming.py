@@ -7,18 +7,23 @@ import shutil
 import signal
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
+from samplers import SimulatedAnnealing
+from samplers.composites.wrapped import StepWrapper
 from tests.run.kept import ADAPTIVE, SETTINGS, Kept, apart, killed, of_kernel
 from tests.run.toys import INPUTS, QUICK, TOTAL, WALK
 from tests.samplers.kernels import KERNELS
-from textsearch import FunctionObjective, Progress, generate, partial_result, resume
+from textsearch import FunctionObjective, Generations, Progress, generate, partial_result, resume
 from textsearch.run.keeper import Keeper
 from textsearch.run.until import Budget, Reached, Settled
+from textsearch.sampler import Guarantee
+from textsearch.schedule import geometric, over
 
 
 def stops_at(*steps: int) -> Any:
@@ -281,3 +286,46 @@ def test_without_a_step(tmp_path: Path) -> None:
     assert apart(ADAPTIVE.run(steps=0), ADAPTIVE.run(steps=0, checkpoint=tmp_path)) == []
     assert apart(ADAPTIVE.run(steps=0), ADAPTIVE.run(steps=0, checkpoint=tmp_path)) == []
     assert apart(ADAPTIVE.run(), ADAPTIVE.run(checkpoint=tmp_path)) == []
+
+
+@pytest.mark.parametrize("inner", [QUICK, WALK])
+def test_a_raised_run_keeps_its_schedule(inner: Any, tmp_path: Path) -> None:
+    """It was made for 20 steps: those are the same, and what comes behind them is at its end."""
+
+    def run(schedule: Any, **changes: Any) -> Generations:
+        return generate(TOTAL, SimulatedAnnealing(inner, schedule), INPUTS, seed=1, chains=4, **changes)
+
+    cooling = geometric(4.0, 0.1)
+    first = run(cooling, steps=20, checkpoint=tmp_path)
+    raised = run(cooling, steps=30, checkpoint=tmp_path)
+    assert first.steps == 20 and raised.steps == 30
+    assert (raised.trace[:20] == first.trace).all()
+    # a schedule of 20 steps of its own stays at its end, however long the run is
+    assert apart(run(geometric(4.0, 0.1, 20), steps=30), raised) == []
+    # the control: a run that is made for 30 cools more slowly
+    assert apart(run(cooling, steps=30), raised) != []
+    assert not (run(cooling, steps=30).trace[:20] == first.trace).all()
+    # it is still so once it is raised again, by the folder alone
+    again = resume(tmp_path, TOTAL, SimulatedAnnealing(inner, cooling), steps=40)
+    assert apart(run(geometric(4.0, 0.1, 20), steps=40), again) == []
+
+
+def test_the_temperatures_of_a_raised_run(tmp_path: Path) -> None:
+    """As the kernel hears them."""
+    heard: list[float] = []
+
+    @dataclass(frozen=True)
+    class Listening(StepWrapper[Any]):
+        sampler: Any
+        guarantee: ClassVar = Guarantee.BIASED
+
+        def step(self, objective: Any, state: Any, rng: Any, temperature: Any = 1.0) -> Any:
+            heard.append(float(temperature))
+            return self.sampler.step(objective, state, rng, temperature)
+
+    sampler = SimulatedAnnealing(Listening(QUICK), geometric(4.0, 0.1))
+    for steps in (20, 30, 45):
+        generate(TOTAL, sampler, INPUTS, steps=steps, seed=1, checkpoint=tmp_path)
+    cooled = over(geometric(4.0, 0.1), 20)
+    assert heard == [cooled(step) for step in range(45)]
+    assert heard[20:] == [0.1] * 25 and heard[19] > 0.1

@@ -7,6 +7,7 @@ sample*          the texts that were kept on the way
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,7 @@ _FORMAT: Final = 1
 _SMALL: Final = 2**20  # bytes
 _CHUNK: Final = 2**24  # bytes
 _RESULT: Final = "result.json"
+_PART: Final = re.compile(r"result\.json|array-\d+\.bin|samples\.jsonl|sample-ends\.bin")
 
 ARRAYS: Final = ("energies", "best_energies", "inputs", "trace", "length_trace")
 TABLES: Final = ("terms", "best_terms", "term_traces", "recorded")
@@ -92,20 +94,37 @@ def write(folder: Path, parts: Parts) -> None:
         ValueError: the folder holds something else than a result.
         OSError: it cannot be written.
     """
-    strange = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    if strange and _RESULT not in strange:
-        raise ValueError(f"{folder} holds {strange[0]!r} and no result: name a folder of its own to save this one in")
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file: name a folder of its own to save the result in")
+    # what lies there is a result as a whole, or stays
+    names = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    strange = [name for name in names if not _PART.fullmatch(name)]
+    if strange:
+        raise ValueError(
+            f"{folder} holds {strange[0]!r}, which is no part of a result: name a folder of its own to save this one in"
+        )
     with writing(folder.parent, "the result"):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
             new = Path(temporary) / folder.name
             new.mkdir()
             _write(new, parts)
-            if folder.exists():
-                folder.rename(Path(temporary) / "old")
-            new.rename(folder)
+            _put(new, folder, Path(temporary) / "old")
             sync_folder(folder.parent)
             shutil.rmtree(Path(temporary) / "old", ignore_errors=True)
+
+
+def _put(new: Path, folder: Path, old: Path) -> None:
+    """The new folder in the place of the one that may be there, which becomes `old`, or stays after an error."""
+    if not folder.exists():
+        new.rename(folder)
+        return
+    folder.rename(old)
+    try:
+        new.rename(folder)
+    except BaseException:
+        old.rename(folder)
+        raise
 
 
 def _write(folder: Path, parts: Parts) -> None:

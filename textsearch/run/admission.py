@@ -202,7 +202,12 @@ def _entered(
         if left is None:
             new.append(number)
             continue
-        size = len(left.run.steps)
+        size, taken = len(left.run.steps), int(left.run.steps[0])
+        if taken > plan.steps:
+            raise ValueError(
+                f"steps={plan.steps} is less than the {taken} that input {number} in {plan.checkpoint} has taken: ask "
+                "for as many, or for more"
+            )
         one = ActiveInput(number, size, left.recorder, info=left.info, seconds=left.seconds, usage=left.usage)
         active = active.joined(ActiveChains((one,), left.run))
     if not new:

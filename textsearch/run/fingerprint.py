@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from hashlib import blake2b
+from numbers import Number
 from pathlib import PurePath
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, Final
@@ -147,7 +148,7 @@ def _leaf(value: Any) -> str | None:
             return text
         data = value if isinstance(value, bytes) else value.encode("utf-8", "surrogatepass")
         return f"{shown(value, 60)} of {len(value):,}, {_digest(data)}"
-    if value is None or isinstance(value, bool | int | float | complex | torch.dtype | range):
+    if value is None or isinstance(value, Number | torch.dtype | range):
         return repr(value)
     if isinstance(value, PurePath):
         return repr(str(value))
@@ -159,8 +160,9 @@ def _leaf(value: Any) -> str | None:
         return f"{value.pattern!r}, flags {int(value.flags)}"
     if isinstance(value, ModuleType):
         return f"module {value.__name__}"
-    if not isinstance(value, type) and hasattr(getattr(value, "backend_tokenizer", value), "token_to_id"):
-        return f"{type(value).__name__}, {_tokenizer(value)}"
+    rust = getattr(value, "backend_tokenizer", value)
+    if not isinstance(value, type) and hasattr(rust, "token_to_id") and hasattr(rust, "to_str"):
+        return f"{type(value).__name__}, {_tokenizer(rust)}"
     return None
 
 
@@ -187,7 +189,7 @@ def _described(value: Any) -> tuple[str, dict[str, Any]]:
         # what is worked out when it is first asked for is no setting
         own = vars(value) if hasattr(value, "__dict__") else {}
         worked_out = {name for each in type(value).__mro__ for name in vars(each) if _is_cached(each, name)}
-        names = sorted(name for name in own if name not in worked_out)
+        names = sorted({*own, *_slots(type(value))} - worked_out)
     parts = {f".{name}": getattr(value, name) for name in names if not name.startswith("_") and hasattr(value, name)}
     return type(value).__qualname__, {name: part for name, part in parts.items() if not isinstance(part, Usage)}
 
@@ -204,6 +206,12 @@ def _is_ours(value: Any) -> bool:
     return str(value.__module__).partition(".")[0] in _OURS
 
 
+def _slots(owner: type) -> list[str]:
+    """The names of all slots of a class."""
+    told = [vars(each).get("__slots__", ()) for each in owner.__mro__]
+    return [name for slots in told for name in ([slots] if isinstance(slots, str) else slots)]
+
+
 def _is_cached(owner: type, name: str) -> bool:
     return isinstance(vars(owner)[name], functools.cached_property)
 
@@ -216,10 +224,22 @@ def _class_code(owner: type) -> str | None:
         if _is_ours(each):
             continue
         for name, member in sorted(vars(each).items()):
-            parts = (member, *(getattr(member, one, None) for one in ("fget", "__func__", "func")))
-            codes = [_code(part.__code__) for part in parts if isinstance(part, FunctionType)]
+            codes = [_code(part.__code__) for part in _functions(member)]
             found += [f"{each.__qualname__}.{name} {_digest(code)}" for code in codes]
     return _PYTHON + _digest("\n".join(found).encode()) if found else None
+
+
+def _functions(member: Any) -> Iterator[FunctionType]:
+    """All functions that a member of a class is made of: what a decorator was given, behind what it made of it."""
+    if isinstance(member, FunctionType):
+        yield member
+    # a class that hangs on a name is no part of the one that it hangs on
+    if not isinstance(member, type):
+        for name in ("fget", "__func__", "func", "__wrapped__"):
+            inner = inspect.getattr_static(member, name, None)
+            inner = getattr(member, name) if inner is not None else None
+            if inner is not None:
+                yield from _functions(inner)
 
 
 def _code(code: CodeType) -> bytes:
@@ -238,13 +258,17 @@ def _constant(value: object) -> str:
     return repr(value)
 
 
-_WEIGHTS: WeakKeyDictionary[torch.nn.Module, tuple[int, str]] = WeakKeyDictionary()
+_WEIGHTS: WeakKeyDictionary[torch.nn.Module, tuple[object, str]] = WeakKeyDictionary()
 
 
 def _weights(model: torch.nn.Module) -> str:
-    """Of all weights and of how the model reads; worked out once, and again if a weight has been written to."""
+    """Of all weights and of how the model reads; worked out once, and again if a weight has been written to.
+
+    What is written behind the back of PyTorch, as by `weight.data[0] = 1`, is not seen.
+    """
     state = {name: part for name, part in model.state_dict().items() if isinstance(part, Tensor)}
-    version = sum(0 if part.is_inference() else part._version for part in state.values())
+    # another tensor in its place has an address or a type of its own
+    version = [(part.data_ptr(), part.dtype, 0 if part.is_inference() else part._version) for part in state.values()]
     known = _WEIGHTS.get(model)
     if known is None or known[0] != version:
         whole = blake2b(digest_size=16)
@@ -267,7 +291,7 @@ def _tensor(value: Any) -> str:
 
 def _tokenizer(tokenizer: Any) -> str:
     """Of what a tokenizer is made of; calls set up how it cuts and pads, which is none of that."""
-    told = json.loads(getattr(tokenizer, "backend_tokenizer", tokenizer).to_str())
+    told = json.loads(tokenizer.to_str())
     plain = {name: part for name, part in told.items() if name not in ("truncation", "padding")}
     return _digest(json.dumps(plain, sort_keys=True).encode())
 
