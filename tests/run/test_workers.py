@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -11,7 +12,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import joblib
 import pytest
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from tests.run.crowds import MANY, deadly, few_b, process
 from tests.run.light import Broken, Squares
@@ -102,6 +105,21 @@ def test_what_kills_every_worker_is_answered_with_that(size: int) -> None:
     blocks = [range(n, n + size) for n in range(0, 12, size)]
     _, got = answers(Squares(deadly=frozenset({4})), blocks)
     assert got == [(n, LOST if n == 4 else n * n) for n in range(12)]
+
+
+def test_a_death_that_is_met_while_the_next_wave_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It depends on the moment, so it is brought about: the second wave cannot be sent."""
+    send, sent = joblib.Parallel.__call__, itertools.count(1)
+
+    def fails_once(self: Any, calls: Any) -> Any:
+        if next(sent) == 2:
+            raise TerminatedWorkerError("a worker is gone")
+        return send(self, calls)
+
+    monkeypatch.setattr(joblib.Parallel, "__call__", fails_once)
+    blocks = [range(number, number + 1) for number in range(12)]
+    assert answers(Squares(), blocks)[1] == [(number, number * number) for number in range(12)]
+    assert next(sent) > 5
 
 
 def test_workers_that_die_whatever_they_are_given_end_the_run() -> None:

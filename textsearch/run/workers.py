@@ -264,7 +264,14 @@ class _Pool(Generic[Item, Found]):
                 if self._local:
                     # else loky notes a folder for each call, and never forgets it
                     parallel.__enter__()
-            return _Wave(blocks, parallel(calls), parallel)
+            try:
+                results = parallel(calls)
+            except Exception as error:
+                if not _killed(error):
+                    raise
+                # a worker died of the wave before, as this one was sent: nothing comes back of it
+                results = iter(())
+            return _Wave(blocks, results, parallel)
 
     def done(self, wave: _Wave[Item, Found]) -> None:
         """Wait for no more of a wave; if all is well, what sent it may send another."""
