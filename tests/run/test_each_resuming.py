@@ -12,7 +12,7 @@ from torch import Tensor
 
 from samplers import SimulatedAnnealing
 from tests.run.toys import INPUTS, QUICK, SAMPLERS, STEPS, TOTAL, WALK, by_number, flow, own_end
-from textsearch import Answer, Objective, generate_each
+from textsearch import Answer, Objective, Progress, generate_each
 from textsearch.batch import Batch
 from textsearch.run import folders, keeper
 from textsearch.schedule import geometric
@@ -103,6 +103,44 @@ def test_a_state_that_mixes_up_its_chains_is_caught(tmp_path: Path, monkeypatch:
     answers, _ = broken_off(WALK, tmp_path / "run")
     unbroken = flow(WALK, objective=Fused(Fuse(10**6)))
     assert any(told(answer) != told(unbroken[number]) for number, answer in answers.items())
+
+
+def test_a_rule_that_fails_where_an_input_was_left_is_its_answer(tmp_path: Path) -> None:
+    broken_off(WALK, tmp_path / "run", often=10**6)
+
+    def fails(progress: Progress) -> bool:
+        raise ZeroDivisionError("by a rule")
+
+    settings: dict[str, Any] = {"steps": STEPS + 1, "seed": 3, "chains": 2, "until": fails}
+    answers = by_number(generate_each(Fused(Fuse(0)), WALK, INPUTS, checkpoint=tmp_path / "run", **settings))
+    assert sorted(answers) == list(range(len(INPUTS)))
+    assert all(answer.error and answer.partial for answer in answers.values())
+
+
+def test_a_damaged_input_costs_no_other_its_answer(tmp_path: Path) -> None:
+    broken_off(WALK, tmp_path / "run", often=10**6)
+    for state in (tmp_path / "run" / "input-2").glob("state-*"):
+        state.write_bytes(b"nothing")
+    settings: dict[str, Any] = {"steps": STEPS, "seed": 3, "chains": 2, "until": own_end}
+    answers = by_number(generate_each(Fused(Fuse(0)), WALK, INPUTS, checkpoint=tmp_path / "run", **settings))
+    assert [number for number, answer in answers.items() if answer.error] == [2]
+    assert "damaged" in str(answers[2].error)
+
+
+def test_whoever_stops_asking_loses_no_step(tmp_path: Path) -> None:
+    """The steps of the inputs under way are written when the first answer was enough."""
+    settings: dict[str, Any] = {"steps": STEPS, "seed": 3, "chains": 2, "batch_inputs": 3, "until": own_end}
+    found = generate_each(Fused(Fuse(0)), WALK, INPUTS, checkpoint=tmp_path / "run", **settings)
+    next(found)
+    found.close()  # type: ignore[attr-defined]
+    assert len(list((tmp_path / "run").glob("input-*/state-*"))) >= 3
+
+
+def test_numbers_go_with_inputs_that_cannot_be_read(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"steps": 3, "seed": 3, "numbers": [7, 9]}
+    answers = by_number(generate_each(TOTAL, WALK, ["ab", "%"], checkpoint=tmp_path / "run", **settings))
+    plain = generate_each(TOTAL, WALK, ["ab"], steps=3, seed=3, numbers=[7])
+    assert answers[1].error and told(answers[0]) == told(next(plain))
 
 
 def test_another_call_is_refused(tmp_path: Path) -> None:

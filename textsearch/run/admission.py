@@ -13,6 +13,7 @@ import torch
 
 from textsearch import tree
 from textsearch.batch import Batch
+from textsearch.files import DamagedError
 from textsearch.marks import marked
 from textsearch.models.reading.threads import sharing
 from textsearch.models.usage import Ledger, charged_to, ledger
@@ -41,7 +42,7 @@ def run_each(plan: Plan, inputs: Batch | Sequence[str], batch_inputs: int, in_or
     numbers = input_numbers(plan.numbers, max(every) + 1)
     template = None if batch is None else template_of(plan, batch)
     rng = None if batch is None else streams(plan.seed, batch, plan.chains, numbers)
-    found = _kept_answers(plan, batch, rng, errors, batch_inputs, template)
+    found = _kept_answers(plan, batch, rng, numbers, errors, batch_inputs, template)
     return _sorted(found, sorted(set(every))) if in_order else found
 
 
@@ -60,6 +61,7 @@ def _kept_answers(
     plan: Plan,
     batch: Batch | None,
     rng: Rng | None,
+    numbers: Sequence[int],
     errors: Mapping[int, Exception],
     batch_inputs: int,
     template: State | None,
@@ -69,7 +71,6 @@ def _kept_answers(
     if batch is None or rng is None:
         return
     with kept(plan.checkpoint, plan.every) as keeper:
-        numbers = input_numbers(plan.numbers, int(batch.inputs.max()) + 1)
         settings = Settings(plan.seed, plan.chains, plan.temperature, plan.warm_up, plan.thin, numbers)
         keeper.claim(plan.objective, plan.sampler, batch, settings, plan.steps)
         keeper.open()
@@ -126,12 +127,12 @@ def _answers(
                         active = moved.active
                         last |= {one.number: info for one, info in zip(active.inputs, moved.infos, strict=False)}
                         over, wrong = _over(plan, active, moved.infos, spent) if moved.infos else ([], {})
-                        answers += [_ended(plan, active, at, spent, sources, wrong[at]) for at in wrong]
+                    answers += [_ended(plan, active, at, spent, sources, wrong[at]) for at in wrong]
                     answers += [_answer(plan, active, at, spent, sources, False) for at in over if at not in wrong]
-                    due = range(len(active.inputs)) if folders.due else over
-                    for at in due:
+                    due = folders.due
+                    for at in range(len(active.inputs)) if due else over:
                         _save(folders, active, at, spent, last)
-                    if folders.due:
+                    if due:
                         folders.written()
                     if over:
                         for at in over:
@@ -146,12 +147,20 @@ def _answers(
                 raise
         except BaseException as error:
             failure = error
-        # outside of all contexts: they would stay open while the caller has the answer
-        for answer in answers:
-            answered = True
-            yield answer
-        if interrupted or failure is not None:
+        ended = interrupted or failure is not None
+        if ended:
             failure = _saved(folders, active, spent, last, failure)
+        try:
+            # outside of all contexts: they would stay open while the caller has the answer
+            for answer in answers:
+                answered = True
+                yield answer
+        except GeneratorExit:
+            # whoever wants no more answers may want them later
+            if not ended:
+                _saved(folders, active, spent, last, None)
+            raise
+        if ended:
             told = {answer.number for answer in answers}
             for at in [at for at, one in enumerate(active.inputs) if one.number not in told]:
                 yield _answer(plan, active, at, spent, sources, True)
@@ -196,9 +205,13 @@ def _entered(
 ) -> tuple[ActiveChains, dict[int, Exception]]:
     """The chains of some inputs, as they were left or before their first step, and why there are none of others."""
     terms = len(plan.objective.parts)
-    active, new = ActiveChains(), []
+    active, new, damaged = ActiveChains(), list[int](), dict[int, Exception]()
     for number in numbers:
-        left = None if template is None else folders.taken_up(number, template, terms)
+        try:
+            left = None if template is None else folders.taken_up(number, template, terms)
+        except DamagedError as error:
+            damaged[number] = error
+            continue
         if left is None:
             new.append(number)
             continue
@@ -211,9 +224,9 @@ def _entered(
         one = ActiveInput(number, size, left.recorder, info=left.info, seconds=left.seconds, usage=left.usage)
         active = active.joined(ActiveChains((one,), left.run))
     if not new:
-        return active, {}
+        return active, damaged
     begun, refused = _begun(plan, batch, rng, new, folders)
-    return active.joined(begun), refused
+    return active.joined(begun), damaged | refused
 
 
 def _begun(
