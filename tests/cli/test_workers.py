@@ -56,8 +56,20 @@ def test_each_group_keeps_its_run_in_a_folder(tiny: Tiny, tmp_path: Path) -> Non
         run = call(*kept)
         assert run.exit_code == 0 and run.stdout == plain.stdout, run.output
     assert sorted(each.name for each in (tmp_path / "run").iterdir()) == ["inputs-0-1", "inputs-2-2"]
-    other = [*program(tiny, "infill", *texts[::-1], *more), "--checkpoint", str(tmp_path / "run")]
-    assert "is another one" in call(*other).stdout
+    # a folder of another run is no fault of the inputs: nothing is answered, and no file of answers says that it was
+    other = [*program(tiny, "infill", *texts[::-1], "--steps", "6", "--batch-inputs", "2"), "--output"]
+    run = call(*other, str(tmp_path / "answers"), "--checkpoint", str(tmp_path / "run"))
+    assert run.exit_code != 0 and "is another one" in run.stderr and len(run.stderr.splitlines()) == 1
+    assert not (tmp_path / "answers").exists() or (tmp_path / "answers").read_bytes() == b""
+    (tmp_path / "run" / "inputs-0-1" / "run.json").write_bytes(b"foreign")
+    run = call(*kept)
+    assert run.exit_code != 0 and "damaged" in run.stderr and run.stdout == ""
+    foreign = tmp_path / "foreign" / "inputs-0-1"
+    foreign.mkdir(parents=True)
+    (foreign / "letter.txt").write_text("Dear\N{NO-BREAK SPACE}Zoë")
+    run = call(*program(tiny, "infill", *texts, *more), "--checkpoint", str(tmp_path / "foreign"))
+    assert run.exit_code != 0 and "letter.txt" in run.stderr
+    assert [each.name for each in foreign.iterdir() if each.name != ".lock"] == ["letter.txt"]
 
 
 def test_a_model_that_no_worker_can_load_is_one_error(tiny: Tiny, tmp_path: Path) -> None:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 MODELS = ("causal", "masked", "encoder", "classifier")
 """Settings that name models."""
 
+_KEEPING = ("textsearch.files", "textsearch.run.checkpoint", "textsearch.run.keeper", "textsearch.run.segments")
+"""Modules whose own errors are those of the folder of a checkpoint."""
+
 LONGEST_ERROR = 2000
 """Characters of an error in a record."""
 
@@ -317,15 +320,16 @@ def _sent(task: Callable[..., Generations]) -> Callable[..., Generations]:
 
 
 def _of_the_whole(error: Exception) -> bool:
-    """Whether an error is that of any input: it came while a model was loaded, or a package is missing."""
+    """Whether an error is the fault of no input: a package is missing, a model cannot be loaded, or a run not kept."""
     if isinstance(error, ImportError):
         return True
-    trace = error.__traceback__
+    trace, module = error.__traceback__, None
     while trace is not None:
-        if trace.tb_frame.f_globals.get("__name__") == "textsearch.tasks.resolve":
+        module = trace.tb_frame.f_globals.get("__name__")
+        if module == "textsearch.tasks.resolve":
             return True
         trace = trace.tb_next
-    return False
+    return module in _KEEPING
 
 
 def _check_language(command: str, settings: Mapping[str, Any]) -> None:
