@@ -12,7 +12,7 @@ from torch import Tensor
 
 from samplers import SimulatedAnnealing
 from tests.run.toys import INPUTS, QUICK, SAMPLERS, STEPS, TOTAL, WALK, by_number, flow, own_end
-from textsearch import Answer, Objective, Progress, generate_each
+from textsearch import Answer, Objective, Progress, generate, generate_each, resume
 from textsearch.batch import Batch
 from textsearch.run import folders, keeper
 from textsearch.schedule import geometric
@@ -145,6 +145,10 @@ def test_numbers_go_with_inputs_that_cannot_be_read(tmp_path: Path) -> None:
 
 def test_another_call_is_refused(tmp_path: Path) -> None:
     broken_off(WALK, tmp_path / "run", often=10**6)
+    with pytest.raises(ValueError, match="begun by generate_each, not by generate: go on with generate_each"):
+        generate(Fused(Fuse(0)), WALK, INPUTS, steps=STEPS, seed=3, chains=2, checkpoint=tmp_path / "run")
+    with pytest.raises(ValueError, match="begun by generate_each"):
+        resume(tmp_path / "run", Fused(Fuse(0)), WALK)
     with pytest.raises(ValueError, match="seed: 3 in the checkpoint, 4 now"):
         list(generate_each(Fused(Fuse(0)), WALK, INPUTS, steps=STEPS, seed=4, chains=2, checkpoint=tmp_path / "run"))
 

@@ -72,7 +72,7 @@ def _kept_answers(
         return
     with kept(plan.checkpoint, plan.every) as keeper:
         settings = Settings(plan.seed, plan.chains, plan.temperature, plan.warm_up, plan.thin, numbers)
-        keeper.claim(plan.objective, plan.sampler, batch, settings, plan.steps)
+        keeper.claim(plan.objective, plan.sampler, batch, settings, plan.steps, "generate_each")
         keeper.open()
         folders = InputFolders(keeper.folder, plan.every)
         begun = None

@@ -88,8 +88,18 @@ class Keeper:
         assert self._checkpoint is not None
         return self._checkpoint.start(vocabulary)
 
-    def claim(self, objective: Objective, sampler: Sampler[Any], batch: Batch, settings: Settings, steps: int) -> None:
+    def claim(
+        self,
+        objective: Objective,
+        sampler: Sampler[Any],
+        batch: Batch,
+        settings: Settings,
+        steps: int,
+        function: str = "generate",
+    ) -> None:
         """Begin a run of these in the folder, or see that they are what the run there began with; runs no model.
+
+        A folder is laid out by the `function` that began it, and goes on with no other.
 
         Raises:
             ValueError: they are not.
@@ -102,6 +112,7 @@ class Keeper:
         self._start = batch
         self._plan = {
             "textsearch": _version(),
+            "function": function,
             "first_steps": steps,
             "steps": steps,
             "settings": vars(settings),
@@ -117,6 +128,11 @@ class Keeper:
                 f"{_version()}: where a step has changed, it is not what the unbroken run would be",
                 RuntimeWarning,
                 stacklevel=2,
+            )
+        if before["function"] != function:
+            raise ValueError(
+                f"the run in {checkpoint.folder} was begun by {before['function']}, not by {function}: go on with "
+                f"{before['function']}(..., checkpoint=folder), or name another folder"
             )
         differ = differences(before["fingerprint"], now) or _other_texts(checkpoint.start(batch.vocabulary), batch)
         if differ:
