@@ -192,11 +192,6 @@ class Rng:
         moment = self.moment[index] if isinstance(self.moment, Tensor) else self.moment
         return replace(self, chain=self.chain[index], input=self.input[index], moment=moment)
 
-    def joined(self, other: Rng) -> Rng:
-        """These streams, then those of the other, which are of the same seed, tags and one step."""
-        chain, number = torch.cat([self.chain, other.chain]), torch.cat([self.input, other.input])
-        return replace(self, chain=chain, input=number, below=max(self.below, other.below))
-
     def fold(self, tag: int) -> Rng:
         """Streams independent of these, one family for each `tag` below 2^32: hand one to each part of a step."""
         if not 0 <= tag <= _LOW:

@@ -66,13 +66,6 @@ def to(value: T, device: torch.device | str) -> T:
     return found
 
 
-def tensors(value: object) -> Iterator[tuple[str, Tensor]]:
-    """The path of each tensor, and the tensor: "batch.tokens", "rungs[1].evaluation.energy", ..."""
-    for path, leaf in _leaves(value, ""):
-        if isinstance(leaf, Tensor):
-            yield path, leaf
-
-
 def check(value: object, size: int, name: str) -> None:
     """Refuse a value that the walk cannot divide among `size` chains; `name` is what it is called in the message.
 
