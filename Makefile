@@ -19,15 +19,16 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 demo: $(ENV)/demo
 	$(BIN)/textsearch keywords "dog frisbee park" --chains 8 --steps 100 --seed 0
 
+# as many processes as cores, one thread each
 test: lint
-	$(BIN)/python -m pytest -n auto
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 # the suite on the newest releases of everything but torch, in an environment of its own, made anew
 test-newest:
 	rm -rf .venv-newest
 	$(MAKE) .venv-newest/test ENV=.venv-newest LOCK=
 	.venv-newest/bin/python -m pip list
-	.venv-newest/bin/python -m pytest -n auto -W default
+	OMP_NUM_THREADS=1 .venv-newest/bin/python -m pytest -n auto -W default
 
 lint: $(ENV)/test
 	$(BIN)/ruff format --check .

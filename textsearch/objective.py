@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
+from textsearch.beginnings import Beginnings
 from textsearch.checks import keep, real, sequence, string
 from textsearch.kinds import OBJECTIVE, instance, nature, shown
 from textsearch.marks import counts
@@ -100,6 +101,20 @@ class Objective(ABC):
         A hint for proposals; see `textsearch.models.constrained`. It depends on the other tokens of a row and its input
         alone, never on the token at the place itself, which may be a mask. False says that the text with that token
         there is forbidden; True says nothing.
+        """
+        return None
+
+    def allowed_next(self, beginnings: Beginnings) -> Tensor | None:
+        """(K, V) bool, which tokens, the end among them, may follow each beginning; None where nothing is known.
+
+        A hint for proposals that write from left to right, as a mask engine gives it: it may be too narrow or too wide.
+        """
+        return None
+
+    def impossible(self, beginnings: Beginnings) -> Tensor | None:
+        """(K,) bool; True proves that every text that begins so is forbidden; None where nothing can be proven.
+
+        No hint: samplers leave such beginnings out for good. False says nothing.
         """
         return None
 
@@ -247,6 +262,24 @@ class Sum(Objective):
                 found = own if found is None else found & own
         return found
 
+    def allowed_next(self, beginnings: Beginnings) -> Tensor | None:
+        """(K, V) bool, what every term allows."""
+        found: Tensor | None = None
+        for _, term in self.terms:
+            own = next_allowed_by(term, beginnings)
+            if own is not None:
+                found = own if found is None else found & own
+        return found
+
+    def impossible(self, beginnings: Beginnings) -> Tensor | None:
+        """(K,) bool, what any term has proven."""
+        found: Tensor | None = None
+        for _, term in self.terms:
+            own = impossible_by(term, beginnings)
+            if own is not None:
+                found = own if found is None else found | own
+        return found
+
 
 @final
 @dataclass(frozen=True)
@@ -328,6 +361,18 @@ def allowed_by(objective: Objective, batch: Batch, rows: Tensor, positions: Tens
     """`Objective.allowed` of anything that has an objective's methods; None where it has no such method."""
     method = getattr(objective, "allowed", None)
     return None if method is None else method(batch, rows, positions)
+
+
+def next_allowed_by(objective: Objective, beginnings: Beginnings) -> Tensor | None:
+    """`Objective.allowed_next` of anything that has an objective's methods; None where it has no such method."""
+    method = getattr(objective, "allowed_next", None)
+    return None if method is None else method(beginnings)
+
+
+def impossible_by(objective: Objective, beginnings: Beginnings) -> Tensor | None:
+    """`Objective.impossible` of anything that has an objective's methods; None where it has no such method."""
+    method = getattr(objective, "impossible", None)
+    return None if method is None else method(beginnings)
 
 
 def outline_of(objective: Objective, number: int) -> Outline:

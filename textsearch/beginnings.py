@@ -1,0 +1,49 @@
+"""Beginnings of texts, token by token: what proposals that write from left to right ask of an objective."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol, final, runtime_checkable
+
+from textsearch.batch import Vocabulary
+
+
+@runtime_checkable
+class TokenBytes(Protocol):
+    """A vocabulary whose texts are the bytes of their tokens, one after another."""
+
+    @property
+    def token_bytes(self) -> Sequence[bytes]:
+        """V strings of bytes; b"" for tokens that write nothing. A token may be a part of a character."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Beginnings:
+    """K texts that are not finished, as the tokens written so far; what stands before them, a prompt, is no part.
+
+    Attributes:
+        vocabulary: of the tokens.
+        end: the token that ends a text.
+        rows: K rows of token ids.
+        numbers: K numbers of the inputs that they are texts for.
+    """
+
+    vocabulary: Vocabulary
+    end: int
+    rows: Sequence[Sequence[int]]
+    numbers: Sequence[int]
+
+    def __len__(self) -> int:
+        """K."""
+        return len(self.rows)
+
+    @cached_property
+    def written(self) -> tuple[bytes, ...] | None:
+        """K strings of bytes, UTF-8 that may end within a character; None if the vocabulary has no `token_bytes`."""
+        if not isinstance(self.vocabulary, TokenBytes):
+            return None
+        pieces = self.vocabulary.token_bytes
+        return tuple(b"".join(pieces[token] for token in row) for row in self.rows)
