@@ -16,6 +16,7 @@ PACKAGES = ("textsearch", "samplers", "objectives", "demos", "benchmarks", "trai
 LAYERS: list[set[str]] = [
     {
         "textsearch.batch",
+        "textsearch.beginnings",
         "textsearch.cache",
         "textsearch.calls",
         "textsearch.checks",
