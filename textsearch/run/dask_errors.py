@@ -1,4 +1,8 @@
-"""joblib's backend for dask, which says when a task is lost: joblib 1.6 tells nobody, and waits for it for ever."""
+"""joblib's backend for dask, which says when a task is lost: joblib 1.6 tells nobody, and waits for it for ever.
+
+Nor does it run anything in the process that sends blocks, as joblib does while a cluster has one worker: a block that
+kills would end the run.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,11 @@ def backend_of(client: Any) -> Any:
     from joblib._dask import DaskDistributedBackend
 
     class Reporting(DaskDistributedBackend):  # type: ignore[misc]
-        """As joblib's, but for `_collect`."""
+        """As joblib's, but for these two methods."""
+
+        def effective_n_jobs(self, n_jobs: int) -> int:
+            # what is for one worker joblib runs here
+            return max(int(super().effective_n_jobs(n_jobs)), 2)
 
         async def _collect(self) -> None:
             while self._continue:
