@@ -8,7 +8,7 @@ default models loaded everywhere beforehand; told is the median ratio over the t
 The answers of both are compared, and the run fails where they differ. The machine should be idle.
 
 `overhead` sends inputs of a function that does nothing through workers, a thousand first: seconds a block of the later
-ones, and the largest resident memory of the coordinator after each.
+ones, and the memory that the coordinator takes for each.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import statistics
 import time
 from collections.abc import Iterator, Sequence
@@ -26,6 +25,7 @@ from typing import Any, final
 
 import torch
 
+from benchmarks.measuring import Memory
 from textsearch.run.workers import spread
 from textsearch.tasks import keywords, stream
 
@@ -103,7 +103,7 @@ class Overhead:
         inputs: of the long run.
         blocks: that they came in.
         milliseconds: a block takes on its way and back.
-        megabytes: the largest resident memory of the coordinator after a thousand inputs, and at the end.
+        megabytes: that the coordinator took at most for a thousand inputs, and then for all the others.
     """
 
     inputs: int
@@ -119,12 +119,13 @@ def nothing(inputs: Sequence[int]) -> list[int]:
 
 def overhead(workers: int, inputs: int, batch_inputs: int) -> Overhead:
     """A thousand inputs, then many, none of which is kept."""
-    few = _through(1000, workers, batch_inputs)
-    del few
-    before = _peak()
+    memory = Memory("cpu").start()
+    _through(1000, workers, batch_inputs)
+    few = memory.most() / 2**20
+    memory.start()
     seconds = _through(inputs, workers, batch_inputs)
     blocks = -(-inputs // batch_inputs)
-    return Overhead(inputs, blocks, 1000 * seconds / blocks, (before, _peak()))
+    return Overhead(inputs, blocks, 1000 * seconds / blocks, (few, memory.most() / 2**20))
 
 
 def _through(inputs: int, workers: int, batch_inputs: int) -> float:
@@ -138,10 +139,6 @@ def _through(inputs: int, workers: int, batch_inputs: int) -> float:
     if seen != inputs:
         raise RuntimeError(f"{seen} of {inputs} inputs came back")
     return time.perf_counter() - began
-
-
-def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main() -> None:
@@ -171,7 +168,7 @@ def main() -> None:
         found = overhead(args.workers, args.inputs, args.batch_inputs)
         print(
             f"{found.inputs:,} inputs in {found.blocks:,} blocks: {found.milliseconds:.2f} ms a block; coordinator "
-            f"{found.megabytes[0]:.1f} MB after 1,000 inputs, {found.megabytes[1]:.1f} MB at the end"
+            f"{found.megabytes[0]:.1f} MB more for 1,000 inputs, then {found.megabytes[1]:.1f} MB more for them"
         )
     if args.out:
         args.out.write_text(json.dumps(asdict(found), indent=2) + "\n", encoding="utf-8")

@@ -30,3 +30,21 @@ def test_the_page_says_what_its_code_does(name: str, plain: int) -> None:
         with contextlib.redirect_stdout(printed):
             exec(compile("\n" * line + block["code"], str(DOCS / name), "exec", dont_inherit=True), names)
         assert printed.getvalue() == (block["output"] or ""), f"{name}, line {line}"
+
+
+LINK = re.compile(r"\]\((?!https?:|#)(?P<path>[^)#\s]+)(?:#[^)]*)?\)")
+
+
+def broken(page: Path) -> list[str]:
+    """Links of a page to files that are not there."""
+    return [
+        link["path"] for link in LINK.finditer(page.read_text("utf-8")) if not (page.parent / link["path"]).exists()
+    ]
+
+
+def test_links_lead_somewhere(tmp_path: Path) -> None:
+    root = DOCS.parent
+    pages = [*root.glob("*.md"), *DOCS.glob("*.md")]
+    assert {page.name: broken(page) for page in pages if broken(page)} == {}
+    (tmp_path / "control.md").write_text("[a](nowhere.md) [b](control.md#part) [c](https://example.org)")
+    assert broken(tmp_path / "control.md") == ["nowhere.md"]

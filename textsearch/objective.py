@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import reduce
+from operator import and_, or_
 from typing import final
 
 import torch
@@ -255,30 +256,15 @@ class Sum(Objective):
 
     def allowed(self, batch: Batch, rows: Tensor, positions: Tensor) -> Tensor | None:
         """(K, V) bool, what every term allows."""
-        found: Tensor | None = None
-        for _, term in self.terms:
-            own = allowed_by(term, batch, rows, positions)
-            if own is not None:
-                found = own if found is None else found & own
-        return found
+        return _joined(and_, (allowed_by(term, batch, rows, positions) for _, term in self.terms))
 
     def allowed_next(self, beginnings: Beginnings) -> Tensor | None:
         """(K, V) bool, what every term allows."""
-        found: Tensor | None = None
-        for _, term in self.terms:
-            own = next_allowed_by(term, beginnings)
-            if own is not None:
-                found = own if found is None else found & own
-        return found
+        return _joined(and_, (next_allowed_by(term, beginnings) for _, term in self.terms))
 
     def impossible(self, beginnings: Beginnings) -> Tensor | None:
         """(K,) bool, what any term has proven."""
-        found: Tensor | None = None
-        for _, term in self.terms:
-            own = impossible_by(term, beginnings)
-            if own is not None:
-                found = own if found is None else found | own
-        return found
+        return _joined(or_, (impossible_by(term, beginnings) for _, term in self.terms))
 
 
 @final
@@ -357,22 +343,25 @@ class Evaluation:
         )
 
 
+def _joined(join: Callable[[Tensor, Tensor], Tensor], answers: Iterable[Tensor | None]) -> Tensor | None:
+    """The answers of all terms that have one; None if none has."""
+    found = [answer for answer in answers if answer is not None]
+    return reduce(join, found) if found else None
+
+
 def allowed_by(objective: Objective, batch: Batch, rows: Tensor, positions: Tensor) -> Tensor | None:
     """`Objective.allowed` of anything that has an objective's methods; None where it has no such method."""
-    method = getattr(objective, "allowed", None)
-    return None if method is None else method(batch, rows, positions)
+    return objective.allowed(batch, rows, positions) if hasattr(objective, "allowed") else None
 
 
 def next_allowed_by(objective: Objective, beginnings: Beginnings) -> Tensor | None:
     """`Objective.allowed_next` of anything that has an objective's methods; None where it has no such method."""
-    method = getattr(objective, "allowed_next", None)
-    return None if method is None else method(beginnings)
+    return objective.allowed_next(beginnings) if hasattr(objective, "allowed_next") else None
 
 
 def impossible_by(objective: Objective, beginnings: Beginnings) -> Tensor | None:
     """`Objective.impossible` of anything that has an objective's methods; None where it has no such method."""
-    method = getattr(objective, "impossible", None)
-    return None if method is None else method(beginnings)
+    return objective.impossible(beginnings) if hasattr(objective, "impossible") else None
 
 
 def outline_of(objective: Objective, number: int) -> Outline:

@@ -106,7 +106,7 @@ def test_killed_runs(tmp_path: Path) -> None:
         "--batch-inputs",
         "3",
     ]
-    ends = killed([*program, "--quiet"], tmp_path, kills=8, seed=3)
+    ends = killed([*program, "--quiet"], tmp_path, kills=4, seed=3)
     assert ends["handled"] > 0
 
 

@@ -1,6 +1,6 @@
 """The command line with workers: the same file, byte for byte, whoever wrote it and however often it was killed.
 
-    python -m tests.cli.test_workers sentences.txt folder --kills 5 -- --steps 200
+    python -m tests.cli.test_workers sentences.txt folder --kills 5 --steps 200
 
 runs `textsearch correct --workers 2` on a file of one's own with the default models: unbroken, then with kills.
 """
@@ -108,12 +108,12 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="is made, and holds the answers in the end")
     parser.add_argument("--kills", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("more", nargs="*", help="for textsearch correct")
-    args = parser.parse_args()
+    # all else is for textsearch correct; argparse would not have it behind options
+    args, more = parser.parse_known_args()
     args.folder.mkdir(parents=True)
     shutil.copyfile(args.sentences, args.folder / "texts.txt")
     command = ["-m", "textsearch", "correct", "--file", "texts.txt", "--output", "answers.jsonl", "--workers", "2"]
-    print(dict(killed([*command, "--quiet", *args.more], args.folder, args.kills, args.seed)))
+    print(dict(killed([*command, "--quiet", *more], args.folder, args.kills, args.seed)))
 
 
 if __name__ == "__main__":

@@ -22,14 +22,14 @@ __all__ = ["tiny"]
 
 
 @contextmanager
-def dask_cluster() -> Iterator[None]:
+def dask_cluster(workers: int = 2) -> Iterator[None]:
     distributed = pytest.importorskip("dask.distributed")
     import dask
 
     with (
         # so many more workers may a task kill before dask gives it up: by default 3
         dask.config.set({"distributed.scheduler.allowed-failures": 1}),
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster,
         distributed.Client(cluster),
         parallel_config(backend="dask"),
     ):
@@ -91,3 +91,10 @@ def test_a_worker_of_a_cluster_is_killed_once(cluster: None, tmp_path: Path) -> 
 def test_what_kills_every_worker_of_a_cluster(cluster: None, size: int) -> None:
     got = answers(Squares(deadly=frozenset({6})), size)
     assert got == [(n, LOST if n == 6 else n * n) for n in range(24)]
+
+
+def test_a_cluster_of_one_worker_runs_nothing_here() -> None:
+    """While its worker starts again it has none: a block that kills must not come to the process that sends it."""
+    with dask_cluster(workers=1):
+        got = answers(Squares(deadly=frozenset({2})), size=2, count=6)
+    assert got == [(n, LOST if n == 2 else n * n) for n in range(6)]

@@ -23,7 +23,8 @@ from textsearch.testing import letters
 LETTERS = letters("ab")
 
 PROGRAM = """
-import json, resource, sys, time
+import json, sys, time
+from tests.run.memory import peak
 from tests.run.test_memory import FLIP, Letter
 from textsearch import generate
 
@@ -32,7 +33,7 @@ began = time.perf_counter()
 result = generate(Letter(), FLIP, ["a"], steps=steps, seed=0, chains=64, thin=100, checkpoint=folder, every=2.0)
 seconds = time.perf_counter() - began
 assert result.trace.shape == (steps, 64) and len(result.samples) == steps // 100
-print(json.dumps({"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "seconds": seconds}))
+print(json.dumps({"peak": peak(), "seconds": seconds}))
 """
 
 

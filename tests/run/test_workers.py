@@ -147,21 +147,22 @@ def test_poisoned_inputs_of_a_task() -> None:
 
 
 MEMORY = """
-import resource, sys
 from tests.run.light import Squares
+from tests.run.memory import forget_peak, peak
 from textsearch.run.workers import spread
 
-def peak(inputs, kept):
+def after(inputs, kept):
     blocks = ([n, n + 1, n + 2, n + 3] for n in range(0, inputs, 4))
     found = []
+    forget_peak()
     for pair in spread(Squares(), blocks, workers=2):
         found.append(pair)
         if not kept:
             found.clear()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return peak()
 
 if __name__ == "__main__":
-    print(*(peak(inputs, False) for inputs in (1_000, 100_000)), peak(100_000, True))
+    print(*(after(inputs, False) for inputs in (1_000, 100_000)), after(100_000, True))
 """
 
 

@@ -1,12 +1,14 @@
-"""joblib's backend for dask, which says when a task is lost: joblib 1.6 tells nobody, and waits for it for ever."""
+"""joblib's backend for dask, which says when a task is lost: joblib 1.6 tells nobody, and waits for it for ever.
+
+Nor does it run anything in the process that sends blocks, as joblib does while a cluster has one worker, where a block
+that kills would end the run; nor does it send a block of its own to a cluster without workers, to wait for the first,
+which a block that kills takes with it. Blocks wait with dask until workers are back.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any
-
-PATIENCE = 600.0
-"""Seconds until a cluster that has lost all workers must have one again."""
 
 
 def backend_of(client: Any) -> Any:
@@ -14,7 +16,11 @@ def backend_of(client: Any) -> Any:
     from joblib._dask import DaskDistributedBackend
 
     class Reporting(DaskDistributedBackend):  # type: ignore[misc]
-        """As joblib's, but for `_collect`."""
+        """As joblib's, but for these two methods."""
+
+        def effective_n_jobs(self, n_jobs: int) -> int:
+            # with 1 joblib runs all here
+            return max(sum(self.client.ncores().values()), 2)
 
         async def _collect(self) -> None:
             while self._continue:
@@ -28,4 +34,4 @@ def backend_of(client: Any) -> Any:
                     callback(result)
                 await asyncio.sleep(0.01)
 
-    return Reporting(client=client, wait_for_workers_timeout=PATIENCE)
+    return Reporting(client=client)

@@ -30,6 +30,7 @@ from uuid import uuid4
 
 from textsearch.kinds import shown
 from textsearch.run.dask_errors import backend_of
+from textsearch.run.loky_errors import hush_ended
 from textsearch.run.partial import said
 from textsearch.run.seats import settle, threads_of
 
@@ -152,6 +153,8 @@ def spread(
         if failure is not None:
             raise failure
     finally:
+        if waves:
+            hush_ended()
         for wave in waves:
             pool.done(wave)
         pool.close()
