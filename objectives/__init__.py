@@ -12,6 +12,8 @@ from objectives.consensus import Consensus
 from objectives.diversity import Diversity
 from objectives.fluency import Fluency, FluencyPerToken
 from objectives.forbidden import Forbidden
+from objectives.grammar import Grammar
+from objectives.json_schema import JSONSchema
 from objectives.keywords import Keywords
 from objectives.length import Length, LengthBetween
 from objectives.only import Only
@@ -41,7 +43,9 @@ __all__ = [
     "Fluency",
     "FluencyPerToken",
     "Forbidden",
+    "Grammar",
     "InputEmbeddings",
+    "JSONSchema",
     "Keywords",
     "Length",
     "LengthBetween",

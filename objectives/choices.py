@@ -95,6 +95,10 @@ class OneOf:
     def __reduce__(self) -> tuple[Any, ...]:
         return OneOf, (self.choices,)
 
+    @property
+    def masks(self) -> None:
+        """None: the canonical rows are known."""
+
     def accepts(self, text: str) -> bool:
         """Whether it is one of them."""
         return text in self._texts

@@ -1,6 +1,6 @@
 """What hard constraints share that say which texts are allowed: grammars, schemas, patterns, lists of choices.
 
-The truth is a parser of the whole text; it alone decides what has energy 0 and what +inf. What writes from left to right
+The truth is a parser of the whole text; it alone decides what has energy 0 and what +inf. What writes from the left
 asks two more things. A proof that no text of the language begins so: it must follow from the truth, and may say
 nothing. And a hint which tokens may come next, which may be wrong both ways.
 """
@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from objectives.mask_engine import Masks
 from objectives.text_features import zero_or_inf
 from textsearch.batch import Batch
 from textsearch.beginnings import Beginnings, characters
@@ -33,6 +34,10 @@ class Language(Protocol):
             beginning: whole characters.
             rest: the first bytes of one more, or none.
         """
+
+    @property
+    def masks(self) -> Masks | None:
+        """The mask engine for it; None where there is none."""
 
 
 class LanguageObjective(Objective):
@@ -60,6 +65,21 @@ class LanguageObjective(Objective):
     def check(self, batch: Batch) -> None:
         """Each input has its language."""
         self.languages.check(batch)
+
+    def allowed_next(self, beginnings: Beginnings) -> Tensor | None:
+        """(K, V) bool, by the mask engine, of any token where it knows nothing; None if it knows nothing at all."""
+        groups: dict[int, list[int]] = {}
+        for place, number in enumerate(beginnings.numbers):
+            groups.setdefault(0 if self.languages.shared else number, []).append(place)
+        found: Tensor | None = None
+        for number, places in groups.items():
+            masks = self.languages.of(number).masks
+            own = None if masks is None else masks.allowed(beginnings, places)
+            if own is not None:
+                if found is None:
+                    found = torch.ones(len(beginnings), beginnings.vocabulary.size, dtype=torch.bool)
+                found[places] = own
+        return found
 
     def impossible(self, beginnings: Beginnings) -> Tensor | None:
         """(K,) bool, the beginnings that are proven to be those of no text; None without `token_bytes`."""

@@ -93,17 +93,18 @@ class Repeat:
 Tree: TypeAlias = One | Here | Look | Row | Either | Repeat
 
 
-@final
-class _Reader:
+class Reader:
     """Reads an expression that compiles; refuses everything that is not surely understood."""
+
+    leading = regex.compile(r"(?:\(\?[aimsu]+\))+")
 
     def __init__(self, pattern: str, flags: int) -> None:
         self.pattern, self.at = pattern, 0
         self.base = flags & regex.ASCII
 
     def whole(self, flags: int) -> Tree:
-        if (found := regex.match(r"(?:\(\?[aimsu]+\))+", self.pattern)) is not None:
-            self.at = found.end()
+        """What the expression says, from its first character to its last."""
+        self._take(self.leading)
         tree = self._either(flags & ~self.base)
         if self.at < len(self.pattern):
             raise NotRegularError(self.pattern[self.at :])
@@ -146,9 +147,12 @@ class _Reader:
         # as few as possible or as many: the same texts hold a match
         if self._next() == "?":
             self.at += 1
+        self._end_of_repeat()
+        return Repeat(part, low, high)
+
+    def _end_of_repeat(self) -> None:
         if self._next() in {"*", "+", "?", "{"}:
             raise NotRegularError(self._next())
-        return Repeat(part, low, high)
 
     def _part(self, flags: int) -> Tree:
         if (found := self._take(_HERE)) is not None:
@@ -185,7 +189,12 @@ def tree_of(pattern: str) -> Tree:
     flags = regex.compile(pattern).flags
     if flags & ~_COMMON:
         raise NotRegularError(pattern)
-    return _Reader(pattern, flags).whole(flags & (_COMMON & ~regex.UNICODE & ~regex.VERSION0))
+    return Reader(pattern, flags).whole(flags & (_COMMON & ~regex.UNICODE & ~regex.VERSION0))
+
+
+def from_end_to_end(tree: Tree) -> Tree:
+    """What a search for it finds is the whole text."""
+    return Row((Here(r"\A", 0), tree, Here(r"\Z", 0)))
 
 
 @final
@@ -200,7 +209,7 @@ class _Set:
 
 
 @final
-class _Automaton:
+class Automaton:
     """Finds where matches of a tree end, or begin if it reads `backwards`."""
 
     def __init__(self, tree: Tree, backwards: bool = False) -> None:
@@ -316,7 +325,7 @@ def _where(condition: Here | Look) -> Any:
             return lambda text: (len(text), len(text) - 1) if text.endswith("\n") else (len(text),)
         test = regex.compile(condition.source, condition.flags)
         return lambda text: [found.start() for found in test.finditer(text)]
-    automaton = _Automaton(condition.body, backwards=not condition.behind)
+    automaton = Automaton(condition.body, backwards=not condition.behind)
 
     def places(text: str) -> Sequence[int]:
         ends = list(automaton.ends(text))
@@ -337,21 +346,24 @@ class LinearSearch:
     >>> search = LinearSearch("^(a+)+$")
     >>> search.found("a" * 100), search.found("a" * 100 + "b")
     (True, False)
+    >>> LinearSearch("a|ab", full=True).found("ab"), LinearSearch("a|ab", full=True).found("abc")
+    (True, False)
     """
 
-    def __init__(self, pattern: str) -> None:
-        self.pattern = pattern
-        self._automaton = _automaton(pattern)
+    def __init__(self, pattern: str, full: bool = False) -> None:
+        self.pattern, self.full = pattern, full
+        self._automaton = _automaton(pattern, full)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return LinearSearch, (self.pattern,)
+        return LinearSearch, (self.pattern, self.full)
 
     def found(self, text: str) -> bool:
-        """Whether a match is somewhere in the text."""
+        """Whether a match is somewhere in the text; if `full`, whether the whole text is one."""
         return any(self._automaton.ends(text))
 
 
 # the expressions of a run are few, and each group of inputs asks for the same
 @lru_cache(maxsize=64)
-def _automaton(pattern: str) -> _Automaton:
-    return _Automaton(tree_of(pattern))
+def _automaton(pattern: str, full: bool) -> Automaton:
+    tree = tree_of(pattern)
+    return Automaton(from_end_to_end(tree) if full else tree)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Protocol, final
+from functools import partial
+from typing import Any, Protocol, final
 
 import regex
-from torch import Tensor
 
+from objectives.language import LanguageObjective
 from objectives.linear_search import LinearSearch, NotRegularError
-from objectives.text_features import zero_or_inf
-from textsearch.batch import Batch
+from objectives.mask_engine import Masks
+from objectives.partial_search import PartialSearch
+from objectives.relaxed_tree import relaxed_tree_of
 from textsearch.checks import flag, keep, positive
 from textsearch.kinds import shown
-from textsearch.objective import Cost, Objective
 from textsearch.per_input import PerInput, text_per_input
 
 LONGEST = 10_000
@@ -37,15 +38,16 @@ class Search(Protocol):
     """Tells whether an expression is found in a text."""
 
     def found(self, text: str) -> bool:
-        """Whether a match is somewhere in the text."""
+        """Whether a match is somewhere in the text, or is the whole text if that is asked for."""
 
 
 @final
 @dataclass(frozen=True)
-class Pattern(Objective):
+class Pattern(LanguageObjective):
     r"""A regular expression found somewhere in the surface text: energy 0, or +inf where it is not.
 
     The syntax is that of the `regex` module, flags inside: `(?i)` for either case, `^` and `$` for the whole text.
+    With `full` the whole text must be one match, line ends included.
 
     A regular expression in the strict sense, lookarounds included, is searched for in time linear in the text. One with
     a backreference, an atomic group, a possessive repeat, or another thing that only backtracking can decide has a
@@ -54,6 +56,7 @@ class Pattern(Objective):
     Attributes:
         pattern: the expression, one for all inputs or one for each: row r is judged by `pattern[batch.inputs[r]]`.
         forbid: forbid the texts that match instead.
+        full: the match must be the whole text.
         timeout: seconds of processor time that a search by backtracking in one text may take.
 
     Raises:
@@ -65,36 +68,67 @@ class Pattern(Objective):
     [0.0, inf, inf]
     >>> Pattern("^a", forbid=True).energy(batch).tolist()
     [inf, 0.0, 0.0]
+    >>> Pattern("a|ab", full=True).energy(letters("abc").encode(["ab", "abc"])).tolist()
+    [0.0, inf]
     """
 
     pattern: str | Sequence[str]
     _: KW_ONLY
     forbid: bool = False
+    full: bool = False
     timeout: float = TIMEOUT
-    _searches: PerInput[Search] = field(init=False, repr=False, compare=False)
+    _matching: PerInput[Matching] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         timeout = positive("timeout", self.timeout, "number of seconds")
         given = text_per_input("pattern", self.pattern, "regular expressions")
-        keep(self, pattern=given.values, _searches=given.map(lambda pattern: search_for(pattern, timeout)))
-        keep(self, timeout=timeout, forbid=flag("forbid", self.forbid))
+        keep(
+            self,
+            pattern=given.values,
+            timeout=timeout,
+            forbid=flag("forbid", self.forbid),
+            full=flag("full", self.full),
+        )
+        keep(self, _matching=given.map(lambda pattern: Matching(pattern, self.forbid, self.full, timeout)))
 
     @property
-    def cost(self) -> Cost:
-        """A string test."""
-        return Cost.HARD
+    def languages(self) -> PerInput[Matching]:
+        """Those of the expressions."""
+        return self._matching
 
-    def energy(self, batch: Batch) -> Tensor:
-        """(B,) 0 for the texts that may be, +inf for the others.
 
-        Raises:
-            TimeoutError: a search by backtracking took longer than `timeout`.
-        """
-        return zero_or_inf(batch, lambda text, number: self._searches.of(number).found(text) != self.forbid)
+@final
+class Matching:
+    """The texts that an expression matches, or those that it does not."""
 
-    def check(self, batch: Batch) -> None:
-        """Each input has its expression."""
-        self._searches.check(batch)
+    def __init__(self, pattern: str, forbid: bool, full: bool, timeout: float) -> None:
+        self._asked = pattern, forbid, full, timeout
+        self._search = search_for(pattern, timeout, full)
+        tree = relaxed_tree_of(pattern)
+        # what matches more than the expression proves nothing of those that must not match
+        exact = isinstance(self._search, LinearSearch)
+        self._partial = None if tree is None or (forbid and not exact) else PartialSearch(tree, full)
+        self.masks = None if forbid else Masks(partial(_readable, pattern if full else f"(?s:.*)(?:{pattern})(?s:.*)"))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Matching, self._asked
+
+    def accepts(self, text: str) -> bool:
+        """Whether the text may be."""
+        return self._search.found(text) != self._asked[1]
+
+    def is_dead(self, beginning: str, rest: bytes) -> bool:
+        """Whether no text that begins so may be."""
+        if self._partial is None:
+            return False
+        if self._asked[1]:
+            return self._partial.is_found(beginning)
+        return not self._partial.may_be_found(beginning)
+
+
+def _readable(pattern: str, matcher: Any) -> str:
+    """What the mask engine reads."""
+    return str(matcher.grammar_from_regex(pattern))
 
 
 @final
@@ -104,11 +138,13 @@ class Backtracking:
 
     pattern: str
     timeout: float
+    full: bool = False
 
     def found(self, text: str) -> bool:
-        """Whether a match is somewhere in the text."""
+        """Whether a match is somewhere in the text; if `full`, whether the whole text is one."""
+        search = regex.fullmatch if self.full else regex.search
         try:
-            return regex.search(self.pattern, text, timeout=self.timeout) is not None
+            return search(self.pattern, text, timeout=self.timeout) is not None
         except TimeoutError as error:
             raise TimeoutError(
                 f"pattern={self.pattern!r} took longer than timeout={self.timeout} s on the text {text!r}; write it "
@@ -116,13 +152,13 @@ class Backtracking:
             ) from error
 
 
-def search_for(pattern: str, timeout: float = TIMEOUT) -> Search:
+def search_for(pattern: str, timeout: float = TIMEOUT, full: bool = False) -> Search:
     """The search for an expression, checked: linear where that is possible."""
     _check(pattern)
     try:
-        return LinearSearch(pattern)
+        return LinearSearch(pattern, full)
     except NotRegularError:
-        return Backtracking(pattern, timeout)
+        return Backtracking(pattern, timeout, full)
 
 
 def _check(pattern: str) -> None:

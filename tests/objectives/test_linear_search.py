@@ -53,10 +53,10 @@ def test_answers_are_those_of_backtracking() -> None:
 
 def test_a_broken_search_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: lookaheads read forwards, and conditions that hold everywhere."""
-    build = linear_search._Automaton
-    monkeypatch.setattr(linear_search, "_automaton", lambda pattern: build(linear_search.tree_of(pattern)))
+    build = linear_search.Automaton
+    monkeypatch.setattr(linear_search, "_automaton", lambda pattern, full: build(linear_search.tree_of(pattern)))
     with monkeypatch.context() as broken:
-        broken.setattr(linear_search, "_Automaton", lambda tree, backwards=False: build(tree))
+        broken.setattr(linear_search, "Automaton", lambda tree, backwards=False: build(tree))
         assert len(list(disagreements(300))) > 3
     monkeypatch.setattr(linear_search, "_where", lambda condition: lambda text: range(len(text) + 1))
     assert len(list(disagreements(300))) > 30
@@ -80,14 +80,14 @@ def test_what_is_not_surely_regular_is_left_to_backtracking(pattern: str) -> Non
 
 def test_each_character_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     steps = 0
-    move = linear_search._Automaton._move
+    move = linear_search.Automaton._move
 
     def counted(*arguments: object) -> object:
         nonlocal steps
         steps += 1
         return move(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(linear_search._Automaton, "_move", counted)
+    monkeypatch.setattr(linear_search.Automaton, "_move", counted)
     text = "ab" * 200 + "c"
     assert not LinearSearch(r"^(?:(?:a|b|ab)+)+$").found(text)
     assert steps <= len(text) + 1

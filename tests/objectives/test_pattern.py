@@ -85,7 +85,7 @@ def test_value() -> None:
     batch = ENGLISH.encode(TEXTS)
     assert Pattern("a") == Pattern("a")
     assert Pattern("a") != Pattern("a", forbid=True)
-    assert repr(Pattern("a")) == "Pattern(pattern=('a',), forbid=False, timeout=0.1)"
+    assert repr(Pattern("a")) == "Pattern(pattern=('a',), forbid=False, full=False, timeout=0.1)"
     assert pickle.loads(pickle.dumps(Pattern("^the"))).energy(batch).tolist() == energies(Pattern("^the"))
     assert (Pattern("a").name, Pattern("a").cost) == ("pattern", Cost.HARD)
 

@@ -1,0 +1,169 @@
+"""Grammar: the text can be derived from a context-free grammar."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.resources import files
+from typing import Any, final
+
+from objectives.earley import PrefixParser, Rules, Word, productive
+from objectives.language import LanguageObjective
+from objectives.mask_engine import Masks
+from textsearch.checks import keep, string, whole
+from textsearch.kinds import shown
+from textsearch.per_input import PerInput, text_per_input
+
+MAX_RULES = 5_000
+"""Expansions of a grammar, with its repeats written out."""
+
+_KEPT = 20_000  # texts whose verdict is remembered
+
+
+@final
+@dataclass(frozen=True)
+class Grammar(LanguageObjective):
+    r"""The whole text can be derived from a grammar in Lark's form of EBNF: energy 0, or +inf where it cannot.
+
+    The truth is Lark's Earley parser with the lexer `dynamic_complete`: the grammar is one over characters, where a
+    word may end wherever its expression matches, and none is preferred for being longer. `%ignore` and
+    `%import common.X` work as in Lark.
+
+    `impossible` proves by Earley's algorithm over characters ("An efficient context-free parsing algorithm", 1970) that
+    no text of the grammar begins so.
+
+    Attributes:
+        grammar: the grammar itself, one for all inputs or one for each; see `shipped` for some that come along.
+        start: the symbol that texts are derived from.
+        max_characters: longer texts are forbidden.
+
+    Raises:
+        ImportError: `lark` is not installed.
+        ValueError: no grammar, one too large, or one from which no text can be derived.
+
+    >>> from textsearch.testing import letters
+    >>> batch = letters("ab").encode(["aabb", "ab", "aab", ""])
+    >>> Grammar('start: "a" start? "b"').energy(batch).tolist()
+    [0.0, 0.0, inf, inf]
+    """
+
+    grammar: str | Sequence[str]
+    start: str = "start"
+    max_characters: int = 5_000
+    _languages: PerInput[Derived] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        start = string("start", self.start)
+        longest = whole("max_characters", self.max_characters, 1, unit="character")
+        given = text_per_input("grammar", self.grammar, "grammars")
+        keep(self, grammar=given.values, start=start, max_characters=longest)
+        keep(self, _languages=given.map(lambda one: Derived(one, start, longest)))
+
+    @property
+    def languages(self) -> PerInput[Derived]:
+        """Those of the grammars."""
+        return self._languages
+
+
+def shipped(name: str) -> str:
+    """A grammar that comes along: "arithmetic", "email", "iso_date", "json", "sql_select".
+
+    Raises:
+        ValueError: there is none of that name.
+
+    >>> from textsearch.testing import letters
+    >>> dates = Grammar(shipped("iso_date"))
+    >>> dates.energy(letters("0123456789-").encode(["2024-02-29", "2023-02-29"])).tolist()
+    [0.0, inf]
+    """
+    folder = files("objectives") / "grammars"
+    names = sorted(each.name.removesuffix(".lark") for each in folder.iterdir() if each.name.endswith(".lark"))
+    if name not in names:
+        raise ValueError(f"name={name!r} is no grammar that comes along: take one of {', '.join(names)}")
+    return (folder / f"{name}.lark").read_text(encoding="utf-8")
+
+
+@final
+class Derived:
+    """The texts that can be derived from one grammar."""
+
+    def __init__(self, grammar: str, start: str, longest: int) -> None:
+        self._asked = grammar, start, longest
+        self._parser = _parser(grammar, start)
+        self._prefixes = PrefixParser(_rules(self._parser, grammar, start))
+        self._verdicts: OrderedDict[str, bool] = OrderedDict()
+        # the engine knows no other start
+        self.masks = Masks(partial(_readable, grammar)) if start == "start" else None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Derived, self._asked
+
+    def accepts(self, text: str) -> bool:
+        """Whether a text can be derived."""
+        if len(text) > self._asked[2]:
+            return False
+        if text not in self._verdicts:
+            self._verdicts[text] = self._parses(text)
+            while len(self._verdicts) > _KEPT:
+                self._verdicts.popitem(last=False)
+        return self._verdicts[text]
+
+    def is_dead(self, beginning: str, rest: bytes) -> bool:
+        """Whether no text that can be derived begins so."""
+        return len(beginning) + bool(rest) > self._asked[2] or not self._prefixes.may_be_completed(beginning)
+
+    def _parses(self, text: str) -> bool:
+        from lark.exceptions import UnexpectedInput
+
+        if not self._prefixes.may_be_completed(text):
+            return False  # proven, and sooner
+        try:
+            self._parser.parse(text)
+        except UnexpectedInput:
+            return False
+        return True
+
+
+def _readable(grammar: str, matcher: Any) -> str:
+    """What the mask engine reads."""
+    return str(matcher.grammar_from_lark(grammar))
+
+
+def _parser(grammar: str, start: str) -> Any:
+    try:
+        from lark import Lark
+        from lark.exceptions import LarkError
+    except ImportError as error:
+        raise ImportError("Grammar needs lark: pip install 'textsearch-sampling[grammar]'") from error
+    try:
+        return Lark(grammar, start=start, parser="earley", lexer="dynamic_complete", ambiguity="forest", regex=True)
+    except (LarkError, OSError, AttributeError, RecursionError) as error:
+        said = " ".join(str(error).split())[:300] or type(error).__name__
+        raise ValueError(
+            f"grammar={shown(grammar)} with start={start!r} is no grammar in Lark's form: {said}"
+        ) from error
+
+
+def _rules(parser: Any, grammar: str, start: str) -> Rules:
+    """What Lark has compiled.
+
+    Raises:
+        ValueError: it is too large, or nothing can be derived from its start.
+    """
+    if len(parser.rules) > MAX_RULES:
+        raise ValueError(
+            f"grammar={shown(grammar)} has {len(parser.rules):,} expansions, above the limit of {MAX_RULES:,}: write "
+            "repeats such as x~1..1000 as x+, or split the grammar into several"
+        )
+    rules: dict[str, list[tuple[str, ...]]] = {}
+    for rule in parser.rules:
+        rules.setdefault(rule.origin.name, []).append(tuple(symbol.name for symbol in rule.expansion))
+    words = {word.name: Word(word.pattern.to_regexp()) for word in parser.terminals}
+    alive = productive(rules, list(words))
+    if start not in alive:
+        raise ValueError(
+            f"grammar={shown(grammar)} derives no text: every rule of {start!r} leads on for ever; give one an end"
+        )
+    return Rules(start, rules, words, tuple(parser.ignore_tokens))

@@ -1,0 +1,130 @@
+r"""A regular expression that allows whatever one with backreferences, recursion or atomic groups allows, and more.
+
+What only backtracking can decide is replaced by something regular that matches at least as much: a backreference by the
+group that it refers to, recursion by anything, an atomic group by a plain one, a condition by both of its branches. A
+lookaround around such a thing is left out. So a beginning that this expression rules out is ruled out.
+"""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+import regex
+
+from objectives.linear_search import Either, Here, Look, NotRegularError, One, Reader, Repeat, Row, Tree, tree_of
+
+ANYTHING: Final = Repeat(One(".", regex.DOTALL), 0, None)
+NOTHING: Final = Row(())
+
+
+_UNDERSTOOD = (
+    regex.IGNORECASE | regex.MULTILINE | regex.DOTALL | regex.UNICODE | regex.ASCII | regex.VERSION0 | regex.VERSION1
+)
+_GROUP = regex.compile(r"\((?:\?P?<(?P<name>\w+)>|(?![?*]))")
+_PLAIN = regex.compile(r"\(\?[>|]")
+_BRANCHES = regex.compile(r"\(\?\|")
+_BACK = regex.compile(r"\\(?P<number>[1-9]\d?)(?!\d)|\\g<(?P<any>\w+)>|\(\?P=(?P<name>\w+)\)")
+_AGAIN = regex.compile(r"\(\?(?:R|\d+|&\w+|P>\w+)\)")
+_DEFINE = regex.compile(r"\(\?\(DEFINE\)")
+_IF = regex.compile(r"\(\?(?:\(\w+\)|(?=\(\?<?[=!]))")
+_LOOK = regex.compile(r"\(\?(?P<behind><?)(?P<sign>[=!])")
+_POSIX_SET = regex.compile(r"\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\\[])*\]", regex.DOTALL)
+_NESTED_SET = regex.compile(r"(\[\^?\]?(?:\\.|[^\]\\\[]|(?1))*\])", regex.DOTALL)
+
+
+def relaxed_tree_of(pattern: str) -> Tree | None:
+    r"""A tree that matches at least what the expression matches; None where not even that is known.
+
+    >>> relaxed_tree_of(r"(a)\1") == relaxed_tree_of("(a)(?:a)")
+    True
+    >>> relaxed_tree_of("(?:dog){e<=1}") is None
+    True
+    """
+    try:
+        return tree_of(pattern)
+    except NotRegularError:
+        pass
+    flags = regex.compile(pattern).flags
+    # one letter may be equal to two, by the rules of case of version 1
+    if flags & ~_UNDERSTOOD or (flags & regex.VERSION1 and flags & regex.IGNORECASE):
+        return None
+    try:
+        return _Relaxed(pattern, flags).whole(flags & ~(regex.UNICODE | regex.VERSION0))
+    except NotRegularError:
+        return None
+
+
+@final
+class _Relaxed(Reader):
+    """Reads more than what is regular."""
+
+    leading = regex.compile(r"(?:\(\?(?:[aimsu]+|V[01])\))+")
+
+    def __init__(self, pattern: str, flags: int) -> None:
+        super().__init__(pattern, flags)
+        self.base = flags & (regex.ASCII | regex.VERSION1)
+        self.groups: dict[str, Tree] = {}
+        self.count = self.replaced = 0
+        # groups of one number may then stand in several places
+        self.numbered = _BRANCHES.search(pattern) is None
+
+    def _end_of_repeat(self) -> None:
+        if self._next() == "+":
+            self.replaced += 1
+            self.at += 1
+        super()._end_of_repeat()
+
+    def _part(self, flags: int) -> Tree:
+        before = self.replaced
+        if (found := self._take(_LOOK)) is not None:
+            body = self._closed(flags)
+            return NOTHING if self.replaced > before else Look(body, bool(found["behind"]), found["sign"] == "=")
+        if (found := self._take(_GROUP)) is not None:
+            return self._group(found["name"], flags)
+        found = self._take(_POSIX_SET) or (self._take(_NESTED_SET) if self.base & regex.VERSION1 else None)
+        if found is not None:
+            return One(found[0], flags | self.base)
+        self.replaced += 1
+        if self._take(_PLAIN) is not None:
+            return self._closed(flags)
+        if (found := self._take(_BACK)) is not None:
+            known = self.numbered and not flags & regex.IGNORECASE
+            group = self.groups.get(found["number"] or found["any"] or found["name"]) if known else None
+            return ANYTHING if group is None else group
+        if self._take(_AGAIN) is not None:
+            return ANYTHING
+        if self._take(_DEFINE) is not None:
+            self._closed(flags)
+            return NOTHING
+        if self._take(_IF) is not None:
+            if (found := self._take(_LOOK)) is not None:
+                self._closed(flags)
+            return Either((self._closed(flags), NOTHING))
+        self.replaced -= 1
+        return super()._part(flags)
+
+    def _group(self, name: str | None, flags: int) -> Tree:
+        self.count += 1
+        number = str(self.count)
+        tree = self._closed(flags)
+        text = without_conditions(tree)
+        for key in (number, name):
+            if key is not None:
+                # several groups may have one name
+                self.groups[key] = Either((self.groups[key], text)) if key in self.groups else text
+        return tree
+
+
+def without_conditions(tree: Tree) -> Tree:
+    """The same without places and lookarounds, which hold where they stand and not at another place."""
+    match tree:
+        case Here() | Look():
+            return NOTHING
+        case Row():
+            return Row(tuple(map(without_conditions, tree.parts)))
+        case Either():
+            return Either(tuple(map(without_conditions, tree.parts)))
+        case Repeat():
+            return Repeat(without_conditions(tree.body), tree.low, tree.high)
+        case One():
+            return tree
