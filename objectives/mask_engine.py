@@ -23,6 +23,7 @@ from torch import Tensor
 from textsearch.batch import Batch, Vocabulary
 from textsearch.beginnings import Beginnings, TokenBytes
 from textsearch.objective import Objective, evaluate, next_allowed_by
+from textsearch.spelling import canonical
 
 PATIENCE = 30.0
 """Seconds for the masks of one step: on a few grammars llguidance 1.9 never ends. Such a language has no mask then."""
@@ -210,13 +211,14 @@ class Differences:
 
 
 def differences(objective: Objective, batch: Batch, end: int) -> Differences:
-    """Of the texts of a batch, whose tokens are taken as they stand.
+    """Of the texts of a batch; rows that are not the canonical ones of their texts are no texts.
 
     Args:
         objective: with `allowed_next`; where it knows nothing, no text differs.
         batch: B texts.
         end: the token that ends a text.
     """
+    batch = batch.rows(canonical(batch).nonzero().squeeze(-1))
     fine = (evaluate(objective, batch).energy < torch.inf).tolist()
     narrow = wide = 0
     for row, number, accepted in zip(batch.token_lists(), batch.inputs.tolist(), fine, strict=True):

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
         Fluency,
         FluencyPerToken,
         Forbidden,
+        Grammar,
+        JSONSchema,
         Keywords,
         Length,
         LengthBetween,
@@ -105,11 +107,13 @@ __all__ = [
     "FunctionObjective",
     "Generations",
     "Gibbs",
+    "Grammar",
     "Guarantee",
     "ImportanceSampling",
     "Info",
     "InsertDelete",
     "IteratedResampling",
+    "JSONSchema",
     "Keywords",
     "Length",
     "LengthBetween",
@@ -173,8 +177,8 @@ __all__ = [
 _HOMES = {
     "objectives": (
         "Acrostic Canonical Choices Classifier Closeness Coherence Conditional Consensus Diversity Fluency "
-        "FluencyPerToken Forbidden Keywords Length LengthBetween Only Pattern Polarity Prefix Preserve "
-        "PseudoLikelihood Repeats Rhyme Roles Similarity Suffix Template WholeWords WordPreservation"
+        "FluencyPerToken Forbidden Grammar JSONSchema Keywords Length LengthBetween Only Pattern Polarity Prefix "
+        "Preserve PseudoLikelihood Repeats Rhyme Roles Similarity Suffix Template WholeWords WordPreservation"
     ),
     "samplers": (
         "AdaptiveTemperature AnnealedSMC Cycle DelayedAcceptance Gibbs ImportanceSampling IteratedResampling "

@@ -82,7 +82,7 @@ class Entry:
 
 def texts(models: Models) -> Batch:
     """Rows of four inputs, in no order, in the masked model's tokens."""
-    batch = models.masked.vocabulary.encode([*TEXTS, "the dog sat and the dog ran", "no no no no"])
+    batch = models.masked.vocabulary.encode([*TEXTS, "the dog sat and the dog ran", "no no no no", *"7373"])
     return Batch(batch.tokens, batch.lengths, batch.editable, torch.arange(len(batch)) * 3 % 4, batch.vocabulary)
 
 
@@ -102,6 +102,13 @@ OBJECTIVES: dict[str, Entry] = {
     "Fluency": Entry(lambda models, values: o.Fluency(models.causal, values), SENTENCES),
     "FluencyPerToken": Entry(lambda models, values: o.FluencyPerToken(models.causal, values), SENTENCES),
     "Forbidden": Entry(lambda _, values: o.Forbidden(values), WORDS),
+    "Grammar": Entry(
+        lambda _, values: o.Grammar(values),
+        ["start: /.+/", 'start: "no" | "dog"', "start: /[A-Z].*/", "start: /[^!]+/"],
+    ),
+    "JSONSchema": Entry(
+        lambda _, values: o.JSONSchema(values), [True, {"minimum": 5}, {"maximum": 2}, {"maximum": 5}]
+    ),
     "Keywords": Entry(lambda _, values: o.Keywords(values), WORDS),
     "Length": Entry(lambda _, values: o.Length(values, sd=2.0), [1, 6, 3, 12]),
     "LengthBetween": Entry(lambda _, values: o.LengthBetween(low=values), [2, 12, 5, 3]),

@@ -1,0 +1,247 @@
+"""Grammars, schemas and patterns: a parser is the truth, proofs follow from it, and the mask engine gives hints."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import pickle
+import random
+from collections.abc import Callable
+
+import pytest
+import regex
+import torch
+
+from objectives import Grammar, JSONSchema, Pattern, mask_engine
+from objectives.earley import PrefixParser
+from objectives.grammar import shipped
+from objectives.language import LanguageObjective
+from objectives.mask_engine import Differences, differences
+from objectives.partial_search import PartialSearch
+from objectives.relaxed_tree import relaxed_tree_of
+from textsearch.beginnings import Beginnings
+from textsearch.testing import ByteVocabulary, LawBroken, check_beginnings, every_row, letters
+
+PIECES = ByteVocabulary((b"_", b"a", b"b", b"ab", b"ba", b"(", b")"))
+MARKS = ByteVocabulary((b"_", b"[", b"]", b"1", b",", b'"', b'",', b" "))
+ROWS = every_row(PIECES, 3)
+PAIRS = {"type": "array", "items": {"type": ["integer", "string"]}, "maxItems": 2}
+
+
+def texts_of(language: LanguageObjective, texts: list[str]) -> list[str]:
+    return [text for text in texts if language.languages.of(0).accepts(text)]
+
+
+CASES: dict[str, tuple[Callable[[], LanguageObjective], ByteVocabulary, Differences]] = {
+    "pattern": (lambda: Pattern("(ab)+|a", full=True), PIECES, Differences(211, 0, 0)),
+    "found": (lambda: Pattern("ba"), PIECES, Differences(211, 0, 0)),
+    "forbidden": (lambda: Pattern("ba", forbid=True), PIECES, Differences(211, 0, 0)),
+    "backtracking": (lambda: Pattern(r"(a|b)\1*", full=True), PIECES, Differences(211, 0, 0)),
+    "grammar": (lambda: Grammar('start: "(" start ")" | "ab" | "a"'), PIECES, Differences(211, 0, 0)),
+    "ignored": (lambda: Grammar('start: x\nx: "a" | "a" x "b"\n%ignore "("'), PIECES, Differences(211, 5, 0)),
+    # the engine writes no space in front of a document
+    "schema": (lambda: JSONSchema(PAIRS), MARKS, Differences(385, 2, 0)),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_laws_of_beginnings_and_what_the_mask_gets_wrong(name: str) -> None:
+    make, vocabulary, expected = CASES[name]
+    objective, rows = make(), every_row(vocabulary, 3)
+    assert "proven" in str(check_beginnings(objective, rows))
+    assert differences(objective, rows, 0) == expected
+    again = pickle.loads(pickle.dumps(objective))
+    assert again == objective and again.energy(rows).equal(objective.energy(rows))
+
+
+def test_a_mask_that_allows_all_or_nothing_is_counted() -> None:
+    """The control of the differences."""
+
+    class Open(LanguageObjective):
+        inner = Pattern("ab", full=True)
+        languages = inner.languages
+        tokens = True
+
+        def allowed_next(self, beginnings: Beginnings) -> torch.Tensor:
+            return torch.full((len(beginnings), PIECES.size), self.tokens)
+
+    rows = PIECES.encode(["ab", "a", "b"])
+    assert differences(Open(), rows, 0) == Differences(3, 0, 2)
+    Open.tokens = False
+    assert differences(Open(), rows, 0) == Differences(3, 1, 0)
+
+
+def test_random_grammars_are_those_of_the_parser() -> None:
+    rng = random.Random(0)
+    texts = ["".join(text) for size in range(5) for text in itertools.product("ab", repeat=size)]
+    proven = 0
+    for _ in range(40):
+        symbols = ["start", "x", "y"]
+
+        def expansion(symbols: list[str] = symbols) -> str:
+            parts = [
+                rng.choice(['"a"', '"b"', "/a+/", "/ab?/", "/b*a/", *symbols[1:]]) for _ in range(rng.randint(1, 3))
+            ]
+            return " ".join(part + rng.choice(["", "", "?", "*"]) for part in parts)
+
+        source = "\n".join(f"{symbol}: " + " | ".join(expansion() for _ in range(2)) for symbol in symbols)
+        try:
+            grammar = Grammar(source)
+        except ValueError as error:
+            assert "derives no text" in str(error) or "no grammar" in str(error), error
+            continue
+        derived = grammar.languages.of(0)
+        # by Lark alone
+        derived._prefixes = type("Silent", (), {"may_be_completed": staticmethod(lambda text: True)})()  # type: ignore[assignment]
+        allowed = set(texts_of(grammar, texts))
+        alive = {text[:size] for text in allowed for size in range(len(text) + 1)}
+        told = Grammar(source).languages.of(0)
+        for text in texts:
+            dead = told.is_dead(text, b"")
+            assert not (dead and text in alive), (source, text)
+            assert told.accepts(text) == (text in allowed), (source, text)
+            proven += dead
+    assert proven > 300
+
+
+def test_a_prefix_test_that_kills_the_living_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broken twin: a word may only end where the text does."""
+    grammar = Grammar('start: "a" start? "b"')
+    monkeypatch.setattr(PrefixParser, "may_be_completed", lambda self, text: text in ("", "ab", "aabb"))
+    with pytest.raises(LawBroken, match="called impossible"):
+        check_beginnings(grammar, ROWS)
+
+
+def test_random_expressions_kill_no_beginning_of_a_match() -> None:
+    """Lookarounds, places, atomic groups and backreferences too; as `regex` matches, in Lark's stead."""
+    rng = random.Random(0)
+
+    def expression(depth: int) -> str:
+        if depth == 0 or rng.random() < 0.2:
+            return rng.choice(
+                ["a", "b", ".", "[ab]", "a?", "b*", r"\b", r"\B", "$", "^", r"\Z", "(?!b)", "(?<=a)", r"(a)\1"]
+            )
+        part = expression(depth - 1)
+        return rng.choice([part + expression(depth - 1), f"(?:{part}|b)", f"(?:{part})*", f"(?={part})", f"(?>{part})"])
+
+    texts = ["".join(text) for size in range(4) for text in itertools.product("ab ", repeat=size)]
+    dead = 0
+    for _ in range(120):
+        source = expression(3)
+        try:
+            compiled, tree = regex.compile(source), relaxed_tree_of(source)
+        except regex.error:
+            continue
+        if tree is None:
+            continue
+        search = PartialSearch(tree, full=True)
+        alive = {text[:size] for text in texts if compiled.fullmatch(text) for size in range(len(text) + 1)}
+        for text in texts:
+            may = search.may_be_found(text)
+            assert may or text not in alive, (source, text)
+            dead += not may
+    assert dead > 1000
+
+
+def test_an_engine_without_an_end_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mask_engine, "PATIENCE", 0.05)
+    monkeypatch.setattr(mask_engine._OfVocabulary, "learn", lambda self, rows: __import__("time").sleep(0.5))
+    grammar, asked = Grammar('start: "a"'), Beginnings(PIECES, 0, [[]], [0])
+    with pytest.warns(UserWarning, match="found no end"):
+        assert grammar.allowed_next(asked) is None
+    assert grammar.allowed_next(asked) is None  # and is not asked again
+
+
+def test_without_the_engine_nothing_is_masked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mask_engine, "engine", lambda: None)
+    assert Grammar('start: "a"').allowed_next(Beginnings(PIECES, 0, [[]], [0])) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("arithmetic", ["1", "12*(3+4)-5", "--2"], ["", "01", "(1", "1+"]),
+        ("email", ["jane.doe@example.org"], ["a@b", ".a@b.org", "a@-b.org"]),
+        (
+            "iso_date",
+            ["2024-02-29", "1999-12-31", "2000-02-29"],
+            ["2023-02-29", "1900-02-29", "2024-04-31", "2024-2-1"],
+        ),
+        ("json", ['{"a": [1, true, "\\u00e9"]}', " [] ", "1e5"], ["{a: 1}", "[1,]", "01", "NaN"]),
+        (
+            "sql_select",
+            ["SELECT * FROM t", "SELECT COUNT(*), a.b FROM t JOIN u ON t.x = u.x WHERE a = 'it''s' LIMIT 3;"],
+            ["SELECT FROM t", "SELECT * FROM", "select * from t", "SELECT * FROM t WHERE a = 'x"],
+        ),
+    ],
+)
+def test_grammars_that_come_along(name: str, good: list[str], bad: list[str]) -> None:
+    language = Grammar(shipped(name))
+    assert texts_of(language, [*good, *bad]) == good
+    derived = language.languages.of(0)
+    assert not any(derived.is_dead(text[:size], b"") for text in good for size in range(len(text) + 1))
+
+
+def test_documents() -> None:
+    person = {
+        "type": "object",
+        "properties": {"name": {"type": "string", "minLength": 1}, "born": {"type": "string", "format": "date"}},
+        "required": ["name", "born"],
+        "additionalProperties": False,
+    }
+    good = ['{"name": "Zoë", "born": "2001-02-03"}', '\n{ "born":"2000-02-29" ,"name":"\\u00e9"}\n']
+    bad = [
+        '{"name": "Zoë"}',
+        '{"name": "", "born": "2001-02-03"}',
+        '{"name": "Zoë", "born": "2001-02-30"}',
+        '{"name": "Zoë", "born": "2001-02-03", "age": 3}',
+        '{"name": "a", "name": "b", "born": "2001-02-03"}',
+        good[0] + "x",
+        "[" * 200,
+    ]
+    assert texts_of(JSONSchema(person), [*good, *bad]) == good
+    assert texts_of(JSONSchema(json.dumps(person)), [*good, *bad]) == good
+    assert texts_of(JSONSchema({"type": "number"}), ["1", "NaN", "Infinity", "1" * 5000]) == ["1", "1" * 5000][:1]
+    assert texts_of(JSONSchema(True, max_characters=3), ["123", "1234"]) == ["123"]
+    own = JSONSchema([{"type": "integer"}, {"type": "string"}])
+    assert own.languages.of(1).accepts('"a"') and not own.languages.of(0).accepts('"a"')
+    # draft 4 has a flag where later ones have a number
+    old = {"$schema": "http://json-schema.org/draft-04/schema#", "minimum": 2, "exclusiveMinimum": True}
+    assert texts_of(JSONSchema(old), ["2", "3"]) == ["3"]
+
+
+WRONG = {
+    "is no JSON": lambda: JSONSchema("{"),
+    "no JSON schema: at type": lambda: JSONSchema({"type": "strin"}),
+    "leads to no place within the schema": lambda: JSONSchema({"$ref": "https://example.org/schema"}),
+    "minItems=3 is above maxItems=2": lambda: JSONSchema({"type": "array", "minItems": 3, "maxItems": 2}),
+    "at its top, it is false": lambda: JSONSchema(False),
+    "'a' is required, and at /properties/a": lambda: JSONSchema(
+        {"type": "object", "required": ["a"], "properties": {"a": {"enum": []}}}
+    ),
+    "no type suits": lambda: JSONSchema({"type": "string", "allOf": [{"type": "integer"}]}),
+    "enum has no value": lambda: JSONSchema({"enum": ["a"], "type": "integer"}),
+    "schema=3 is a number": lambda: JSONSchema(3),  # type: ignore[arg-type]
+    "is no grammar in Lark's form": lambda: Grammar("start: ("),
+    "with start='sum'": lambda: Grammar('start: "a"', start="sum"),
+    "derives no text": lambda: Grammar('start: "a" start'),
+    "expansions, above the limit": lambda: Grammar("start: " + " | ".join(f'"{n}"' for n in range(5100))),
+    "take one of arithmetic": lambda: shipped("yaml"),
+    "max_characters=0": lambda: Grammar('start: "a"', max_characters=0),
+    "is no regular expression": lambda: Pattern("(", full=True),
+}
+
+
+@pytest.mark.parametrize("message", WRONG)
+def test_what_cannot_be_is_named(message: str) -> None:
+    with pytest.raises((ValueError, TypeError)) as caught:
+        WRONG[message]()
+    assert message in str(caught.value)
+
+
+def test_what_the_texts_are_is_asked_of_each_input() -> None:
+    vocabulary = letters("ab")
+    both = Grammar(['start: "a"', 'start: "b"'])
+    begun = Beginnings(vocabulary, 0, [[], []], [0, 1])
+    mask = both.allowed_next(begun)
+    assert mask is None or mask.int().tolist() == [[0, 1, 0], [0, 0, 1]]
