@@ -107,7 +107,7 @@ OBJECTIVES: dict[str, Entry] = {
         ["start: /.+/", 'start: "no" | "dog"', "start: /[A-Z].*/", "start: /[^!]+/"],
     ),
     "JSONSchema": Entry(
-        lambda _, values: o.JSONSchema(values), [True, {"minimum": 5}, {"maximum": 2}, {"maximum": 5}]
+        lambda _, values: o.JSONSchema(values), [{"minimum": 5}, {"minimum": 4}, {"maximum": 5}, {"maximum": 4}]
     ),
     "Keywords": Entry(lambda _, values: o.Keywords(values), WORDS),
     "Length": Entry(lambda _, values: o.Length(values, sd=2.0), [1, 6, 3, 12]),
