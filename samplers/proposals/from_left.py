@@ -78,28 +78,7 @@ class FromLeft:
 
     def check(self, batch: Batch) -> None:
         """Refuse tokens frozen behind others that are not, too many of them, and inputs without a prompt."""
-        if not len(batch):
-            return
-        cuts = first_cuts(batch)
-        column = torch.arange(batch.width, device=batch.device)
-        torn = (batch.editable & (column < cuts[:, None])).any(1)
-        if bool(torn.any()):
-            row = int(torn.nonzero()[0])
-            raise ValueError(
-                f"row {row}, {batch.rows([row]).texts()[0][:60]!r}, has frozen tokens behind others that are not: "
-                "FromLeft keeps what a text begins with and no more; freeze all before them, or use Fill"
-            )
-        shut = ~slot_open(batch, batch.lengths)
-        if bool(shut.any()):
-            row = int(shut.nonzero()[0])
-            raise ValueError(
-                f"row {row}, {batch.rows([row]).texts()[0][:60]!r}, has a frozen end behind which nothing may come, "
-                "and FromLeft writes ends; leave its last words free, or use Fill"
-            )
-        if int(cuts.max()) > self.max_length:
-            raise ValueError(
-                f"a row begins with {int(cuts.max())} frozen tokens, over max_length={self.max_length}; raise it"
-            )
+        check_frozen_first(batch, self.max_length, "FromLeft")
         self._prompts.check(batch)
 
     def draw(self, batch: Batch, rng: Rng) -> tuple[Batch, Tensor]:
@@ -133,3 +112,27 @@ class FromLeft:
                 **under(self.constraint, self.free),
             )
         return log_prob
+
+
+def check_frozen_first(batch: Batch, max_length: int, name: str) -> None:
+    """Refuse rows behind whose frozen tokens `name` cannot write: it keeps what a text begins with and no more."""
+    if not len(batch):
+        return
+    cuts = first_cuts(batch)
+    column = torch.arange(batch.width, device=batch.device)
+    torn = (batch.editable & (column < cuts[:, None])).any(1)
+    if bool(torn.any()):
+        row = int(torn.nonzero()[0])
+        raise ValueError(
+            f"row {row}, {batch.rows([row]).texts()[0][:60]!r}, has frozen tokens behind others that are not: "
+            f"{name} keeps what a text begins with and no more; freeze all before them, or use Fill"
+        )
+    shut = ~slot_open(batch, batch.lengths)
+    if bool(shut.any()):
+        row = int(shut.nonzero()[0])
+        raise ValueError(
+            f"row {row}, {batch.rows([row]).texts()[0][:60]!r}, has a frozen end behind which nothing may come, "
+            f"and {name} writes ends; leave its last words free, or use Fill"
+        )
+    if int(cuts.max()) > max_length:
+        raise ValueError(f"a row begins with {int(cuts.max())} frozen tokens, over max_length={max_length}; raise it")
