@@ -20,6 +20,7 @@ from samplers.particle_gibbs import ParticleGibbs
 from samplers.quasi_rejection import Divergence, QuasiRejection, tvd_and_acceptance
 from samplers.rejection import Rejection, accepted_texts, guess_log_bound
 from samplers.starts.masks import all_masks, random_lengths
+from samplers.weighted_rejection import AdaptiveWeightedRejection
 from samplers.weights import (
     Estimate,
     Weights,
@@ -34,6 +35,7 @@ from samplers.weights import (
 
 __all__ = [
     "AdaptiveTemperature",
+    "AdaptiveWeightedRejection",
     "AnnealedSMC",
     "Cycle",
     "DelayedAcceptance",

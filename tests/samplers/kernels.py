@@ -46,6 +46,7 @@ from tests.samplers import (
     test_suffix,
     test_tempering,
     test_thinning,
+    test_weighted_rejection,
 )
 from tests.samplers.fresh_toys import FRESH, Fresh
 from tests.samplers.laws import Case, Draws
@@ -130,6 +131,7 @@ KERNELS: dict[str, Case | Draws] = {
     "quasi-rejection": quasi_rejection(FRESH["fill"], FRESH["fill"].log_bound - 1.5),
     "importance sampling": importance_sampling("fill, frozen"),
     "annealed smc": annealed_smc("Gibbs"),
+    "adaptive weighted rejection": test_weighted_rejection.DRAWS,
     "parallel tempering": test_tempering.CASE,
     "cycle": test_cycle.CASE,
     "mixture of samplers": test_mixture.CASE,
