@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     )
     from samplers import (
         AdaptiveTemperature,
+        AdaptiveWeightedRejection,
         AnnealedSMC,
         Cycle,
         DelayedAcceptance,
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
         MetropolisHastings,
         MultipleTry,
         ParallelTempering,
+        ParticleGibbs,
         Rejection,
         Restarts,
         RestartsWhenStuck,
@@ -82,6 +84,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Acrostic",
     "AdaptiveTemperature",
+    "AdaptiveWeightedRejection",
     "AnnealedSMC",
     "Answer",
     "Batch",
@@ -120,6 +123,7 @@ __all__ = [
     "Objective",
     "Only",
     "ParallelTempering",
+    "ParticleGibbs",
     "Pattern",
     "Polarity",
     "Prefix",
@@ -177,9 +181,9 @@ _HOMES = {
         "PseudoLikelihood Repeats Rhyme Roles Similarity Suffix Template WholeWords WordPreservation"
     ),
     "samplers": (
-        "AdaptiveTemperature AnnealedSMC Cycle DelayedAcceptance Gibbs ImportanceSampling IteratedResampling "
-        "MaskedResampling MetropolisHastings MultipleTry ParallelTempering Rejection Restarts RestartsWhenStuck "
-        "SimulatedAnnealing Thinned"
+        "AdaptiveTemperature AdaptiveWeightedRejection AnnealedSMC Cycle DelayedAcceptance Gibbs ImportanceSampling "
+        "IteratedResampling MaskedResampling MetropolisHastings MultipleTry ParallelTempering ParticleGibbs Rejection "
+        "Restarts RestartsWhenStuck SimulatedAnnealing Thinned"
     ),
     "samplers.proposals": "BlockInfill InsertDelete Replace SpanEdit Swap",
     "textsearch.batch": "Batch",
