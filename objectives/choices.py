@@ -28,7 +28,8 @@ class Choices(LanguageObjective):
     """The whole text is one of a list, character by character: energy 0, or +inf where it is not.
 
     The truth is equality of strings. `allowed_next` is exact and needs no mask engine: it follows the canonical tokens
-    of the choices. `impossible` proves a beginning dead that no choice begins with.
+    of the choices, and so does `allowed`, for edits of a masked model. `impossible` proves a beginning dead that no
+    choice begins with, or in other tokens than the canonical ones, which count for no text.
 
     Attributes:
         choices: a list of texts for all inputs, or one list for each.
@@ -81,6 +82,30 @@ class Choices(LanguageObjective):
             found[place, [beginnings.end if token is None else token for token in following]] = True
         return found
 
+    def impossible(self, beginnings: Beginnings) -> Tensor | None:
+        """(K,) bool, the beginnings of no choice's canonical row; None without `token_bytes`."""
+        found = super().impossible(beginnings)
+        if found is None:
+            return None
+        each = zip(beginnings.rows, beginnings.numbers, strict=True)
+        rows = [tuple(row) in self._languages.of(number).rows(beginnings.vocabulary) for row, number in each]
+        return found | ~torch.tensor(rows, dtype=torch.bool)
+
+    def allowed(self, batch: Batch, rows: Tensor, positions: Tensor) -> Tensor:
+        """(K, V) bool, the tokens that make a row one of a choice, whatever other masks stand for; exact."""
+        vocabulary = batch.vocabulary
+        found = torch.zeros(len(rows), vocabulary.size, dtype=torch.bool, device=batch.device)
+        numbers, lengths = batch.inputs[rows], batch.lengths[rows]
+        for number, length in {*zip(numbers.tolist(), lengths.tolist(), strict=True)}:
+            own = self._languages.of(number).of_length(vocabulary, length).to(batch.device)
+            asked = ((numbers == number) & (lengths == length)).nonzero().squeeze(-1)
+            tokens, here = batch.tokens[rows[asked], :length], positions[asked]
+            column = torch.arange(length, device=batch.device)
+            open_ = (column == here[:, None]) | (tokens == vocabulary.mask_id)
+            place, choice = ((tokens[:, None] == own) | open_[:, None]).all(2).nonzero(as_tuple=True)
+            found[asked[place], own[choice, here[place]]] = True
+        return found
+
 
 @final
 class OneOf:
@@ -115,6 +140,11 @@ class OneOf:
         if found is None:
             found = self._rows[vocabulary] = self._following(vocabulary)
         return found
+
+    def of_length(self, vocabulary: Vocabulary, length: int) -> Tensor:
+        """(R, length) int64, the canonical rows of so many tokens."""
+        rows = [row for row, following in self.rows(vocabulary).items() if None in following and len(row) == length]
+        return torch.tensor(rows, dtype=torch.int64).reshape(len(rows), length)
 
     def _following(self, vocabulary: Vocabulary) -> Mapping[Row, set[int | None]]:
         found: dict[Row, set[int | None]] = {}

@@ -16,9 +16,11 @@ from samplers.iterated_resampling import IteratedResampling
 from samplers.masked_resampling import MaskedResampling
 from samplers.metropolis_hastings import MetropolisHastings
 from samplers.multiple_try import MultipleTry
+from samplers.particle_gibbs import ParticleGibbs
 from samplers.quasi_rejection import Divergence, QuasiRejection, tvd_and_acceptance
 from samplers.rejection import Rejection, accepted_texts, guess_log_bound
 from samplers.starts.masks import all_masks, random_lengths
+from samplers.weighted_rejection import AdaptiveWeightedRejection
 from samplers.weights import (
     Estimate,
     Weights,
@@ -33,6 +35,7 @@ from samplers.weights import (
 
 __all__ = [
     "AdaptiveTemperature",
+    "AdaptiveWeightedRejection",
     "AnnealedSMC",
     "Cycle",
     "DelayedAcceptance",
@@ -46,6 +49,7 @@ __all__ = [
     "Mixture",
     "MultipleTry",
     "ParallelTempering",
+    "ParticleGibbs",
     "QuasiRejection",
     "Rejection",
     "Restarts",

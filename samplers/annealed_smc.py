@@ -37,7 +37,7 @@ from torch import Tensor
 
 from samplers import independent_draws
 from samplers.composites.wrapped import Wrapper, plain_start
-from samplers.populations import Populations, effective_share, log_sum, systematic
+from samplers.populations import Populations, check_alike, effective_share, log_sum, systematic
 from textsearch.batch import Batch
 from textsearch.checks import keep, real, reals
 from textsearch.kinds import INDEPENDENT, instance
@@ -303,16 +303,8 @@ class AnnealedSMC(Wrapper[ChainState, AnnealedState]):
 
     def _check(self, batch: Batch) -> None:
         """Refuse populations whose particles start from different texts, or that are too small to choose by."""
+        check_alike(batch)
         populations = Populations.of(batch.inputs, torch.arange(len(batch), device=batch.device))
-        leader = batch.rows(populations.rows[:, 0][populations.number])
-        strange = ~batch.same_text(leader) | (batch.editable != leader.editable).any(1)
-        if bool(strange.any()):
-            row = int(strange.nonzero()[0])
-            raise ValueError(
-                f"input {int(batch.inputs[row])} has several starting texts, {leader.rows([row]).texts()[0]!r} and "
-                f"{batch.rows([row]).texts()[0]!r} (or other frozen tokens): the rows of one input are one "
-                "population; give each text its own number in batch.inputs"
-            )
         if self.inverse_temperatures is None and bool((populations.size < 2).any()):
             row = int(populations.rows[populations.size < 2][0, 0])
             raise ValueError(

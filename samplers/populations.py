@@ -9,6 +9,8 @@ from typing import final
 import torch
 from torch import Tensor
 
+from textsearch.batch import Batch
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -62,6 +64,20 @@ class Populations:
     def each(self, table: Tensor) -> Tensor:
         """(B,) what stands in `table` (P, N) for each row."""
         return table[self.number, self.place]
+
+
+def check_alike(batch: Batch) -> None:
+    """Refuse rows of one input with other texts or frozen tokens: they are the particles of one population."""
+    populations = Populations.of(batch.inputs, torch.arange(len(batch), device=batch.device))
+    leader = batch.rows(populations.rows[:, 0][populations.number])
+    strange = ~batch.same_text(leader) | (batch.editable != leader.editable).any(1)
+    if bool(strange.any()):
+        row = int(strange.nonzero()[0])
+        raise ValueError(
+            f"input {int(batch.inputs[row])} has several starting texts, {leader.rows([row]).texts()[0]!r} and "
+            f"{batch.rows([row]).texts()[0]!r} (or other frozen tokens): the rows of one input are one "
+            "population; give each text its own number in batch.inputs"
+        )
 
 
 def log_sum(log_values: Tensor) -> Tensor:

@@ -32,6 +32,8 @@ LOG_WEIGHTS = "log weights"
 """The name under which `ImportanceSampling` records those of its draws."""
 KIND = "importance"
 """The name of its draws among the kinds of moves: weights of other samplers mean something else."""
+POPULATION_KIND = "weighted rejection"
+"""That of `AdaptiveWeightedRejection`, whose draws of one step are relatives: only those of two are independent."""
 
 _FEWEST = 25  # draws of weight above 0 that a tail can be fitted to
 
@@ -85,13 +87,16 @@ class Weights:
 def importance_summary(result: Generations) -> list[Weights]:
     """What the draws of `generate(objective, ImportanceSampling(...), ...)` came to, one entry for each input.
 
+    Those of `AdaptiveWeightedRejection` too: their log Z and its error are those of the populations of all steps.
+
     Raises:
         ValueError: the run recorded no log-weights.
     """
     log_weights = _recorded(result)
     found = []
     for number in np.unique(result.inputs).tolist():
-        own = log_weights[:, result.inputs == number].ravel()
+        table = log_weights[:, result.inputs == number]
+        own = table.ravel()
         found.append(
             Weights(
                 input=number,
@@ -99,7 +104,7 @@ def importance_summary(result: Generations) -> list[Weights]:
                 possible=float((own > -math.inf).mean()),
                 ess=effective_sample_size(own),
                 largest=float(_normalised(own).max(initial=0.0)),
-                log_z=log_normaliser(own),
+                log_z=log_normaliser(_log_means(table) if POPULATION_KIND in result.acceptance else own),
                 k_hat=pareto_shape(own),
             )
         )
@@ -241,12 +246,20 @@ def _kept(result: Generations) -> Iterator[tuple[int, Sequence[tuple[int, int, s
 def _recorded(result: Generations) -> NDArray[np.float64]:
     """(T, B) log-weights after the warm-up."""
     instance("result", result, RESULT)
-    if KIND not in result.acceptance or LOG_WEIGHTS not in result.recorded:
+    if not {KIND, POPULATION_KIND} & set(result.acceptance) or LOG_WEIGHTS not in result.recorded:
         raise ValueError(
             f"the run recorded no log-weights of independent draws, but {sorted(result.recorded)}: take some steps of "
-            "ImportanceSampling(proposal)"
+            "ImportanceSampling(proposal) or AdaptiveWeightedRejection(lm)"
         )
     return np.asarray(result.recorded[LOG_WEIGHTS][result.warm_up :], dtype=np.float64)
+
+
+def _log_means(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(T,) logs of the mean of exp over each row of (T, N)."""
+    top = table.max(1)
+    safe = np.where(top > -math.inf, top, 0.0)
+    with np.errstate(divide="ignore"):
+        return np.asarray(safe + np.log(np.exp(table - safe[:, None]).mean(1)), dtype=np.float64)
 
 
 def _checked(log_weights: ArrayLike) -> NDArray[np.float64]:

@@ -183,6 +183,11 @@ class Calls:
     def sampler(self) -> Any:
         inner = lambda: self.maybe(self.sampler)  # noqa: E731
         drawn = lambda: self.maybe(self.independent)  # noqa: E731
+        left: Any = {
+            "prompt": self.one_or_each,
+            "power": lambda: self.real(0.5, 3),
+            "max_length": lambda: self.count(3, 8),
+        }
         return self.of(
             [
                 lambda: samplers.MetropolisHastings(self.maybe(self.proposal)),
@@ -200,6 +205,19 @@ class Calls:
                 ),
                 lambda: samplers.AnnealedSMC(
                     drawn(), inner(), **self.options(ess=lambda: self.real(0, 1), keep=lambda: self.real(0.1, 0.9))
+                ),
+                lambda: samplers.ParticleGibbs(
+                    self.causal(),
+                    **self.options(
+                        particles=lambda: self.count(2, 5),
+                        free=lambda: self.real(0, 1),
+                        ess=lambda: self.real(0, 1),
+                        ancestors=self.flag,
+                        **left,
+                    ),
+                ),
+                lambda: samplers.AdaptiveWeightedRejection(
+                    self.causal(), **self.options(ess=lambda: self.real(0, 1), **left)
                 ),
                 lambda: samplers.Cycle(self.maybe(lambda: [self.sampler(), inner()])),
                 lambda: samplers.Mixture(self.maybe(lambda: {self.sampler(): self.real(0.1, 1), inner(): 2})),

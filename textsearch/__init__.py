@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     )
     from samplers import (
         AdaptiveTemperature,
+        AdaptiveWeightedRejection,
         AnnealedSMC,
         Cycle,
         DelayedAcceptance,
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
         MetropolisHastings,
         MultipleTry,
         ParallelTempering,
+        ParticleGibbs,
         Rejection,
         Restarts,
         RestartsWhenStuck,
@@ -84,6 +86,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Acrostic",
     "AdaptiveTemperature",
+    "AdaptiveWeightedRejection",
     "AnnealedSMC",
     "Answer",
     "Batch",
@@ -124,6 +127,7 @@ __all__ = [
     "Objective",
     "Only",
     "ParallelTempering",
+    "ParticleGibbs",
     "Pattern",
     "Polarity",
     "Prefix",
@@ -181,9 +185,9 @@ _HOMES = {
         "Preserve PseudoLikelihood Repeats Rhyme Roles Similarity Suffix Template WholeWords WordPreservation"
     ),
     "samplers": (
-        "AdaptiveTemperature AnnealedSMC Cycle DelayedAcceptance Gibbs ImportanceSampling IteratedResampling "
-        "MaskedResampling MetropolisHastings MultipleTry ParallelTempering Rejection Restarts RestartsWhenStuck "
-        "SimulatedAnnealing Thinned"
+        "AdaptiveTemperature AdaptiveWeightedRejection AnnealedSMC Cycle DelayedAcceptance Gibbs ImportanceSampling "
+        "IteratedResampling MaskedResampling MetropolisHastings MultipleTry ParallelTempering ParticleGibbs Rejection "
+        "Restarts RestartsWhenStuck SimulatedAnnealing Thinned"
     ),
     "samplers.proposals": "BlockInfill InsertDelete Replace SpanEdit Swap",
     "textsearch.batch": "Batch",

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from samplers import (
     AdaptiveTemperature,
+    AdaptiveWeightedRejection,
     AnnealedSMC,
     Cycle,
     DelayedAcceptance,
@@ -23,6 +24,7 @@ from samplers import (
     Mixture,
     MultipleTry,
     ParallelTempering,
+    ParticleGibbs,
     Restarts,
     RestartsWhenStuck,
     SimulatedAnnealing,
@@ -36,10 +38,11 @@ from textsearch.objective import Evaluation, Objective
 from textsearch.rng import Rng
 from textsearch.sampler import ChainState, Guarantee, Info, Sampler
 from textsearch.schedule import geometric
-from textsearch.testing import TableMaskedLM, letters
+from textsearch.testing import TableCausalLM, TableMaskedLM, letters
 
 VOCABULARY = letters("abc")
 MODEL = TableMaskedLM.random(VOCABULARY, seed=0, reach=3)
+CAUSAL = TableCausalLM.random(VOCABULARY, seed=0, reach=3)
 WALK = MetropolisHastings(
     moves.Mixture({moves.Replace(MODEL, max_length=5): 1.0, moves.InsertDelete(MODEL, max_length=5): 1.0})
 )
@@ -167,6 +170,8 @@ SAMPLERS: dict[str, Sampler[Any]] = {
     "restarts": Restarts(SimulatedAnnealing(QUICK, geometric(5.0, 0.1, 3)), every=3),
     "restarts when stuck": RestartsWhenStuck(REPLACE, patience=2),
     "populations": AnnealedSMC(moves.Uniform(VOCABULARY), REPLACE),
+    "particle gibbs": ParticleGibbs(CAUSAL, particles=3, max_length=4),
+    "weighted rejection": AdaptiveWeightedRejection(CAUSAL, max_length=4),
 }
 
 

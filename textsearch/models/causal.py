@@ -13,15 +13,18 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
+from textsearch.models.masking import FREE
 from textsearch.models.protocols import Scores
 from textsearch.models.reading.insertions import next_at_places
 from textsearch.models.reading.memory import recall
+from textsearch.models.reading.next_tokens import log_probs_after
 from textsearch.models.reading.prefix_tree import PrefixTree
 from textsearch.models.reading.suffixes import draw_suffixes, suffix_log_probs
 from textsearch.models.reading.turns import in_turn, lock_of
 from textsearch.models.recipes import reduced
 from textsearch.models.usage import Usage
 from textsearch.models.vocabulary import TokenizerVocabulary
+from textsearch.objective import Objective
 from textsearch.rng import Rng, categorical
 
 _TEXTS, _PROMPTS = 200_000, 10_000  # remembered
@@ -120,6 +123,11 @@ class TransformersCausalLM:
         return next_at_places(self, batch, tokens, prompts)
 
     @in_turn
+    def log_probs_after(self, rows: Sequence[Sequence[int]], prompts: Sequence[str], more: int = 0) -> Tensor:
+        """(K, V) float64 log-probabilities of the token that follows each row of tokens; see `TokenLM`."""
+        return log_probs_after(self, rows, prompts, more)
+
+    @in_turn
     def continuations(
         self,
         prompt: str | Sequence[str],
@@ -178,6 +186,8 @@ class TransformersCausalLM:
         prompt: str | Sequence[str] = "",
         temperature: float = 1.0,
         most: int | Sequence[int],
+        constraint: Objective | None = None,
+        free: float = FREE,
     ) -> tuple[Batch, Tensor, Tensor]:
         """Row b with everything behind its first `cuts[b]` tokens resampled, up to `most` tokens, or `most[b]`.
 
@@ -185,15 +195,22 @@ class TransformersCausalLM:
         """
         prompts = [prompt] * len(batch) if isinstance(prompt, str) else prompt
         room = [most] * len(batch) if isinstance(most, int) else most
-        return draw_suffixes(self, batch, cuts, rng, prompts, temperature, room)
+        return draw_suffixes(self, batch, cuts, rng, prompts, temperature, room, constraint, free)
 
     @in_turn
     def suffix_log_probs(
-        self, batch: Batch, cuts: Tensor, *, prompt: str | Sequence[str] = "", temperature: float = 1.0
+        self,
+        batch: Batch,
+        cuts: Tensor,
+        *,
+        prompt: str | Sequence[str] = "",
+        temperature: float = 1.0,
+        constraint: Objective | None = None,
+        free: float = FREE,
     ) -> Tensor:
         """(B,) float64 log-probability that `draw_suffixes` writes the tokens behind the first `cuts[b]`."""
         prompts = [prompt] * len(batch) if isinstance(prompt, str) else prompt
-        return suffix_log_probs(self, batch, cuts, prompts, temperature)
+        return suffix_log_probs(self, batch, cuts, prompts, temperature, constraint, free)
 
     def ask(self, request: str, examples: Sequence[tuple[str, str]] = ()) -> str:
         """A prompt in the model's own chat format, after which it answers `request`.
