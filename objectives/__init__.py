@@ -13,6 +13,7 @@ from objectives.fluency import Fluency, FluencyPerToken
 from objectives.forbidden import Forbidden
 from objectives.keywords import Keywords
 from objectives.length import Length, LengthBetween
+from objectives.likeness import VectorLikeness, ngram_likeness
 from objectives.only import Only
 from objectives.pattern import Pattern
 from objectives.polarity import Polarity
@@ -56,6 +57,8 @@ __all__ = [
     "Suffix",
     "Template",
     "UnmaskedLikelihood",
+    "VectorLikeness",
     "WholeWords",
     "WordPreservation",
+    "ngram_likeness",
 ]
