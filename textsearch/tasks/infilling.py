@@ -47,6 +47,8 @@ def infill(
     steps: int = Infilling.steps,
     seed: int = Infilling.seed,
     temperature: float = Infilling.temperature,
+    different: bool = Infilling.different,
+    different_weight: float = Infilling.different_weight,
     gap: str | None = Infilling.gap,
     marks: bool = Infilling.marks,
     lang: str = Infilling.lang,
@@ -68,6 +70,8 @@ def infill(
         steps: of every chain.
         seed: the same seed gives the same texts.
         temperature: draws come from exp(-energy / temperature).
+        different: draw the texts of a text as one set that keeps apart, so that they differ.
+        different_weight: nats that two of them cost if they share all their words.
         gap: how a gap is written in the texts, in place of these.
         marks: whether a gap may be filled by a mark of punctuation too.
         lang: "en", or "zh" with models of your own; a gap is one character then.
@@ -88,7 +92,17 @@ def infill(
     return answer(
         build,
         texts,
-        Infilling(chains=chains, steps=steps, seed=seed, temperature=temperature, gap=gap, marks=marks, lang=lang),
+        Infilling(
+            chains=chains,
+            steps=steps,
+            seed=seed,
+            temperature=temperature,
+            different=different,
+            different_weight=different_weight,
+            gap=gap,
+            marks=marks,
+            lang=lang,
+        ),
         Models(causal=causal, masked=masked),
         sampler=sampler,
         until=until,
@@ -133,6 +147,7 @@ def build(
         steps=settings.steps,
         seed=settings.seed,
         temperature=settings.temperature,
+        different=settings.different * settings.different_weight,
         numbers=numbers,
         finish=lambda result: replace(result, sources=list(texts)),
     )

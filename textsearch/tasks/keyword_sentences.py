@@ -116,6 +116,8 @@ def keywords(
     steps: int = KeywordSentences.steps,
     seed: int = KeywordSentences.seed,
     temperature: float = KeywordSentences.temperature,
+    different: bool = KeywordSentences.different,
+    different_weight: float = KeywordSentences.different_weight,
     inflections: bool = KeywordSentences.inflections,
     in_order: bool = KeywordSentences.in_order,
     lang: str = KeywordSentences.lang,
@@ -138,6 +140,8 @@ def keywords(
         steps: of every chain.
         seed: the same seed gives the same sentences.
         temperature: in whose units the default sampler cools; of the draws of another one.
+        different: draw the texts of a set as one set that keeps apart, so that they differ.
+        different_weight: nats that two of them cost if they share all their words.
         inflections: dog is found in dogs too.
         in_order: the words must come in the order given.
         lang: "en", or "zh" with models of your own, which take no requests: see `textsearch.tasks.unprompted`.
@@ -164,6 +168,8 @@ def keywords(
             steps=steps,
             seed=seed,
             temperature=temperature,
+            different=different,
+            different_weight=different_weight,
             inflections=inflections,
             in_order=in_order,
             lang=lang,
@@ -254,6 +260,7 @@ def build(
         steps=settings.steps,
         seed=seed,
         temperature=settings.temperature,
+        different=settings.different * settings.different_weight,
         numbers=numbers,
         finish=lambda result: replace(result, sources=[", ".join(words) for words in sets]),
     )

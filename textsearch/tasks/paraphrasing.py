@@ -111,6 +111,8 @@ def paraphrase(
     steps: int = Paraphrasing.steps,
     seed: int = Paraphrasing.seed,
     temperature: float = Paraphrasing.temperature,
+    different: bool = Paraphrasing.different,
+    different_weight: float = Paraphrasing.different_weight,
     weights: Weights = Paraphrasing.weights,
     pool: int = Paraphrasing.pool,
     lang: str = Paraphrasing.lang,
@@ -140,6 +142,8 @@ def paraphrase(
         steps: of every chain.
         seed: the same seed gives the same paraphrases.
         temperature: draws come from exp(-energy / temperature), which the default sampler cools down.
+        different: draw the texts of a text as one set that keeps apart, so that they differ.
+        different_weight: nats that two of them cost if they share all their words.
         weights: of the terms.
         pool: drafts written for each text; the chains start from the best of them.
         lang: "en", or "zh" with models of your own; a word is one character then.
@@ -162,7 +166,15 @@ def paraphrase(
         build,
         texts,
         Paraphrasing(
-            chains=chains, steps=steps, seed=seed, temperature=temperature, weights=weights, pool=pool, lang=lang
+            chains=chains,
+            steps=steps,
+            seed=seed,
+            temperature=temperature,
+            different=different,
+            different_weight=different_weight,
+            weights=weights,
+            pool=pool,
+            lang=lang,
         ),
         Models(causal=causal, masked=masked, encoder=encoder),
         sampler=sampler,
@@ -244,6 +256,7 @@ def build(
         steps=settings.steps,
         seed=settings.seed,
         temperature=settings.temperature,
+        different=settings.different * settings.different_weight,
         numbers=numbers,
         finish=partial(without_marks, texts=texts, marks=marks),
     )
