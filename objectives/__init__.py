@@ -26,6 +26,7 @@ from objectives.similarity import Similarity
 from objectives.template import Template
 from objectives.unmasked import UnmaskedLikelihood
 from objectives.whole_words import WholeWords
+from objectives.wishes import Wishes
 from objectives.word_preservation import InputEmbeddings, WordPreservation
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "UnmaskedLikelihood",
     "VectorLikeness",
     "WholeWords",
+    "Wishes",
     "WordPreservation",
     "ngram_likeness",
 ]
