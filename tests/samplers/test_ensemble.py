@@ -357,7 +357,8 @@ def test_what_cannot_be_meant() -> None:
     with pytest.raises(ValueError, match="the members of one ensemble have several temperatures"):
         generate(FEW, nested, ["abc"], **settings | {"steps": 40, "chains": 4})
     with pytest.raises(TypeError, match="the state of Ensemble is a EnsembleState: Cycle hands on"):
-        generate(FEW, Cycle([CHAIN, members()]), ["abc"], **settings)
+        other: Any = members()
+        generate(FEW, Cycle([CHAIN, other]), ["abc"], **settings)
     with pytest.raises(TypeError, match="Ensemble hands on texts and energies"):
         generate(FEW, members(1.0, AdaptiveTemperature(CHAIN)), ["abc"], **settings)
     assert members(1.0, Gibbs(MODEL, 3)).guarantee is Guarantee.EXACT

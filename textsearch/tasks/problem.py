@@ -113,6 +113,7 @@ class Problem:
             they were given, ...
         different: nats that two texts of an input cost if they share all their words: its chains are then members of an
             `Ensemble`. 0 lets each go its own way.
+        thin: keep the texts after every so many steps, for a `finish` that looks at them.
         after: searches that follow one another on the first; the last one's result is the problem's.
     """
 
@@ -126,6 +127,7 @@ class Problem:
     numbers: Sequence[int] | None = None
     finish: Callable[[Generations], Generations] = unchanged
     different: float = 0.0
+    thin: int | None = None
     after: tuple[Stage, ...] = ()
 
     def __post_init__(self) -> None:
@@ -139,7 +141,7 @@ class Problem:
         keep(self, steps=told.steps, seed=told.seed, temperature=told.temperature, numbers=numbers)
         must = "be a number of nats of at least 0"
         keep(self, different=real("different", self.different, must, lambda x: 0 <= x < math.inf))
-        keep(self, after=tuple(self.after))
+        keep(self, after=tuple(self.after), thin=None if self.thin is None else whole("thin", self.thin, 1))
 
     def stages(self, steps: int) -> list[tuple[Stage, int]]:
         """The stages behind the first search, with how many of all steps each takes."""
@@ -213,6 +215,7 @@ def solve(
             steps=steps,
             seed=seed,
             temperature=problem.temperature,
+            thin=problem.thin,
             until=until,
             progress=progress,
             callbacks=callbacks,

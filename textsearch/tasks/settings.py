@@ -114,18 +114,22 @@ class Infilling(Several):
     Attributes:
         gap: how a gap is written in the texts; by default in any of the common ways.
         marks: a gap may be filled by a mark of punctuation too.
+        exact: read every word that is one token of the masked model, for texts with one gap of one word.
         lang: of the texts: en, or zh (Chinese) with models of your own; a gap is one character then.
     """
 
     gap: str | None = None
     marks: bool = False
+    exact: bool = False
     lang: str = "en"
 
     def __post_init__(self) -> None:
         Several.__post_init__(self)
         if self.gap is not None and not (isinstance(self.gap, str) and self.gap.strip()):
             raise ValueError(f"gap={shown(self.gap)} must be what stands for a gap in the texts, such as '[MASK]'")
-        keep(self, marks=flag("marks", self.marks))
+        keep(self, marks=flag("marks", self.marks), exact=flag("exact", self.exact))
+        if self.exact and self.different:
+            raise ValueError("exact=True lists every text, and different=True draws a few: leave one of them out")
         _check_language(self.lang)
 
 
