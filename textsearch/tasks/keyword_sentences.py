@@ -11,11 +11,12 @@ from typing import Any
 
 import torch
 
-from objectives import Fluency, Keywords, Pattern, Wishes
+from objectives import Fluency, Keywords, Pattern, Wishes, ngram_likeness
 from objectives.conditional import Conditional
 from objectives.keywords import words
 from samplers import MetropolisHastings, SimulatedAnnealing
 from samplers.proposals import PIECES, Mixture, SpanEdit, Swap
+from samplers.starts.apart import apart
 from samplers.starts.drafts import best_of, one_sentence
 from samplers.starts.woven import woven
 from textsearch import Batch, Generations
@@ -25,7 +26,7 @@ from textsearch.checks import MAX_TOKENS, string_lists
 from textsearch.kinds import shown
 from textsearch.models.guided import GuidedMaskedLM
 from textsearch.models.protocols import InstructedLM, TaskLM
-from textsearch.objective import Objective
+from textsearch.objective import Objective, evaluate
 from textsearch.proposal import Proposal
 from textsearch.result.display import note, waiting
 from textsearch.rng import input_numbers
@@ -229,6 +230,7 @@ def build(
     asked_for = [wanted(own) for own in string_lists("sets", sets, "words", "sentence")]
     sets, every = [own.keywords for own in asked_for], [own.all for own in asked_for]
     chains, seed, drafts = settings.chains, settings.seed, settings.drafts
+    different = settings.different * settings.different_weight
     speech = language(settings.lang)
     requests = ("ask", "draw_suffixes") if speech is ENGLISH else ()
     given.check(causal=models.causal, uses=("score", "vocabulary", "next_log_probs", *requests))
@@ -283,14 +285,14 @@ def build(
             texts = [[*own, *others] for own, others in zip(texts, more, strict=True)]
         starts = []
         for number, own in enumerate(texts):
-            rows = best_of(own, number, objective, vocabulary, chains, MAX_TOKENS)
+            rows = best_of(own, number, objective, vocabulary, len(own), MAX_TOKENS)
             if len(rows) == 0:
                 note(
                     f"no draft holds all of {', '.join(sets[number])}: the chains start from these words alone",
                     progress,
                 )
                 rows = bare(sets[number], number, vocabulary)
-            starts.append(rows.rows(torch.arange(chains) % len(rows)))
+            starts.append(apart(rows, evaluate(objective, rows).energy, chains, ngram_likeness, different))
     start = concatenate(starts)
 
     guided = GuidedMaskedLM(mlm, lm, prompts)
@@ -303,7 +305,7 @@ def build(
         steps=settings.steps,
         seed=seed,
         temperature=settings.temperature,
-        different=settings.different * settings.different_weight,
+        different=different,
         numbers=numbers,
         finish=shown_as,
     )

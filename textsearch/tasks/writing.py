@@ -178,6 +178,7 @@ def build(
     plain = given.masked(models.masked, progress)
     mlm = as_written(plain, [phrases_of(request) for request in wanted])
     hard.check(mlm.vocabulary.encode([speech.stop] * len(wanted)))
+    different = settings.different * settings.different_weight
     lexicon = _lexicon(unrendered(plain.vocabulary))
     for request in wanted:
         check_request(request, mlm.vocabulary)
@@ -204,6 +205,7 @@ def build(
             chains=settings.chains,
             seed=settings.seed,
             numbers=numbers,
+            different=different,
         )
     pieces = pieces_of(mlm.vocabulary)
     # of some constraints, such as an acrostic, all texts have one number of words
@@ -220,7 +222,7 @@ def build(
         steps=settings.steps,
         seed=settings.seed,
         temperature=settings.temperature,
-        different=settings.different * settings.different_weight,
+        different=different,
         numbers=numbers,
         finish=lambda result: replace(result, sources=list(map(str, stated_requests))),
     )
