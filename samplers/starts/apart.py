@@ -24,6 +24,7 @@ def apart(batch: Batch, energies: Tensor, count: int, repulsion: Repulsion, weig
         repulsion: how alike two texts are.
         weight: nats for a pair of likeness 1; at 0 the rows of the lowest energies are chosen.
 
+    >>> import torch
     >>> from textsearch.testing import letters
     >>> batch, energies = letters("ab").encode(["aa", "ab", "aa", "bb"]), torch.tensor([0.0, 1.0, 0.0, 2.0])
     >>> def shared(texts, others):

@@ -65,15 +65,16 @@ def start_on_the_law(chains: int) -> tuple[Batch, GapWords, np.ndarray[Any, np.d
 
 
 def test_a_gap_of_unknown_length_is_drawn_from_the_law_of_all_that_fits() -> None:
-    batch, words, law = start_on_the_law(6000)
-    right = numbers_of(TABLE + words, closed(batch, [True]), 6)
-    assert right.min() >= 0 and chi_square(right, law) > 1e-4
-    # broken twins: slots outside the gap left open, and lengths that nobody minds
-    assert numbers_of(TABLE + words, batch, 6).min() == -1
-    assert numbers_of(TABLE, closed(batch, [True]), 6).min() == -1
-    swapped = replace(words, high=words.high - (words.high == 3).long())
-    few, many = batch.lengths < 5, numbers_of(TABLE + swapped, closed(batch.rows(batch.lengths < 5), [True]), 6)
-    assert int(few.sum()) == len(many) and chi_square(many, law) < 1e-9
+    batch, words, law = start_on_the_law(1500)
+    # what closing saves is passes: a word outside the gap is forbidden in any case
+    for start in (batch, closed(batch, [True])):
+        right = numbers_of(TABLE + words, start, 4)
+        assert right.min() >= 0 and chi_square(right, law) > 1e-4
+    # broken twins: lengths that nobody minds, and a bound that is too low
+    assert numbers_of(TABLE, closed(batch, [True]), 4).min() == -1
+    few = replace(words, high=words.high - (words.high == 3).long())
+    short = batch.rows(batch.lengths < 5).repeat(3)
+    assert chi_square(numbers_of(TABLE + few, closed(short, [True]), 4), law) < 1e-9
 
 
 def test_chains_start_from_gaps_of_several_lengths() -> None:
@@ -110,10 +111,10 @@ def test_how_gaps_are_written(text: str, parts: tuple[str, ...], gaps: tuple[Gap
     [
         ("a [MASK+] b", r"'a \[MASK\+\] b': \[MASK\+\] is no gap: write \[MASK\] for one word, \[MASK\*\]"),
         ("a [MASK 2] b", r"\[MASK 2\] is no gap"),
-        ("a [MASK{}] b", r"\[MASK{}\] is no gap"),
-        ("a [MASK{0,2}] b", r"\[MASK{0,2}\] has room for no word"),
-        ("a [MASK{4,1}] b", r"\[MASK{4,1}\] has room for no word: give it one at least, the fewest first"),
-        ("a [MASK{1000}] b", r"\[MASK{1000}\] takes more than the 64 tokens"),
+        ("a [MASK{}] b", r"\[MASK\{\}\] is no gap"),
+        ("a [MASK{0,2}] b", r"\[MASK\{0,2\}\] has room for no word"),
+        ("a [MASK{4,1}] b", r"\[MASK\{4,1\}\] has room for no word: give it one at least, the fewest first"),
+        ("a [MASK{1000}] b", r"\[MASK\{1000\}\] takes more than the 64 tokens"),
         ("a [MASK*] wal[MASK]", r"the beginning of a word right behind a gap of unknown length"),
     ],
 )
@@ -169,8 +170,8 @@ def test_nothing_outside_long_gaps_changes(tiny: Tiny) -> None:
 
 
 def test_a_word_begins_as_it_is_given(tiny: Tiny) -> None:
-    words = [text for text in tiny.masked().vocabulary.decode(singles(tiny)) if len(text) > 2 and text.isalpha()]
-    stem = Counter(word[:2].lower() for word in words).most_common(1)[0][0]
+    words = [text for text in singles(tiny).texts() if len(text) > 2 and text.isalpha()]
+    stem = Counter(word[:1].lower() for word in words).most_common(1)[0][0]
     texts = [f"The {stem}[MASK] ran.", f"THE {stem.upper()}[MASK] (so", "xq[MASK] is rare"]
     result = infill(texts, chains=6, steps=30, causal=tiny.causal(), masked=tiny.masked(), seed=0)
     for row, text in enumerate(result.texts):
@@ -196,7 +197,10 @@ def test_enumeration_gives_the_probabilities_of_the_law(tiny: Tiny, temperature:
     run = infill([text], exact=True, chains=3, marks=True, **settings)
     records = run.to_records()
     found = {str(record["text"]): record for record in records}
-    every = [f"the dog {word} home" for word in singles(tiny).texts()]
+    _, gaps = gapped(tiny.masked().vocabulary, [["the dog ", " home"]])
+    tokens = singles(tiny).tokens[:, 0]
+    every = gaps.repeat(len(tokens)).with_tokens(torch.full_like(tokens, 2), tokens).texts()
+    assert all(text.startswith("the dog ") and text.endswith(" home") for text in every)
     batch = lm.vocabulary.encode(list(dict.fromkeys(every)))
     scores = dict(zip(dict.fromkeys(every), lm.score(batch).log_prob.tolist(), strict=True))
     total = sum(math.exp(score / temperature) for score in scores.values())

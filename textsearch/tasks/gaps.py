@@ -153,6 +153,10 @@ class GapWords(Objective):
         """Tensor operations, and a look at few words."""
         return Cost.HARD
 
+    def concerns(self, number: int) -> bool:
+        """Whether an input has more to be asked of it than one word for each gap."""
+        return bool(self.stems[number]) or not self.low[number].equal(self.high[number])
+
     def energy(self, batch: Batch) -> Tensor:
         """(B,) 0 or +inf."""
         kept, begins = _frozen_before(batch), batch.word_starts & batch.editable
