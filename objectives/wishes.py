@@ -5,7 +5,7 @@ The soft constraints of CGMH (Miao et al., 2019), on words: where `Keywords` for
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, final
 
@@ -41,7 +41,7 @@ class Wishes(Objective):
     [5.0, 2.0, 2.0]
     """
 
-    wishes: Mapping[str, float] | tuple[Mapping[str, float], ...]
+    wishes: Mapping[str, float] | Sequence[Mapping[str, float]]
     inflections: bool = False
     _templates: PerInput[tuple[tuple[Template, float], ...]] = field(init=False, repr=False, compare=False)
 

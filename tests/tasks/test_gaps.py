@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -170,9 +169,7 @@ def test_nothing_outside_long_gaps_changes(tiny: Tiny) -> None:
 
 
 def test_a_word_begins_as_it_is_given(tiny: Tiny) -> None:
-    words = [text for text in singles(tiny).texts() if len(text) > 2 and text.isalpha()]
-    stem = Counter(word[:1].lower() for word in words).most_common(1)[0][0]
-    texts = [f"The {stem}[MASK] ran.", f"THE {stem.upper()}[MASK] (so", "xq[MASK] is rare"]
+    texts = ["The s[MASK] ran.", "THE Sa[MASK] (so", "xq[MASK] is rare"]
     result = infill(texts, chains=6, steps=30, causal=tiny.causal(), masked=tiny.masked(), seed=0)
     for row, text in enumerate(result.texts):
         one = parts_of(texts[row // 6])

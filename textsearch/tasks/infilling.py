@@ -165,7 +165,9 @@ def build(
     objective: Objective = Fluency(lm)
     if any(free) or any(words.stems):
         objective = objective + words
-    finish = partial(listed, texts=texts, temperature=settings.temperature, all_met=not settings.different)
+    finish: Callable[[Generations], Generations] = partial(
+        listed, texts=texts, temperature=settings.temperature, all_met=not settings.different
+    )
     steps = settings.steps
     if settings.exact:
         with waiting("reading every word in the gap", progress), torch.inference_mode():
@@ -335,7 +337,9 @@ def exactly(
             )
         place = gaps.editable[number].nonzero()[0].expand(len(tokens))
         every = gaps.rows(torch.full_like(tokens, number)).with_tokens(place, tokens)
-        parts = [evaluate(objective, every.rows(rows)).energy for rows in torch.arange(len(tokens)).split(_AT_ONCE)]
+        parts = [
+            evaluate(objective, every.rows(rows)).energy for rows in torch.split(torch.arange(len(tokens)), _AT_ONCE)
+        ]
         energies = torch.cat(parts)
         order = energies.argsort(stable=True)[: int(energies.isfinite().sum())]
         shares = (-energies / settings.temperature).softmax(0)

@@ -82,4 +82,4 @@ def told_of(result: Generations, *, met: Sequence[Sequence[Met]], texts: Sequenc
         for number, own in enumerate(met)
         for one in own
     ]
-    return replace(result, sources=list(texts), listed=records)
+    return replace(result, sources=list(texts), listed=tuple(records))
