@@ -118,6 +118,8 @@ class Infilling(Several):
         lang: of the texts: en, or zh (Chinese) with models of your own; a gap is one character then.
     """
 
+    # texts with the same words around their gaps are alike in any case
+    different_weight: float = 10.0
     gap: str | None = None
     marks: bool = False
     exact: bool = False
