@@ -60,9 +60,9 @@ def test_what_is_lacking_costs_its_weight() -> None:
         ([{"dog": math.inf}], "must be a positive"),
     ):
         with pytest.raises(ValueError, match=message):
-            Wishes(broken)  # type: ignore[arg-type]
+            Wishes(broken)
     with pytest.raises(TypeError, match="pass a dictionary of words and nats"):
-        Wishes(["dog"])  # type: ignore[arg-type]
+        Wishes(["dog"])  # type: ignore[list-item]
 
 
 def test_the_energy_of_a_sentence_has_the_price_of_its_wishes(tiny: Tiny, tmp_path: Path) -> None:
