@@ -16,6 +16,7 @@ from objectives.grammar import Grammar
 from objectives.json_schema import JSONSchema
 from objectives.keywords import Keywords
 from objectives.length import Length, LengthBetween
+from objectives.likeness import VectorLikeness, ngram_likeness
 from objectives.only import Only
 from objectives.pattern import Pattern
 from objectives.polarity import Polarity
@@ -28,6 +29,7 @@ from objectives.similarity import Similarity
 from objectives.template import Template
 from objectives.unmasked import UnmaskedLikelihood
 from objectives.whole_words import WholeWords
+from objectives.wishes import Wishes
 from objectives.word_preservation import InputEmbeddings, WordPreservation
 
 __all__ = [
@@ -62,6 +64,9 @@ __all__ = [
     "Suffix",
     "Template",
     "UnmaskedLikelihood",
+    "VectorLikeness",
     "WholeWords",
+    "Wishes",
     "WordPreservation",
+    "ngram_likeness",
 ]

@@ -181,7 +181,7 @@ class Keywords(Objective):
     def _spans(self, text: Sequence[str], number: int) -> list[tuple[int, int]] | None:
         """First and past-the-last word of an occurrence of each keyword, or None if they are not all there."""
         templates = self._templates.of(number)
-        starts = [_occurrences(text, template) for template in templates]
+        starts = [occurrences(text, template) for template in templates]
         if not all(starts):
             return None
         sizes = [len(template) for template in templates]
@@ -227,7 +227,7 @@ def template_of(keyword: str, inflected: bool) -> Template:
     return tuple(frozenset(form.casefold() for form in inflections_of(word)) for word in words(keyword))
 
 
-def _occurrences(text: Sequence[str], template: Template) -> list[int]:
+def occurrences(text: Sequence[str], template: Template) -> list[int]:
     """Where in the text the words of a template follow one another."""
     head, *tail = template
     starts = [start for start, word in enumerate(text[: max(len(text) - len(tail), 0)]) if word in head]

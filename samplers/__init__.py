@@ -4,6 +4,7 @@ from samplers.annealed_smc import AnnealedSMC
 from samplers.composites.adaptive_temperature import AdaptiveTemperature
 from samplers.composites.annealing import SimulatedAnnealing
 from samplers.composites.cycle import Cycle
+from samplers.composites.ensemble import Ensemble
 from samplers.composites.ladder import TunedLadder, tuned
 from samplers.composites.mixture import Mixture
 from samplers.composites.restarts import Restarts, RestartsWhenStuck, from_best, from_start
@@ -40,6 +41,7 @@ __all__ = [
     "Cycle",
     "DelayedAcceptance",
     "Divergence",
+    "Ensemble",
     "Estimate",
     "Gibbs",
     "ImportanceSampling",

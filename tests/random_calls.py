@@ -228,6 +228,7 @@ class Calls:
                 lambda: samplers.ParallelTempering(
                     inner(), self.maybe(lambda: [1, self.maybe(lambda: self.count(2, 4))])
                 ),
+                lambda: samplers.Ensemble(inner(), objectives.ngram_likeness, self.maybe(lambda: self.real(0.1, 9))),
                 lambda: samplers.AdaptiveTemperature(
                     inner(), **self.options(target=lambda: self.real(0.1, 0.9), warm_up=lambda: self.count(1, 9))
                 ),

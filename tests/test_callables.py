@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 import torch
 
-from objectives import Closeness, WholeWords
+from objectives import Closeness, WholeWords, ngram_likeness
 from samplers import (
     AnnealedSMC,
     Cycle,
     DelayedAcceptance,
+    Ensemble,
     Gibbs,
     ImportanceSampling,
     MetropolisHastings,
@@ -115,6 +116,8 @@ SAMPLERS: dict[str, Callable[[Trap], Any]] = {
     "independent proposal": lambda trap: ImportanceSampling(trap.part(Uniform(MODEL.vocabulary), "draw")),
     "law of an independent proposal": lambda trap: ImportanceSampling(Weighed(trap)),
     "moves of a population": lambda trap: AnnealedSMC(Uniform(MODEL.vocabulary), trap.part(WALK, "step")),
+    "member of an ensemble": lambda trap: Ensemble(trap.part(WALK, "step"), ngram_likeness),
+    "repulsion": lambda trap: Ensemble(WALK, trap.around(ngram_likeness)),
     "schedule": lambda trap: SimulatedAnnealing(WALK, trap.around(geometric(1.0, 0.1, 9))),
     "restart": lambda trap: Restarts(WALK, ARMED, trap.around(from_start)),
     "restart when stuck": lambda trap: RestartsWhenStuck(WALK, 1, trap.around(from_start)),

@@ -28,7 +28,11 @@ class Guarantee(StrEnum):
 
 
 class State(Protocol):
-    """What the next step needs."""
+    """What the next step needs.
+
+    Where the chains of an input are one state together, it may say so with an attribute `joint_energy`, (B,) nats, the
+    same for each of them: the best texts of a run are then those at which it was lowest.
+    """
 
     @property
     def batch(self) -> Batch:

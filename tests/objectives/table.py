@@ -131,5 +131,8 @@ OBJECTIVES: dict[str, Entry] = {
     "WholeWords": Entry(
         lambda _, values: o.WholeWords(values, pieces), [["dog", "mat"], ["red", "c"], ["no"], ["ran"]]
     ),
+    "Wishes": Entry(
+        lambda _, values: o.Wishes(values), [{"dog": 3.0}, {"cat": 1.0, "the": 2.5}, {"know": 4.0, "said": 0.5}, {}]
+    ),
     "WordPreservation": Entry(lambda _, values: o.WordPreservation(LetterCounts(), values), SENTENCES),
 }

@@ -10,7 +10,7 @@ import pytest
 from tests.models.tiny import Tiny
 from tests.models.tiny import tiny as tiny
 from textsearch.tasks import infill
-from textsearch.tasks.infilling import parts_of
+from textsearch.tasks.gaps import parts_of
 
 TEXTS = [
     "NASA's iPhone [MASK] costs $5.00 at 3:00pm, OK?",
@@ -43,7 +43,7 @@ def test_all_but_the_gaps_is_as_it_was_written(tiny: Tiny) -> None:
     texts = result.texts
     assert len(texts) == 4 * len(TEXTS)
     for row, text in enumerate(texts):
-        for filling in fillings(text, parts_of(TEXTS[row // 4])):
+        for filling in fillings(text, parts_of(TEXTS[row // 4]).parts):
             # a word, no mark: they are refused as beginnings of words
             assert filling[0].isalnum() and filling == filling.strip()
     assert len(set(texts)) > 2 * len(TEXTS)

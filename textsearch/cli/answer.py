@@ -239,7 +239,8 @@ class _Run:
         elif "texts" in record:
             show(one.source + (" (interrupted)" if "interrupted" in record else ""), bold=True)
             for text in record["texts"]:
-                show(text["text"], before=f"  {text['energy']:6.2f}  ")
+                share = f"{text['probability']:6.1%}  " if "probability" in text else ""
+                show(text["text"], before=f"  {text['energy']:6.2f}  {share}")
 
     def _refuse(self, record: Mapping[str, Any]) -> None:
         one = self.inputs[int(record["number"])]

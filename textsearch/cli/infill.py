@@ -18,7 +18,8 @@ def infill(
         list[str] | None,
         typer.Argument(
             metavar="TEXT...",
-            help="Texts with [MASK], <mask> or ___ where a word is to be written.",
+            help="Texts with [MASK], <mask> or ___ where a word is to be written, [MASK*] for several, "
+            "[MASK{1,4}] for one to four, wal[MASK] for one that begins so.",
             show_default=False,
         ),
     ] = None,
@@ -28,7 +29,8 @@ def infill(
 
     [bold]textsearch infill "The [MASK] [MASK] ran home."[/]
 
-    Each gap gets one word, of one or several pieces. The masked model proposes, the causal model judges the whole text.
+    The masked model proposes, the causal model judges the whole text. Printed are the best texts that the chains have
+    met, each with its energy in nats and its probability among these; with --exact, among all of one token.
     """
     given = inputs_of(texts, file)
     if not given:

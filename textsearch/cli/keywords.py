@@ -24,7 +24,8 @@ def keywords(
         typer.Argument(
             metavar="WORDS...",
             help="Each argument is one set: words apart by spaces, or phrases apart by commas. "
-            '[dim]"dog frisbee park"[/] or [dim]"hot dog, park"[/]',
+            '[dim]"dog frisbee park"[/] or [dim]"hot dog, park"[/]. A word with a ? is a wish, left out at a price: '
+            '[dim]"dog park frisbee?"[/], or with the price in nats, [dim]"frisbee?30"[/].',
             show_default=False,
         ),
     ] = None,

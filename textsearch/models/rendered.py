@@ -6,7 +6,7 @@ a vocabulary without these methods is used as it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, final, runtime_checkable
 
@@ -64,8 +64,14 @@ class StringVocabulary(Vocabulary, Protocol):
 class GapVocabulary(Vocabulary, Protocol):
     """A vocabulary that keeps what stands around gaps character by character."""
 
-    def gapped(self, texts: Sequence[Sequence[str]]) -> tuple[Vocabulary, Batch]:
-        """Texts, given by the parts between their gaps, with a mask in each gap; nothing else is editable."""
+    def gapped(
+        self, texts: Sequence[Sequence[str]], stems: Sequence[Mapping[int, str]] | None = None, space: str = " "
+    ) -> tuple[Vocabulary, Batch]:
+        """Texts, given by the parts between their gaps, with a mask in each gap; nothing else is editable.
+
+        `stems` has, of each text, how the words in some gaps begin, by their numbers; `space` goes between the words of
+        a gap that has come to hold several.
+        """
 
 
 def unrendered(vocabulary: Vocabulary) -> Vocabulary:
@@ -73,8 +79,19 @@ def unrendered(vocabulary: Vocabulary) -> Vocabulary:
     return vocabulary.unrendered if isinstance(vocabulary, SpellingVocabulary) else vocabulary
 
 
-def gapped(vocabulary: Vocabulary, texts: Sequence[Sequence[str]]) -> tuple[Vocabulary, Batch]:
+def gapped(
+    vocabulary: Vocabulary,
+    texts: Sequence[Sequence[str]],
+    stems: Sequence[Mapping[int, str]] | None = None,
+    space: str = " ",
+) -> tuple[Vocabulary, Batch]:
     """Texts, given by the parts between their gaps, as rows with a mask in each gap; nothing else is editable.
+
+    Args:
+        vocabulary: of the tokens.
+        texts: of each, the parts between its gaps.
+        stems: of each, number of a gap -> how its word begins, for a vocabulary that keeps what was written.
+        space: between the words of a gap that has come to hold several, for such a vocabulary.
 
     Returns:
         The vocabulary of the rows, and the rows. A `GapVocabulary` keeps the parts as they were written; any other
@@ -86,7 +103,7 @@ def gapped(vocabulary: Vocabulary, texts: Sequence[Sequence[str]]) -> tuple[Voca
     (['a_b', '_'], [[False, True, False], [True, False, False]])
     """
     if isinstance(vocabulary, GapVocabulary):
-        return vocabulary.gapped(texts)
+        return vocabulary.gapped(texts, stems, space)
     rows = []
     for parts in texts:
         first, *others = vocabulary.encode(list(parts)).token_lists()

@@ -7,7 +7,7 @@ known: the user wrote it. So a row is rendered as that text, with the words of i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 import regex
@@ -24,29 +24,44 @@ class Source:
         literals: of each kept token, the characters from the end of what is before it up to its own end.
         gaps: number of kept tokens before a gap -> the characters between them and the gap, for each gap there.
         tail: the characters behind the last kept token or gap.
+        stems: (number of kept tokens before a gap, number of a word in it) -> how that word begins, as it was written.
+        space: what stands between two words of one gap.
     """
 
     literals: tuple[str, ...]
     gaps: Mapping[int, tuple[str, ...]]
     tail: str
+    stems: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    space: str = " "
 
     @staticmethod
-    def of(parts: Sequence[str], ends: Sequence[Sequence[int]]) -> Source:
+    def of(
+        parts: Sequence[str],
+        ends: Sequence[Sequence[int]],
+        stems: Mapping[int, str] | None = None,
+        space: str = " ",
+    ) -> Source:
         """The text whose `parts` stand between gaps; `ends[i]` are the ends of the tokens of part i, in characters.
 
-        >>> Source.of(["The old ", " ran."], [[3, 7], [4, 5]])
-        Source(literals=('The', ' old', ' ran', '.'), gaps={2: (' ',)}, tail='')
+        `stems` has how the words of some gaps begin, by the number of the gap: the one behind part 0 is gap 0.
+
+        >>> source = Source.of(["The old ", " ran."], [[3, 7], [4, 5]], {0: "Wal"})
+        >>> source.literals, source.gaps, source.stems
+        (('The', ' old', ' ran', '.'), {2: (' ',)}, {(2, 0): 'Wal'})
         """
         literals: list[str] = []
         gaps: dict[int, tuple[str, ...]] = {}
+        begun: dict[tuple[int, int], str] = {}
         for number, (part, own) in enumerate(zip(parts, ends, strict=True)):
             done = 0
             for end in own:
                 literals.append(part[done:end])
                 done = max(done, end)
             if number < len(parts) - 1:
+                if stems and number in stems:
+                    begun[len(literals), len(gaps.get(len(literals), ()))] = stems[number]
                 gaps[len(literals)] = (*gaps.get(len(literals), ()), part[done:])
-        return Source(tuple(literals), gaps, part[done:])
+        return Source(tuple(literals), gaps, part[done:], begun, space)
 
     def strings(
         self,
@@ -73,10 +88,25 @@ class Source:
             else:
                 words += 1
                 own = self.gaps.get(kept, ())
-                before = own[words - 1] if words <= len(own) else " "
-                first, *rest = written(tokens, "".join(found) + before)
+                before = own[words - 1] if words <= len(own) else self.space
+                first, *rest = beginning(
+                    written(tokens, "".join(found) + before), self.stems.get((kept, words - 1), "")
+                )
                 found += [before + first, *rest]
         return found
+
+
+def beginning(word: Sequence[str], stem: str) -> list[str]:
+    """A word in parts, with as many of its characters as `stem` has as they are there.
+
+    >>> beginning(["mc", "donald"], "McD")
+    ['Mc', 'Donald']
+    """
+    found = []
+    for part in word:
+        found.append(stem[: len(part)] + part[len(stem) :])
+        stem = stem[len(part) :]
+    return found
 
 
 def runs(row: Sequence[int], editable: Sequence[bool], begins: Sequence[bool]) -> Iterator[tuple[list[int], bool]]:

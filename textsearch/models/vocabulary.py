@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -149,13 +149,20 @@ class TokenizerVocabulary:
             self._check_length(text, row)
         return Batch.of(rows, self)
 
-    def gapped(self, texts: Sequence[Sequence[str]]) -> tuple[TokenizerVocabulary, Batch]:
+    def gapped(
+        self,
+        texts: Sequence[Sequence[str]],
+        stems: Sequence[Mapping[int, str]] | None = None,
+        space: str = " ",
+    ) -> tuple[TokenizerVocabulary, Batch]:
         """Texts with gaps as rows that are rendered as they were written, a mask in each gap; nothing else is editable.
 
         The vocabulary of the batch, which is given with it, knows the texts.
 
         Args:
             texts: of each, the parts between its gaps.
+            stems: of each, number of a gap -> how its word begins, which is written as it is here.
+            space: what stands between the words of a gap that has come to hold several.
 
         Raises:
             ValueError: one too long for the model.
@@ -168,14 +175,14 @@ class TokenizerVocabulary:
         (['THE  [MASK][MASK] Café\\t😀'], ['THE  big[MASK] Café\\t😀'])
         """
         rows, sources = [], []
-        for parts in texts:
+        for parts, begun in zip(texts, [{}] * len(texts) if stems is None else stems, strict=True):
             ids, ends = self._ids_and_ends(list(parts))
             row = list(ids[0])
             for own in ids[1:]:
                 row += [self.mask_id, *own]
             self._check_length("[MASK]".join(parts), row)
             rows.append(row)
-            sources.append(Source.of(parts, ends))
+            sources.append(Source.of(parts, ends, begun, space))
         knowing = self.rendering(sources=tuple(sources))
         batch = Batch.of(rows, knowing)
         return knowing, batch.frozen(batch.tokens != self.mask_id)

@@ -102,6 +102,7 @@ class Generations:
         usage: who asked (a term of the energy, the moves) -> what models were asked.
         seconds: wall-clock time of the steps.
         interrupted: whether the run was stopped before its last step.
+        listed: what a task tells of its inputs in place of the ranked best texts: records as `to_records` gives them.
     """
 
     texts: list[str]
@@ -127,6 +128,7 @@ class Generations:
     usage: Mapping[str, Usage]
     seconds: float
     interrupted: bool
+    listed: Sequence[Mapping[str, object]] = ()
 
     def __len__(self) -> int:
         """B, the number of chains over all inputs."""
@@ -164,7 +166,9 @@ class Generations:
         return _frame("to_pandas", columns | {f"best {name}": values for name, values in self.best_terms.items()})
 
     def to_records(self) -> list[dict[str, object]]:
-        """The ranked best texts as plain dictionaries, ready for JSON."""
+        """The ranked best texts, or what the task has listed, as plain dictionaries, ready for JSON."""
+        if self.listed:
+            return [dict(record) for record in self.listed]
         return [
             {
                 "input": int(self.inputs[row]),

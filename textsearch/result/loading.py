@@ -48,7 +48,9 @@ def load(folder: str | os.PathLike[str], vocabulary: Vocabulary | None = None) -
         for table in TABLES
     }
     parts: dict[str, Any] = {name: each for name, each in arrays.items() if "." not in name}
-    parts |= tables | dict(batches) | {name: told[name] for name in PLAIN}
+    parts |= tables | dict(batches) | {name: told[name] for name in PLAIN if name in told}
+    # results of earlier releases have no list of their task's
+    parts["listed"] = tuple(told.get("listed", ()))
     return Generations(
         **parts,
         samples=samples,

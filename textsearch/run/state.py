@@ -28,7 +28,9 @@ class RunState(Generic[S]):
             those that the run was made with.
         steps: (B,) int64, steps that each chain has taken.
         chains: the state of the sampler.
-        best: the texts of the lowest energy that each chain has met, and their energies.
+        best: the texts of the lowest energy that each chain has met, and their energies; of chains that are one state
+            together, the texts of its lowest joint energy.
+        lowest: (B,) float64, that energy, nats.
         best_steps: (B,) int64, the steps after which each was met first, 0 for the start.
         moves: (B, 4, kinds) float64: moves proposed and accepted, tokens changed, squared changes of the energy.
     """
@@ -37,6 +39,7 @@ class RunState(Generic[S]):
     steps: Tensor
     chains: S
     best: ChainState
+    lowest: Tensor
     best_steps: Tensor
     moves: Tensor
 
@@ -51,7 +54,7 @@ class RunState(Generic[S]):
         batch = chains.batch
         taken = torch.full_like(batch.lengths, steps)
         moves = torch.zeros(len(batch), 4, kinds, dtype=torch.float64, device=batch.device)
-        return RunState(rng, taken, chains, ChainState(batch, chains.evaluation), taken, moves)
+        return RunState(rng, taken, chains, ChainState(batch, chains.evaluation), standing(chains), taken, moves)
 
     @property
     def batch(self) -> Batch:
@@ -72,7 +75,8 @@ class RunState(Generic[S]):
     def then(self, chains: S, info: Info) -> RunState[S]:
         """One step on."""
         before, after = self.chains.evaluation, chains.evaluation
-        better = after.energy < self.best.evaluation.energy
+        now = standing(chains)
+        better = now < self.lowest
         jump = (after.energy - before.energy).square()
         each = torch.stack(
             [
@@ -90,9 +94,16 @@ class RunState(Generic[S]):
             steps,
             chains,
             self.best.where(better, ChainState(chains.batch, after)),
+            torch.where(better, now, self.lowest),
             steps.where(better, self.best_steps),
             self.moves.scatter_add(2, info.kind[:, None, None].expand(-1, 4, 1), each[..., None]),
         )
+
+
+def standing(chains: State) -> Tensor:
+    """(B,) nats, what the best texts are told by: the `joint_energy` of a state that has one, else the energies."""
+    joint: Tensor | None = getattr(chains, "joint_energy", None)
+    return chains.evaluation.energy if joint is None else joint
 
 
 def step(

@@ -11,11 +11,12 @@ from typing import Any
 
 import torch
 
-from objectives import Fluency, Keywords, Pattern
+from objectives import Fluency, Keywords, Pattern, Wishes, ngram_likeness
 from objectives.conditional import Conditional
 from objectives.keywords import words
 from samplers import MetropolisHastings, SimulatedAnnealing
 from samplers.proposals import PIECES, Mixture, SpanEdit, Swap
+from samplers.starts.apart import apart
 from samplers.starts.drafts import best_of, one_sentence
 from samplers.starts.woven import woven
 from textsearch import Batch, Generations
@@ -25,7 +26,7 @@ from textsearch.checks import MAX_TOKENS, string_lists
 from textsearch.kinds import shown
 from textsearch.models.guided import GuidedMaskedLM
 from textsearch.models.protocols import InstructedLM, TaskLM
-from textsearch.objective import Objective
+from textsearch.objective import Objective, evaluate
 from textsearch.proposal import Proposal
 from textsearch.result.display import note, waiting
 from textsearch.rng import input_numbers
@@ -40,6 +41,7 @@ from textsearch.tasks.room import tokens_of
 from textsearch.tasks.sentences import marked
 from textsearch.tasks.settings import KeywordSentences
 from textsearch.tasks.unprompted import unprompted
+from textsearch.tasks.wishes import Wanted, wanted
 from textsearch.tasks.written import as_written, with_forms
 
 EXAMPLES = (
@@ -68,11 +70,40 @@ def request(lm: InstructedLM, words: Sequence[str]) -> str:
     return lm.ask(ask + ", ".join(words), [(ask + given, answer) for given, answer in EXAMPLES])
 
 
-def energy(lm: TaskLM, sets: Sequence[Sequence[str]], *, inflections: bool = True, in_order: bool = False) -> Objective:
-    """-log p(x | request) - log p(x), and +inf where a word is missing or x is not one sentence."""
-    prompts = [request(lm, words) for words in sets]
+def energy(
+    lm: TaskLM,
+    sets: Sequence[Sequence[str]],
+    *,
+    inflections: bool = True,
+    in_order: bool = False,
+    prompts: Sequence[str] | None = None,
+) -> Objective:
+    """-log p(x | request) - log p(x), and +inf where a word is missing or x is not one sentence.
+
+    `prompts` are the requests, by default for the words of each set.
+    """
+    prompts = [request(lm, words) for words in sets] if prompts is None else prompts
     constraint = Keywords(sets, inflections=inflections, in_order=in_order)
     return Conditional(lm, prompts) + Fluency(lm) + one_sentence_each(constraint) + constraint
+
+
+def wishes_of(sets: Sequence[Wanted], *, inflections: bool) -> Wishes | None:
+    """What the wishes of all sets cost that a sentence leaves out; None where there are none."""
+    return Wishes(tuple(own.wishes for own in sets), inflections) if any(own.wishes for own in sets) else None
+
+
+def as_asked(own: Wanted) -> str:
+    """A set in one line.
+
+    >>> as_asked(Wanted(("dog",), {"frisbee": 15.0}))
+    'dog, frisbee?'
+    """
+    return ", ".join([*own.keywords, *(f"{word}?" for word in own.all[len(own.keywords) :])])
+
+
+def told_as(result: Generations, *, sets: Sequence[str]) -> Generations:
+    """The result with the sets as its sources."""
+    return replace(result, sources=list(sets))
 
 
 def one_sentence_each(constraint: Keywords, speech: Language = ENGLISH) -> Pattern:
@@ -116,6 +147,8 @@ def keywords(
     steps: int = KeywordSentences.steps,
     seed: int = KeywordSentences.seed,
     temperature: float = KeywordSentences.temperature,
+    different: bool = KeywordSentences.different,
+    different_weight: float = KeywordSentences.different_weight,
     inflections: bool = KeywordSentences.inflections,
     in_order: bool = KeywordSentences.in_order,
     lang: str = KeywordSentences.lang,
@@ -133,11 +166,14 @@ def keywords(
     """Sentences that hold all words of a set, in any order: `chains` chains for each set, in one run.
 
     Args:
-        sets: the words and phrases of each sentence.
+        sets: the words and phrases of each sentence; `"frisbee?"` is a wish, which a sentence may leave out at a price,
+            `"frisbee?30"` one at a price of 30 nats.
         chains: chains for each set.
         steps: of every chain.
         seed: the same seed gives the same sentences.
         temperature: in whose units the default sampler cools; of the draws of another one.
+        different: draw the texts of a set as one set that keeps apart, so that they differ.
+        different_weight: nats that two of them cost if they share all their words.
         inflections: dog is found in dogs too.
         in_order: the words must come in the order given.
         lang: "en", or "zh" with models of your own, which take no requests: see `textsearch.tasks.unprompted`.
@@ -164,6 +200,8 @@ def keywords(
             steps=steps,
             seed=seed,
             temperature=temperature,
+            different=different,
+            different_weight=different_weight,
             inflections=inflections,
             in_order=in_order,
             lang=lang,
@@ -189,59 +227,72 @@ def build(
     progress: bool = False,
 ) -> Problem:
     """The problem of `keywords`; writes the drafts that its chains start from."""
-    sets = string_lists("sets", sets, "words", "sentence")
+    asked_for = [wanted(own) for own in string_lists("sets", sets, "words", "sentence")]
+    sets, every = [own.keywords for own in asked_for], [own.all for own in asked_for]
     chains, seed, drafts = settings.chains, settings.seed, settings.drafts
+    different = settings.different * settings.different_weight
     speech = language(settings.lang)
     requests = ("ask", "draw_suffixes") if speech is ENGLISH else ()
     given.check(causal=models.causal, uses=("score", "vocabulary", "next_log_probs", *requests))
     speech.check(causal=models.causal, masked=models.masked)
     numbers = input_numbers(numbers, len(sets))
     constraint = Keywords(sets, inflections=settings.inflections and speech.inflects, in_order=settings.in_order)
-    for asked in sets:
+    for asked in every:
         check_sentence(asked)
-    spellings = [with_forms(words) if constraint.inflections else words for words in sets]
+    spellings = [with_forms(words) if constraint.inflections else words for words in every]
     mlm = as_written(given.masked(models.masked, progress), spellings)
     vocabulary = mlm.vocabulary
     constraint.check(vocabulary.encode([speech.stop] * len(sets)))
     _check_last_resort(sets, speech, one_sentence_each(constraint, speech) + constraint, vocabulary)
     lm = given.causal(models.causal, progress)
+    shown_as = partial(told_as, sets=[as_asked(own) for own in asked_for])
     if speech is not ENGLISH:
-        return unprompted(sets, speech, lm, mlm, settings, numbers=numbers, progress=progress)
-    prompts = [request(lm, words) for words in sets]
-    objective = energy(lm, sets, inflections=settings.inflections, in_order=settings.in_order)
+        problem = unprompted(sets, speech, lm, mlm, settings, numbers=numbers, progress=progress)
+        also = wishes_of(asked_for, inflections=False)
+        return problem if also is None else replace(problem, objective=problem.objective + also, finish=shown_as)
+    prompts = [request(lm, words) for words in every]
+    objective = energy(lm, sets, inflections=settings.inflections, in_order=settings.in_order, prompts=prompts)
+    wishes = wishes_of(asked_for, inflections=settings.inflections)
+    objective = objective if wishes is None else objective + wishes
 
     kept = kept_whole(constraint)
-    sizes = [int(size) for size in lm.vocabulary.encode([" ".join(words) for words in sets]).lengths]
+    sizes = [int(size) for size in lm.vocabulary.encode([" ".join(words) for words in every]).lengths]
     weave = partial(
         woven,
         lm,
         prompts,
-        partial(missing, constraint, lm.vocabulary),
         temperature=DRAFT_TEMPERATURE,
         numbers=numbers,
         max_tokens=[
-            min(32 + max(4 * len(words), size), MAX_TOKENS + size // 4) for words, size in zip(sets, sizes, strict=True)
+            min(32 + max(4 * len(words), size), MAX_TOKENS + size // 4)
+            for words, size in zip(every, sizes, strict=True)
         ],
         finish=lambda text, number: one_sentence(text, kept[number]),
     )
     with waiting("writing drafts", progress) as say:
-        texts = weave(count=drafts - drafts // 2, seed=seed, report=say)
+        # the first half has the wishes woven in too: whether they are worth it the energy says
+        lacks = partial(missing_wishes, asked_for, constraint, lm.vocabulary)
+        texts = weave(lacks, count=drafts - drafts // 2, seed=seed, report=say)
         if drafts > 1:
             best = [best_of(own, i, objective, vocabulary, _AGAIN, MAX_TOKENS).texts() for i, own in enumerate(texts)]
             more = weave(
-                count=drafts // 2, seed=seed, again=best, report=lambda far: say(f"{far}, from beginnings of the best")
+                partial(missing, constraint, lm.vocabulary),
+                count=drafts // 2,
+                seed=seed,
+                again=best,
+                report=lambda far: say(f"{far}, from beginnings of the best"),
             )
             texts = [[*own, *others] for own, others in zip(texts, more, strict=True)]
         starts = []
         for number, own in enumerate(texts):
-            rows = best_of(own, number, objective, vocabulary, chains, MAX_TOKENS)
+            rows = best_of(own, number, objective, vocabulary, len(own), MAX_TOKENS)
             if len(rows) == 0:
                 note(
                     f"no draft holds all of {', '.join(sets[number])}: the chains start from these words alone",
                     progress,
                 )
                 rows = bare(sets[number], number, vocabulary)
-            starts.append(rows.rows(torch.arange(chains) % len(rows)))
+            starts.append(apart(rows, evaluate(objective, rows).energy, chains, ngram_likeness, different))
     start = concatenate(starts)
 
     guided = GuidedMaskedLM(mlm, lm, prompts)
@@ -254,8 +305,9 @@ def build(
         steps=settings.steps,
         seed=seed,
         temperature=settings.temperature,
+        different=different,
         numbers=numbers,
-        finish=lambda result: replace(result, sources=[", ".join(words) for words in sets]),
+        finish=shown_as,
     )
 
 
@@ -271,6 +323,19 @@ def missing(constraint: Keywords, vocabulary: Vocabulary, text: str, number: int
         elif not (lacking and constraint.in_order):
             lacking.append(keyword)
     return list(dict.fromkeys(itertools.chain(*(spellings(constraint, keyword) for keyword in lacking))))
+
+
+def missing_wishes(
+    sets: Sequence[Wanted], constraint: Keywords, vocabulary: Vocabulary, text: str, number: int
+) -> list[str]:
+    """The same; where no keyword lacks, spellings of the wishes that do."""
+    lacking = missing(constraint, vocabulary, text, number)
+    if lacking or not sets[number].wishes:
+        return lacking
+    batch = vocabulary.encode([text])
+    apart = (Keywords([wish], inflections=constraint.inflections) for wish in sets[number].wishes)
+    left = [one.keywords[0][0] for one in apart if not bool(one.energy(batch) == 0)]
+    return list(dict.fromkeys(itertools.chain(*(spellings(constraint, wish) for wish in left))))
 
 
 def spellings(constraint: Keywords, keyword: str) -> list[str]:

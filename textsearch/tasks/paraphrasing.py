@@ -22,10 +22,12 @@ from objectives import (
     Roles,
     Similarity,
     WordPreservation,
+    ngram_likeness,
 )
 from objectives.diversity import plain_words
 from samplers import MetropolisHastings, SimulatedAnnealing
 from samplers.proposals import Copy, Mixture, SpanEdit, Swap
+from samplers.starts.apart import apart
 from textsearch.batch import Batch, concatenate
 from textsearch.calls import told
 from textsearch.checks import MAX_TOKENS, strings
@@ -111,6 +113,8 @@ def paraphrase(
     steps: int = Paraphrasing.steps,
     seed: int = Paraphrasing.seed,
     temperature: float = Paraphrasing.temperature,
+    different: bool = Paraphrasing.different,
+    different_weight: float = Paraphrasing.different_weight,
     weights: Weights = Paraphrasing.weights,
     pool: int = Paraphrasing.pool,
     lang: str = Paraphrasing.lang,
@@ -140,6 +144,8 @@ def paraphrase(
         steps: of every chain.
         seed: the same seed gives the same paraphrases.
         temperature: draws come from exp(-energy / temperature), which the default sampler cools down.
+        different: draw the texts of a text as one set that keeps apart, so that they differ.
+        different_weight: nats that two of them cost if they share all their words.
         weights: of the terms.
         pool: drafts written for each text; the chains start from the best of them.
         lang: "en", or "zh" with models of your own; a word is one character then.
@@ -162,7 +168,15 @@ def paraphrase(
         build,
         texts,
         Paraphrasing(
-            chains=chains, steps=steps, seed=seed, temperature=temperature, weights=weights, pool=pool, lang=lang
+            chains=chains,
+            steps=steps,
+            seed=seed,
+            temperature=temperature,
+            different=different,
+            different_weight=different_weight,
+            weights=weights,
+            pool=pool,
+            lang=lang,
         ),
         Models(causal=causal, masked=masked, encoder=encoder),
         sampler=sampler,
@@ -191,6 +205,7 @@ def build(
         if not plain_words(text):
             raise ValueError(f"{text!r} has no words: give each text at least one")
     lang, weights = settings.lang, settings.weights
+    different = settings.different * settings.different_weight
     numbers = input_numbers(numbers, len(texts))
     drafts_too = ("vocabulary", "continuations") if hasattr(models.causal, "ask") else ()
     given.check(causal=models.causal, uses=("score", *drafts_too))
@@ -227,7 +242,9 @@ def build(
             + weights.consensus * Consensus([batch.texts() for batch in drafts], shares)
         )
         pools = [concatenate([batch, source.rows([number])]) for number, batch in enumerate(drafts)]
-        start = concatenate([_best(batch, cheap, settings.chains) for batch in pools])
+        start = concatenate(
+            [apart(batch, cheap.energy(batch), settings.chains, ngram_likeness, different) for batch in pools]
+        )
     # the mark at the end stays
     last = torch.arange(start.width) >= start.lengths[:, None] - 1
     pieces = pieces_of(vocabulary)
@@ -244,6 +261,7 @@ def build(
         steps=settings.steps,
         seed=settings.seed,
         temperature=settings.temperature,
+        different=different,
         numbers=numbers,
         finish=partial(without_marks, texts=texts, marks=marks),
     )
@@ -314,10 +332,3 @@ def written(lines: Sequence[Sequence[str]], source: Batch) -> list[Batch]:
                 rows += [row] if row.width <= MAX_TOKENS else []
         batches.append(concatenate(rows or [source.rows([number])]))
     return [replace(batch, inputs=torch.full_like(batch.inputs, number)) for number, batch in enumerate(batches)]
-
-
-def _best(batch: Batch, objective: Objective, count: int) -> Batch:
-    """`count` rows, the different ones of lowest energy, from the first again where there are too few."""
-    texts = batch.texts()
-    order = [row for row in objective.energy(batch).argsort(stable=True).tolist() if texts.index(texts[row]) == row]
-    return batch.rows([order[number % len(order)] for number in range(count)])

@@ -7,6 +7,7 @@ A task is three things. Its settings are a frozen dataclass, the only place of i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -16,9 +17,11 @@ from typing import Any, Protocol, TypeVar, final
 
 import torch
 
+from objectives import ngram_likeness
+from samplers import Ensemble
 from textsearch import Generations, generate
 from textsearch.batch import Batch
-from textsearch.checks import flag, function, functions, keep, positive, run_of, seed_of, string, whole
+from textsearch.checks import flag, function, functions, keep, positive, real, run_of, seed_of, string, whole
 from textsearch.kinds import BATCH, CLASSIFIER, OBJECTIVE, instance, nature, shown
 from textsearch.models.classifier import TextClassifier
 from textsearch.objective import Objective
@@ -108,6 +111,9 @@ class Problem:
         numbers: of the inputs among all that there are, on which random numbers rest; by default 0, 1, 2, ...
         finish: shows the result as the task promises it: texts without a mark that was added for the run, sources as
             they were given, ...
+        different: nats that two texts of an input cost if they share all their words: its chains are then members of an
+            `Ensemble`. 0 lets each go its own way.
+        thin: keep the texts after every so many steps, for a `finish` that looks at them.
         after: searches that follow one another on the first; the last one's result is the problem's.
     """
 
@@ -120,6 +126,8 @@ class Problem:
     temperature: float = 1.0
     numbers: Sequence[int] | None = None
     finish: Callable[[Generations], Generations] = unchanged
+    different: float = 0.0
+    thin: int | None = None
     after: tuple[Stage, ...] = ()
 
     def __post_init__(self) -> None:
@@ -131,7 +139,9 @@ class Problem:
         numbers = None if self.numbers is None else tuple(self.numbers)
         input_numbers(numbers, int(self.start.inputs.max()) + 1 if len(self.start) else 0)
         keep(self, steps=told.steps, seed=told.seed, temperature=told.temperature, numbers=numbers)
-        keep(self, after=tuple(self.after))
+        must = "be a number of nats of at least 0"
+        keep(self, different=real("different", self.different, must, lambda x: 0 <= x < math.inf))
+        keep(self, after=tuple(self.after), thin=None if self.thin is None else whole("thin", self.thin, 1))
 
     def stages(self, steps: int) -> list[tuple[Stage, int]]:
         """The stages behind the first search, with how many of all steps each takes."""
@@ -191,16 +201,21 @@ def solve(
     key = problem.seed if seed is None else seed_of(seed)
     stages = problem.stages(total)
 
+    def made(own: OwnSampler, steps: int) -> Sampler[Any]:
+        one = own(problem.moves, steps) if sampler is None else sampler(problem.moves)
+        return Ensemble(one, ngram_likeness, problem.different) if problem.different else one
+
     def search(
         objective: Objective, own: OwnSampler, start: Batch, steps: int, seed: int, folder: Path | None
     ) -> Generations:
         return generate(
             objective,
-            own(problem.moves, steps) if sampler is None else sampler(problem.moves),
+            made(own, steps),
             start,
             steps=steps,
             seed=seed,
             temperature=problem.temperature,
+            thin=problem.thin,
             until=until,
             progress=progress,
             callbacks=callbacks,

@@ -39,6 +39,32 @@ class Settings:
         keep(self, **told._asdict())
 
 
+@dataclass(frozen=True, kw_only=True)
+class Several(Settings):
+    """What tasks are told besides whose inputs have many good answers.
+
+    Attributes:
+        different: draw the texts of an input as one set that keeps apart, for answers that differ; see `Ensemble`.
+        different_weight: nats that two texts of an input cost if they share all their words, none if they share no one.
+    """
+
+    different: bool = False
+    different_weight: float = 20.0
+
+    def __post_init__(self) -> None:
+        Settings.__post_init__(self)
+        keep(
+            self,
+            different=flag("different", self.different),
+            different_weight=positive("different_weight", self.different_weight, remedy="; different=False is without"),
+        )
+        if self.different and self.chains < 2:
+            raise ValueError(
+                f"different=True keeps the texts of an input apart, and chains={self.chains} makes one text: ask for "
+                "more chains"
+            )
+
+
 @final
 @dataclass(frozen=True, kw_only=True)
 class Correction(Settings):
@@ -82,30 +108,36 @@ class Correction(Settings):
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Infilling(Settings):
+class Infilling(Several):
     """What `infill` is told besides.
 
     Attributes:
         gap: how a gap is written in the texts; by default in any of the common ways.
         marks: a gap may be filled by a mark of punctuation too.
+        exact: read every word that is one token of the masked model, for texts with one gap of one word.
         lang: of the texts: en, or zh (Chinese) with models of your own; a gap is one character then.
     """
 
+    # texts with the same words around their gaps are alike in any case
+    different_weight: float = 10.0
     gap: str | None = None
     marks: bool = False
+    exact: bool = False
     lang: str = "en"
 
     def __post_init__(self) -> None:
-        Settings.__post_init__(self)
+        Several.__post_init__(self)
         if self.gap is not None and not (isinstance(self.gap, str) and self.gap.strip()):
             raise ValueError(f"gap={shown(self.gap)} must be what stands for a gap in the texts, such as '[MASK]'")
-        keep(self, marks=flag("marks", self.marks))
+        keep(self, marks=flag("marks", self.marks), exact=flag("exact", self.exact))
+        if self.exact and self.different:
+            raise ValueError("exact=True lists every text, and different=True draws a few: leave one of them out")
         _check_language(self.lang)
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class KeywordSentences(Settings):
+class KeywordSentences(Several):
     """What `keywords` is told besides.
 
     Attributes:
@@ -121,7 +153,7 @@ class KeywordSentences(Settings):
     drafts: int = 32
 
     def __post_init__(self) -> None:
-        Settings.__post_init__(self)
+        Several.__post_init__(self)
         keep(
             self,
             inflections=flag("inflections", self.inflections),
@@ -162,7 +194,7 @@ class Weights:
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Paraphrasing(Settings):
+class Paraphrasing(Several):
     """What `paraphrase` is told besides.
 
     Attributes:
@@ -178,7 +210,7 @@ class Paraphrasing(Settings):
     lang: str = "en"
 
     def __post_init__(self) -> None:
-        Settings.__post_init__(self)
+        Several.__post_init__(self)
         if not isinstance(self.weights, Weights):
             raise TypeError(
                 f"weights={shown(self.weights)} is {nature(self.weights)}: pass Weights(...) of textsearch.tasks, such "
@@ -190,7 +222,7 @@ class Paraphrasing(Settings):
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Writing(Settings):
+class Writing(Several):
     """What `write` is told besides.
 
     Attributes:
@@ -208,7 +240,7 @@ class Writing(Settings):
     lang: str = "en"
 
     def __post_init__(self) -> None:
-        Settings.__post_init__(self)
+        Several.__post_init__(self)
         for name in ("label_weight", "topic_weight", "coherence_weight"):
             weight = positive(name, getattr(self, name), remedy="; leave what it weighs out of the requests instead")
             keep(self, **{name: weight})

@@ -121,6 +121,7 @@ def unprompted(
         steps=settings.steps,
         seed=settings.seed,
         temperature=settings.temperature,
+        different=settings.different * settings.different_weight,
         numbers=numbers,
         finish=lambda result: replace(result, sources=[", ".join(words) for words in sets]),
     )

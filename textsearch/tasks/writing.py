@@ -66,6 +66,8 @@ def write(
     steps: int = Writing.steps,
     seed: int = Writing.seed,
     temperature: float = Writing.temperature,
+    different: bool = Writing.different,
+    different_weight: float = Writing.different_weight,
     label_weight: float = Writing.label_weight,
     topic_weight: float = Writing.topic_weight,
     coherence_weight: float = Writing.coherence_weight,
@@ -94,6 +96,8 @@ def write(
         steps: of every chain.
         seed: the same seed gives the same texts.
         temperature: in whose units the default sampler cools; of the draws of another one.
+        different: draw the texts of a request as one set that keeps apart, so that they differ.
+        different_weight: nats that two of them cost if they share all their words.
         label_weight: of the label's term.
         topic_weight: of the topic's.
         coherence_weight: of the information that the context has of the text.
@@ -122,6 +126,8 @@ def write(
             steps=steps,
             seed=seed,
             temperature=temperature,
+            different=different,
+            different_weight=different_weight,
             label_weight=label_weight,
             topic_weight=topic_weight,
             coherence_weight=coherence_weight,
@@ -172,6 +178,7 @@ def build(
     plain = given.masked(models.masked, progress)
     mlm = as_written(plain, [phrases_of(request) for request in wanted])
     hard.check(mlm.vocabulary.encode([speech.stop] * len(wanted)))
+    different = settings.different * settings.different_weight
     lexicon = _lexicon(unrendered(plain.vocabulary))
     for request in wanted:
         check_request(request, mlm.vocabulary)
@@ -198,6 +205,7 @@ def build(
             chains=settings.chains,
             seed=settings.seed,
             numbers=numbers,
+            different=different,
         )
     pieces = pieces_of(mlm.vocabulary)
     # of some constraints, such as an acrostic, all texts have one number of words
@@ -214,6 +222,7 @@ def build(
         steps=settings.steps,
         seed=settings.seed,
         temperature=settings.temperature,
+        different=different,
         numbers=numbers,
         finish=lambda result: replace(result, sources=list(map(str, stated_requests))),
     )

@@ -9,7 +9,8 @@ from typing import Any, final
 
 import torch
 
-from objectives import Keywords, Only, Pattern
+from objectives import Keywords, Only, Pattern, ngram_likeness
+from samplers.starts.apart import apart
 from samplers.starts.drafts import one_sentence
 from textsearch.batch import Batch, Vocabulary, concatenate
 from textsearch.checks import MAX_TOKENS
@@ -80,14 +81,17 @@ def beginnings(
     chains: int,
     seed: int,
     numbers: Sequence[int] | None = None,
+    different: float = 0.0,
 ) -> Batch:
     """`chains` rows for each request, those of the lowest energy first; copies where fewer were found.
+
+    With `different`, nats that two texts cost that share all their words, they are chosen to be unlike one another.
 
     Raises:
         ValueError: nothing was found for a request; the message says which terms refused what was tried.
     """
     own_numbers = input_numbers(numbers, len(requests))
-    kept: dict[int, Batch] = {}
+    kept: dict[int, tuple[Batch, torch.Tensor]] = {}
     refusals = dict.fromkeys(range(len(requests)), f"none could be written in {MAX_TOKENS} tokens")
     pools: dict[int, list[str]] = {number: [] for number in refusals}
 
@@ -96,10 +100,9 @@ def beginnings(
         rows = _encoded(pools[number], number, masked.vocabulary)
         with torch.inference_mode():
             found = evaluate(objective, rows)
-        order = found.energy.argsort(stable=True)
-        fits = order[found.energy[order] < math.inf][:chains]
+        fits = (found.energy < math.inf).nonzero().squeeze(-1)
         if len(fits):
-            kept[number] = rows.rows(fits)
+            kept[number] = rows.rows(fits), found.energy[fits]
         elif len(rows):
             refusals[number] = _refused(objective, found.terms)
         return len(fits) >= min(chains, ENOUGH)
@@ -126,7 +129,7 @@ def beginnings(
                 f"no start was found for request {number} ({request}): of {len(set(pools[number]))} texts tried, "
                 f"{refusals[number]}; loosen one of these"
             )
-    return concatenate(kept[number].rows(torch.arange(chains) % len(kept[number])) for number in range(len(requests)))
+    return concatenate(apart(*kept[number], chains, ngram_likeness, different) for number in range(len(requests)))
 
 
 def drafts_of(request: Request, causal: Writer, prompt: str, rng: Rng) -> list[str]:
