@@ -23,6 +23,7 @@ import numpy as np
 from samplers import IteratedResampling, MetropolisHastings, QuasiRejection, Rejection
 from tests.reference import Floats
 from tests.samplers import (
+    test_adaptive_rejection,
     test_adaptive_temperature,
     test_annealing,
     test_constrained,
@@ -33,10 +34,12 @@ from tests.samplers import (
     test_gibbs,
     test_informed,
     test_iterated_resampling,
+    test_masked_decoding,
     test_masked_resampling,
     test_masked_suffix,
     test_mixture,
     test_multiple_try,
+    test_powers,
     test_quasi_rejection,
     test_rejection,
     test_restarts,
@@ -123,10 +126,12 @@ KERNELS: dict[str, Case | Draws] = {
     "delayed acceptance": test_delayed_acceptance.CASE,
     "iterated resampling": iterated_resampling(test_iterated_resampling.TOY, 3),
     "rejection": rejection(test_rejection.TOY),
+    "adaptive rejection": test_adaptive_rejection.CASE,
     "quasi-rejection": quasi_rejection(FRESH["fill"], FRESH["fill"].log_bound - 1.5),
     "importance sampling": importance_sampling("fill, frozen"),
     "annealed smc": annealed_smc("Gibbs"),
     "parallel tempering": test_tempering.CASE,
+    "power tempering": test_powers.CASE,
     "cycle": test_cycle.CASE,
     "mixture of samplers": test_mixture.CASE,
     "thinned": test_thinning.CASE,
@@ -135,6 +140,7 @@ KERNELS: dict[str, Case | Draws] = {
     "restarts": test_restarts.CASE,
     "restarts when stuck": test_restarts.STUCK,
     "masked resampling": test_masked_resampling.CASE,
+    "masked decoding": test_masked_decoding.CASE,
 }
 
 _MORE: dict[str, Mapping[str, Case]] = {
@@ -147,9 +153,11 @@ _MORE: dict[str, Mapping[str, Case]] = {
     "corrections": test_corrections.VARIANTS,
     "gibbs": test_gibbs.VARIANTS,
     "suffix resampling under a mask": test_masked_suffix.VARIANTS,
+    "adaptive rejection": test_adaptive_rejection.VARIANTS,
     "multiple try": test_multiple_try.VARIANTS,
     "delayed acceptance": test_delayed_acceptance.VARIANTS,
     "parallel tempering": test_tempering.VARIANTS,
+    "power tempering": test_powers.VARIANTS,
     "cycle": test_cycle.VARIANTS,
     "mixture of samplers": test_mixture.VARIANTS,
     "thinned": test_thinning.VARIANTS,
