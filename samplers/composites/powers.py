@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor
@@ -78,7 +78,7 @@ class PowerTempering:
     term: str = "fluency"
 
     def __post_init__(self) -> None:
-        given = (self.samplers,) if SAMPLER.of(self.samplers) else self.samplers
+        given: Any = (self.samplers,) if SAMPLER.of(self.samplers) else self.samplers
         samplers = shared(given, "PowerTempering")
         shares = reals("shares", self.shares, "be a number", lambda _: True, "[1, 0.5, 0.25]")
         if len(shares) < 2 or shares[0] != 1 or not all(high > low > 0 for high, low in pairwise(shares)):

@@ -50,7 +50,8 @@ class Proven(LanguageToy):
     @cached_property
     def objective(self) -> Objective:
         law: Any = self.law
-        return self.table(self.energies) + law.constraint
+        constraint: Hinted = law.constraint
+        return self.table(self.energies) + constraint
 
 
 def toy(constraint: Hinted, power: float = 1.0, **settings: Any) -> tuple[Proven, AdaptiveRejection]:

@@ -58,7 +58,7 @@ class MaskedSuffixLaw(SuffixLaw):
         """Of what comes next under the mask, nats."""
         assert self.constraint is not None
         weights = [self.following(before, self.temperature)[token] for token in self.constraint.follow(before)]
-        return -sum(one / sum(weights) * math.log(one / sum(weights)) for one in weights)
+        return -math.fsum(one / sum(weights) * math.log(one / sum(weights)) for one in weights)
 
     def cut_law(self, text: tuple[int, ...], first: int) -> list[float]:
         """p(m | x) of all places from the first one."""

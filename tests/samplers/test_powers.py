@@ -20,7 +20,7 @@ from samplers.composites import powers, tempering
 from samplers.composites.powers import PowerState
 from tests.reference import Floats, metropolis_hastings, target_law
 from tests.samplers.laws import Case, Numbers
-from tests.samplers.test_tempering import BARRED, TINY, product
+from tests.samplers.test_tempering import TINY, product
 from tests.samplers.toys import Toy, span_toy
 from textsearch import FunctionObjective, generate
 from textsearch.objective import Objective
@@ -132,7 +132,6 @@ CASE = replace(
 )
 VARIANTS = {
     "three rungs, odd pairs": case(TINY, (1.0, 0.6, 0.25), 3),
-    "forbidden texts": case(BARRED, (1.0, 0.5), 2),
 }
 
 
