@@ -1,5 +1,6 @@
 """Samplers: ways to draw texts from exp(-E / T), or to search for a low E."""
 
+from samplers.adaptive_rejection import AdaptiveRejection, BoundedNormaliser, log_normaliser_bounded
 from samplers.annealed_smc import AnnealedSMC
 from samplers.composites.adaptive_temperature import AdaptiveTemperature
 from samplers.composites.annealing import SimulatedAnnealing
@@ -7,6 +8,7 @@ from samplers.composites.cycle import Cycle
 from samplers.composites.ensemble import Ensemble
 from samplers.composites.ladder import TunedLadder, tuned
 from samplers.composites.mixture import Mixture
+from samplers.composites.powers import PowerTempering
 from samplers.composites.restarts import Restarts, RestartsWhenStuck, from_best, from_start
 from samplers.composites.tempering import ParallelTempering, log_partition, round_trips, swap_rates
 from samplers.composites.thinning import Thinned
@@ -14,6 +16,7 @@ from samplers.delayed_acceptance import DelayedAcceptance
 from samplers.gibbs import Gibbs, random_scan, systematic_scan
 from samplers.importance_sampling import ImportanceSampling
 from samplers.iterated_resampling import IteratedResampling
+from samplers.masked_decoding import MaskedDecoding
 from samplers.masked_resampling import MaskedResampling
 from samplers.metropolis_hastings import MetropolisHastings
 from samplers.multiple_try import MultipleTry
@@ -35,9 +38,11 @@ from samplers.weights import (
 )
 
 __all__ = [
+    "AdaptiveRejection",
     "AdaptiveTemperature",
     "AdaptiveWeightedRejection",
     "AnnealedSMC",
+    "BoundedNormaliser",
     "Cycle",
     "DelayedAcceptance",
     "Divergence",
@@ -46,12 +51,14 @@ __all__ = [
     "Gibbs",
     "ImportanceSampling",
     "IteratedResampling",
+    "MaskedDecoding",
     "MaskedResampling",
     "MetropolisHastings",
     "Mixture",
     "MultipleTry",
     "ParallelTempering",
     "ParticleGibbs",
+    "PowerTempering",
     "QuasiRejection",
     "Rejection",
     "Restarts",
@@ -68,6 +75,7 @@ __all__ = [
     "guess_log_bound",
     "importance_summary",
     "log_normaliser",
+    "log_normaliser_bounded",
     "log_partition",
     "pareto_shape",
     "random_lengths",

@@ -37,7 +37,7 @@ from torch import Tensor
 
 from samplers.proposals.sites import masks, slot_open
 from samplers.proposals.spans import check_lengths
-from samplers.proposals.suffix import first_cuts
+from samplers.proposals.cuts import first_cuts
 from samplers.unfinished import (
     Unfinished,
     alike,

@@ -24,6 +24,9 @@ from textsearch.sampler import ChainState, Guarantee, Info
 DRAW_LOG_WEIGHTS = "draw log weights"
 """What is recorded of the draws, taken or not: log of exp(-E / T) / q, nats."""
 
+ATTEMPTS = "attempts"
+"""What is recorded where a step is several draws: how many it took."""
+
 _PROPOSE, _ACCEPT = range(2)  # tags
 
 
@@ -134,7 +137,9 @@ def guess_log_bound(log_weights: ArrayLike, margin: float = 1.0) -> float:
 
 
 def accepted_texts(result: Generations) -> list[list[str]]:
-    """For each input the texts that were accepted, in order: of `Rejection`, independent draws from the target.
+    """For each input the texts that were accepted, in order.
+
+    Of `Rejection` and `AdaptiveRejection` they are independent draws from the target.
 
     With `thin` above 1, the last text accepted between two kept steps stands for all of them.
 
@@ -142,8 +147,8 @@ def accepted_texts(result: Generations) -> list[list[str]]:
         ValueError: the run recorded no acceptances, or kept no texts.
     """
     instance("result", result, RESULT)
-    if DRAW_LOG_WEIGHTS not in result.recorded:
-        raise ValueError("the run recorded no acceptances: they come from Rejection, QuasiRejection")
+    if not {DRAW_LOG_WEIGHTS, ATTEMPTS} & set(result.recorded):
+        raise ValueError("the run recorded no acceptances: they come from Rejection, QuasiRejection, AdaptiveRejection")
     if result.steps and not result.samples:
         raise ValueError("no texts were kept: generate(..., thin=1) keeps them all")
     found: dict[int, list[str]] = {number: [] for number in np.unique(result.inputs).tolist()}

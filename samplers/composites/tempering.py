@@ -126,21 +126,22 @@ class ParallelTempering(Wrapper[ChainState, LadderState]):
         order = torch.arange(rungs, device=device)[:, None] + torch.arange(width, device=device) * rungs
         each = rng.fold(0).split(rungs).rows(order.flatten())
         after, info = self.sampler.step(objective, tree.concatenate(state.rungs), each, temperatures.T.flatten())
-        source = self.exchanges(after.evaluation.energy.view(rungs, width).T, temperatures, rng)
+        source = exchanges(after.evaluation.energy.view(rungs, width).T, temperatures, rng)
         rows = source.T * width + torch.arange(width, device=device)
         moved = LadderState(tuple(after.rows(rung) for rung in rows), state.walkers.gather(1, source))
         recorded = {"rung energies": moved.energies, "rung temperatures": temperatures, "walkers": moved.walkers}
         return moved, Info(info.accepted[:width], info.kind[:width], info.log_ratio[:width], recorded)
 
-    def exchanges(self, energies: Tensor, temperatures: Tensor, rng: Rng) -> Tensor:
-        """(B, R) int64, the rung that each rung's next text comes from; energies and temperatures are (B, R)."""
-        width, rungs = energies.shape
-        low = torch.arange(rungs - 1, device=energies.device)
-        turn = (low - rng.steps[:, None]) % 2 == 0
-        swapped = turn & (rng.fold(1).uniform(0, rungs - 1).log() < _log_ratio(energies, 1 / temperatures))
-        source = torch.arange(rungs, device=energies.device).repeat(width, 1)
-        up, down = (torch.nn.functional.pad(swapped.long(), side) for side in ((0, 1), (1, 0)))
-        return source + up - down
+
+def exchanges(energies: Tensor, temperatures: Tensor, rng: Rng) -> Tensor:
+    """(B, R) int64, the rung that each rung's next text comes from; energies and temperatures are (B, R)."""
+    width, rungs = energies.shape
+    low = torch.arange(rungs - 1, device=energies.device)
+    turn = (low - rng.steps[:, None]) % 2 == 0
+    swapped = turn & (rng.fold(1).uniform(0, rungs - 1).log() < _log_ratio(energies, 1 / temperatures))
+    source = torch.arange(rungs, device=energies.device).repeat(width, 1)
+    up, down = (torch.nn.functional.pad(swapped.long(), side) for side in ((0, 1), (1, 0)))
+    return source + up - down
 
 
 Recorded = Tensor | NDArray[Any] | Sequence[float]

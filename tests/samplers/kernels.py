@@ -23,6 +23,7 @@ import numpy as np
 from samplers import IteratedResampling, MetropolisHastings, QuasiRejection, Rejection
 from tests.reference import Floats
 from tests.samplers import (
+    test_adaptive_rejection,
     test_adaptive_temperature,
     test_annealing,
     test_constrained,
@@ -35,11 +36,13 @@ from tests.samplers import (
     test_informed,
     test_inside_language,
     test_iterated_resampling,
+    test_masked_decoding,
     test_masked_resampling,
     test_masked_suffix,
     test_mixture,
     test_multiple_try,
     test_particle_gibbs,
+    test_powers,
     test_quasi_rejection,
     test_rejection,
     test_restarts,
@@ -129,11 +132,13 @@ KERNELS: dict[str, Case | Draws] = {
     "iterated resampling": iterated_resampling(test_iterated_resampling.TOY, 3),
     "particle gibbs": test_particle_gibbs.CASE,
     "rejection": rejection(test_rejection.TOY),
+    "adaptive rejection": test_adaptive_rejection.CASE,
     "quasi-rejection": quasi_rejection(FRESH["fill"], FRESH["fill"].log_bound - 1.5),
     "importance sampling": importance_sampling("fill, frozen"),
     "annealed smc": annealed_smc("Gibbs"),
     "adaptive weighted rejection": test_weighted_rejection.DRAWS,
     "parallel tempering": test_tempering.CASE,
+    "power tempering": test_powers.CASE,
     "cycle": test_cycle.CASE,
     "mixture of samplers": test_mixture.CASE,
     "thinned": test_thinning.CASE,
@@ -143,6 +148,7 @@ KERNELS: dict[str, Case | Draws] = {
     "restarts": test_restarts.CASE,
     "restarts when stuck": test_restarts.STUCK,
     "masked resampling": test_masked_resampling.CASE,
+    "masked decoding": test_masked_decoding.CASE,
 }
 
 _MORE: dict[str, Mapping[str, Case]] = {
@@ -155,9 +161,11 @@ _MORE: dict[str, Mapping[str, Case]] = {
     "corrections": test_corrections.VARIANTS,
     "gibbs": test_gibbs.VARIANTS,
     "suffix resampling under a mask": test_masked_suffix.VARIANTS,
+    "adaptive rejection": test_adaptive_rejection.VARIANTS,
     "multiple try": test_multiple_try.VARIANTS,
     "delayed acceptance": test_delayed_acceptance.VARIANTS,
     "parallel tempering": test_tempering.VARIANTS,
+    "power tempering": test_powers.VARIANTS,
     "cycle": test_cycle.VARIANTS,
     "ensemble": test_ensemble.VARIANTS,
     "mixture of samplers": test_mixture.VARIANTS,

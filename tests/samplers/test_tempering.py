@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from samplers import MetropolisHastings, SimulatedAnnealing
-from samplers.composites.tempering import LadderState, ParallelTempering, log_partition, round_trips, swap_rates
+from samplers.composites.tempering import (
+    LadderState,
+    ParallelTempering,
+    exchanges,
+    log_partition,
+    round_trips,
+    swap_rates,
+)
 from samplers.proposals import Replace
 from tests.reference import Floats, metropolis_hastings, target_law
 from tests.samplers.laws import Case, p_value
@@ -290,23 +297,20 @@ def test_exchanges_carry_texts_energies_and_walkers_together() -> None:
 
 
 def test_even_and_odd_pairs_take_turns() -> None:
-    sampler = ParallelTempering(Still(EDIT.vocabulary), (1.0, 2.0, 3.0, 4.0, 5.0))
     # the colder, the worse: every exchange that is offered happens
     falling = torch.arange(5.0, 0.0, -1.0, dtype=torch.float64)[None]
-    ladder = torch.tensor(sampler.temperatures)[None]
+    ladder = torch.tensor([[1.0, 2.0, 3.0, 4.0, 5.0]])
     rng = Rng.start(0, 1)
-    assert sampler.exchanges(falling, ladder, rng.at(6)).flatten().tolist() == [1, 0, 3, 2, 4]
-    assert sampler.exchanges(falling, ladder, rng.at(7)).flatten().tolist() == [0, 2, 1, 4, 3]
-    two = ParallelTempering(Still(EDIT.vocabulary), (1.0, 2.0))
-    assert two.exchanges(falling[:, :2], ladder[:, :2], rng.at(7)).flatten().tolist() == [0, 1]
+    assert exchanges(falling, ladder, rng.at(6)).flatten().tolist() == [1, 0, 3, 2, 4]
+    assert exchanges(falling, ladder, rng.at(7)).flatten().tolist() == [0, 2, 1, 4, 3]
+    assert exchanges(falling[:, :2], ladder[:, :2], rng.at(7)).flatten().tolist() == [0, 1]
 
 
 def test_forbidden_texts_go_up_and_never_down() -> None:
-    sampler = ParallelTempering(Still(EDIT.vocabulary), (1.0, 2.0))
     energies = torch.tensor([[math.inf, 1.0, math.inf], [1.0, math.inf, math.inf]], dtype=torch.float64)
     ladder = torch.tensor([1.0, 2.0]).expand(3, 2)
     for step in range(0, 20, 2):
-        source = sampler.exchanges(energies.T, ladder, Rng.start(0, 3).at(step)).T
+        source = exchanges(energies.T, ladder, Rng.start(0, 3).at(step)).T
         assert source[:, :2].tolist() == [[1, 0], [0, 1]]
         # of two forbidden ones it does not matter which is where
         assert source[:, 2].tolist() == [1, 0]
