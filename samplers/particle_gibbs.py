@@ -35,9 +35,9 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
+from samplers.proposals.cuts import first_cuts
 from samplers.proposals.sites import masks, slot_open
 from samplers.proposals.spans import check_lengths
-from samplers.proposals.cuts import first_cuts
 from samplers.unfinished import (
     Unfinished,
     alike,

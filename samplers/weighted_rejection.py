@@ -29,8 +29,8 @@ import torch
 from torch import Tensor
 
 from samplers.populations import Populations, check_alike, log_sum, systematic
-from samplers.proposals.from_left import check_frozen_first
 from samplers.proposals.cuts import first_cuts
+from samplers.proposals.from_left import check_frozen_first
 from samplers.unfinished import (
     Unfinished,
     alike,
