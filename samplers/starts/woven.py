@@ -78,7 +78,7 @@ def woven(
             if not going:
                 break
             if report is not None:
-                report(f"round {attempt + 1} of at most {rounds}, {sum(map(len, found))} of {len(owners)} found")
+                report(_far(found, len(owners), attempt + 1, rounds))
             asked = [prompts[owners[row]] for row in going]
             kept = Batch.of([rows[row] for row in going], lm.vocabulary)
             written, _, _ = lm.draw_suffixes(
@@ -113,6 +113,12 @@ def woven(
                 rows[row] = tokens
             going = [row for row in going if len(rows[row]) < room[owners[row]]]
     return found
+
+
+def _far(found: Sequence[Sequence[str]], count: int, attempt: int, rounds: int) -> str:
+    """How far it is: how many texts there are, and one of them."""
+    texts = [text for own in found for text in own]
+    return f"{len(texts)} of {count} found, round {attempt} of at most {rounds}" + (f": {texts[-1]}" if texts else "")
 
 
 def _beginnings(

@@ -27,7 +27,6 @@ from textsearch.models.guided import GuidedMaskedLM
 from textsearch.models.protocols import InstructedLM, TaskLM
 from textsearch.objective import Objective
 from textsearch.proposal import Proposal
-from textsearch.result.display import note, waiting
 from textsearch.rng import input_numbers
 from textsearch.run.loop import Callback, Rule
 from textsearch.sampler import Sampler
@@ -41,6 +40,7 @@ from textsearch.tasks.sentences import marked
 from textsearch.tasks.settings import KeywordSentences
 from textsearch.tasks.unprompted import unprompted
 from textsearch.tasks.written import as_written, with_forms
+from textsearch.waiting import note, waiting
 
 EXAMPLES = (
     ("book, read, tree", "A girl is reading a book under a tree."),
