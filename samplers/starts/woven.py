@@ -63,7 +63,7 @@ def woven(
         again: texts to continue for each input, one after another; each is cut at a random place.
         finish: (what the model wrote, number of its input) -> a text, its beginning left as it is, or an empty string
             for no text; `one_sentence` by default.
-        report: called at each round with a line on how far it is.
+        report: called after each round with a line on how far it is.
     """
     found: list[list[str]] = [[] for _ in prompts]
     owners = [number for number in range(len(prompts)) for _ in range(count)]
@@ -77,8 +77,8 @@ def woven(
         for attempt in range(rounds):
             if not going:
                 break
-            if report is not None:
-                report(_far(found, len(owners), attempt + 1, rounds))
+            if report is not None and attempt == 0:
+                report(f"{len(owners)} at once")
             asked = [prompts[owners[row]] for row in going]
             kept = Batch.of([rows[row] for row in going], lm.vocabulary)
             written, _, _ = lm.draw_suffixes(
@@ -97,6 +97,8 @@ def woven(
             for row, text, lacks in zip(going, texts, wanted, strict=True):
                 if text and not lacks:
                     found[owners[row]].append(text)
+            if report is not None:
+                report(_far(found, len(owners), attempt + 1, rounds))
             short = [i for i, lacks in enumerate(wanted) if lacks]
             if not short:
                 break

@@ -36,7 +36,8 @@ def first_pieces(vocabulary: Vocabulary, causal: Vocabulary) -> Tensor:
         return _matched(vocabulary, causal)
     try:
         kept = torch.from_numpy(np.load(path, allow_pickle=False))
-        if kept.shape == (2, size) and kept.dtype == torch.int64:
+        fits = kept.shape == (2, size) and kept.dtype == torch.int64
+        if fits and bool(((kept >= 0) & (kept < len(causal.allowed))).all()):
             return kept
     except (OSError, ValueError, EOFError):
         pass
