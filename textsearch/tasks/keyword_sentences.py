@@ -229,7 +229,7 @@ def build(
         if drafts > 1:
             best = [best_of(own, i, objective, vocabulary, _AGAIN, MAX_TOKENS).texts() for i, own in enumerate(texts)]
             more = weave(
-                count=drafts // 2, seed=seed, again=best, report=lambda far: say(f"{far}, from beginnings of the best")
+                count=drafts // 2, seed=seed, again=best, report=lambda far: say(f"from beginnings of the best: {far}")
             )
             texts = [[*own, *others] for own, others in zip(texts, more, strict=True)]
         starts = []
