@@ -21,7 +21,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TEXTSEARCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(findings, "free_memory", lambda: 9 * findings.GIGABYTE)
-    return kept("smollm2-135m-instruct", lambda folder: (folder / "model.safetensors").write_bytes(b"abc") and None)
+
+    def make(folder: Path) -> None:
+        (folder / "model.safetensors").write_bytes(b"abc")
+
+    return kept("smollm2-135m-instruct", make)
 
 
 def told(*arguments: str) -> tuple[int, dict[tuple[str, str], dict[str, str]]]:

@@ -144,7 +144,12 @@ def test_what_was_compared_once_is_not_read_again(monkeypatch: pytest.MonkeyPatc
     kept("model", make)
     read: list[Path] = []
     before = checks._sha256
-    monkeypatch.setattr(checks, "_sha256", lambda path: (read.append(path), before(path))[1])
+
+    def counted(path: Path) -> str:
+        read.append(path)
+        return before(path)
+
+    monkeypatch.setattr(checks, "_sha256", counted)
     assert kept("model", make) == folder and compared_before(folder) and read == []
     # somebody touches a file: it is read again, once
     os.utime(folder / "weights", ns=(0, 0))

@@ -170,10 +170,10 @@ def machine(check: bool = False) -> Iterator[Finding]:
         )
     else:
         yield Finding("machine", "threads", "ok", said)
-    free = free_memory()
-    if free is not None:
-        said = f"{free / GIGABYTE:.1f} GB free"
-        if free < MEMORY * GIGABYTE:
+    memory = free_memory()
+    if memory is not None:
+        said = f"{memory / GIGABYTE:.1f} GB free"
+        if memory < MEMORY * GIGABYTE:
             remedy = f"the default models take {MEMORY:g} GB: end other programs, or fewer --chains and --batch-inputs"
             yield Finding("machine", "memory", "problem", said, remedy)
         else:

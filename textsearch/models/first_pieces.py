@@ -16,12 +16,18 @@ from torch import Tensor
 
 from textsearch.batch import Batch, Vocabulary, every_token
 from textsearch.cache import cache_folder, write_whole
-from textsearch.language import surface
-from textsearch.models import sources
-from textsearch.models import vocabulary as spelling
 from textsearch.models.reading.turns import remembered
 from textsearch.models.rendered import tokens_of
 from textsearch.models.vocabulary import TokenizerVocabulary
+
+_HERE = Path(__file__)
+_SPELLING = (
+    _HERE,
+    _HERE.with_name("vocabulary.py"),
+    _HERE.with_name("sources.py"),
+    _HERE.parents[1] / "language" / "surface.py",
+)
+"""The code that an answer depends on."""
 
 _SMALL = 10_000
 """Tokens of both that are matched in no time, and not kept."""
@@ -68,9 +74,8 @@ def _matched(vocabulary: Vocabulary, causal: Vocabulary) -> Tensor:
 def _place(*vocabularies: Vocabulary) -> Path | None:
     """Where the answer for two vocabularies is kept; None if one of them is no tokenizer's."""
     digest = hashlib.sha256()
-    for module in (surface, sources, spelling):
-        digest.update(Path(module.__file__).read_bytes())
-    digest.update(Path(__file__).read_bytes())
+    for file in _SPELLING:
+        digest.update(file.read_bytes())
     for one in vocabularies:
         if not isinstance(one, TokenizerVocabulary) or one.spellings or one.sources:
             return None

@@ -58,6 +58,7 @@ COLD = 0.2
 DRAFT_TEMPERATURE = 0.7
 """Of the tokens of the drafts that chains start from."""
 
+_WAVE = 16  # drafts that are written at once
 _AGAIN = 3  # drafts that are cut and written on again
 _FORMS = 12  # spellings of one missing keyword that are tried
 
@@ -141,7 +142,8 @@ def keywords(
         inflections: dog is found in dogs too.
         in_order: the words must come in the order given.
         lang: "en", or "zh" with models of your own, which take no requests: see `textsearch.tasks.unprompted`.
-        drafts: written for each set, the second half from beginnings of the best; the best of all start its chains.
+        drafts: written for each set in waves of 16, all but the first from beginnings of the best so far; the best of
+            all start its chains.
         causal: judges, writes drafts and proposes; by default SmolLM2-135M-Instruct.
         masked: proposes; by default the one that comes with textsearch.
         sampler: made of the task's moves; by default they are annealed, which is a search. `MetropolisHastings` draws.
@@ -225,13 +227,18 @@ def build(
         finish=lambda text, number: one_sentence(text, kept[number]),
     )
     with waiting("writing drafts", progress) as say:
-        texts = weave(count=drafts - drafts // 2, seed=seed, report=say)
-        if drafts > 1:
+        first, *others = waves(drafts)
+        texts = weave(count=first, seed=seed, report=say)
+        for wave, count in enumerate(others, 1):
             best = [best_of(own, i, objective, vocabulary, _AGAIN, MAX_TOKENS).texts() for i, own in enumerate(texts)]
             more = weave(
-                count=drafts // 2, seed=seed, again=best, report=lambda far: say(f"from beginnings of the best: {far}")
+                count=count,
+                seed=seed,
+                again=best,
+                wave=wave,
+                report=lambda far: say(f"wave {wave + 1}, from beginnings of the best: {far}"),  # noqa: B023
             )
-            texts = [[*own, *others] for own, others in zip(texts, more, strict=True)]
+            texts = [[*own, *new] for own, new in zip(texts, more, strict=True)]
         starts = []
         for number, own in enumerate(texts):
             rows = best_of(own, number, objective, vocabulary, chains, MAX_TOKENS)
@@ -257,6 +264,20 @@ def build(
         numbers=numbers,
         finish=lambda result: replace(result, sources=[", ".join(words) for words in sets]),
     )
+
+
+def waves(drafts: int) -> list[int]:
+    """How many drafts are written at a time: the first ones anew, each other wave from beginnings of the best so far.
+
+    A second look at what is good is worth more than a wider first one: see docs/first_sentence.md.
+
+    >>> waves(1), waves(5), waves(32), waves(50)
+    ([1], [3, 2], [16, 16], [16, 16, 16, 2])
+    """
+    found = [min(drafts - drafts // 2, _WAVE)]
+    while (left := drafts - sum(found)) > 0:
+        found.append(min(left, _WAVE))
+    return found
 
 
 def missing(constraint: Keywords, vocabulary: Vocabulary, text: str, number: int) -> list[str]:
