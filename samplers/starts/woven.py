@@ -68,7 +68,7 @@ def woven(
         wave: which continuation this is, from 1 on: each has random numbers of its own.
         finish: (what the model wrote, number of its input) -> a text, its beginning left as it is, or an empty string
             for no text; `one_sentence` by default.
-        report: called after each round with a line on how far it is.
+        report: called with a line on how far it is: as soon as there is a first text, and after each round.
     """
     found: list[list[str]] = [[] for _ in prompts]
     owners = [number for number in range(len(prompts)) for _ in range(count)]
@@ -86,6 +86,13 @@ def woven(
                 report(f"{len(owners)} at once")
             asked = [prompts[owners[row]] for row in going]
             kept = Batch.of([rows[row] for row in going], lm.vocabulary)
+
+            def over(row: int, text: str) -> None:
+                """The first text in which nothing is missing is told at once."""
+                number = owners[going[row]]  # noqa: B023
+                if report is not None and text and not any(found) and not missing(text, number):
+                    report(f"the first of {len(owners)}: {text}")
+
             written, texts = _written(
                 lm,
                 kept,
@@ -94,6 +101,7 @@ def woven(
                 temperature,
                 [room[owners[row]] for row in going],
                 [one_sentence if finish is None else partial(_finished, finish, owners[row]) for row in going],
+                over,
             )
             wanted = [missing(text, owners[row]) for row, text in zip(going, texts, strict=True)]
             for row, text, lacks in zip(going, texts, wanted, strict=True):
@@ -131,8 +139,9 @@ def _written(
     temperature: float,
     room: Sequence[int],
     finish: Sequence[Callable[[str], str]],
+    over: Callable[[int, str], None],
 ) -> tuple[Batch, list[str]]:
-    """The rows written on to the end, and what `finish` makes of each; some tokens at a time.
+    """The rows written on to the end, and what `finish` makes of each; some tokens at a time. `over` is told of each.
 
     What comes behind a finished text is of no use, and a single row that rambles on would keep all the others waiting.
     """
@@ -151,10 +160,14 @@ def _written(
             most=most,
         )
         on = []
-        for row, tokens, text, over in zip(going, written.token_lists(), written.texts(), ended.tolist(), strict=True):
+        for row, tokens, text, at_end in zip(
+            going, written.token_lists(), written.texts(), ended.tolist(), strict=True
+        ):
             rows[row], texts[row] = tokens, finish[row](text)
-            if not over and len(tokens) < room[row] and not _cut_off(text, texts[row]):
+            if not at_end and len(tokens) < room[row] and not _cut_off(text, texts[row]):
                 on.append(row)
+            else:
+                over(row, texts[row])
         going, part = on, part + 1
     return Batch.of(rows, lm.vocabulary), texts
 

@@ -16,6 +16,7 @@ from textsearch.cli.answer import Shown, answer
 from textsearch.cli.application import app
 from textsearch.cli.inputs import Input
 from textsearch.tasks.settings import Settings
+from textsearch.waiting import waiting
 
 Read = Callable[..., Sequence[Input]]
 """Makes the inputs of what the command line says."""
@@ -70,7 +71,10 @@ def command(
             told = {name: value for name, value in told_of(settings, said).items() if name not in left_out}
             told |= _preset(settings, {name: own for name, own in presets.items() if said[name]}, told)
             told |= {name: said[name] for name in models}
-            answer(read.__name__, read(**given), shown, file=said["file"], **told)
+            # some commands load PyTorch for it; who types the inputs is not disturbed
+            with waiting("reading the inputs, loading PyTorch", not shown.quiet and str(said["file"]) != "-"):
+                inputs = read(**given)
+            answer(read.__name__, inputs, shown, file=said["file"], **told)
 
         run.__name__, run.__doc__ = read.__name__, read.__doc__
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
