@@ -28,6 +28,7 @@ LAYERS: list[set[str]] = [
         "textsearch.rng",
         "textsearch.spelling",
         "textsearch.tree",
+        "textsearch.waiting",
     },
     {"textsearch.language"},
     {"textsearch.objective", "textsearch.proposal", "textsearch.schedule", "textsearch.models"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from textsearch import waiting
 from textsearch.result import display
 
 
@@ -11,15 +12,15 @@ def test_a_log_is_told_now_and_then(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     """Plain lines, no bar; nothing where nothing is to be shown, or little time has passed."""
 
     def said(shown: bool) -> str:
-        with display.waiting("writing drafts", shown) as say:
+        with waiting.waiting("writing drafts", shown) as say:
             say("round 1 [b]:heart:")
         with display.live():
             pass
         return capsys.readouterr().err
 
     assert said(True) == ""
-    monkeypatch.setattr(display, "SELDOM", 0.0)
+    monkeypatch.setattr(waiting, "SELDOM", 0.0)
     assert said(True) == "writing drafts: round 1 [b]:heart:\n"
-    with display.waiting("writing drafts", False) as say:
+    with waiting.waiting("writing drafts", False) as say:
         say("round 1")
     assert capsys.readouterr().err == ""

@@ -1,17 +1,21 @@
 """Folders that are made once and kept in the user's cache, complete and unchanged or not at all.
 
 A folder carries the SHA-256 of each of its files in `SHA256SUMS` (`sha256sum -c SHA256SUMS` checks them by hand). It is
-made in a temporary place and moved in whole; one process makes it while the others wait.
+made in a temporary place and moved in whole; one process makes it while the others wait. Files are read and compared
+with their hashes once; a note in the folder says of which sizes and times that was, and as long as these stay the
+same they are not read again: that took most of a second of every start.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 SUMS = "SHA256SUMS"
@@ -28,13 +32,14 @@ def cache_folder() -> Path:
 def kept(name: str, make: Callable[[Path], None]) -> Path:
     """The folder `name` of the cache, made by `make(empty folder)` if it is not there or no longer what was made.
 
-    Every call reads and checks the whole folder, because a damaged model would only show in bad texts.
+    A damaged model would only show in bad texts, so every file is checked by its hash, again whenever its size or a
+    time of it has changed.
 
     Raises:
         RuntimeError: the folder is damaged and cannot be made again; the message says what is wrong and what to delete.
     """
     target = cache_folder() / name
-    if target.exists() and damage(target) is None:
+    if target.exists() and (compared_before(target) or damage(target) is None):
         return target
     from filelock import FileLock, Timeout
 
@@ -56,7 +61,65 @@ def kept(name: str, make: Callable[[Path], None]) -> Path:
 
 
 def damage(folder: Path) -> str | None:
-    """What is wrong with a cached folder; None if it is as it was made."""
+    """What is wrong with a cached folder; None if it is as it was made. Reads all files, and keeps a note of that."""
+    # taken before the files are read: what changes meanwhile is read again
+    seen = _times(folder)
+    wrong = _compared(folder)
+    if wrong is None and seen is not None:
+        write_whole(_note(folder), json.dumps(seen).encode())
+    return wrong
+
+
+def incomplete(folder: Path) -> bool:
+    """Whether the list of hashes, or a file on it, is not there: what can be told at a glance."""
+    return _times(folder) is None
+
+
+def compared_before(folder: Path) -> bool:
+    """Whether all files still have the sizes and times that they had when they were compared with their hashes."""
+    try:
+        before = json.loads(_note(folder).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return before is not None and before == _times(folder)
+
+
+def _times(folder: Path) -> dict[str, list[int]] | None:
+    """Of the list of hashes and each file on it: size, and when it was written and last changed in any way, in ns."""
+    try:
+        lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
+        names = [SUMS, *(line.partition("  ")[2] for line in lines)]
+        found = {name: (folder / name).stat() for name in names}
+    except (OSError, ValueError):
+        return None
+    return {name: _of_file(stat) for name, stat in found.items()}
+
+
+def _of_file(stat: os.stat_result) -> list[int]:
+    # the time of a change cannot be set back, as that of writing can
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+
+
+def _note(folder: Path) -> Path:
+    """Where it is kept of which sizes and times the files were compared with their hashes."""
+    return folder / ".checked"
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """A file, whole or not at all; a cache that cannot be written to goes without."""
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}-")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+            Path(name).replace(path)
+        except OSError:
+            Path(name).unlink(missing_ok=True)
+
+
+def _compared(folder: Path) -> str | None:
+    """What is wrong with the files, by their hashes."""
     try:
         lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):

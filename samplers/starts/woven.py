@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -27,6 +28,8 @@ class WeavingLM(NextTokenLM, SuffixLM, Protocol):
     """What a causal model must be able to do here: continue a text, and give the next token's probabilities."""
 
 
+_STRIDE = 16  # tokens that all rows write before it is asked which of them go on
+_ON = 2**17  # tag of the streams that go on
 _CUT = 2**16  # tag of the stream that cuts; rounds have those from 0 on
 
 Missing = Callable[[str, int], Sequence[str]]
@@ -45,6 +48,7 @@ def woven(
     max_tokens: int | Sequence[int] = 32,
     rounds: int = 12,
     again: Sequence[Sequence[str]] | None = None,
+    wave: int = 1,
     finish: Callable[[str, int], str] | None = None,
     report: Callable[[str], None] | None = None,
 ) -> list[list[str]]:
@@ -61,15 +65,16 @@ def woven(
         max_tokens: of a text, for all inputs or for each.
         rounds: at most; one more than words that can be missing is enough, unless words spoil one another.
         again: texts to continue for each input, one after another; each is cut at a random place.
+        wave: which continuation this is, from 1 on: each has random numbers of its own.
         finish: (what the model wrote, number of its input) -> a text, its beginning left as it is, or an empty string
             for no text; `one_sentence` by default.
-        report: called at each round with a line on how far it is.
+        report: called with a line on how far it is: as soon as there is a first text, and after each round.
     """
     found: list[list[str]] = [[] for _ in prompts]
     owners = [number for number in range(len(prompts)) for _ in range(count)]
     own_numbers = input_numbers(numbers, len(prompts))
     streams = Rng.of(seed, torch.tensor(owners, dtype=torch.int64), own_numbers, purpose="woven")
-    streams = streams.fold(0 if again is None else 1)
+    streams = streams.fold(0 if again is None else wave)
     rows = [[] for _ in owners] if again is None else _beginnings(lm, again, owners, count, streams)
     room = [max_tokens] * len(prompts) if isinstance(max_tokens, int) else max_tokens
     going = list(range(len(owners)))
@@ -77,26 +82,33 @@ def woven(
         for attempt in range(rounds):
             if not going:
                 break
-            if report is not None:
-                report(f"round {attempt + 1} of at most {rounds}, {sum(map(len, found))} of {len(owners)} found")
+            if report is not None and attempt == 0:
+                report(f"{len(owners)} at once")
             asked = [prompts[owners[row]] for row in going]
             kept = Batch.of([rows[row] for row in going], lm.vocabulary)
-            written, _, _ = lm.draw_suffixes(
+
+            def over(row: int, text: str) -> None:
+                """The first text in which nothing is missing is told at once."""
+                number = owners[going[row]]  # noqa: B023
+                if report is not None and text and not any(found) and not missing(text, number):
+                    report(f"the first of {len(owners)}: {text}")
+
+            written, texts = _written(
+                lm,
                 kept,
-                kept.lengths,
                 streams.rows(going).fold(attempt),
-                prompt=asked,
-                temperature=temperature,
-                most=[room[owners[row]] for row in going],
+                asked,
+                temperature,
+                [room[owners[row]] for row in going],
+                [one_sentence if finish is None else partial(_finished, finish, owners[row]) for row in going],
+                over,
             )
-            texts = [
-                one_sentence(text) if finish is None else finish(text, owners[row])
-                for row, text in zip(going, written.texts(), strict=True)
-            ]
             wanted = [missing(text, owners[row]) for row, text in zip(going, texts, strict=True)]
             for row, text, lacks in zip(going, texts, wanted, strict=True):
                 if text and not lacks:
                     found[owners[row]].append(text)
+            if report is not None:
+                report(_far(found, len(owners), attempt + 1, rounds))
             short = [i for i, lacks in enumerate(wanted) if lacks]
             if not short:
                 break
@@ -113,6 +125,66 @@ def woven(
                 rows[row] = tokens
             going = [row for row in going if len(rows[row]) < room[owners[row]]]
     return found
+
+
+def _finished(finish: Callable[[str, int], str], number: int, text: str) -> str:
+    return finish(text, number)
+
+
+def _written(
+    lm: WeavingLM,
+    kept: Batch,
+    rng: Rng,
+    prompts: Sequence[str],
+    temperature: float,
+    room: Sequence[int],
+    finish: Sequence[Callable[[str], str]],
+    over: Callable[[int, str], None],
+) -> tuple[Batch, list[str]]:
+    """The rows written on to the end, and what `finish` makes of each; some tokens at a time. `over` is told of each.
+
+    What comes behind a finished text is of no use, and a single row that rambles on would keep all the others waiting.
+    """
+    rows, texts = kept.token_lists(), [""] * len(kept)
+    going = list(range(len(rows)))
+    part = 0
+    while going:
+        begun = Batch.of([rows[row] for row in going], lm.vocabulary)
+        most = [min(room[row], len(rows[row]) + _STRIDE) for row in going]
+        written, _, ended = lm.draw_suffixes(
+            begun,
+            begun.lengths,
+            rng.rows(going) if part == 0 else rng.rows(going).fold(_ON + part),
+            prompt=[prompts[row] for row in going],
+            temperature=temperature,
+            most=most,
+        )
+        on = []
+        for row, tokens, text, at_end in zip(
+            going, written.token_lists(), written.texts(), ended.tolist(), strict=True
+        ):
+            rows[row], texts[row] = tokens, finish[row](text)
+            if not at_end and len(tokens) < room[row] and not _cut_off(text, texts[row]):
+                on.append(row)
+            else:
+                over(row, texts[row])
+        going, part = on, part + 1
+    return Batch.of(rows, lm.vocabulary), texts
+
+
+def _cut_off(text: str, finished: str) -> bool:
+    """Whether a finished text leaves out something of what was written.
+
+    >>> _cut_off("A dog runs. It", "A dog runs."), _cut_off("A dog,", "A dog."), _cut_off("A dog.", "A dog.")
+    (True, False, False)
+    """
+    return bool(finished) and not finished.startswith(text.strip().rstrip(",;: ，；：、"))
+
+
+def _far(found: Sequence[Sequence[str]], count: int, attempt: int, rounds: int) -> str:
+    """How far it is: how many texts there are, and one of them."""
+    texts = [text for own in found for text in own]
+    return f"{len(texts)} of {count} found, round {attempt} of at most {rounds}" + (f": {texts[-1]}" if texts else "")
 
 
 def _beginnings(

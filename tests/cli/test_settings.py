@@ -18,7 +18,7 @@ from textsearch import tasks
 from textsearch.cli import app
 from textsearch.cli.building import settings_options, told_of, words_of
 from textsearch.tasks import Correction, Infilling, KeywordSentences, Paraphrasing, Weights, Writing, solve
-from textsearch.tasks.settings import Settings
+from textsearch.tasks.settings import KEYWORD_PRESETS, Settings
 
 RUN = {name: one.default for name, one in inspect.signature(solve).parameters.items()}
 """What every task takes alike, with its default; and the numbers of its inputs."""
@@ -189,3 +189,20 @@ def test_an_option_says_what_its_setting_says() -> None:
     assert Own(**told_of(Own, said)) == replace(Own(), width=3.0, weights=Weights(fluency=2.0))
     with pytest.raises(TypeError, match=r"Correction\.keep is a Keep, which no option can be"):
         settings_options(Correction)
+
+
+@pytest.mark.parametrize("preset", KEYWORD_PRESETS)
+def test_a_preset_stands_for_settings(preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    stub.put_in_place(monkeypatch)
+    assert call("keywords", "a b", f"--{preset}", "--seed", "3").exit_code == 0
+    ((_, settings),) = stub.calls
+    own = KEYWORD_PRESETS[preset]
+    assert own.items() <= settings.items() and settings["seed"] == 3
+    assert any(getattr(KeywordSentences, key) != value for key, value in own.items())
+    # both say what they stand for, and neither takes back what was said beside it
+    assert f"steps {own['steps']}" in " ".join(call("keywords", "--help").stdout.replace("│", " ").split())
+    refused = call("keywords", "a b", f"--{preset}", "--steps", "7")
+    assert refused.exit_code == 2 and f"--{preset} stands for steps {own['steps']}" in refused.stderr
+    refused = call("keywords", "a b", "--fast", "--better")
+    assert refused.exit_code == 2 and "are two presets" in refused.stderr
+    assert len(stub.calls) == 1

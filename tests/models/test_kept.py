@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from textsearch.cache import SUMS, cache_folder, damage, kept
+from textsearch import cache as checks
+from textsearch.cache import SUMS, cache_folder, compared_before, damage, incomplete, kept
 
 
 @pytest.fixture(autouse=True)
@@ -134,3 +136,68 @@ def test_what_a_killed_process_leaves_is_cleaned_at_the_next_call(cache: Path) -
     make = Maker()
     kept("model", make)
     assert make.made == 1 and seen(cache) == [".models-of-another", "model"]
+
+
+def test_what_was_compared_once_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    make = Maker()
+    folder = kept("model", make)
+    kept("model", make)
+    read: list[Path] = []
+    before = checks._sha256
+
+    def counted(path: Path) -> str:
+        read.append(path)
+        return before(path)
+
+    monkeypatch.setattr(checks, "_sha256", counted)
+    assert kept("model", make) == folder and compared_before(folder) and read == []
+    # somebody touches a file: it is read again, once
+    os.utime(folder / "weights", ns=(0, 0))
+    kept("model", make)
+    assert len(read) == 2
+    kept("model", make)
+    assert len(read) == 2 and make.made == 1
+    # asked for, all is read
+    assert damage(folder) is None and len(read) == 4
+
+
+def test_damage_that_puts_size_and_time_back_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = kept("model", Maker())
+    kept("model", Maker())
+    weights = folder / "weights"
+    times = weights.stat()
+
+    def spoil() -> None:
+        time.sleep(0.02)  # of the clock that files have
+        weights.write_bytes(b"\0\1\3")
+        os.utime(weights, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+    spoil()
+    assert not compared_before(folder) and not incomplete(folder)
+    assert damage(folder) == "weights is not what was written there (another SHA-256)"
+    # the broken twin looks at sizes and times of writing alone
+    folder = kept("other", Maker())
+    weights = folder / "weights"
+    with monkeypatch.context() as broken:
+        broken.setattr(checks, "_of_file", lambda stat: [stat.st_size, stat.st_mtime_ns])
+        kept("other", Maker())
+        times = weights.stat()
+        spoil()
+        assert compared_before(folder) and damage(folder) is not None
+    weights.unlink()
+    assert incomplete(folder)
+
+
+def test_a_cache_that_cannot_be_written_to_is_read_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    make = Maker()
+    folder = kept("model", make)
+
+    def refuse(*_: object, **__: object) -> object:
+        raise PermissionError("read-only")
+
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    assert (
+        kept("model", make) == folder
+        and make.made == 1
+        and sorted(p.name for p in folder.iterdir()) == sorted([SUMS, "inner", "weights"])
+    )

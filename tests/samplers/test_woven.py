@@ -65,3 +65,14 @@ def test_again_keeps_beginnings(tiny: Tiny) -> None:
         assert sum(text.split()[0] in begins for text in texts) > len(texts) / 2
     # of an input without texts the drafts are fresh
     assert all(len(texts) >= 7 for texts in weave(tiny, again=[[], [], []]))
+
+
+def test_the_report_shows_texts_in_which_nothing_is_missing(tiny: Tiny) -> None:
+    said: list[str] = []
+    found = weave(tiny, report=said.append)
+    assert found == weave(tiny)
+    assert said[0] == "24 at once" and said[1].startswith("the first of 24: ")
+    rounds = [line for line in said if "of 24 found, round" in line]
+    assert rounds[0].startswith(f"{rounds[0].split()[0]} of 24 found, round 1 of at most 12")
+    shown = [line.partition(": ")[2] for line in said[1:] if ": " in line]
+    assert shown and set(shown) <= {text for own in found for text in own}

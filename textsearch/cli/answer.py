@@ -20,6 +20,7 @@ from textsearch.cli.models import fingerprint
 from textsearch.cli.pace import Pace
 from textsearch.cli.signals import Stop, heeded
 from textsearch.cli.tally import Tally
+from textsearch.waiting import waiting
 
 if TYPE_CHECKING:
     from textsearch.result import Generations
@@ -166,8 +167,9 @@ class _Run:
             return
         from textsearch import tasks
 
-        # torch is loaded with the task: from here on seconds pass
-        task = _task(tasks, self.command)
+        # with the task come PyTorch and transformers: from here on seconds pass
+        with waiting("loading PyTorch", not self.shown.quiet):
+            task = _task(tasks, self.command)
         settings = dict(self.settings) | {"seed": self.seed}
         if self.shown.checkpoint is not None:
             settings["checkpoint"] = self.shown.checkpoint

@@ -16,6 +16,7 @@ from textsearch.cli.answer import Shown, answer
 from textsearch.cli.application import app
 from textsearch.cli.inputs import Input
 from textsearch.tasks.settings import Settings
+from textsearch.waiting import waiting
 
 Read = Callable[..., Sequence[Input]]
 """Makes the inputs of what the command line says."""
@@ -33,6 +34,7 @@ def command(
     top: int = 5,
     left_out: Collection[str] = (),
     written: Mapping[str, Mapping[str, Any]] = NOTHING,
+    presets: Mapping[str, Mapping[str, Any]] = NOTHING,
 ) -> Callable[[Read], Read]:
     """Add a task as a command, by the function that reads its inputs and bears its name.
 
@@ -47,12 +49,14 @@ def command(
         left_out: settings that are Python's alone.
         written: setting -> what its option has besides, or in place of, what its type and its words say: "names", and
             arguments of `typer.Option`.
+        presets: name of a flag -> the settings that it stands for.
     """
 
     def add(read: Read) -> Read:
         own = inspect.signature(read, eval_str=True).parameters
         more = settings_options(settings, left_out, written) | {"top": (options.Top, top)}
         more |= {name: (options.MODELS[name], None) for name in models} | options.SHARED
+        more |= {name: (Annotated[bool, _flag_of(name, own)], False) for name, own in presets.items()}
         parameters = [one for one in own.values() if one.default is not one.empty]
         # Python wants those that can be given by place first
         parameters = [one.replace(kind=one.KEYWORD_ONLY) for one in parameters]
@@ -65,8 +69,12 @@ def command(
             given = {name: said[name] for name in own}
             shown = Shown(**{field.name: said[field.name] for field in fields(Shown)})
             told = {name: value for name, value in told_of(settings, said).items() if name not in left_out}
+            told |= _preset(settings, {name: own for name, own in presets.items() if said[name]}, told)
             told |= {name: said[name] for name in models}
-            answer(read.__name__, read(**given), shown, file=said["file"], **told)
+            # some commands load PyTorch for it; who types the inputs is not disturbed
+            with waiting("reading the inputs, loading PyTorch", not shown.quiet and str(said["file"]) != "-"):
+                inputs = read(**given)
+            answer(read.__name__, inputs, shown, file=said["file"], **told)
 
         run.__name__, run.__doc__ = read.__name__, read.__doc__
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -133,6 +141,26 @@ def words_of(settings: type[Any]) -> dict[str, str]:
             text = " ".join(text.split())
             found[name] = text[0].upper() + text[1:]
     return found
+
+
+def _flag_of(name: str, preset: Mapping[str, Any]) -> Any:
+    return typer.Option(f"--{name}", help=f"A preset: {', '.join(f'{key} {value}' for key, value in preset.items())}.")
+
+
+def _preset(settings: type[Any], chosen: Mapping[str, Mapping[str, Any]], told: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the one preset that was chosen stands for; nothing where none was.
+
+    Raises:
+        typer.BadParameter: two were chosen, or one and a setting of its own.
+    """
+    if len(chosen) > 1:
+        raise typer.BadParameter(f"{' and '.join(f'--{name}' for name in chosen)} are two presets: leave one out")
+    for name, preset in chosen.items():
+        for key in preset:
+            if key in told and told[key] != getattr(settings, key):
+                raise typer.BadParameter(f"--{name} stands for {key} {preset[key]}: leave it or --{key} out")
+        return preset
+    return {}
 
 
 def _check(settings: type[Any], field: Field[Any]) -> Callable[[Any], Any]:

@@ -9,13 +9,14 @@ import typer
 from textsearch.cli import options
 from textsearch.cli.building import command
 from textsearch.cli.inputs import Input, inputs_of
-from textsearch.tasks.settings import KeywordSentences
+from textsearch.tasks.settings import KEYWORD_PRESETS, KeywordSentences
 
 
 @command(
     KeywordSentences,
     models=("causal", "masked"),
     left_out=("drafts",),
+    presets=KEYWORD_PRESETS,
     written={"inflections": {"names": ["--inflections/--exact-forms"]}},
 )
 def keywords(

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from pathlib import Path
+from typing import Any, final
+
+from textsearch.cache import cache_folder, write_whole
 
 
 @cache
@@ -46,9 +51,66 @@ def _values(entry: dict[str, tuple[str, ...]]) -> frozenset[str]:
     return frozenset(form.lower() for forms in entry.values() for form in forms)
 
 
+@final
+class Table:
+    """A dictionary as text, of which a line is read when its word is asked for: most of it never is.
+
+    Args:
+        text: a line for each word, which ends what is before it: the word, a tab, and JSON.
+
+    >>> table = Table.of({"dog": {"NNS": ["dogs"]}, "cat": {}})
+    >>> table.get("dog", {}), table.get("cat", None), table.get("do", None), table.get("g", None)
+    ({'NNS': ['dogs']}, {}, None, None)
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @staticmethod
+    def of(entries: Mapping[str, Any]) -> Table:
+        """A dictionary written down."""
+        return Table("".join(f"\n{word}\t{json.dumps(value)}" for word, value in entries.items()) + "\n")
+
+    def get(self, word: str, default: Any) -> Any:
+        """What stands there of a word."""
+        if "\n" in word or "\t" in word:
+            return default
+        begin = self.text.find(f"\n{word}\t")
+        if begin < 0:
+            return default
+        begin += len(word) + 2
+        return json.loads(self.text[begin : self.text.index("\n", begin)])
+
+
+@cache
 def _lemminflect() -> Any:
+    """The package, with its two dictionaries as they were kept: to read them from its own files takes half a second.
+
+    A release of it that keeps them under other names reads its own files each time.
+    """
     try:
         import lemminflect
     except ImportError as error:
         raise ImportError("inflections need lemminflect: pip install 'textsearch-sampling[tasks]'") from error
+    owners = {"infl_dict": lemminflect.Inflections(), "lemma_dict": lemminflect.Lemmatizer()}
+    places = {name: cache_folder() / f"lemminflect-{lemminflect.__version__}-{name}.txt" for name in owners}
+    kept = {name: text for name, path in places.items() if (text := _read(path))}
+    if kept.keys() == owners.keys():
+        for name, owner in owners.items():
+            vars(owner).setdefault(name, Table(kept[name]))
+        return lemminflect
+    # it reads each when it is first asked
+    lemminflect.getAllInflections("dog"), lemminflect.getAllLemmas("dogs")
+    for name, owner in owners.items():
+        if isinstance(found := vars(owner).get(name), dict):
+            write_whole(places[name], Table.of(found).text.encode())
     return lemminflect
+
+
+def _read(path: Path) -> str:
+    """What is kept in a file; nothing if that is no table."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ""
+    return text if text.startswith("\n") and text.endswith("\n") else ""

@@ -174,10 +174,9 @@ def causal_lm(
         raise ValueError(f"{str(name_or_path)!r} names no start and end tokens: pass bos= and eos=")
     for token in (bos, eos):
         _check_token(model, token, name_or_path)
-    one, other = torch.tensor([[bos, 0], [bos, 1]], device=model.device)
-    seen, changed = (
-        check_finite(model, model(input_ids=pair[None]).logits[0, 0].float(), "logits") for pair in (one, other)
-    )
+    # both in one pass: to read the weights is what a pass over few tokens takes
+    pairs = torch.tensor([[bos, 0], [bos, 1]], device=model.device)
+    seen, changed = check_finite(model, model(input_ids=pairs).logits[:, 0].float(), "logits")
     if not torch.allclose(seen, changed, rtol=1e-3, atol=1e-3):
         raise ValueError(
             f"{str(name_or_path)!r} looks ahead: what it says after the first token changes with the second; "

@@ -15,13 +15,14 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from textsearch.batch import Batch, Vocabulary, every_token
+from textsearch.batch import Batch, Vocabulary
 from textsearch.kinds import CAUSAL, MASKED, instance
+from textsearch.models.first_pieces import first_pieces
 from textsearch.models.protocols import MaskedLM, NextTokenLM
 from textsearch.models.reading.memory import recall
-from textsearch.models.reading.turns import lock_of, remembered
+from textsearch.models.reading.turns import lock_of
 from textsearch.models.recipes import reduced
-from textsearch.models.rendered import StringVocabulary, tokens_of, unrendered
+from textsearch.models.rendered import StringVocabulary, unrendered
 from textsearch.per_input import text_per_input
 
 _REMEMBERED = 512  # left contexts
@@ -107,25 +108,3 @@ def _left_in_sources(
         texts.append("".join(own[start:place]) + space.removesuffix(" "))
         tight.append(begins[place] and not (texts[-1] and space.endswith(" ")))
     return texts, tight
-
-
-@remembered(most=4)
-def first_pieces(vocabulary: Vocabulary, causal: Vocabulary) -> Tensor:
-    """(2, V) int64: the first token of `causal` for each token of `vocabulary`, within a text and at its beginning.
-
-    It takes seconds, and is the same for all runs of two models with these vocabularies.
-    """
-    single = every_token(vocabulary)
-    begin = single.texts()
-    # within a text the rendering after a plain word shows whether a space goes before
-    plain = vocabulary.allowed & ~vocabulary.continues
-    anchor = next(i for i in plain.nonzero().flatten().tolist() if begin[i].isalpha())
-    pairs = torch.cat([torch.full_like(single.tokens, anchor), single.tokens], 1)
-    both = torch.ones_like(pairs, dtype=torch.bool)
-    double = Batch(pairs, 2 * single.lengths, both, torch.zeros_like(single.lengths), vocabulary)
-    inner = [text[len(begin[anchor]) :] for text in double.texts()]
-    firsts = []
-    for texts in (inner, begin):
-        rows = tokens_of(causal, [text or " " for text in texts])
-        firsts.append([row[0] if row else 0 for row in rows])
-    return torch.tensor(firsts)

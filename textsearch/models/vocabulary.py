@@ -25,6 +25,9 @@ from textsearch.models.token_bytes import bytes_of_tokens
 _OF_TOKENS = ("pieces", "size", "mask_id", "wordpiece", "one_spelling", "lower_cases", "allowed", "continues")
 _ANCHOR = ["x"]  # what follows is within a sentence
 _SEVERAL_MARKS = regex.compile(r"(?!##)[^\p{L}\p{M}\p{N}]{2,}")
+_LATIN = regex.compile(r"(##)?[a-zA-Z]+")
+_PRINTED = regex.compile(r"(##)?[\x21-\x7e]+")
+_ANY = regex.compile(r".+")
 _UNUSED = regex.compile(r"\[unused\d+\]|<unused\d+>|madeupword\d+")
 
 
@@ -109,7 +112,7 @@ class TokenizerVocabulary:
         Of an English WordPiece only Latin text and punctuation.
         """
         special = set(self.tokenizer.all_special_ids)
-        plain = regex.compile(r"(##)?[\x21-\x7e]+") if self.wordpiece and self._mostly_latin else regex.compile(r".+")
+        plain = _PRINTED if self.wordpiece and self._mostly_latin else _ANY
         allowed = [
             index not in special and not _UNUSED.fullmatch(piece) and bool(plain.fullmatch(piece))
             for index, piece in enumerate(self.pieces)
@@ -327,5 +330,5 @@ class TokenizerVocabulary:
 
     @cached_property
     def _mostly_latin(self) -> bool:
-        latin = sum(bool(regex.fullmatch(r"(##)?[a-zA-Z]+", piece)) for piece in self.pieces)
+        latin = sum(_LATIN.fullmatch(piece) is not None for piece in self.pieces)
         return latin > self.size // 2

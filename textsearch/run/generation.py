@@ -378,8 +378,8 @@ def _checked(
     instance("sampler", sampler, SAMPLER)
     if inputs is not None:
         return _Call(told, inputs if BATCH.of(inputs) else strings("inputs", inputs), warm_up, thin)
-    from textsearch.result.display import waiting
     from textsearch.run.starts import starts
+    from textsearch.waiting import waiting
 
     with waiting("writing texts to start from", bool(settings.get("progress"))):
         begun = starts(objective, sampler, chains=told.chains, seed=told.seed, numbers=numbers)

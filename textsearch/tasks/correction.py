@@ -24,7 +24,6 @@ from textsearch.language.confusions import Confusions, EnglishConfusions
 from textsearch.language.literals import Keep, Kept
 from textsearch.language.words import TIGHT, WordVocabulary, apart, attached, bare, gap, marked
 from textsearch.objective import Cost, Limit, Objective, evaluate
-from textsearch.result.display import waiting
 from textsearch.rng import input_numbers
 from textsearch.run.loop import Callback, Rule
 from textsearch.schedule import geometric
@@ -33,6 +32,7 @@ from textsearch.tasks.channel import ChangedSentences, Channel, NonWords, shoute
 from textsearch.tasks.problem import MakeSampler, Models, OwnSampler, Problem, Stage, answer
 from textsearch.tasks.restoring import restored
 from textsearch.tasks.settings import Correction
+from textsearch.waiting import waiting
 
 FINISH = Fraction(1, 5)
 """The share of the steps that are made with the price of a changed sentence in the energy."""

@@ -28,7 +28,6 @@ from textsearch.models.guided import GuidedMaskedLM
 from textsearch.models.protocols import InstructedLM, TaskLM
 from textsearch.objective import Objective, evaluate
 from textsearch.proposal import Proposal
-from textsearch.result.display import note, waiting
 from textsearch.rng import input_numbers
 from textsearch.run.loop import Callback, Rule
 from textsearch.sampler import Sampler
@@ -43,6 +42,7 @@ from textsearch.tasks.settings import KeywordSentences
 from textsearch.tasks.unprompted import unprompted
 from textsearch.tasks.wishes import Wanted, wanted
 from textsearch.tasks.written import as_written, with_forms
+from textsearch.waiting import note, waiting
 
 EXAMPLES = (
     ("book, read, tree", "A girl is reading a book under a tree."),
@@ -60,6 +60,7 @@ COLD = 0.2
 DRAFT_TEMPERATURE = 0.7
 """Of the tokens of the drafts that chains start from."""
 
+_WAVE = 16  # drafts that are written at once
 _AGAIN = 3  # drafts that are cut and written on again
 _FORMS = 12  # spellings of one missing keyword that are tried
 
@@ -177,7 +178,8 @@ def keywords(
         inflections: dog is found in dogs too.
         in_order: the words must come in the order given.
         lang: "en", or "zh" with models of your own, which take no requests: see `textsearch.tasks.unprompted`.
-        drafts: written for each set, the second half from beginnings of the best; the best of all start its chains.
+        drafts: written for each set in waves of 16, all but the first from beginnings of the best so far; the best of
+            all start its chains.
         causal: judges, writes drafts and proposes; by default SmolLM2-135M-Instruct.
         masked: proposes; by default the one that comes with textsearch.
         sampler: made of the task's moves; by default they are annealed, which is a search. `MetropolisHastings` draws.
@@ -270,19 +272,21 @@ def build(
         finish=lambda text, number: one_sentence(text, kept[number]),
     )
     with waiting("writing drafts", progress) as say:
-        # the first half has the wishes woven in too: whether they are worth it the energy says
+        first, *others = waves(drafts)
+        # the first wave has the wishes woven in too: whether they are worth it the energy says
         lacks = partial(missing_wishes, asked_for, constraint, lm.vocabulary)
-        texts = weave(lacks, count=drafts - drafts // 2, seed=seed, report=say)
-        if drafts > 1:
+        texts = weave(lacks, count=first, seed=seed, report=say)
+        for wave, count in enumerate(others, 1):
             best = [best_of(own, i, objective, vocabulary, _AGAIN, MAX_TOKENS).texts() for i, own in enumerate(texts)]
             more = weave(
                 partial(missing, constraint, lm.vocabulary),
-                count=drafts // 2,
+                count=count,
                 seed=seed,
                 again=best,
-                report=lambda far: say(f"{far}, from beginnings of the best"),
+                wave=wave,
+                report=lambda far: say(f"wave {wave + 1}, from beginnings of the best: {far}"),  # noqa: B023
             )
-            texts = [[*own, *others] for own, others in zip(texts, more, strict=True)]
+            texts = [[*own, *new] for own, new in zip(texts, more, strict=True)]
         starts = []
         for number, own in enumerate(texts):
             rows = best_of(own, number, objective, vocabulary, len(own), MAX_TOKENS)
@@ -309,6 +313,20 @@ def build(
         numbers=numbers,
         finish=shown_as,
     )
+
+
+def waves(drafts: int) -> list[int]:
+    """How many drafts are written at a time: the first ones anew, each other wave from beginnings of the best so far.
+
+    A second look at what is good is worth more than a wider first one: see docs/first_sentence.md.
+
+    >>> waves(1), waves(5), waves(32), waves(50)
+    ([1], [3, 2], [16, 16], [16, 16, 16, 2])
+    """
+    found = [min(drafts - drafts // 2, _WAVE)]
+    while (left := drafts - sum(found)) > 0:
+        found.append(min(left, _WAVE))
+    return found
 
 
 def missing(constraint: Keywords, vocabulary: Vocabulary, text: str, number: int) -> list[str]:

@@ -37,7 +37,6 @@ from textsearch.models.rendered import CasingVocabulary, rendered
 from textsearch.objective import Objective
 from textsearch.proposal import Proposal
 from textsearch.result import Generations
-from textsearch.result.display import waiting
 from textsearch.rng import Rng, input_numbers
 from textsearch.run.loop import Callback, Rule
 from textsearch.sampler import Sampler
@@ -47,6 +46,7 @@ from textsearch.tasks.languages import language, pieces_of
 from textsearch.tasks.problem import MakeSampler, Models, Problem, answer
 from textsearch.tasks.room import check_texts
 from textsearch.tasks.settings import Paraphrasing, Weights
+from textsearch.waiting import waiting
 
 QUESTIONS = (
     ("How can I get rid of a cold quickly?", "How do I cure a cold fast?"),

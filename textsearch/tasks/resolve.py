@@ -14,8 +14,8 @@ from textsearch.models.defaults import default_causal_lm, default_masked_lm, def
 from textsearch.models.protocols import CausalLM, MaskedLM, TaskLM
 from textsearch.models.reading.turns import remembered
 from textsearch.proposal import Proposal
-from textsearch.result.display import waiting
 from textsearch.sampler import Sampler
+from textsearch.waiting import waiting
 
 Name = str | os.PathLike[str]
 Causal = CausalLM | Name | None

@@ -7,7 +7,9 @@ line its words of help too. Light to import: `--help` does not wait for torch.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from types import MappingProxyType
 from typing import TYPE_CHECKING, final
 
 from textsearch.checks import MAX_DRAFTS, flag, keep, positive, run_of, whole
@@ -144,7 +146,8 @@ class KeywordSentences(Several):
         inflections: whether dog is found in dogs too.
         in_order: the words must come in the order given.
         lang: of the texts: en, or zh (Chinese) with models of your own, which take no requests.
-        drafts: drafts for each set, the second half from beginnings of the best; the best of all start its chains.
+        drafts: drafts for each set in waves of 16, all but the first from beginnings of the best so far; the best of
+            all start its chains.
     """
 
     inflections: bool = True
@@ -161,6 +164,15 @@ class KeywordSentences(Several):
             drafts=whole("drafts", self.drafts, 1, MAX_DRAFTS),
         )
         _check_language(self.lang)
+
+
+KEYWORD_PRESETS: Mapping[str, Mapping[str, int]] = MappingProxyType(
+    {
+        "fast": MappingProxyType({"drafts": 32, "chains": 8, "steps": 0}),
+        "better": MappingProxyType({"drafts": 64, "chains": 8, "steps": 200}),
+    }
+)
+"""Settings of `keywords` for less time and for lower energies; docs/first_sentence.md has what they cost."""
 
 
 @final

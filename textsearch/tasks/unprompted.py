@@ -15,13 +15,13 @@ from textsearch.batch import Vocabulary
 from textsearch.models.guided import GuidedMaskedLM
 from textsearch.models.protocols import MaskedLM, TaskLM
 from textsearch.objective import Objective
-from textsearch.result.display import waiting
 from textsearch.schedule import geometric
 from textsearch.tasks.languages import Language, pieces_of
 from textsearch.tasks.problem import Problem
 from textsearch.tasks.sentences import marked
 from textsearch.tasks.settings import KeywordSentences
 from textsearch.tasks.starts.bridges import bridges
+from textsearch.waiting import waiting
 
 COLD = 0.3
 """The temperature at the end: a weak causal model's own draws are no sentences, its likeliest texts often are."""

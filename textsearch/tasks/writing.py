@@ -26,7 +26,6 @@ from textsearch.models.reading.turns import remembered
 from textsearch.models.rendered import unrendered
 from textsearch.objective import Objective
 from textsearch.proposal import Proposal
-from textsearch.result.display import waiting
 from textsearch.rng import input_numbers
 from textsearch.run.loop import Callback, Rule
 from textsearch.sampler import Sampler
@@ -42,6 +41,7 @@ from textsearch.tasks.settings import Writing
 from textsearch.tasks.starts.beginnings import beginnings, constraints, stated
 from textsearch.tasks.starts.frames import Lexicon, frame, layout_numbers
 from textsearch.tasks.written import as_written, phrases_of
+from textsearch.waiting import waiting
 
 EDITS = {(1, 1): 0.46, (0, 1): 0.12, (1, 0): 0.12, (2, 2): 0.14, (1, 2): 0.08, (2, 1): 0.08}
 """How often so many words are replaced by so many, where the number of words is free."""
