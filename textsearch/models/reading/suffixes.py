@@ -10,23 +10,38 @@ What stands before the cut is not read again, nor is what was written before, wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
-from textsearch.models.reading.prefix_tree import PrefixTree
 from textsearch.models.vocabulary import TokenizerVocabulary
 from textsearch.rng import Rng, categorical
 
 _PLACES = 64  # log-probabilities of the whole vocabulary, in float64, at once
 
 
+class Tree(Protocol):
+    """What a model has read: a `PrefixTree`, or what answers as one. A slot stands for a token and all before it."""
+
+    def portions(self, rows: Sequence[Sequence[int]], more: int = 0) -> Iterator[range]:
+        """Rows side by side that can be kept at the same time, and grow by `more` tokens each."""
+
+    def read(self, rows: Sequence[Sequence[int]]) -> Sequence[Sequence[Any]]:
+        """The slots of each row's tokens; good until the next portion is read."""
+
+    def logits(self, slots: Sequence[Any]) -> Tensor:
+        """(K, V): what follows the tokens in `slots`."""
+
+    def log_probs(self, slots: Sequence[Any], tokens: Sequence[int]) -> list[float]:
+        """log p of each of the `tokens`, given what ends in its slot."""
+
+
 class Reader(Protocol):
-    """A `TransformersCausalLM`, as far as it is needed here."""
+    """A causal model that is read token by token, as far as it is needed here."""
 
     @property
     def vocabulary(self) -> TokenizerVocabulary:
@@ -37,7 +52,7 @@ class Reader(Protocol):
         """The token that ends a text."""
 
     @property
-    def tree(self) -> PrefixTree:
+    def tree(self) -> Tree:
         """What it has read."""
 
     def after(self, rows: Sequence[Sequence[int]], prompts: Sequence[str]) -> list[list[int]]:
