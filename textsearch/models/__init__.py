@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textsearch.calls import told
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from textsearch.models.classifier import LinearClassifier, TransformersClassifier
     from textsearch.models.encoder import SentenceEncoder
     from textsearch.models.masked import TransformersMaskedLM
+    from textsearch.models.ngram.lm import NgramLM
+    from textsearch.models.right_to_left import RightToLeftLM
     from textsearch.models.seq2seq import TransformersSeq2Seq
 
 __all__ = [
@@ -41,10 +44,13 @@ __all__ = [
     "Writer",
     "causal_lm",
     "masked_lm",
+    "ngram_lm",
     "sentence_encoder",
     "seq2seq_lm",
     "text_classifier",
 ]
+
+_NO_LIMIT = 2**20  # tokens of a text
 
 
 @told
@@ -185,6 +191,29 @@ def causal_lm(
         )
     vocabulary = TokenizerVocabulary(tokenizer, _positions(model) - 1)
     return TransformersCausalLM(model, vocabulary, bos, eos, max_tokens or _most_tokens(model), max_bytes)
+
+
+@told
+def ngram_lm(folder: str | os.PathLike[str]) -> NgramLM | RightToLeftLM:
+    """An n-gram model that `training/ngram.py` wrote, mapped into memory.
+
+    Args:
+        folder: that of the model. One that was trained from right to left is given as a `RightToLeftLM`.
+
+    Raises:
+        ValueError: it holds no such model.
+    """
+    from textsearch.checks import folder_name
+
+    path = Path(folder_name("folder", folder))
+    from textsearch.models.ngram.lm import NgramLM
+    from textsearch.models.recipes import load_ngrams
+    from textsearch.models.right_to_left import RightToLeftLM
+    from textsearch.models.vocabulary import TokenizerVocabulary
+
+    tables, tokenizer = load_ngrams(path)
+    lm = NgramLM(tables, TokenizerVocabulary(tokenizer, _NO_LIMIT))
+    return RightToLeftLM(lm) if tables.settings.direction == "right_to_left" else lm
 
 
 @told

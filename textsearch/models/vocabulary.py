@@ -140,6 +140,10 @@ class TokenizerVocabulary:
             self._check_length(text, row)
         return Batch.of(rows, self)
 
+    def read(self, texts: Sequence[str]) -> list[list[int]]:
+        """The token ids of each text, whatever its length; what the tokenizer cannot write is its unknown token."""
+        return self._ids(list(strings("texts", texts)))
+
     def gapped(self, texts: Sequence[Sequence[str]]) -> tuple[TokenizerVocabulary, Batch]:
         """Texts with gaps as rows that are rendered as they were written, a mask in each gap; nothing else is editable.
 

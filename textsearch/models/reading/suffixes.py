@@ -161,7 +161,9 @@ def suffix_log_probs(
     own, inputs = batch.token_lists(), batch.inputs.tolist()
     rows = lm.after(own, prompts)
     for part in lm.tree.portions(rows):
-        slots, tokens, places = [], [], []
+        slots: list[Any] = []
+        tokens: list[int] = []
+        places: list[tuple[int, int]] = []
         for i, found in zip(part, lm.tree.read([rows[i] for i in part]), strict=True):
             behind = [*own[i], lm.eos][int(cuts[i]) :]
             slots += found[len(found) - len(behind) :]
