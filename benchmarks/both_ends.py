@@ -144,7 +144,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
-    forward, backward = ngram_lm(given.forward), ngram_lm(given.backward)
+    forward = ngram_lm(given.forward)
+    backward = ngram_lm(given.backward, vocabulary=forward.vocabulary)  # type: ignore[arg-type]
     if not isinstance(forward, NgramLM) or not isinstance(backward, RightToLeftLM):
         raise SystemExit("name a model that was trained left_to_right, and then one right_to_left")
     sentences, sets, steps = SIZES[given.size]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from textsearch.models.ngram.lm import NgramLM
@@ -113,3 +114,10 @@ def reference(order: int, cutoffs: Sequence[int], direction: str = "left_to_righ
     if direction == "right_to_left":
         rows = [row[::-1] for row in rows]
     return Reference(rows, order, len(tokenizer().get_vocab()), cutoffs)
+
+
+def saved(folder: Path, lm: NgramLM) -> Path:
+    """A folder with the model, as the command of `training/` writes it."""
+    lm.model.save(folder)
+    lm.vocabulary.tokenizer.save_pretrained(folder)
+    return folder

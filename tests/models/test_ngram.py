@@ -19,7 +19,7 @@ from objectives import Fluency, FluencyPerToken
 from samplers import DelayedAcceptance, MetropolisHastings
 from samplers.proposals import FromLeft, SuffixResampling
 from samplers.starts.drafts import drafts
-from tests.models.ngrams import BEGIN, END, TEXTS, reference, tokenizer, toy
+from tests.models.ngrams import BEGIN, END, TEXTS, reference, saved, tokenizer, toy
 from textsearch import generate
 from textsearch.batch import Batch
 from textsearch.models import ngram_lm
@@ -123,18 +123,12 @@ def test_a_text_read_backwards_is_a_text_of_the_other_direction() -> None:
             np.testing.assert_array_equal(one, two)
 
 
-def folder(path: Path, lm: NgramLM) -> Path:
-    lm.model.save(path)
-    lm.vocabulary.tokenizer.save_pretrained(path)
-    return path
-
-
 NEW = ["the cat sat", "", "tac eht", "xyz a", "a hat on the mat that sat"]
 
 
 def test_mapped_read_pickled_and_trained_are_one_bit_for_bit(tmp_path: Path) -> None:
     lm = toy(4, (0, 0, 1))
-    path = folder(tmp_path / "model", lm)
+    path = saved(tmp_path / "model", lm)
     mapped, read = ngram_lm(path), NgramLM(NgramTables.load(path, mapped=False), lm.vocabulary)
     assert isinstance(mapped, NgramLM)
     data = pickle.dumps(mapped)
@@ -148,7 +142,7 @@ def test_mapped_read_pickled_and_trained_are_one_bit_for_bit(tmp_path: Path) -> 
 
 
 def test_a_changed_file_is_no_longer_the_model_that_was_sent(tmp_path: Path) -> None:
-    path = folder(tmp_path / "model", toy(3))
+    path = saved(tmp_path / "model", toy(3))
     data = pickle.dumps(ngram_lm(path))
     values = np.load(path / "log_prob_2.npy")
     np.save(path / "log_prob_2.npy", values - 1)
@@ -268,7 +262,7 @@ def test_errors_say_what_to_do(tmp_path: Path) -> None:
         ngram_lm(tmp_path / "none")
     with pytest.raises(TypeError, match="not the name of a folder"):
         ngram_lm(3)  # type: ignore[arg-type]
-    path = folder(tmp_path / "model", toy(3))
+    path = saved(tmp_path / "model", toy(3))
     np.save(path / "log_prob_2.npy", np.zeros(3, dtype=np.float32))
     with pytest.raises(ValueError, match="its files are of other sizes"):
         ngram_lm(path)

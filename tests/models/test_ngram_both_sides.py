@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,11 +11,15 @@ import torch
 
 from objectives import Fluency
 from samplers import Gibbs, MetropolisHastings
-from samplers.proposals import Edits, Replace
-from tests.models.ngrams import toy
+from samplers.proposals import Edits, Mixture, PrefixResampling, Replace, SuffixResampling
+from tests.models.ngrams import saved, toy
 from textsearch import generate
+from textsearch.models import ngram_lm
 from textsearch.models.ngram.both_sides import NgramMaskedLM
+from textsearch.models.ngram.lm import NgramLM
+from textsearch.models.ngram.training import characters_of, train_ngrams
 from textsearch.models.right_to_left import RightToLeftLM
+from textsearch.models.vocabulary import TokenizerVocabulary
 from textsearch.testing import TableCausalLM, check_proposal, letters
 
 
@@ -63,6 +68,21 @@ def test_samplers_of_masked_models_run_on_it() -> None:
     for sampler in (MetropolisHastings(Edits(mlm)), Gibbs(mlm, 4)):
         result = generate(energy, sampler, start, steps=40, seed=0)
         assert (np.array(result.best_energies) < begun - 1).all()
+
+
+def test_two_that_were_saved_share_a_vocabulary(tmp_path: Path) -> None:
+    mlm = both()
+    forward, backward = saved(tmp_path / "forward", mlm.forward), saved(tmp_path / "backward", mlm.behind)
+    first = ngram_lm(forward)
+    assert isinstance(first, NgramLM)
+    second = ngram_lm(backward, vocabulary=first.vocabulary)
+    assert isinstance(second, RightToLeftLM) and second.vocabulary is first.vocabulary
+    batch = first.vocabulary.encode(["the cat"])
+    assert second.score(batch).log_prob.equal(mlm.backward.score(batch).log_prob)
+    Mixture({SuffixResampling(first): 0.5, PrefixResampling(second): 0.25, Replace(NgramMaskedLM(first, second)): 0.25})
+    other = NgramLM(train_ngrams(["abc"], characters_of(["abc"], 1)), TokenizerVocabulary(characters_of(["abc"], 1), 9))
+    with pytest.raises(ValueError, match="has other tokens than the vocabulary"):
+        ngram_lm(backward, vocabulary=other.vocabulary)
 
 
 def test_what_does_not_belong_together_is_refused() -> None:

@@ -11,7 +11,7 @@ import math
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -35,6 +35,20 @@ def chinese_words(text: str) -> list[str]:
     segmenter = _segmenter()
     with _without_warnings():
         return [str(word) for word in segmenter.cut(text)]
+
+
+def dictionary() -> Mapping[str, int]:
+    """The words of jieba's dictionary, with how often they stood in its corpus; prefixes of words have 0.
+
+    Raises:
+        ImportError: jieba is not installed.
+
+    >>> words = dictionary()
+    >>> words["春天"] > words["耳语"] > 0, "春天的" in words
+    (True, False)
+    """
+    words: Mapping[str, int] = _segmenter().FREQ
+    return words
 
 
 def chinese_keywords(text: str, most: int = 3, *, by: str = "tf-idf") -> list[str]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from textsearch.models.ngram.lm import NgramLM
     from textsearch.models.right_to_left import RightToLeftLM
     from textsearch.models.seq2seq import TransformersSeq2Seq
+    from textsearch.models.vocabulary import TokenizerVocabulary
 
 __all__ = [
     "CausalLM",
@@ -194,14 +195,17 @@ def causal_lm(
 
 
 @told
-def ngram_lm(folder: str | os.PathLike[str]) -> NgramLM | RightToLeftLM:
+def ngram_lm(
+    folder: str | os.PathLike[str], *, vocabulary: TokenizerVocabulary | None = None
+) -> NgramLM | RightToLeftLM:
     """An n-gram model that `training/ngram.py` wrote, mapped into memory.
 
     Args:
         folder: that of the model. One that was trained from right to left is given as a `RightToLeftLM`.
+        vocabulary: of a model of the same tokens, to be shared, as moves need that take turns: `forward.vocabulary`.
 
     Raises:
-        ValueError: it holds no such model.
+        ValueError: it holds no such model, or one of other tokens.
     """
     from textsearch.checks import folder_name
 
@@ -212,7 +216,9 @@ def ngram_lm(folder: str | os.PathLike[str]) -> NgramLM | RightToLeftLM:
     from textsearch.models.vocabulary import TokenizerVocabulary
 
     tables, tokenizer = load_ngrams(path)
-    lm = NgramLM(tables, TokenizerVocabulary(tokenizer, _NO_LIMIT))
+    if vocabulary is not None and vocabulary.tokenizer.get_vocab() != tokenizer.get_vocab():
+        raise ValueError(f"the model {str(path)!r} has other tokens than the vocabulary: train both with one tokenizer")
+    lm = NgramLM(tables, vocabulary or TokenizerVocabulary(tokenizer, _NO_LIMIT))
     return RightToLeftLM(lm) if tables.settings.direction == "right_to_left" else lm
 
 
