@@ -60,7 +60,7 @@ every_language = pytest.mark.parametrize("lang", ["zh", "en"])
 
 
 def told(texts: Sequence[str], lang: str, **settings: object) -> dict[str, tuple[int, float, float]]:
-    terms = mine(texts, lang=lang, longest=3, least=4, cohesion=-99, freedom=-99, **settings)  # type: ignore[arg-type]
+    terms = mine(texts, lang=lang, longest=3, least=4, cohesion=-99, freedom=-99, grammar=True, **settings)  # type: ignore[arg-type]
     return {term.text: (term.count, term.cohesion, term.freedom) for term in terms}
 
 
@@ -107,6 +107,12 @@ def test_words_are_found_and_chance_meetings_are_not() -> None:
     zh = [term.text for term in mine(corpus("zh", 1000), lang="zh", longest=3)]
     assert sorted(zh) == sorted(["蝴蝶", "葡萄", "拖拉机"])
     assert sorted(term.text for term in mine(corpus("en", 1000), longest=3)) == ["hong kong", "new york"]
+
+
+def test_strings_that_begin_or_end_with_a_small_word_are_grammar() -> None:
+    texts = [f"{one} such as {other}" for one in "abcdefgh" for other in "ijklmnop"] * 2
+    assert "such as" not in [term.text for term in mine(texts, cohesion=0.0)]
+    assert "such as" in [term.text for term in mine(texts, cohesion=0.0, grammar=True)]
 
 
 def test_what_cannot_be_meant_is_refused() -> None:

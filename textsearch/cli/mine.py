@@ -27,6 +27,9 @@ def mine(
     known: Annotated[
         Path | None, typer.Option(help="Leave out the words of a file: the first on each line, as in a dictionary.")
     ] = None,
+    grammar: Annotated[
+        bool, typer.Option("--grammar", help='Keep English terms that begin or end with a small word: "such as".')
+    ] = False,
     workers: Annotated[int, typer.Option(min=1, max=MAX_WORKERS, help="Threads that sort.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each term.")] = False,
 ) -> None:
@@ -52,6 +55,7 @@ def mine(
             least=least,
             cohesion=cohesion,
             freedom=freedom,
+            grammar=grammar,
             workers=workers,
         )
     except ValueError as error:

@@ -25,6 +25,7 @@ import regex
 from numpy.typing import NDArray
 
 from textsearch.checks import whole
+from textsearch.language.mixed_up import small_words
 from textsearch.models.ngram.counting import BLOCK, Counted, count_ngrams
 
 Integers = NDArray[np.int64]
@@ -70,6 +71,7 @@ def mine(
     least: int = 10,
     cohesion: float = 2.0,
     freedom: float = 1.0,
+    grammar: bool = False,
     workers: int = 1,
     scratch: Path | None = None,
     block: int = BLOCK,
@@ -83,6 +85,7 @@ def mine(
         least: times that it must stand in the corpus.
         cohesion: nats that it must have.
         freedom: nats that it must have on both sides.
+        grammar: keep English strings that begin or end with a small word: "such as", "have been".
         workers: threads that sort.
         scratch: a folder for what is not kept in memory; by default a temporary one.
         block: numbers sorted at once.
@@ -110,6 +113,9 @@ def mine(
         found: list[Term] = []
         for size in range(2, longest + 1):
             found += _terms(tables, size, parts, _JOINT[lang], least, cohesion, freedom, block)
+    if lang == "en" and not grammar:
+        small = small_words()
+        found = [term for term in found if not {term.text.split(" ")[0], term.text.split(" ")[-1]} & small.keys()]
     return sorted(found, key=lambda term: (-term.score, term.text))
 
 

@@ -169,20 +169,23 @@ class NgramTables:
 
         `begin` marks the beginning of a text; `NOTHING` stands in front of it, and of what is not known.
         """
-        settings = self.settings
-        out: Floats = np.tile(self.log_prob[0][: settings.tokens].astype(np.float64), (len(contexts), 1))
-        for reach in range(1, settings.order):
-            context = self._place(contexts[:, contexts.shape[1] - reach :])
-            rows = np.flatnonzero(context >= 0)
-            if not len(rows):
-                break  # a longer one is not there either
-            context = context[rows]
-            out[rows] += self.log_backoff[reach - 1][context][:, None]
+        size = self.settings.tokens
+        places = []
+        # what is handed down to contexts of each length from the longer ones
+        handed = np.zeros((self.settings.order, len(contexts)))
+        for reach in range(1, self.settings.order):
+            place = self._place(contexts[:, contexts.shape[1] - reach :])
+            places.append(place)
+            handed[:reach] += np.where(place >= 0, self.log_backoff[reach - 1][place], 0.0)
+        out: Floats = np.add.outer(handed[0], self.log_prob[0][:size].astype(np.float64))
+        for reach, place in enumerate(places, 1):
+            rows = np.flatnonzero(place >= 0)
             keys = self.keys[reach - 1]
-            low = np.searchsorted(keys, context * (settings.tokens + 1))
-            count = np.searchsorted(keys, (context + 1) * (settings.tokens + 1)) - low
-            places = np.repeat(low - (np.cumsum(count) - count), count) + np.arange(count.sum())
-            out[np.repeat(rows, count), keys[places] % (settings.tokens + 1)] = self.log_prob[reach][places]
+            low = np.searchsorted(keys, place[rows] * (size + 1))
+            count = np.searchsorted(keys, (place[rows] + 1) * (size + 1)) - low
+            followers = np.repeat(low - (np.cumsum(count) - count), count) + np.arange(count.sum())
+            row = np.repeat(rows, count)
+            out[row, keys[followers] % (size + 1)] = self.log_prob[reach][followers] + handed[reach][row]
         return out
 
     def _place(self, ngrams: Integers) -> Integers:
