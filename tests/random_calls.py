@@ -265,6 +265,9 @@ class Calls:
                 lambda: objectives.Classifier(
                     self.maybe(Toy), self.maybe(lambda: self.random.choice(["a", ["a", "b", "a"]]))
                 ),
+                lambda: objectives.CharacterChannel(
+                    self.maybe(lambda: WORDS.encode(["ab"])), [[{}, {1: self.real(0, 3)}]]
+                ),
                 lambda: objectives.Closeness(self.maybe(self.texts), **self.options(edit=lambda: self.real(0.1, 3))),
                 lambda: objectives.Diversity(each()),
                 lambda: objectives.Repeats(),

@@ -89,9 +89,17 @@ def texts(models: Models) -> Batch:
 SENTENCES = ["The old dog sat.", "A cat ran to London.", "I said no.", "We saw dogs on Monday."]
 WORDS = [["dog"], ["cat"], ["know"], ["mat"]]
 
+
+def channel(models: Models, values: Sequence[str]) -> o.CharacterChannel:
+    """Any token may have been meant to be the next one."""
+    written = models.masked.vocabulary.encode(values)
+    return o.CharacterChannel(written, [[{token + 1: 2.0} for token in row] for row in written.token_lists()])
+
+
 OBJECTIVES: dict[str, Entry] = {
     "Acrostic": Entry(lambda _, values: o.Acrostic(values, whole=False), ["t", "a", "i", "w"]),
     "Canonical": Entry(lambda *_: o.Canonical()),
+    "CharacterChannel": Entry(channel, ["No!", "dog", "", "The cat"]),
     "Classifier": Entry(lambda _, values: o.Classifier(LetterCounts(), values), ["short", "long", "middling", "long"]),
     "Closeness": Entry(lambda _, values: o.Closeness(values, 2.0), SENTENCES),
     "Coherence": Entry(lambda models, values: o.Coherence(models.causal, values), SENTENCES),
