@@ -70,7 +70,11 @@ def main() -> None:
     table = Table("file", "strictness", "F1", "found", "missed", "alarms", "left alone", "seconds")
     console, answers = Console(width=120), {}
     for path in given.files:
-        pairs = [line.split("\t")[:2] for line in path.read_text(encoding="utf-8").splitlines() if "\t" in line]
+        pairs = [
+            (line.split("\t")[0], line.split("\t")[1])
+            for line in path.read_text(encoding="utf-8").splitlines()
+            if "\t" in line
+        ]
         pairs = pairs[given.skip :][: given.limit]
         for strictness in given.strictness:
             begun = time.perf_counter()
@@ -85,7 +89,7 @@ def main() -> None:
                 block=given.block,
                 sweeps=given.sweeps,
             )
-            kinds = np.array([kind_of(*pair, own) for pair, own in zip(pairs, found, strict=True)])
+            kinds = np.array([kind_of(written, right, own) for (written, right), own in zip(pairs, found, strict=True)])
             count = {kind: int((kinds == kind).sum()) for kind in ("found", "missed", "alarm", "right")}
             figure = interval(len(kinds), lambda chosen, kinds=kinds: f1(kinds[chosen]), seed=0)  # type: ignore[misc]
             alone = count["right"] / max(count["right"] + count["alarm"], 1)

@@ -68,7 +68,8 @@ def costs(lm: NgramLM, texts: Sequence[str]) -> NDArray[np.float64]:
     """(B,) nats a character."""
     batch = Batch.of(lm.vocabulary.read(texts), lm.vocabulary)
     sums: NDArray[np.float64] = lm.score(batch).log_prob.numpy()
-    return -sums / np.array([len(text) + 1 for text in texts])
+    each: NDArray[np.float64] = -sums / np.array([len(text) + 1 for text in texts])
+    return each
 
 
 def main() -> None:

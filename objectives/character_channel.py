@@ -32,8 +32,8 @@ class CharacterChannel(Objective):
     A text of another length, or with a token that the written one is no mistake for, has energy +inf.
 
     Attributes:
-        written: the texts as they were written; row i is that of input i.
-        meant: of each input and each place, what may have been meant there, and its price.
+        written: the texts as they were written, one row for all inputs, or row i for input i.
+        meant: of each of them and each place, what may have been meant there, and its price.
 
     Raises:
         ValueError: there are not as many inputs or places in both, or a price below 0.
@@ -41,8 +41,7 @@ class CharacterChannel(Objective):
     >>> from textsearch.testing import letters
     >>> written = letters("abc").encode(["aba"])
     >>> channel = CharacterChannel(written, [[{3: 3.0}, {}, {3: 3.0}]])
-    >>> batch = letters("abc").encode(["aba", "cba", "cbc", "aaa", "ab"])
-    >>> channel.energy(Batch(batch.tokens, batch.lengths, batch.editable, 0 * batch.inputs, batch.vocabulary)).tolist()
+    >>> channel.energy(letters("abc").encode(["aba", "cba", "cbc", "aaa", "ab"])).tolist()
     [0.0, 3.0, 6.0, inf, inf]
     """
 
@@ -75,18 +74,24 @@ class CharacterChannel(Objective):
 
     def check(self, batch: Batch) -> None:
         """Each input has its text."""
-        if len(batch) and int(batch.inputs.max()) >= len(self.written):
+        if len(batch) and int(self._texts(batch).max()) >= len(self.written):
             raise ValueError(
-                f"{len(self.written)} texts were written, but there are {int(batch.inputs.max()) + 1} inputs: one each"
+                f"{len(self.written)} texts were written, but there are {int(batch.inputs.max()) + 1} inputs: give one for "
+                "all, or one for each"
             )
 
     def energy(self, batch: Batch) -> Tensor:
         """(B,) nats a text."""
         width = max(batch.width, self.written.width)
-        own, written = batch.widen(width), self.written.widen(width).rows(batch.inputs)
+        texts = self._texts(batch)
+        own, written = batch.widen(width), self.written.widen(width).rows(texts)
         same = own.lengths == written.lengths
         out = torch.zeros(len(batch), dtype=torch.float64).masked_fill(~same.cpu(), math.inf)
         changed = (own.tokens != written.tokens) & own.present & same[:, None]
         for row, place in changed.nonzero().tolist():
-            out[row] += self.meant[int(batch.inputs[row])][place].get(int(own.tokens[row, place]), math.inf)
+            out[row] += self.meant[int(texts[row])][place].get(int(own.tokens[row, place]), math.inf)
         return out.to(batch.device)
+
+    def _texts(self, batch: Batch) -> Tensor:
+        """(B,) int64, which of the written texts is that of each row."""
+        return torch.zeros_like(batch.inputs) if len(self.written) == 1 else batch.inputs

@@ -46,7 +46,7 @@ def models() -> tuple[NgramLM, RightToLeftLM]:
 def mended(texts: list[str], **settings: Any) -> list[str]:
     forward, backward = models()
     mlm = NgramMaskedLM(forward, backward)
-    told = {"backward": backward, "prices": PRICES} | settings
+    told: dict[str, Any] = {"backward": backward, "prices": PRICES} | settings
     return correct_characters(texts, lm=forward, mlm=mlm, confusions=SOUNDS, **told)
 
 

@@ -82,7 +82,7 @@ def test_strings_have_the_cohesion_and_freedom_of_plain_counts(lang: str) -> Non
 def test_another_measure_is_told_apart(lang: str, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = corpus(lang)
     if fault == "the most favourable cut":
-        monkeypatch.setattr(mining.np, "min", np.max)
+        monkeypatch.setattr(np, "min", np.max)
     else:
         # an end that is counted as any other token
         monkeypatch.setattr(mining, "_begins", lambda tables, size: 2**62)

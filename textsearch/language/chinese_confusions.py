@@ -38,10 +38,6 @@ class ChineseConfusions:
 
     Raises:
         ImportError: pypinyin or jieba is not installed.
-
-    >>> chinese = ChineseConfusions()
-    >>> chinese.of("做")["作"], chinese.of("由")["有"], chinese.of("近")["进"], chinese.of("心")["星"]
-    ('same sound', 'other tone', 'same sound', 'near sound')
     """
 
     listed: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: _NONE)

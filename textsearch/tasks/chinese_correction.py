@@ -135,7 +135,8 @@ def correct_characters(
     for first in range(0, len(order), _TOGETHER):
         numbers = order[first : first + _TOGETHER]
         channel = channel_of([texts[number] for number in numbers], mlm.vocabulary, confusions, paid, keep)
-        start = channel.written.frozen(_frozen(channel))
+        # one alone has no neighbour to be drawn with, so what cannot change is drawn too, from itself
+        start = channel.written.frozen(_frozen(channel)) if block == 1 else channel.written
         judged: Objective = weight * Fluency(lm)
         if backward is not None:
             judged = 0.5 * weight * Fluency(lm) + 0.5 * weight * Fluency(backward)

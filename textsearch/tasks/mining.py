@@ -162,7 +162,8 @@ def _terms(
     place, words = place[inside], words[inside]
     counts = np.asarray(own.counts[place])
     held = _cohesion(tables, size, place, counts, int(np.asarray(tables[0].counts[1:]).sum()))
-    place, words, counts, held = (values[held >= cohesion] for values in (place, words, counts, held))
+    holds = held >= cohesion
+    place, words, counts, held = place[holds], words[holds], counts[holds], held[holds]
     free = _freedom(tables[size], _begins(tables, size + 1), place, counts, block)
     for row in np.flatnonzero(free >= freedom).tolist():
         text = joint.join(parts[number] for number in words[row].tolist())
