@@ -75,9 +75,9 @@ class CharacterChannel(Objective):
     def check(self, batch: Batch) -> None:
         """Each input has its text."""
         if len(batch) and int(self._texts(batch).max()) >= len(self.written):
+            inputs = int(batch.inputs.max()) + 1
             raise ValueError(
-                f"{len(self.written)} texts were written, but there are {int(batch.inputs.max()) + 1} inputs: give one for "
-                "all, or one for each"
+                f"{len(self.written)} texts were written, but there are {inputs} inputs: pass one for each"
             )
 
     def energy(self, batch: Batch) -> Tensor:
