@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 import torch
@@ -19,6 +19,7 @@ from textsearch.batch import Batch
 from textsearch.checks import keep
 from textsearch.kinds import BATCH, instance
 from textsearch.objective import Cost, Objective
+from textsearch.per_input import PerInput
 
 Meant = Mapping[int, float]
 """Token that may have been meant -> nats."""
@@ -47,6 +48,7 @@ class CharacterChannel(Objective):
 
     written: Batch
     meant: Sequence[Sequence[Meant]]
+    _inputs: PerInput[tuple[Meant, ...]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         instance("written", self.written, BATCH)
@@ -60,7 +62,8 @@ class CharacterChannel(Objective):
                 for token, price in place.items():
                     if not 0 <= price < math.inf:
                         raise ValueError(f"the price of token {token} is {price}; it must be at least 0 nats")
-        keep(self, meant=tuple(tuple(row) for row in self.meant))
+        meant = tuple(tuple(row) for row in self.meant)
+        keep(self, meant=meant, _inputs=PerInput("written", meant))
 
     @property
     def cost(self) -> Cost:
@@ -74,16 +77,12 @@ class CharacterChannel(Objective):
 
     def check(self, batch: Batch) -> None:
         """Each input has its text."""
-        if len(batch) and int(self._texts(batch).max()) >= len(self.written):
-            inputs = int(batch.inputs.max()) + 1
-            raise ValueError(
-                f"{len(self.written)} texts were written, but there are {inputs} inputs: pass one for each"
-            )
+        self._inputs.check(batch)
 
     def energy(self, batch: Batch) -> Tensor:
         """(B,) nats a text."""
         width = max(batch.width, self.written.width)
-        texts = self._texts(batch)
+        texts = self._inputs.index(batch)
         own, written = batch.widen(width), self.written.widen(width).rows(texts)
         same = own.lengths == written.lengths
         out = torch.zeros(len(batch), dtype=torch.float64).masked_fill(~same.cpu(), math.inf)
@@ -91,7 +90,3 @@ class CharacterChannel(Objective):
         for row, place in changed.nonzero().tolist():
             out[row] += self.meant[int(texts[row])][place].get(int(own.tokens[row, place]), math.inf)
         return out.to(batch.device)
-
-    def _texts(self, batch: Batch) -> Tensor:
-        """(B,) int64, which of the written texts is that of each row."""
-        return torch.zeros_like(batch.inputs) if len(self.written) == 1 else batch.inputs

@@ -32,6 +32,6 @@ def test_what_cannot_be_meant_is_refused() -> None:
         CharacterChannel(written, [[{}]])
     with pytest.raises(ValueError, match="the price of token 2 is -1"):
         CharacterChannel(written, [[{2: -1}, {}]])
-    with pytest.raises(ValueError, match="2 texts were written, but there are 3 inputs"):
+    with pytest.raises(ValueError, match="written has 2 values, but there are 3 inputs"):
         CharacterChannel(VOCABULARY.encode(["a", "b"]), [[{}], [{}]]).check(VOCABULARY.encode(["a", "b", "c"]))
     assert CharacterChannel(written, [[{}, {}]]).energy(written.rows(torch.tensor([0]))).tolist() == [0.0]
