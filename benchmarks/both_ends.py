@@ -45,7 +45,7 @@ from textsearch.models.right_to_left import RightToLeftLM
 from textsearch.rng import Rng, categorical
 from textsearch.spelling import canonical
 
-SIZES = {"quick": (100, 24, 400), "full": (1000, 100, 1000)}
+SIZES = {"quick": (100, 24, 150), "full": (1000, 100, 1000)}
 """Sentences whose tokens are recovered, sentences that are written anew, steps of the chains."""
 THIRDS = ("first", "middle", "last")
 

@@ -11,9 +11,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
-from typing import final
+from typing import Any, final
 
 import regex
 
@@ -117,7 +118,7 @@ Table = Mapping[str, tuple[str, ...]]
 def _sounds() -> tuple[Table, Table, Table, Table]:
     """Character -> its sounds ("hang2"); sound, syllable and near syllable -> the characters of them."""
     try:
-        from pypinyin import Style, pinyin
+        pypinyin: Any = import_module("pypinyin")
     except ImportError as error:
         raise ImportError("Chinese confusions need pypinyin: pip install 'textsearch-sampling[chinese]'") from error
     from textsearch.language.segmentation import dictionary
@@ -126,7 +127,7 @@ def _sounds() -> tuple[Table, Table, Table, Table]:
     by_character: dict[str, tuple[str, ...]] = {}
     tables: tuple[dict[str, list[str]], ...] = (defaultdict(list), defaultdict(list), defaultdict(list))
     for one in characters:
-        readings = pinyin(one, style=Style.TONE3, heteronym=True, neutral_tone_with_five=True)[0]
+        readings = pypinyin.pinyin(one, style=pypinyin.Style.TONE3, heteronym=True, neutral_tone_with_five=True)[0]
         by_character[one] = tuple(str(sound) for sound in readings if str(sound)[-1:].isdigit())
         for sound in by_character[one]:
             for table, key in zip(tables, (sound, sound[:-1], _near(sound[:-1])), strict=True):

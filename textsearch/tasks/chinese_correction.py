@@ -4,16 +4,20 @@ The energy of a text of the same length is
 
     weight * -log p(text) + sum over the characters that differ of -log p(written | meant),
 
-log p that of a causal model of characters, or the mean of both directions' of n-grams. Proposed at each character are
-those that it may have been meant to be (`ChineseConfusions`), the likeliest by what stands on either side; a Gibbs
-sampler resamples one or two neighbours at once, cooled down. Only Chinese characters that the models know are touched.
+where p(written | meant) is the chance of a kind of mistake, shared by all characters that `meant` is taken for in this
+way: what sounds like a hundred others is seldom taken for just this one. log p(text) is that of a causal model of
+characters, or the mean of both directions' of n-grams. Proposed at each character are those that it may have been meant
+to be (`ChineseConfusions`), the likeliest by what stands on either side; a Gibbs sampler resamples one or two
+neighbours at once, cooled down. Only Chinese characters that the models know are touched.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol, final
 
 import torch
@@ -33,8 +37,8 @@ from textsearch.objective import Objective
 from textsearch.schedule import geometric
 from textsearch.tasks.mining import PARTS
 
-PRICES: Mapping[str, float] = {"listed": 5.0, "same sound": 6.5, "other tone": 7.5, "near sound": 8.5}
-"""Nats of one character written for another, by the kind of mistake."""
+PRICES: Mapping[str, float] = {"listed": 4.0, "same sound": 4.0, "other tone": 4.7, "near sound": 5.5}
+"""-log of how often a character is written wrong in each way, nats; all that it is taken for in this way are alike."""
 
 _CANDIDATES = {1: 12, 2: 7}
 """Of each character, by how many are drawn at once."""
@@ -116,7 +120,7 @@ def correct_characters(
         confusions: what a character may have been meant to be.
         backward: judges them from the right; the mean of both counts.
         weight: of -log p.
-        strictness: times each price; above 1 fewer characters are changed.
+        strictness: times each of the `prices`; above 1 fewer characters are changed.
         keep: leave alone addresses, code, numbers and the like, True or False, or words besides.
         prices: kind of mistake -> nats; kinds without a price are left alone.
         sweeps: times that every place is looked at.
@@ -176,13 +180,19 @@ def channel_of(
                 "characters that keep spaces, such as those of training/ngram.py --characters"
             )
     token = {piece: number for number, piece in enumerate(vocabulary.pieces) if vocabulary.allowed[number]}
+
+    @cache
+    def shared_by(one: str) -> Counter[str]:
+        """Of a character, how many others it is taken for, by kind."""
+        return Counter(kind for other, kind in confusions.of(one).items() if other in token)
+
     meant: list[list[Meant]] = []
     for text in texts:
         sealed = {place for begin, end in kept.spans(text) for place in range(begin, end)}
         meant.append(
             [
                 {
-                    token[other]: prices[kind]
+                    token[other]: prices[kind] + math.log(max(shared_by(other)[kind], 1))
                     for other, kind in confusions.of(one).items()
                     if other in token and kind in prices
                 }
