@@ -5,7 +5,8 @@
 The two settings of `benchmarks.speed`: 12 free tokens under the pseudo-likelihood of a masked model, and a sentence
 with keywords under a causal model that has read a request. The surrogates are nothing at all, which leaves the ratio
 of the proposal to the first stage, and the unmasked likelihood under the masked model with a few weights a; in the
-keyword setting the keywords are part of each, so that neither model reads a text without them.
+keyword setting the keywords are part of each, so that neither model reads a text without them. With `--ngram FOLDER`
+the keyword setting has the fluency under that n-gram model (`training/ngram.py`) in place of the unmasked likelihood.
 
 First, on chains of their own ("dev" below), moves are drawn and both energies of every new text worked out in full: how
 well the surrogate's change follows the energy's, the weight by least squares through 0 over the moves that are not
@@ -56,7 +57,7 @@ from objectives import Fluency, Keywords, PseudoLikelihood, UnmaskedLikelihood
 from samplers import DelayedAcceptance, MetropolisHastings
 from samplers.proposals import InsertDelete, Mixture, Replace, Swap
 from textsearch import Batch, FunctionObjective, generate
-from textsearch.models import causal_lm, masked_lm
+from textsearch.models import CausalLM, causal_lm, masked_lm, ngram_lm
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.masked import TransformersMaskedLM
 from textsearch.models.usage import Usage
@@ -91,7 +92,7 @@ class Setting:
         proposal: the moves.
         start: one text.
         hard: what the surrogates have in common with the objective.
-        unmasked: the surrogate but for its weight.
+        unmasked: the surrogate but for its weight: the unmasked likelihood, or an n-gram model's fluency.
     """
 
     name: str
@@ -125,12 +126,14 @@ def masked_setting(lm: TransformersMaskedLM) -> Setting:
     )
 
 
-def keyword_setting(lm: TransformersMaskedLM, causal: TransformersCausalLM, prompt: str) -> Setting:
-    """A sentence with keywords, after a request for one."""
+def keyword_setting(
+    lm: TransformersMaskedLM, causal: TransformersCausalLM, prompt: str, ngram: CausalLM | None = None
+) -> Setting:
+    """A sentence with keywords, after a request for one; with n-grams, they are the surrogate."""
     lm, causal = lm.forgetful(), causal.forgetful()
     replacing, inserting, swapping = EDITS
     return Setting(
-        "keywords",
+        "keywords" if ngram is None else "keywords, n-grams",
         {"masked": lm.usage, "causal": causal.usage},
         Keywords(KEYWORDS) + Fluency(causal, prompt),
         Mixture(
@@ -142,7 +145,7 @@ def keyword_setting(lm: TransformersMaskedLM, causal: TransformersCausalLM, prom
         ),
         lm.vocabulary.encode([SENTENCE]),
         Keywords(KEYWORDS),
-        UnmaskedLikelihood(lm),
+        UnmaskedLikelihood(lm) if ngram is None else Fluency(ngram),
     )
 
 
@@ -400,6 +403,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="of a run; by default the size's")
     parser.add_argument("--repeats", type=int, help="by default the size's")
     parser.add_argument("--out", type=Path, default=Path())
+    parser.add_argument("--ngram", type=Path, help="folder of an n-gram model, the surrogate of the keyword setting")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     size = SIZES[args.size]
@@ -418,7 +422,8 @@ def main() -> None:
             load: Load = functools.partial(masked_setting, lm)
         else:
             causal = causal_lm(device="cpu")
-            load = functools.partial(keyword_setting, lm, causal, request(causal, KEYWORDS))
+            ngram = ngram_lm(args.ngram) if args.ngram else None
+            load = functools.partial(keyword_setting, lm, causal, request(causal, KEYWORDS), ngram)
         found[part] = cell(load, size, args.seed, progress.print) | {
             "size": args.size,
             "steps": size.steps,

@@ -3,6 +3,7 @@
 from objectives.acrostic import Acrostic
 from objectives.affixes import Prefix, Suffix
 from objectives.canonical import Canonical
+from objectives.character_channel import CharacterChannel
 from objectives.choices import Choices
 from objectives.classifier import Classifier
 from objectives.closeness import Closeness
@@ -35,6 +36,7 @@ from objectives.word_preservation import InputEmbeddings, WordPreservation
 __all__ = [
     "Acrostic",
     "Canonical",
+    "CharacterChannel",
     "Choices",
     "Classifier",
     "Closeness",

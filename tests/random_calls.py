@@ -18,6 +18,7 @@ import textsearch
 from samplers.starts import masks
 from textsearch import Batch, FunctionObjective, Generations, schedule, tasks
 from textsearch.language.confusions import ListedConfusions
+from textsearch.models.right_to_left import RightToLeftLM
 from textsearch.objective import Sum
 from textsearch.run import until
 from textsearch.run.coupling import meeting_times
@@ -160,6 +161,10 @@ class Calls:
                     self.causal(),
                     **self.options(prompt=self.one_or_each, temperature=lambda: self.real(0.5, 2), **size),
                 ),
+                lambda: moves.PrefixResampling(
+                    self.maybe(lambda: RightToLeftLM(CAUSAL)),
+                    **self.options(temperature=lambda: self.real(0.5, 2), **size),
+                ),
                 lambda: moves.Copy(self.masked(), self.maybe(self.one_or_each), **self.options(**edits)),
                 lambda: moves.Mixture(
                     self.maybe(lambda: {self.proposal(): self.maybe(lambda: self.real(0.1, 1)) for _ in range(2)})
@@ -175,6 +180,9 @@ class Calls:
                 lambda: moves.Fill(self.masked()),
                 lambda: moves.FromLeft(
                     self.causal(), **self.options(prompt=self.one_or_each, max_length=lambda: self.count(3, 8))
+                ),
+                lambda: moves.FromRight(
+                    self.maybe(lambda: RightToLeftLM(CAUSAL)), **self.options(max_length=lambda: self.count(3, 8))
                 ),
                 lambda: Outer(self.independent()),
             ]
@@ -275,6 +283,9 @@ class Calls:
                 lambda: objectives.Consensus(lists(), **self.options(weights=lambda: [[1.0], [1.0, 2.0], [3]])),
                 lambda: objectives.Classifier(
                     self.maybe(Toy), self.maybe(lambda: self.random.choice(["a", ["a", "b", "a"]]))
+                ),
+                lambda: objectives.CharacterChannel(
+                    self.maybe(lambda: WORDS.encode(["ab"])), [[{}, {1: self.real(0, 3)}]]
                 ),
                 lambda: objectives.Closeness(self.maybe(self.texts), **self.options(edit=lambda: self.real(0.1, 3))),
                 lambda: objectives.Diversity(each()),

@@ -222,6 +222,20 @@ class Batch:
         parts = {name: getattr(self, name).gather(1, source) for name in ("tokens", "editable", "closed", "homes")}
         return replace(self, **parts)
 
+    def mirrored(self) -> Batch:
+        """The same rows from their last token to their first, with all that is known of the tokens.
+
+        >>> from textsearch.testing import letters
+        >>> letters("abc").encode(["abc", "ab", ""]).mirrored().texts()
+        ['cba', 'ba', '']
+        """
+        column = torch.arange(self.width, device=self.device)
+        source = self.lengths[:, None] - 1 - column
+        turned = self.shifted(source.where(source >= 0, column))
+        # the slot before a token is the one behind it
+        before, behind = turned.closed & BEFORE, turned.closed & BEHIND
+        return replace(turned, closed=before // BEFORE * BEHIND + behind // BEHIND * BEFORE)
+
     def with_tokens(self, positions: Tensor, tokens: Tensor) -> Batch:
         """Row b with `tokens[b]` at `positions[b]`; both (B,)."""
         return replace(self, tokens=self.tokens.scatter(1, positions[:, None], tokens[:, None]))

@@ -19,7 +19,8 @@ from tests.models.tiny import tiny as tiny
 from textsearch.batch import Batch
 from textsearch.models import causal as causal_module
 from textsearch.models import causal_lm
-from textsearch.models.causal import TransformersCausalLM, _nucleus
+from textsearch.models.causal import TransformersCausalLM
+from textsearch.models.reading.writing import nucleus
 from textsearch.rng import Rng
 
 PROMPTS = ["", "d", "The old dog", "In Paris, on Monday: naïve 猫"]
@@ -414,10 +415,10 @@ def test_low_temperature_writes_the_likeliest(tiny: Tiny) -> None:
 
 
 @pytest.mark.parametrize("top_p", [0.1, 0.5, 0.9, 0.999])
-def test_the_nucleus_is_the_smallest_set_of_the_likeliest_that_holds_enough(top_p: float) -> None:
+def test_thenucleus_is_the_smallest_set_of_the_likeliest_that_holds_enough(top_p: float) -> None:
     log_probs = (3 * torch.randn(200, 30, generator=torch.Generator().manual_seed(0)).double()).log_softmax(-1)
     log_probs[0] = torch.full((30,), 1 / 30, dtype=torch.float64).log()
-    kept = _nucleus(log_probs, top_p)
+    kept = nucleus(log_probs, top_p)
     inside = kept > -torch.inf
     assert kept[inside].equal(log_probs[inside])
     probs, slack = log_probs.exp().numpy(), 1e-9
@@ -430,26 +431,26 @@ def test_the_nucleus_is_the_smallest_set_of_the_likeliest_that_holds_enough(top_
 
 @pytest.mark.parametrize("top_p", [0.3, 0.9])
 @pytest.mark.parametrize("most", [1, 4, 1000])
-def test_the_nucleus_of_a_row_is_its_own(top_p: float, most: int) -> None:
+def test_thenucleus_of_a_row_is_its_own(top_p: float, most: int) -> None:
     generator = torch.Generator().manual_seed(0)
     peaked = (4 * torch.randn(100, 40, generator=generator).double()).log_softmax(-1)
     # with many ties, as half-precision models have them
     tied = torch.randint(0, 3, (100, 40), generator=generator).double().log_softmax(-1)
     log_probs = torch.cat([peaked, tied])
-    whole = _nucleus(log_probs, top_p, most)
-    assert torch.cat([_nucleus(row[None], top_p, most) for row in log_probs]).equal(whole)
-    assert _nucleus(log_probs, top_p).equal(whole)
+    whole = nucleus(log_probs, top_p, most)
+    assert torch.cat([nucleus(row[None], top_p, most) for row in log_probs]).equal(whole)
+    assert nucleus(log_probs, top_p).equal(whole)
 
 
-def test_a_whole_nucleus_keeps_everything() -> None:
+def test_a_wholenucleus_keeps_everything() -> None:
     log_probs = torch.randn(5, 7).double().log_softmax(-1)
-    assert _nucleus(log_probs, 1.0).equal(log_probs)
+    assert nucleus(log_probs, 1.0).equal(log_probs)
 
 
-def test_draws_stay_in_the_nucleus(tiny: Tiny) -> None:
+def test_draws_stay_in_thenucleus(tiny: Tiny) -> None:
     lm = tiny.words()
     first = lm.next_log_probs([""], "the")[0].double()
-    inside = _nucleus(first[None], 0.6)[0] > -torch.inf
+    inside = nucleus(first[None], 0.6)[0] > -torch.inf
     assert 0 < inside.sum() < lm.vocabulary.size - 1
     texts = lm.continuations("the", Rng.start(2, 2000), top_p=0.6, most=1)
     drawn = {lm.vocabulary.encode([text]).token_lists()[0][0] if text else lm.eos for text in texts}

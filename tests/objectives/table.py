@@ -89,10 +89,19 @@ def texts(models: Models) -> Batch:
 SENTENCES = ["The old dog sat.", "A cat ran to London.", "I said no.", "We saw dogs on Monday."]
 WORDS = [["dog"], ["cat"], ["know"], ["mat"]]
 
+
+def channel(models: Models, values: str | Sequence[str]) -> o.CharacterChannel:
+    """Any token may have been meant to be any other."""
+    written = models.masked.vocabulary.encode([values] if isinstance(values, str) else values)
+    any_token = dict.fromkeys(range(models.masked.vocabulary.size), 2.0)
+    return o.CharacterChannel(written, [[any_token] * len(row) for row in written.token_lists()])
+
+
 OBJECTIVES: dict[str, Entry] = {
     "Acrostic": Entry(lambda _, values: o.Acrostic(values, whole=False), ["t", "a", "i", "w"]),
     "Canonical": Entry(lambda *_: o.Canonical()),
     "Choices": Entry(lambda _, values: o.Choices(values), [[TEXTS[0], "dog"], ["no"], ["No!", "I"], [TEXTS[3]]]),
+    "CharacterChannel": Entry(channel, ["cat dog", "no no no dog", "No!", ""]),
     "Classifier": Entry(lambda _, values: o.Classifier(LetterCounts(), values), ["short", "long", "middling", "long"]),
     "Closeness": Entry(lambda _, values: o.Closeness(values, 2.0), SENTENCES),
     "Coherence": Entry(lambda models, values: o.Coherence(models.causal, values), SENTENCES),

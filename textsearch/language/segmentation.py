@@ -11,7 +11,7 @@ import math
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -35,6 +35,26 @@ def chinese_words(text: str) -> list[str]:
     segmenter = _segmenter()
     with _without_warnings():
         return [str(word) for word in segmenter.cut(text)]
+
+
+def dictionary() -> Mapping[str, int]:
+    """The words of jieba's dictionary, with how often they stood in its corpus; prefixes of words have 0.
+
+    Raises:
+        ImportError: jieba is not installed.
+
+    >>> words = dictionary()
+    >>> words["春天"] > words["耳语"] > 0, "春天的" in words
+    (True, False)
+    """
+    words: Mapping[str, int] = _segmenter().FREQ
+    return words
+
+
+@cache
+def chinese_total() -> int:
+    """How often the words of jieba's dictionary stood in its corpus, all together."""
+    return sum(dictionary().values())
 
 
 def chinese_keywords(text: str, most: int = 3, *, by: str = "tf-idf") -> list[str]:
@@ -83,14 +103,23 @@ def english_keywords(text: str, most: int = 3) -> list[str]:
     return sorted(told, key=lambda word: -counts[word] * bits[word])[:most]
 
 
-def _bits(word: str) -> float:
-    """-log2 of how frequent an English word is; one that is unknown counts as one in a hundred million."""
+def english_share(word: str, least: float) -> float:
+    """How many of all English words are this one; at least `least`.
+
+    Raises:
+        ImportError: wordfreq is not installed.
+    """
     try:
         with _without_warnings():
             from wordfreq import word_frequency
     except ImportError as error:
         raise ImportError("English keywords need wordfreq: pip install 'textsearch-sampling[tasks]'") from error
-    return -math.log2(word_frequency(word, "en", minimum=1e-8))
+    return float(word_frequency(word, "en", minimum=least))
+
+
+def _bits(word: str) -> float:
+    """-log2 of how frequent an English word is; one that is unknown counts as one in a hundred million."""
+    return -math.log2(english_share(word, 1e-8))
 
 
 def _check_most(most: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textsearch.calls import told
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
     from textsearch.models.classifier import LinearClassifier, TransformersClassifier
     from textsearch.models.encoder import SentenceEncoder
     from textsearch.models.masked import TransformersMaskedLM
+    from textsearch.models.ngram.lm import NgramLM
+    from textsearch.models.right_to_left import RightToLeftLM
     from textsearch.models.seq2seq import TransformersSeq2Seq
+    from textsearch.models.vocabulary import TokenizerVocabulary
 
 __all__ = [
     "CausalLM",
@@ -41,10 +45,13 @@ __all__ = [
     "Writer",
     "causal_lm",
     "masked_lm",
+    "ngram_lm",
     "sentence_encoder",
     "seq2seq_lm",
     "text_classifier",
 ]
+
+_NO_LIMIT = 2**20  # tokens of a text
 
 
 @told
@@ -184,6 +191,34 @@ def causal_lm(
         )
     vocabulary = TokenizerVocabulary(tokenizer, _positions(model) - 1)
     return TransformersCausalLM(model, vocabulary, bos, eos, max_tokens or _most_tokens(model), max_bytes)
+
+
+@told
+def ngram_lm(
+    folder: str | os.PathLike[str], *, vocabulary: TokenizerVocabulary | None = None
+) -> NgramLM | RightToLeftLM:
+    """An n-gram model that `training/ngram.py` wrote, mapped into memory.
+
+    Args:
+        folder: that of the model. One that was trained from right to left is given as a `RightToLeftLM`.
+        vocabulary: of a model of the same tokens, to be shared, as moves need that take turns: `forward.vocabulary`.
+
+    Raises:
+        ValueError: it holds no such model, or one of other tokens.
+    """
+    from textsearch.checks import folder_name
+
+    path = Path(folder_name("folder", folder))
+    from textsearch.models.ngram.lm import NgramLM
+    from textsearch.models.recipes import load_ngrams
+    from textsearch.models.right_to_left import RightToLeftLM
+    from textsearch.models.vocabulary import TokenizerVocabulary
+
+    tables, tokenizer = load_ngrams(path)
+    if vocabulary is not None and vocabulary.tokenizer.get_vocab() != tokenizer.get_vocab():
+        raise ValueError(f"the model {str(path)!r} has other tokens than the vocabulary: train both with one tokenizer")
+    lm = NgramLM(tables, vocabulary or TokenizerVocabulary(tokenizer, _NO_LIMIT))
+    return RightToLeftLM(lm) if tables.settings.direction == "right_to_left" else lm
 
 
 @told

@@ -21,11 +21,12 @@ from textsearch.models.reading.next_tokens import log_probs_after
 from textsearch.models.reading.prefix_tree import PrefixTree
 from textsearch.models.reading.suffixes import draw_suffixes, suffix_log_probs
 from textsearch.models.reading.turns import in_turn, lock_of
+from textsearch.models.reading.writing import continuations
 from textsearch.models.recipes import reduced
 from textsearch.models.usage import Usage
 from textsearch.models.vocabulary import TokenizerVocabulary
 from textsearch.objective import Objective
-from textsearch.rng import Rng, categorical
+from textsearch.rng import Rng
 
 _TEXTS, _PROMPTS = 200_000, 10_000  # remembered
 _ROUND = 256  # tokens that all rows together read before it is asked whether to go on
@@ -139,42 +140,9 @@ class TransformersCausalLM:
     ) -> list[str]:
         """One text for each row of `rng`, drawn token by token until the end token.
 
-        Args:
-            prompt: what the texts go on from, one for all rows or one for each; an empty one stands for the start
-                token.
-            rng: a stream for each text.
-            temperature: of the token distribution.
-            top_p: draw from the likeliest tokens that hold this much probability (Holtzman et al., 2020).
-            most: tokens, of all texts or of each; longer texts are cut.
+        See `Writer`; an empty prompt stands for the start token.
         """
-        if not temperature > 0:
-            raise ValueError(f"temperature={temperature} must be above 0; for the likeliest tokens take a small one")
-        if not 0 < top_p <= 1:
-            raise ValueError(f"top_p={top_p} must be in (0, 1]")
-        count = len(rng.chain)
-        prompts = [prompt] * count if isinstance(prompt, str) else prompt
-        room = [most] * count if isinstance(most, int) else most
-        if not len(prompts) == len(room) == count:
-            raise ValueError(f"{len(prompts)} prompts and {len(room)} lengths for {count} texts: give one for each")
-        if not count:
-            return []
-        starts = self.after([[]] * count, prompts)
-        texts: list[list[int]] = [[] for _ in range(count)]
-        for part in self.tree.portions(starts, more=max(room)):
-            going = [i for i in part if room[i]]
-            place = 0
-            while going:
-                found = self.tree.read([[*starts[i], *texts[i]] for i in going])
-                logits = self.tree.logits([slots[-1] for slots in found])
-                log_probs = _nucleus((logits.double() / temperature).log_softmax(-1), top_p)
-                drawn = categorical(log_probs, rng.rows(going).uniform(place).to(log_probs.device)).tolist()
-                # a text that has ended is no longer read
-                on = [(i, token) for i, token in zip(going, drawn, strict=True) if token != self.eos]
-                for i, token in on:
-                    texts[i].append(token)
-                going = [i for i, _ in on if len(texts[i]) < room[i]]
-                place += 1
-        return [str(text) for text in self.vocabulary.tokenizer.batch_decode(texts, skip_special_tokens=True)]
+        return continuations(self, prompt, rng, temperature, top_p, most)
 
     @in_turn
     def draw_suffixes(
@@ -282,17 +250,3 @@ class TransformersCausalLM:
             alive = [i for i in alive if done[i] <= len(rows[i]) and sums[i] >= floors[i]]
             more = 2 * more if more else -(-_ROUND // max(len(alive), 1))
         return out
-
-
-def _nucleus(log_probs: Tensor, top_p: float, most: int = 1024) -> Tensor:
-    """`log_probs` (B, V) with all but the likeliest tokens that hold `top_p` of the probability set to -inf."""
-    if top_p >= 1.0:
-        return log_probs
-    # the likeliest few hold it nearly always; sorting the whole vocabulary is for the rest
-    ordered = log_probs.topk(min(most, log_probs.shape[-1])).values
-    if bool((ordered.exp().sum(-1) < top_p).any()):
-        ordered = log_probs.sort(dim=-1, descending=True).values
-    before = ordered.exp().cumsum(-1) - ordered.exp()
-    # the least likely that is kept, with all that are as likely: no order among equals, so no row depends on another
-    least = ordered.masked_fill(before >= top_p, torch.inf).amin(-1, keepdim=True)
-    return log_probs.masked_fill(log_probs < least, -torch.inf)

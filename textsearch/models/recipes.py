@@ -38,7 +38,10 @@ T = TypeVar("T")
 PACKED = "packed"
 """Kind of the masked model that comes with this package."""
 
-_READ = {".json", ".txt", ".model", ".jinja", ".safetensors", ".bin", ".gguf", ".onnx", ".py"}
+NGRAM = "ngram"
+"""Kind of a folder of n-grams."""
+
+_READ = {".json", ".txt", ".model", ".jinja", ".safetensors", ".bin", ".gguf", ".onnx", ".npy", ".py"}
 _SAMPLED = 64  # numbers of each tensor that are looked at
 _TURN = RLock()
 
@@ -52,7 +55,7 @@ class Recipe:
     """How a model and its tokenizer are loaded.
 
     Attributes:
-        kind: the class of transformers that loads it, or `PACKED`.
+        kind: the class of transformers that loads it, `PACKED`, or `NGRAM`.
         name: a folder or a hub id; None for the default model of its kind.
         device: as it was asked for; None for the one that the process picks.
         dtype: of the weights, by its name in torch.
@@ -111,6 +114,8 @@ class Recipe:
         dtype = getattr(torch, self.dtype)
         if self.kind == PACKED:
             return load_default_masked(device=self.device, dtype=dtype)
+        if self.kind == NGRAM:
+            return load_ngrams(Path(self._place()))
         import transformers
 
         return load(
@@ -185,6 +190,19 @@ def load_default_masked(*, device: torch.device | str | None, dtype: torch.dtype
     _note(model, recipe)
     _note(tokenizer, recipe)
     return model, tokenizer
+
+
+def load_ngrams(folder: Path) -> tuple[Any, Any]:
+    """The n-grams of a folder, mapped into memory, and its tokenizer."""
+    from textsearch.models.ngram.tables import NgramTables
+
+    tables = NgramTables.load(folder)
+    with silenced():
+        tokenizer = loading.load_tokenizer(str(folder), False)
+    recipe = Recipe(NGRAM, str(folder.absolute()), None, "float32", False)
+    _note(tables, recipe)
+    _note(tokenizer, recipe)
+    return tables, tokenizer
 
 
 def _plain(value: object) -> Any:
@@ -322,7 +340,7 @@ def _mark(folder: Path) -> str:
 
 
 def _is_model(value: Any) -> bool:
-    return isinstance(value, torch.nn.Module)
+    return not hasattr(value, "batch_decode")
 
 
 def _state(value: Any) -> str:
@@ -330,6 +348,8 @@ def _state(value: Any) -> str:
 
     To look at all numbers takes longer than to load them.
     """
+    if hasattr(value, "fingerprint"):
+        return str(value.fingerprint())
     if not _is_model(value):
         template = getattr(value, "chat_template", None)
         return repr((len(value), value.special_tokens_map, template, value.padding_side))

@@ -152,6 +152,10 @@ class TokenizerVocabulary:
             self._check_length(text, row)
         return Batch.of(rows, self)
 
+    def read(self, texts: Sequence[str]) -> list[list[int]]:
+        """The token ids of each text, whatever its length; what the tokenizer cannot write is its unknown token."""
+        return self._ids(list(strings("texts", texts)))
+
     def gapped(
         self,
         texts: Sequence[Sequence[str]],

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from textsearch.tasks.correction import correct
     from textsearch.tasks.infilling import infill
     from textsearch.tasks.keyword_sentences import keywords
+    from textsearch.tasks.mining import mine
     from textsearch.tasks.paraphrasing import paraphrase
     from textsearch.tasks.problem import Models, Problem, Stage, solve
     from textsearch.tasks.writing import write
@@ -43,6 +44,7 @@ __all__ = [
     "correct",
     "infill",
     "keywords",
+    "mine",
     "paraphrase",
     "solve",
     "stream",
@@ -57,6 +59,7 @@ _HOMES = {
     "correct": "correction",
     "infill": "infilling",
     "keywords": "keyword_sentences",
+    "mine": "mining",
     "paraphrase": "paraphrasing",
     "solve": "problem",
     "write": "writing",

@@ -27,7 +27,6 @@ from textsearch.models.protocols import MaskedLM
 from textsearch.models.reading.turns import remembered
 from textsearch.models.rendered import gapped, rendered, unrendered
 from textsearch.objective import Objective, evaluate
-from textsearch.result.display import waiting
 from textsearch.rng import input_numbers
 from textsearch.run.loop import Callback, Rule
 from textsearch.tasks import resolve as given
@@ -38,6 +37,7 @@ from textsearch.tasks.met import LISTED, Met, listed, told_of
 from textsearch.tasks.problem import MakeSampler, Models, Problem, answer
 from textsearch.tasks.room import check_room
 from textsearch.tasks.settings import Infilling
+from textsearch.waiting import waiting
 
 EDITS = {(1, 1): 0.5, (0, 1): 0.15, (1, 0): 0.15, (2, 2): 0.1, (1, 2): 0.05, (2, 1): 0.05}
 """How often so many words are replaced by so many, in texts with a gap of unknown length."""

@@ -26,8 +26,8 @@ def is_character_level(pieces: Sequence[str]) -> bool:
     )
 
 
-def character_tokenizer(pieces: Sequence[str]) -> Any:
-    """Each character a token, whatever its script; white space is left out, as Chinese is written.
+def character_tokenizer(pieces: Sequence[str], *, spaces: bool = False) -> Any:
+    """Each character a token, whatever its script; white space is left out, as Chinese is written, unless `spaces`.
 
     BERT's own tokenizer would read "1982" as one word and find no such piece.
 
@@ -42,7 +42,7 @@ def character_tokenizer(pieces: Sequence[str]) -> Any:
 
     index = {piece: number for number, piece in enumerate(pieces)}
     tokenizer: Any = Tokenizer(models.WordLevel(index, unk_token=SPECIALS["unk_token"]))
-    tokenizer.normalizer = normalizers.Replace(Regex(r"\s+"), "")
+    tokenizer.normalizer = normalizers.Replace(Regex(r"\s"), " ") if spaces else normalizers.Replace(Regex(r"\s+"), "")
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
     tokenizer.decoder = decoders.Fuse()
     cls, sep = SPECIALS["cls_token"], SPECIALS["sep_token"]

@@ -11,9 +11,9 @@ What stands before the cut is not read again, nor is what was written before, wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -21,7 +21,6 @@ from torch import Tensor
 from textsearch.batch import Batch
 from textsearch.beginnings import Beginnings
 from textsearch.models.masking import masked, mixed, unmasked_rows
-from textsearch.models.reading.prefix_tree import PrefixTree
 from textsearch.models.vocabulary import TokenizerVocabulary
 from textsearch.objective import Objective
 from textsearch.rng import Rng, categorical
@@ -29,8 +28,24 @@ from textsearch.rng import Rng, categorical
 _PLACES = 64  # log-probabilities of the whole vocabulary, in float64, at once
 
 
+class Tree(Protocol):
+    """What a model has read: a `PrefixTree`, or what answers as one. A slot stands for a token and all before it."""
+
+    def portions(self, rows: Sequence[Sequence[int]], more: int = 0) -> Iterator[range]:
+        """Rows side by side that can be kept at the same time, and grow by `more` tokens each."""
+
+    def read(self, rows: Sequence[Sequence[int]]) -> Sequence[Sequence[Any]]:
+        """The slots of each row's tokens; good until the next portion is read."""
+
+    def logits(self, slots: Sequence[Any]) -> Tensor:
+        """(K, V): what follows the tokens in `slots`."""
+
+    def log_probs(self, slots: Sequence[Any], tokens: Sequence[int]) -> list[float]:
+        """log p of each of the `tokens`, given what ends in its slot."""
+
+
 class Reader(Protocol):
-    """A `TransformersCausalLM`, as far as it is needed here."""
+    """A causal model that is read token by token, as far as it is needed here."""
 
     @property
     def vocabulary(self) -> TokenizerVocabulary:
@@ -41,7 +56,7 @@ class Reader(Protocol):
         """The token that ends a text."""
 
     @property
-    def tree(self) -> PrefixTree:
+    def tree(self) -> Tree:
         """What it has read."""
 
     def after(self, rows: Sequence[Sequence[int]], prompts: Sequence[str]) -> list[list[int]]:
@@ -146,7 +161,9 @@ def suffix_log_probs(
     own, inputs = batch.token_lists(), batch.inputs.tolist()
     rows = lm.after(own, prompts)
     for part in lm.tree.portions(rows):
-        slots, tokens, places = [], [], []
+        slots: list[Any] = []
+        tokens: list[int] = []
+        places: list[tuple[int, int]] = []
         for i, found in zip(part, lm.tree.read([rows[i] for i in part]), strict=True):
             behind = [*own[i], lm.eos][int(cuts[i]) :]
             slots += found[len(found) - len(behind) :]

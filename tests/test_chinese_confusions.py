@@ -1,0 +1,44 @@
+"""Confusions of Chinese characters by their sounds, and listed ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from textsearch.language.chinese_confusions import KINDS, ChineseConfusions, listed_in
+
+
+def test_characters_that_sound_alike() -> None:
+    pytest.importorskip("pypinyin")
+    chinese = ChineseConfusions()
+    found = {
+        pair: chinese.of(pair[0]).get(pair[1]) for pair in ("做作", "由有", "近进", "心星", "园圆", "行航", "人山")
+    }
+    assert found == {
+        "做作": "same sound",
+        "由有": "other tone",
+        "近进": "same sound",
+        "心星": "near sound",
+        "园圆": "same sound",
+        "行航": "same sound",  # one reading of several will do
+        "人山": None,
+    }
+    assert "做" not in chinese.of("做") and not chinese.of("A") and not chinese.of("。")
+    assert set(chinese.of("做").values()) <= set(KINDS)
+    assert "near sound" not in ChineseConfusions(near=False).of("心").values()
+
+
+def test_listed_ones_come_first(tmp_path: Path) -> None:
+    pytest.importorskip("pypinyin")
+    file = tmp_path / "confusions.txt"
+    file.write_text("未 末\n\n做作\n", encoding="utf-8")
+    chinese = ChineseConfusions(listed_in(file))
+    assert chinese.of("未")["末"] == chinese.of("做")["作"] == "listed"
+    assert "未" not in chinese.of("末")
+
+
+def test_a_line_of_anything_else_is_refused() -> None:
+    for line in ("a b", "未", "未 x"):
+        with pytest.raises(ValueError, match="is no line of confusions"):
+            listed_in([line])
