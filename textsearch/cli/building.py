@@ -15,7 +15,8 @@ from textsearch.cli import options
 from textsearch.cli.answer import Shown, answer
 from textsearch.cli.application import app
 from textsearch.cli.inputs import Input
-from textsearch.tasks.settings import Settings
+from textsearch.cli.tally import Also
+from textsearch.tasks.settings import RunSettings
 
 Read = Callable[..., Sequence[Input]]
 """Makes the inputs of what the command line says."""
@@ -27,12 +28,13 @@ PLAIN = {"bool": bool, "int": int, "float": float, "str": str, "str | None": str
 
 
 def command(
-    settings: type[Settings],
+    settings: type[RunSettings],
     *,
     models: Sequence[str],
-    top: int = 5,
+    top: int | None = 5,
     left_out: Collection[str] = (),
     written: Mapping[str, Mapping[str, Any]] = NOTHING,
+    also: Callable[[], Also] | None = None,
 ) -> Callable[[Read], Read]:
     """Add a task as a command, by the function that reads its inputs and bears its name.
 
@@ -43,15 +45,17 @@ def command(
     Args:
         settings: of the task.
         models: that it can be given by name.
-        top: texts to print for each input, by default.
+        top: texts to print for each input, by default; None for all, and no option.
         left_out: settings that are Python's alone.
         written: setting -> what its option has besides, or in place of, what its type and its words say: "names", and
             arguments of `typer.Option`.
+        also: makes what --report says besides.
     """
 
     def add(read: Read) -> Read:
         own = inspect.signature(read, eval_str=True).parameters
-        more = settings_options(settings, left_out, written) | {"top": (options.Top, top)}
+        more = settings_options(settings, left_out, written)
+        more |= {} if top is None else {"top": (options.Top, top)}
         more |= {name: (options.MODELS[name], None) for name in models} | options.SHARED
         parameters = [one for one in own.values() if one.default is not one.empty]
         # Python wants those that can be given by place first
@@ -63,10 +67,11 @@ def command(
 
         def run(**said: Any) -> None:
             given = {name: said[name] for name in own}
-            shown = Shown(**{field.name: said[field.name] for field in fields(Shown)})
+            shown = Shown(**{field.name: said.get(field.name) for field in fields(Shown)})
             told = {name: value for name, value in told_of(settings, said).items() if name not in left_out}
             told |= {name: said[name] for name in models}
-            answer(read.__name__, read(**given), shown, file=said["file"], **told)
+            inputs = read(**given)
+            answer(read.__name__, inputs, shown, file=said["file"], also=also and also(), **told)
 
         run.__name__, run.__doc__ = read.__name__, read.__doc__
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

@@ -48,7 +48,7 @@ def load(folder: str | os.PathLike[str], vocabulary: Vocabulary | None = None) -
         for table in TABLES
     }
     parts: dict[str, Any] = {name: each for name, each in arrays.items() if "." not in name}
-    parts |= tables | dict(batches) | {name: told[name] for name in PLAIN}
+    parts |= tables | dict(batches) | {name: told[name] for name in PLAIN if name in told}
     return Generations(
         **parts,
         samples=samples,

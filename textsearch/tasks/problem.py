@@ -27,7 +27,7 @@ from textsearch.run.loop import Callback, Rule
 from textsearch.run.partial import carry, gathered, viewed
 from textsearch.sampler import Sampler
 from textsearch.tasks import resolve as given
-from textsearch.tasks.settings import Settings
+from textsearch.tasks.settings import RunSettings
 
 MakeSampler = Callable[[Any], Sampler[Any]]
 """moves -> a sampler: `MetropolisHastings`, or a function such as `lambda moves: MultipleTry(moves, 4)`."""
@@ -109,6 +109,7 @@ class Problem:
         finish: shows the result as the task promises it: texts without a mark that was added for the run, sources as
             they were given, ...
         after: searches that follow one another on the first; the last one's result is the problem's.
+        until: ends each search early, besides the rule that `solve` is given.
     """
 
     objective: Objective
@@ -121,6 +122,7 @@ class Problem:
     numbers: Sequence[int] | None = None
     finish: Callable[[Generations], Generations] = unchanged
     after: tuple[Stage, ...] = ()
+    until: Rule | None = None
 
     def __post_init__(self) -> None:
         instance("objective", self.objective, OBJECTIVE)
@@ -132,6 +134,8 @@ class Problem:
         input_numbers(numbers, int(self.start.inputs.max()) + 1 if len(self.start) else 0)
         keep(self, steps=told.steps, seed=told.seed, temperature=told.temperature, numbers=numbers)
         keep(self, after=tuple(self.after))
+        if self.until is not None:
+            function("until", self.until, "a rule of when to stop", "one of textsearch.run.until")
 
     def stages(self, steps: int) -> list[tuple[Stage, int]]:
         """The stages behind the first search, with how many of all steps each takes."""
@@ -191,6 +195,8 @@ def solve(
     key = problem.seed if seed is None else seed_of(seed)
     stages = problem.stages(total)
 
+    rules = [rule for rule in (problem.until, until) if rule is not None]
+
     def search(
         objective: Objective, own: OwnSampler, start: Batch, steps: int, seed: int, folder: Path | None
     ) -> Generations:
@@ -201,7 +207,7 @@ def solve(
             steps=steps,
             seed=seed,
             temperature=problem.temperature,
-            until=until,
+            until=(lambda progress: any(rule(progress) for rule in rules)) if rules else None,
             progress=progress,
             callbacks=callbacks,
             numbers=problem.numbers,
@@ -238,7 +244,7 @@ def solve(
     return viewed(all_searches, problem.finish)
 
 
-Told = TypeVar("Told", bound=Settings, contravariant=True)
+Told = TypeVar("Told", bound=RunSettings, contravariant=True)
 Input = TypeVar("Input", contravariant=True)
 
 
