@@ -11,11 +11,13 @@ import torch
 from torch import Tensor
 
 from samplers.proposals.sites import slot_open
-from samplers.proposals.suffix import first_cuts
+from samplers.proposals.suffix import first_cuts, share_without_mask, under
 from textsearch.batch import Batch, Vocabulary
 from textsearch.checks import keep, positive, whole
-from textsearch.kinds import SUFFIX, instance
+from textsearch.kinds import OBJECTIVE, SUFFIX, instance
+from textsearch.models.masking import FREE
 from textsearch.models.protocols import SuffixLM
+from textsearch.objective import Objective
 from textsearch.per_input import PerInput, text_per_input
 from textsearch.rng import Rng
 
@@ -35,6 +37,9 @@ class FromLeft:
         temperature: of the tokens that it writes, not that of the run. For the model's own energy 1 is best: with any
             other, the weights of two texts differ by a factor a token.
         max_length: tokens of the longest text, frozen ones counted.
+        constraint: what the text must be; its `allowed_next` masks the tokens, see `textsearch.models.masking`. A text
+            that the mask leaves no way on has failed.
+        free: the share of texts that are drawn without the mask, so that all can be drawn; q is that of the mixture.
 
     >>> from textsearch.rng import Rng
     >>> from textsearch.testing import TableCausalLM, letters
@@ -48,10 +53,14 @@ class FromLeft:
     prompt: str | Sequence[str] = ""
     temperature: float = 1.0
     max_length: int = 64
+    constraint: Objective | None = None
+    free: float = FREE
     _prompts: PerInput[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         instance("lm", self.lm, SUFFIX)
+        if self.constraint is not None:
+            instance("constraint", self.constraint, OBJECTIVE)
         given = text_per_input("prompt", self.prompt, "prompts")
         keep(
             self,
@@ -59,6 +68,7 @@ class FromLeft:
             _prompts=given,
             temperature=positive("temperature", self.temperature, remedy="; 1 is the model's own"),
             max_length=whole("max_length", self.max_length, 1, unit="token"),
+            free=share_without_mask(self.free),
         )
 
     @property
@@ -105,6 +115,7 @@ class FromLeft:
             prompt=self._prompts.one_or_rows(batch),
             temperature=self.temperature,
             most=self.max_length,
+            **under(self.constraint, self.free),
         )
         return drawn if fits else batch.where(room, drawn), log_prob.where(ended & room, math.inf)
 
@@ -115,6 +126,10 @@ class FromLeft:
         if len(fits):
             part = batch.rows(fits)
             log_prob[fits] = self.lm.suffix_log_probs(
-                part, first_cuts(part), prompt=self._prompts.one_or_rows(part), temperature=self.temperature
+                part,
+                first_cuts(part),
+                prompt=self._prompts.one_or_rows(part),
+                temperature=self.temperature,
+                **under(self.constraint, self.free),
             )
         return log_prob

@@ -10,6 +10,10 @@ token, both ends of what is editable included, and all tokens behind it are draw
 The cut is an auxiliary variable: the move back has the same one, which is a place in both texts. Texts of unlike
 lengths have unlike numbers of cuts, and a text is a text only with its end: neither factor cancels.
 
+Under a constraint the suffix is drawn from the mixture of `textsearch.models.masking`: mostly under the mask that the
+constraint offers, a share `free` of the moves without it, and q is that of the mixture. Whatever the mask forbids or
+allows, q is right both ways; the share without it reaches the texts that a mask too narrow would shut out.
+
 With temperature 1 / alpha and the energy alpha * Fluency, chains sample p(x)^alpha / Z, the whole text sharpened;
 drawing at temperature 1 / alpha alone sharpens each token on its own, blind to what must follow.
 """
@@ -19,16 +23,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import final
+from typing import Any, final
 
 import torch
 
 from samplers.proposals.sites import slot_open
 from samplers.proposals.spans import check_lengths
 from textsearch.batch import Batch, Vocabulary
-from textsearch.checks import keep, positive, whole
-from textsearch.kinds import SUFFIX, instance
+from textsearch.checks import keep, positive, real, whole
+from textsearch.kinds import OBJECTIVE, SUFFIX, instance
+from textsearch.models.masking import FREE
 from textsearch.models.protocols import SuffixLM
+from textsearch.objective import Objective
 from textsearch.per_input import PerInput, text_per_input
 from textsearch.proposal import Move
 from textsearch.rng import Rng
@@ -42,13 +48,17 @@ class SuffixResampling:
     """Rewrite everything behind a random cut; see the module for the probabilities.
 
     Frozen tokens, and what stands before one, are kept, and a text whose end is closed stays as it is. A move takes a
-    pass a new token, and one for the way back.
+    pass a new token; a model that remembers what it has read reads no more than these, and nothing for the way back.
 
     Attributes:
         lm: writes the new ends.
         prompt: what the model reads first, one for all inputs or one for each.
         temperature: of the tokens that it writes.
-        max_length: tokens; a text that finds no end within it is a null move.
+        max_length: tokens; a text that finds no end within it is a null move, as is one that a mask leaves no way on.
+        constraint: what the text must be; its `allowed_next` masks the tokens. It is a hint: the energy must hold the
+            constraint, too.
+        free: the share of moves without the mask. Only where the mask is known to allow every text that the energy
+            allows, 0 is exact.
 
     >>> from samplers import MetropolisHastings
     >>> from textsearch import FunctionObjective, generate
@@ -64,10 +74,14 @@ class SuffixResampling:
     prompt: str | Sequence[str] = ""
     temperature: float = 1.0
     max_length: int = 64
+    constraint: Objective | None = None
+    free: float = FREE
     _prompts: PerInput[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         instance("lm", self.lm, SUFFIX)
+        if self.constraint is not None:
+            instance("constraint", self.constraint, OBJECTIVE)
         given = text_per_input("prompt", self.prompt, "prompts")
         keep(
             self,
@@ -75,6 +89,7 @@ class SuffixResampling:
             _prompts=given,
             temperature=positive("temperature", self.temperature, remedy="; 1 / alpha suits p^alpha"),
             max_length=whole("max_length", self.max_length, 1, unit="token"),
+            free=share_without_mask(self.free),
         )
 
     @property
@@ -110,15 +125,32 @@ class SuffixResampling:
             prompt=self._prompts.one_or_rows(old),
             temperature=self.temperature,
             most=self.max_length,
+            **under(self.constraint, self.free),
         )
         fits, cuts, old, new = fits[ended], cuts[ended], old.rows(ended), new.rows(ended)
         log_old = self.lm.suffix_log_probs(
-            old, cuts, prompt=self._prompts.one_or_rows(old), temperature=self.temperature
+            old,
+            cuts,
+            prompt=self._prompts.one_or_rows(old),
+            temperature=self.temperature,
+            **under(self.constraint, self.free),
         )
         log_forward[fits] = log_new[ended] - ways[fits].to(torch.float64).log()
         # frozen tokens are before every cut: the first one is the same in both texts
         log_backward[fits] = log_old - (new.lengths - first[fits] + 1).to(torch.float64).log()
         return Move(_put(batch, fits, new), log_forward, log_backward, kind)
+
+
+def under(constraint: Objective | None, free: float) -> dict[str, Any]:
+    """What `SuffixLM` is told of a constraint; nothing where there is none, so that plainer models will do."""
+    return {} if constraint is None else {"constraint": constraint, "free": free}
+
+
+def share_without_mask(free: float) -> float:
+    """`free`, checked."""
+    must = "be at least 0 and below 1, the share of texts that are drawn without the mask; 0.05 is usual"
+    share: float = real("free", free, must, lambda one: 0 <= one < 1)
+    return share
 
 
 def first_cuts(batch: Batch) -> torch.Tensor:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
+from textsearch.models.masking import FREE
 from textsearch.models.protocols import Scores
 from textsearch.models.reading.insertions import next_at_places
 from textsearch.models.reading.memory import recall
@@ -22,6 +23,7 @@ from textsearch.models.reading.turns import in_turn, lock_of
 from textsearch.models.recipes import reduced
 from textsearch.models.usage import Usage
 from textsearch.models.vocabulary import TokenizerVocabulary
+from textsearch.objective import Objective
 from textsearch.rng import Rng, categorical
 
 _TEXTS, _PROMPTS = 200_000, 10_000  # remembered
@@ -178,6 +180,8 @@ class TransformersCausalLM:
         prompt: str | Sequence[str] = "",
         temperature: float = 1.0,
         most: int | Sequence[int],
+        constraint: Objective | None = None,
+        free: float = FREE,
     ) -> tuple[Batch, Tensor, Tensor]:
         """Row b with everything behind its first `cuts[b]` tokens resampled, up to `most` tokens, or `most[b]`.
 
@@ -185,15 +189,22 @@ class TransformersCausalLM:
         """
         prompts = [prompt] * len(batch) if isinstance(prompt, str) else prompt
         room = [most] * len(batch) if isinstance(most, int) else most
-        return draw_suffixes(self, batch, cuts, rng, prompts, temperature, room)
+        return draw_suffixes(self, batch, cuts, rng, prompts, temperature, room, constraint, free)
 
     @in_turn
     def suffix_log_probs(
-        self, batch: Batch, cuts: Tensor, *, prompt: str | Sequence[str] = "", temperature: float = 1.0
+        self,
+        batch: Batch,
+        cuts: Tensor,
+        *,
+        prompt: str | Sequence[str] = "",
+        temperature: float = 1.0,
+        constraint: Objective | None = None,
+        free: float = FREE,
     ) -> Tensor:
         """(B,) float64 log-probability that `draw_suffixes` writes the tokens behind the first `cuts[b]`."""
         prompts = [prompt] * len(batch) if isinstance(prompt, str) else prompt
-        return suffix_log_probs(self, batch, cuts, prompts, temperature)
+        return suffix_log_probs(self, batch, cuts, prompts, temperature, constraint, free)
 
     def ask(self, request: str, examples: Sequence[tuple[str, str]] = ()) -> str:
         """A prompt in the model's own chat format, after which it answers `request`.

@@ -10,13 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, final, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, final, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from textsearch.batch import Batch, Vocabulary
 from textsearch.rng import Rng
+
+if TYPE_CHECKING:
+    from textsearch.objective import Objective
 
 
 class MaskedLM(Protocol):
@@ -88,7 +91,8 @@ class SuffixLM(Protocol):
     """Ends of texts, drawn token by token from left to right.
 
     Given the prompt and the tokens before it, a token has probability p^(1 / temperature), renormalised over the tokens
-    that the vocabulary allows and the end.
+    that the vocabulary allows and the end. With a `constraint`, whole suffixes are drawn from a mixture: with
+    probability 1 - `free` the same renormalised over what `constraint.allowed_next` allows, else without that mask.
     """
 
     @property
@@ -104,6 +108,8 @@ class SuffixLM(Protocol):
         prompt: str | Sequence[str] = "",
         temperature: float = 1.0,
         most: int | Sequence[int],
+        constraint: Objective | None = None,
+        free: float = 0.05,
     ) -> tuple[Batch, Tensor, Tensor]:
         """Row b with everything behind its first `cuts[b]` tokens resampled, up to the end or to `most` tokens.
 
@@ -111,11 +117,19 @@ class SuffixLM(Protocol):
 
         Returns:
             The new texts; (B,) float64 log-probabilities of the new tokens and the end; and (B,) bool, whether an end
-            was drawn. A text without an end after `most` tokens is cut there.
+            was drawn. A text without an end after `most` tokens is cut there, and one after which the mask allows
+            nothing ends there without an end.
         """
 
     def suffix_log_probs(
-        self, batch: Batch, cuts: Tensor, *, prompt: str | Sequence[str] = "", temperature: float = 1.0
+        self,
+        batch: Batch,
+        cuts: Tensor,
+        *,
+        prompt: str | Sequence[str] = "",
+        temperature: float = 1.0,
+        constraint: Objective | None = None,
+        free: float = 0.05,
     ) -> Tensor:
         """(B,) float64 log-probability of drawing the tokens behind the first `cuts[b]`, and the end."""
 

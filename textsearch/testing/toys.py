@@ -10,11 +10,14 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
+from textsearch.beginnings import Beginnings
 from textsearch.checks import strings
+from textsearch.models.masking import FREE, masked, mixed, unmasked_rows
 from textsearch.models.protocols import Scores
 from textsearch.models.reading.suffixes import with_suffixes
 from textsearch.models.recipes import reduced_as_one
 from textsearch.models.usage import Usage
+from textsearch.objective import Objective
 from textsearch.rng import Rng, categorical
 
 
@@ -158,19 +161,31 @@ class TableCausalLM:
         return Scores(log_prob, batch.lengths + 1)
 
     def suffix_log_probs(
-        self, batch: Batch, cuts: Tensor, *, prompt: str | Sequence[str] = "", temperature: float = 1.0
+        self,
+        batch: Batch,
+        cuts: Tensor,
+        *,
+        prompt: str | Sequence[str] = "",
+        temperature: float = 1.0,
+        constraint: Objective | None = None,
+        free: float = FREE,
     ) -> Tensor:
         """(B,) log-probability of what stands behind the first `cuts[b]` tokens, and of the end."""
         left = self._left(prompt, len(batch)).to(batch.device)
         self.usage.count((len(batch), batch.width + 1), int(batch.lengths.sum()))
         ended = torch.nn.functional.pad(batch.tokens, (0, 1))
-        log_prob = torch.zeros(len(batch), dtype=torch.float64, device=batch.device)
+        log_free = torch.zeros(len(batch), dtype=torch.float64, device=batch.device)
+        log_masked = torch.zeros_like(log_free)
         # place by place: the order of the sum, and so its last bit, does not depend on the padding
         for place in range(batch.width + 1):
-            law = self._following(left, batch.tokens, torch.full_like(batch.lengths, place), temperature)
+            at = torch.full_like(batch.lengths, place)
+            law = self._following(left, batch.tokens, at, temperature)
             asked = (cuts <= place) & (place <= batch.lengths)
-            log_prob += law.gather(1, ended[:, place, None])[:, 0].where(asked, 0.0)
-        return log_prob
+            log_free += law.gather(1, ended[:, place, None])[:, 0].where(asked, 0.0)
+            if constraint is not None:
+                law = self._masked(law, constraint, batch, batch.tokens, at, asked)
+                log_masked += law.gather(1, ended[:, place, None])[:, 0].where(asked, 0.0)
+        return log_free if constraint is None else mixed(log_masked, log_free, free)
 
     def draw_suffixes(
         self,
@@ -181,6 +196,8 @@ class TableCausalLM:
         prompt: str | Sequence[str] = "",
         temperature: float = 1.0,
         most: int | Sequence[int],
+        constraint: Objective | None = None,
+        free: float = FREE,
     ) -> tuple[Batch, Tensor, Tensor]:
         """Row b with everything behind its first `cuts[b]` tokens resampled, its log-probability, whether it ended."""
         left = self._left(prompt, len(batch)).to(batch.device)
@@ -189,27 +206,49 @@ class TableCausalLM:
         tokens, row = batch.widen(most + 1).tokens.clone(), torch.arange(len(batch), device=batch.device)
         written = torch.zeros(len(batch), most + 1, dtype=torch.int64, device=batch.device)
         counts = torch.zeros_like(batch.lengths)
-        log_prob = torch.zeros(len(batch), dtype=torch.float64, device=batch.device)
+        log_free = torch.zeros(len(batch), dtype=torch.float64, device=batch.device)
+        log_masked = torch.zeros_like(log_free)
         ended = torch.zeros(len(batch), dtype=torch.bool, device=batch.device)
-        going = cuts <= room
+        going, unmasked = cuts <= room, unmasked_rows(rng, free)
         for place in range(most + 1):
             self.usage.count((len(batch), 1), int(going.sum()))
             at = (cuts + place).clamp(max=most)
-            law = self._following(left, tokens, at, temperature)
+            plain = law = self._following(left, tokens, at, temperature)
+            if constraint is not None:
+                narrow = self._masked(plain, constraint, batch, tokens, at, going)
+                law = torch.where(unmasked[:, None], plain, narrow)
+                # nothing is drawn where nothing may follow
+                going = going & (law.amax(-1) > -torch.inf)
+                law = law.where(going[:, None], plain)
             token = categorical(law, rng.uniform(place))
             ends = going & (token == 0)
             on = going & (token != 0) & (at < room)
-            log_prob += law.gather(1, token[:, None])[:, 0].where(ends | on, 0.0)
+            log_free += plain.gather(1, token[:, None])[:, 0].where(ends | on, 0.0)
+            if constraint is not None:
+                log_masked += narrow.gather(1, token[:, None])[:, 0].where(ends | on, 0.0)
             ended |= ends
             written[:, place] = token * on
             tokens[row[on], at[on]] = token[on]
             counts += on
             going = on
+        log_prob = log_free if constraint is None else mixed(log_masked, log_free, free)
         return with_suffixes(batch, cuts, written, counts), log_prob, ended
 
     def _left(self, prompt: str | Sequence[str], rows: int) -> Batch:
         return (
             self.vocabulary.encode([prompt]).repeat(rows) if isinstance(prompt, str) else self.vocabulary.encode(prompt)
+        )
+
+    def _masked(
+        self, law: Tensor, constraint: Objective, batch: Batch, tokens: Tensor, places: Tensor, asked: Tensor
+    ) -> Tensor:
+        """`law` (B, V) under the mask of a constraint, for the rows that are `asked` (B,) for: others as they were."""
+        rows = asked.nonzero().squeeze(-1)
+        if len(rows) == 0:
+            return law
+        kept = [row[:place] for row, place in zip(tokens[rows].tolist(), places[rows].tolist(), strict=True)]
+        return law.index_copy(
+            0, rows, masked(law[rows], constraint, Beginnings(self.vocabulary, 0, kept, batch.inputs[rows].tolist()))
         )
 
     def _following(self, left: Batch, tokens: Tensor, places: Tensor, temperature: float) -> Tensor:

@@ -3,7 +3,8 @@
 What Metropolis-Hastings needs that cuts a text and writes on from the cut (Faria et al., "QUEST: quality-aware
 Metropolis-Hastings sampling for machine translation", 2024; Karan and Du, "Reasoning with sampling: your base model is
 smarter than you think", 2025). A token is drawn from p(v | what is before it)^(1 / temperature), renormalised over the
-tokens that the vocabulary allows and the end.
+tokens that the vocabulary allows and the end; under a constraint also over what it allows next, see
+`textsearch.models.masking`.
 
 What stands before the cut is not read again, nor is what was written before, wherever it was met: see `PrefixTree`.
 """
@@ -18,8 +19,11 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
+from textsearch.beginnings import Beginnings
+from textsearch.models.masking import masked, mixed, unmasked_rows
 from textsearch.models.reading.prefix_tree import PrefixTree
 from textsearch.models.vocabulary import TokenizerVocabulary
+from textsearch.objective import Objective
 from textsearch.rng import Rng, categorical
 
 _PLACES = 64  # log-probabilities of the whole vocabulary, in float64, at once
@@ -68,6 +72,8 @@ def draw_suffixes(
     prompts: Sequence[str],
     temperature: float,
     room: Sequence[int],
+    constraint: Objective | None,
+    free: float,
 ) -> tuple[Batch, Tensor, Tensor]:
     """As `SuffixLM.draw_suffixes`."""
     kept = [row[:cut] for row, cut in zip(batch.token_lists(), cuts.tolist(), strict=True)]
@@ -86,18 +92,33 @@ def draw_suffixes(
     longest, ends_at = max(room, default=0), torch.tensor(room, dtype=torch.int64, device=batch.device)
     written = torch.zeros(len(rows), longest + 1, dtype=torch.int64, device=batch.device)
     counts = torch.zeros(len(rows), dtype=torch.int64, device=batch.device)
-    log_prob = torch.zeros(len(rows), dtype=torch.float64, device=batch.device)
+    # of what is drawn, without the mask and with it
+    log_free = torch.zeros(len(rows), dtype=torch.float64, device=batch.device)
+    log_masked = torch.zeros_like(log_free)
     ended = torch.zeros(len(rows), dtype=torch.bool, device=batch.device)
+    unmasked, numbers = unmasked_rows(rng, free), batch.inputs.tolist()
     for part in lm.tree.portions(rows, more=longest):
         going = torch.arange(part.start, part.stop, device=batch.device)
         for place in range(longest + 1):
-            found = lm.tree.read([rows[i] for i in going.tolist()])
-            log_probs = _tempered(lm, lm.tree.logits([slots[-1] for slots in found]), temperature).to(batch.device)
-            token = categorical(log_probs, rng.rows(going).uniform(place))
+            here = going.tolist()
+            found = lm.tree.read([rows[i] for i in here])
+            plain = _tempered(lm, lm.tree.logits([slots[-1] for slots in found]), temperature).to(batch.device)
+            law = plain
+            if constraint is not None:
+                texts = [rows[i][len(rows[i]) - len(kept[i]) - place :] for i in here]
+                narrow = masked(plain, constraint, Beginnings(lm.vocabulary, lm.eos, texts, [numbers[i] for i in here]))
+                law = torch.where(unmasked[going, None], plain, narrow)
+                alive = law.amax(-1) > -torch.inf
+                going, plain, narrow, law = going[alive], plain[alive], narrow[alive], law[alive]
+                if len(going) == 0:
+                    break
+            token = categorical(law, rng.rows(going).uniform(place))
             ends = token == lm.eos
             counted = ends | (cuts[going] + place < ends_at[going])
             ended[going] = ends
-            log_prob[going] += log_probs.gather(1, token[:, None])[:, 0].where(counted, 0.0)
+            log_free[going] += plain.gather(1, token[:, None])[:, 0].where(counted, 0.0)
+            if constraint is not None:
+                log_masked[going] += narrow.gather(1, token[:, None])[:, 0].where(counted, 0.0)
             on = counted & ~ends
             going, token = going[on], token[on]
             if len(going) == 0:
@@ -106,29 +127,44 @@ def draw_suffixes(
             counts[going] += 1
             for i, new in zip(going.tolist(), token.tolist(), strict=True):
                 rows[i].append(new)
+    log_prob = log_free if constraint is None else mixed(log_masked, log_free, free)
     return with_suffixes(batch, cuts, written, counts), log_prob, ended
 
 
-def suffix_log_probs(lm: Reader, batch: Batch, cuts: Tensor, prompts: Sequence[str], temperature: float) -> Tensor:
+def suffix_log_probs(
+    lm: Reader,
+    batch: Batch,
+    cuts: Tensor,
+    prompts: Sequence[str],
+    temperature: float,
+    constraint: Objective | None,
+    free: float,
+) -> Tensor:
     """As `SuffixLM.suffix_log_probs`."""
-    out = torch.zeros(len(batch), dtype=torch.float64, device=batch.device)
-    own = batch.token_lists()
+    # without the mask and with it
+    sums = torch.zeros(len(batch), 2, dtype=torch.float64, device=batch.device)
+    own, inputs = batch.token_lists(), batch.inputs.tolist()
     rows = lm.after(own, prompts)
     for part in lm.tree.portions(rows):
-        slots, tokens, numbers = [], [], []
+        slots, tokens, places = [], [], []
         for i, found in zip(part, lm.tree.read([rows[i] for i in part]), strict=True):
             behind = [*own[i], lm.eos][int(cuts[i]) :]
             slots += found[len(found) - len(behind) :]
             tokens += behind
-            numbers += [i] * len(behind)
+            places += [(i, len(own[i]) + 1 - left) for left in range(len(behind), 0, -1)]
         for first in range(0, len(slots), _PLACES):
             window = slice(first, first + _PLACES)
-            log_probs = _tempered(lm, lm.tree.logits(slots[window]), temperature).to(batch.device)
-            each = log_probs.gather(1, torch.tensor(tokens[window], device=batch.device)[:, None])[:, 0]
+            plain = _tempered(lm, lm.tree.logits(slots[window]), temperature).to(batch.device)
+            laws = [plain]
+            if constraint is not None:
+                texts, numbers = [own[i][:size] for i, size in places[window]], [inputs[i] for i, _ in places[window]]
+                laws.append(masked(plain, constraint, Beginnings(lm.vocabulary, lm.eos, texts, numbers)))
+            index = torch.tensor(tokens[window], device=batch.device)[:, None]
+            each = torch.cat([law.gather(1, index) for law in laws], 1)
             # one by one: the order of the sum does not depend on the batch
-            for number, value in zip(numbers[window], each.tolist(), strict=True):
-                out[number] += value
-    return out
+            for (i, _), value in zip(places[window], each, strict=True):
+                sums[i, : len(laws)] += value
+    return sums[:, 0] if constraint is None else mixed(sums[:, 1], sums[:, 0], free)
 
 
 def _tempered(lm: Reader, logits: Tensor, temperature: float) -> Tensor:

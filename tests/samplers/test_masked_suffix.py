@@ -1,0 +1,253 @@
+"""Suffixes under a mask against an enumerated transition matrix, where the mask is right, too narrow and too wide."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from samplers import MetropolisHastings
+from samplers.proposals import FromLeft, SuffixResampling
+from tests.hinted import Hinted, Row, Step, rows_of
+from tests.reference import Floats, Order, Path, State
+from tests.samplers.laws import Case, p_value
+from tests.samplers.test_suffix import END, SuffixLaw
+from tests.samplers.toys import Toy
+from textsearch.batch import Batch, Vocabulary
+from textsearch.rng import Rng
+from textsearch.testing import TableCausalLM, letters
+
+A, B = 1, 2
+
+
+@dataclass
+class MaskedSuffixLaw(SuffixLaw):
+    """The same under a mask: a share `free` of all suffixes is drawn without it."""
+
+    constraint: Hinted | None = None
+    free: float = 0.0
+
+    def masked(self, text: tuple[int, ...], kept: int) -> float:
+        """Of writing text[kept:] and the end under the mask."""
+        assert self.constraint is not None
+        product = 1.0
+        for place in range(kept, len(text) + 1):
+            law = self.following(text[:place], self.temperature)
+            may = self.constraint.follow(text[:place])
+            token = (*text, END)[place]
+            if token not in may:
+                return 0.0
+            product *= law[token] / sum(law[one] for one in may)
+        return product
+
+    def drawn(self, text: tuple[int, ...], kept: int) -> float:
+        """Of the mixture."""
+        return (1 - self.free) * self.masked(text, kept) + self.free * self.probability(text, kept, self.temperature)
+
+    def paths(self, state: State, order: Order) -> Iterator[Path]:
+        first = max((place + 1 for place, frozen in enumerate(state.frozen) if frozen), default=0)
+        cuts = range(first, len(state.tokens) + 1)
+        for cut in cuts:
+            before, written = state.tokens[:cut], 0.0
+            for size in range(self.max_length - cut + 1):
+                for suffix in itertools.product(range(1, len(self.table[0])), repeat=size):
+                    text = (*before, *suffix)
+                    share = self.drawn(text, cut) / len(cuts)
+                    written += share
+                    marks = (*state.frozen[:cut], *[False] * size)
+                    if share:
+                        yield Path((cut, suffix), (cut, state.tokens[cut:]), State(text, marks), share, 0)
+            yield Path(("no end", cut), None, state, 1 / len(cuts) - written, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class LanguageToy(Toy):
+    """A skewed target over the texts of a language."""
+
+    @cached_property
+    def energies(self) -> Floats:
+        assert isinstance(self.law, MaskedSuffixLaw) and self.law.constraint is not None
+        rng, language = np.random.default_rng(5), self.law.constraint.language
+        return np.array(
+            [1.5 * rng.normal() + 0.3 * len(s.tokens) if s.tokens in language else math.inf for s in self.states]
+        )
+
+
+def masked_toy(
+    constraint: Hinted, start: str, max_length: int, *, free: float = 0.2, heat: float = 1.0, prompt: str = ""
+) -> LanguageToy:
+    """Of a language over "ab"."""
+    vocabulary = letters("ab")
+    model = TableCausalLM.random(vocabulary, seed=7)
+    law = MaskedSuffixLaw(
+        model.table.numpy(),
+        model.by_place.numpy(),
+        tuple(vocabulary.encode([prompt]).token_lists()[0]),
+        heat,
+        max_length,
+        constraint=constraint,
+        free=free,
+    )
+    return LanguageToy(
+        SuffixResampling(model, prompt, heat, max_length, constraint, free), law, vocabulary, start, temperature=1.2
+    )
+
+
+def no_double(row: Row) -> bool:
+    """Texts without "bb" that end in "a"."""
+    return row[-1:] == (A,) and (B, B) not in itertools.pairwise(row)
+
+
+LANGUAGE = rows_of(3, 3, no_double)
+HIDDEN: frozenset[Step] = frozenset({((A,), B), ((B, A), A)})
+"""The mask forbids "ab...", which "aba" begins with, and "baa", a whole text."""
+ASTRAY: frozenset[Step] = frozenset({((), END), ((A, B), B), ((B,), B)})
+
+RIGHT = Hinted(LANGUAGE, 3)
+NARROW = Hinted(LANGUAGE, 3, hidden=HIDDEN)
+WIDE = Hinted(LANGUAGE, 3, astray=ASTRAY)
+
+TOYS: dict[str, LanguageToy] = {
+    "narrow": masked_toy(NARROW, "a", 3),
+    "right": masked_toy(RIGHT, "a", 3),
+    "wide, no way on": masked_toy(WIDE, "ba", 3, heat=1.4, prompt="ab"),
+    "frozen": masked_toy(Hinted(rows_of(3, 5, no_double), 3, hidden=HIDDEN), "!ba", 5),
+    "right, none without the mask": masked_toy(RIGHT, "a", 3, free=0.0),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Tampered:
+    """A model with one fault in how it draws or prices under a mask."""
+
+    honest: TableCausalLM
+    fault: str
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        return self.honest.vocabulary
+
+    def draw_suffixes(self, batch: Batch, cuts: Tensor, rng: Rng, **settings: Any) -> tuple[Batch, Tensor, Tensor]:
+        new, log_prob, ended = self.honest.draw_suffixes(batch, cuts, rng, **settings)
+        if self.fault in ("normaliser left out", "share without the mask left out"):
+            log_prob = self.priced(new, cuts, settings)
+        return new, log_prob, ended
+
+    def suffix_log_probs(self, batch: Batch, cuts: Tensor, **settings: Any) -> Tensor:
+        return self.priced(batch, cuts, settings)
+
+    def priced(self, batch: Batch, cuts: Tensor, settings: dict[str, Any]) -> Tensor:
+        settings = {name: settings[name] for name in ("prompt", "temperature", "constraint", "free")}
+        if self.fault.startswith("normaliser left out"):
+            settings.pop("constraint")
+        else:
+            settings["free"] = 1e-300
+        return self.honest.suffix_log_probs(batch, cuts, **settings)
+
+
+def tampered(toy: LanguageToy, fault: str) -> MetropolisHastings:
+    proposal = toy.proposal
+    assert isinstance(proposal, SuffixResampling) and isinstance(proposal.lm, TableCausalLM)
+    return MetropolisHastings(replace(proposal, lm=Tampered(proposal.lm, fault)))
+
+
+def case(name: str, *faults: str) -> Case:
+    toy = TOYS[name]
+    twins = {fault: tampered(toy, fault) for fault in faults}
+    return Case(toy, MetropolisHastings(toy.proposal), lambda: toy.chain.matrix, twins, steps=4)
+
+
+CASE = case(
+    "narrow",
+    "normaliser left out",
+    "normaliser left out on the way back",
+    "share without the mask left out",
+)
+VARIANTS = {name: case(name) for name in TOYS if name != "narrow"}
+
+
+def test_every_text_of_the_language_is_reached_though_the_mask_is_narrow() -> None:
+    toy = TOYS["narrow"]
+    begin = toy.states.index(toy.state("a"))
+    reached = np.linalg.matrix_power(toy.chain.matrix, 50)[begin]
+    assert (reached[toy.target > 0] > 0).all()
+    closed = masked_toy(NARROW, "a", 3, free=0.0)
+    texts = {closed.text(state) for state in closed.states}
+    assert {"aba", "baa"} & texts == set()
+
+
+def test_what_is_drawn_from_the_left_is_priced_as_it_is_drawn() -> None:
+    model = TableCausalLM.random(letters("ab"), seed=7)
+    for free in (0.0, 0.3):
+        proposal = FromLeft(model, "ab", 0.8, 3, NARROW, free)
+        batch = model.vocabulary.encode([""] * 4000)
+        drawn, log_prob = proposal.draw(batch, Rng.start(0, len(batch)))
+        ended = log_prob < math.inf
+        assert ended.any()
+        torch.testing.assert_close(log_prob[ended], proposal.log_prob(drawn)[ended], atol=1e-12, rtol=0)
+        texts = drawn.rows(ended).texts()
+        for text in set(texts):
+            expected = float(proposal.log_prob(model.vocabulary.encode([text])).exp())
+            found = texts.count(text) / len(batch)
+            assert abs(found - expected) < 5 * math.sqrt(expected * (1 - expected) / len(batch)) + 1e-3
+
+
+def test_a_model_is_told_of_no_mask_where_there_is_none() -> None:
+    @dataclass(frozen=True, eq=False)
+    class Plain:
+        """A model of somebody else's, which knows of no masks."""
+
+        honest: TableCausalLM
+
+        @property
+        def vocabulary(self) -> Vocabulary:
+            return self.honest.vocabulary
+
+        def draw_suffixes(
+            self, batch: Batch, cuts: Tensor, rng: Rng, *, prompt: Any = "", temperature: float = 1.0, most: Any
+        ) -> tuple[Batch, Tensor, Tensor]:
+            return self.honest.draw_suffixes(batch, cuts, rng, prompt=prompt, temperature=temperature, most=most)
+
+        def suffix_log_probs(self, batch: Batch, cuts: Tensor, *, prompt: Any = "", temperature: float = 1.0) -> Tensor:
+            return self.honest.suffix_log_probs(batch, cuts, prompt=prompt, temperature=temperature)
+
+    model = TableCausalLM.random(letters("ab"), seed=7)
+    batch, rng = model.vocabulary.encode(["ab", ""]), Rng.start(0, 2)
+    plain: Any = Plain(model)
+    assert SuffixResampling(plain).propose(batch, rng).batch.texts() == (
+        SuffixResampling(model).propose(batch, rng).batch.texts()
+    )
+
+
+def test_check_names_value_and_remedy() -> None:
+    model = TableCausalLM.random(letters("ab"), seed=0)
+    wrong: Any = "no objective"
+    with pytest.raises(TypeError, match=r"constraint='no objective' is a string, not an objective"):
+        SuffixResampling(model, constraint=wrong)
+    with pytest.raises(ValueError, match=r"free=1.0 must be at least 0 and below 1"):
+        SuffixResampling(model, constraint=RIGHT, free=1.0)
+    with pytest.raises(ValueError, match=r"free=-0.1 must be at least 0 and below 1"):
+        FromLeft(model, constraint=RIGHT, free=-0.1)
+
+
+@pytest.mark.parametrize("toy", TOYS.values(), ids=TOYS.keys())
+def test_log_ratios_are_the_reference_s(toy: LanguageToy) -> None:
+    here = np.flatnonzero(toy.energies < math.inf)
+    batch = toy.batch(np.repeat(here, 200))
+    move = toy.proposal.propose(batch, Rng.start(3, len(batch)))
+    come, gone = toy.number(move.batch), np.repeat(here, 200)
+    real = (move.log_backward > -math.inf).numpy() & (toy.energies[come] < math.inf)
+    found = (move.log_backward - move.log_forward).numpy()[real]
+    for ratio, i, j in zip(found, gone[real], come[real], strict=True):
+        ratio += (toy.energies[i] - toy.energies[j]) / toy.temperature
+        assert min(abs(ratio - one) for one in toy.chain.log_ratios[i, 0, j]) < 1e-9
+    assert real.sum() > 50
+    assert p_value(toy, MetropolisHastings(toy.proposal), steps=3, seed=1) > 1e-4

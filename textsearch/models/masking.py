@@ -1,0 +1,63 @@
+"""Masks of texts that are written from left to right: two laws from the same logits, and their mixture.
+
+A mask leaves out the tokens that a constraint does not allow next, and renormalises over the others. Whether every text
+that the constraint permits can be written so is up to the mask, and masks are often too narrow: they may forbid a token
+that begins within one word of a grammar and ends in the next. Proposals that must reach every text therefore draw whole
+suffixes from a mixture, which is priced at no extra pass:
+
+    q(x) = (1 - free) * prod_t p(x_t | x_<t) 1[allowed] / p(allowed | x_<t)  +  free * prod_t p(x_t | x_<t)
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from textsearch.beginnings import Beginnings
+from textsearch.objective import Objective, next_allowed_by
+from textsearch.rng import Rng
+
+FREE = 0.05
+"""The share of suffixes that are drawn without the mask, unless told."""
+
+_UNMASKED = 0  # tag
+
+
+def masked(log_probs: Tensor, constraint: Objective, beginnings: Beginnings) -> Tensor:
+    """(K, V) log-probabilities of what comes next, renormalised over what `constraint` allows after each beginning.
+
+    As they were where it knows nothing; all -inf where it allows nothing that has a probability, a dead end.
+
+    >>> from textsearch.objective import FunctionObjective
+    >>> from textsearch.testing import letters
+    >>> anything = FunctionObjective(lambda texts: [0.0] * len(texts))
+    >>> masked(torch.tensor([[0.5, 0.5]]).log(), anything, Beginnings(letters("a"), 0, [[1]], [0])).exp().tolist()
+    [[0.5, 0.5]]
+    """
+    allowed = next_allowed_by(constraint, beginnings)
+    if allowed is None:
+        return log_probs
+    left = log_probs.masked_fill(~allowed.to(log_probs.device), -math.inf)
+    # a dead end would be -inf - -inf
+    mass = left.logsumexp(-1, keepdim=True)
+    return left - mass.masked_fill(mass == -math.inf, 0.0)
+
+
+def mixed(log_masked: Tensor, log_free: Tensor, free: float) -> Tensor:
+    """log((1 - free) q_masked + free q_free), nats.
+
+    >>> mixed(torch.tensor([0.5]).log(), torch.tensor([0.1]).log(), 0.25).exp().tolist()
+    [0.4000000059604645]
+    """
+    if free <= 0:
+        return log_masked
+    if free >= 1:
+        return log_free
+    return torch.logaddexp(log_masked + math.log1p(-free), log_free + math.log(free))
+
+
+def unmasked_rows(rng: Rng, free: float) -> Tensor:
+    """(B,) bool, the rows whose suffix is drawn without the mask: each with probability `free`."""
+    return rng.fold(_UNMASKED).uniform(0) < free
