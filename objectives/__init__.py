@@ -3,6 +3,7 @@
 from objectives.acrostic import Acrostic
 from objectives.affixes import Prefix, Suffix
 from objectives.canonical import Canonical
+from objectives.choices import Choices
 from objectives.classifier import Classifier
 from objectives.closeness import Closeness
 from objectives.coherence import Coherence
@@ -30,6 +31,7 @@ from objectives.word_preservation import InputEmbeddings, WordPreservation
 __all__ = [
     "Acrostic",
     "Canonical",
+    "Choices",
     "Classifier",
     "Closeness",
     "Coherence",

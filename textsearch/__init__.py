@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from objectives import (
         Acrostic,
         Canonical,
+        Choices,
         Classifier,
         Closeness,
         Coherence,
@@ -87,6 +88,7 @@ __all__ = [
     "BlockInfill",
     "Budget",
     "Canonical",
+    "Choices",
     "Classifier",
     "Closeness",
     "Coherence",
@@ -172,9 +174,9 @@ __all__ = [
 
 _HOMES = {
     "objectives": (
-        "Acrostic Canonical Classifier Closeness Coherence Conditional Consensus Diversity Fluency FluencyPerToken "
-        "Forbidden Keywords Length LengthBetween Only Pattern Polarity Prefix Preserve PseudoLikelihood Repeats Rhyme "
-        "Roles Similarity Suffix Template WholeWords WordPreservation"
+        "Acrostic Canonical Choices Classifier Closeness Coherence Conditional Consensus Diversity Fluency "
+        "FluencyPerToken Forbidden Keywords Length LengthBetween Only Pattern Polarity Prefix Preserve "
+        "PseudoLikelihood Repeats Rhyme Roles Similarity Suffix Template WholeWords WordPreservation"
     ),
     "samplers": (
         "AdaptiveTemperature AnnealedSMC Cycle DelayedAcceptance Gibbs ImportanceSampling IteratedResampling "

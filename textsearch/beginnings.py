@@ -47,3 +47,18 @@ class Beginnings:
             return None
         pieces = self.vocabulary.token_bytes
         return tuple(b"".join(pieces[token] for token in row) for row in self.rows)
+
+
+def characters(written: bytes) -> tuple[str, bytes] | None:
+    r"""The whole characters of a beginning and the bytes of one that is not finished; None if no text begins so.
+
+    >>> characters("né".encode()), characters("né".encode()[:2]), characters(b"n\xff")
+    (('né', b''), ('n', b'\xc3'), None)
+    """
+    # a row of bytes that are no UTF-8 is never the canonical one of its text, and so is forbidden: no text begins so
+    try:
+        return written.decode(), b""
+    except UnicodeDecodeError as error:
+        if error.reason != "unexpected end of data":
+            return None
+        return written[: error.start].decode(), written[error.start :]

@@ -53,16 +53,17 @@ def respelled(batch: Batch) -> Sequence[list[int] | None]:
     """The tokens that the vocabulary makes of the text of each row; None for one that it cannot write."""
     own = getattr(batch.vocabulary, "respelled", None)
     found: Sequence[list[int]] | None = own(batch) if own else None
-    return _encoded(batch.vocabulary, batch.texts()) if found is None else found
+    return spelt(batch.vocabulary, batch.texts()) if found is None else found
 
 
-def _encoded(vocabulary: Vocabulary, texts: Sequence[str]) -> Sequence[list[int] | None]:
+def spelt(vocabulary: Vocabulary, texts: Sequence[str]) -> Sequence[list[int] | None]:
+    """The tokens that the vocabulary makes of each text; None for one that it cannot write."""
     try:
         return vocabulary.encode(texts).token_lists()
     except ValueError:
         if len(texts) == 1:
             return [None]
-        return [row for text in texts for row in _encoded(vocabulary, [text])]
+        return [row for text in texts for row in spelt(vocabulary, [text])]
 
 
 Key = tuple[int, tuple[int, ...]]

@@ -92,6 +92,7 @@ WORDS = [["dog"], ["cat"], ["know"], ["mat"]]
 OBJECTIVES: dict[str, Entry] = {
     "Acrostic": Entry(lambda _, values: o.Acrostic(values, whole=False), ["t", "a", "i", "w"]),
     "Canonical": Entry(lambda *_: o.Canonical()),
+    "Choices": Entry(lambda _, values: o.Choices(values), [[TEXTS[0], "dog"], ["no"], ["No!", "I"], [TEXTS[3]]]),
     "Classifier": Entry(lambda _, values: o.Classifier(LetterCounts(), values), ["short", "long", "middling", "long"]),
     "Closeness": Entry(lambda _, values: o.Closeness(values, 2.0), SENTENCES),
     "Coherence": Entry(lambda models, values: o.Coherence(models.causal, values), SENTENCES),

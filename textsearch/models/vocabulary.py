@@ -20,6 +20,7 @@ from textsearch.models.checkpoints.characters import is_character_level
 from textsearch.models.reading.turns import lock_of
 from textsearch.models.recipes import reduced_as_one
 from textsearch.models.sources import Source, begins_sentence, runs
+from textsearch.models.token_bytes import bytes_of_tokens
 
 _OF_TOKENS = ("pieces", "size", "mask_id", "wordpiece", "one_spelling", "lower_cases", "allowed", "continues")
 _ANCHOR = ["x"]  # what follows is within a sentence
@@ -36,6 +37,9 @@ class TokenizerVocabulary:
     if the tokenizer had lower-cased them; other tokenizers decode themselves. What a user wrote is rendered as it was
     written: words and phrases by `spellings`, and all that stands around the gaps of a text by `sources`.
 
+    Where a text is the bytes of its tokens, one after another, the vocabulary has `token_bytes`, see
+    `textsearch.beginnings`; a WordPiece has no such attribute, and none that knows texts with gaps.
+
     Attributes:
         tokenizer: a `PreTrainedTokenizerFast`.
         longest: tokens that the model can read in one text, its special tokens not counted.
@@ -47,6 +51,11 @@ class TokenizerVocabulary:
     longest: int
     spellings: Sequence[Spellings] = ()
     sources: Sequence[Source] = ()
+
+    def __post_init__(self) -> None:
+        # set where it is true only: a property that raises is still an attribute to isinstance, from Python 3.12 on
+        if not self.sources and (token_bytes := bytes_of_tokens(self)) is not None:
+            vars(self)["token_bytes"] = token_bytes
 
     def __reduce__(self) -> tuple[Any, ...]:
         return reduced_as_one(self)

@@ -9,7 +9,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from textsearch.batch import Batch
+from textsearch.batch import Batch, Vocabulary
 from textsearch.beginnings import Beginnings
 from textsearch.checks import strings
 from textsearch.models.masking import FREE, masked, mixed, unmasked_rows
@@ -46,6 +46,11 @@ class LetterVocabulary:
     def allowed(self) -> Tensor:
         """(V,) all but the mask."""
         return torch.arange(self.size) > 0
+
+    @property
+    def token_bytes(self) -> tuple[bytes, ...]:
+        """V strings of bytes, the letters in UTF-8."""
+        return tuple(letter.encode() for letter in "_" + self.letters)
 
     @property
     def continues(self) -> Tensor:
@@ -123,7 +128,7 @@ class TableMaskedLM:
 @final
 @dataclass(frozen=True, eq=False)
 class TableCausalLM:
-    """A causal language model with random conditionals; id 0, the mask of the letters, ends a text.
+    """A causal language model with random conditionals; id 0, the mask of the toy vocabularies, ends a text.
 
     The logits of what comes next are a sum over all tokens before it, those of the prompt too, of a table entry for
     (distance, their token), plus one for the place in the text.
@@ -141,13 +146,13 @@ class TableCausalLM:
     True
     """
 
-    vocabulary: LetterVocabulary
+    vocabulary: Vocabulary
     table: Tensor
     by_place: Tensor
     usage: Usage = field(default_factory=Usage)
 
     @staticmethod
-    def random(vocabulary: LetterVocabulary, seed: int, reach: int = 8, scale: float = 0.8) -> TableCausalLM:
+    def random(vocabulary: Vocabulary, seed: int, reach: int = 8, scale: float = 0.8) -> TableCausalLM:
         """Tables drawn from a normal distribution."""
         rng = torch.Generator().manual_seed(seed)
         size = vocabulary.size

@@ -1,0 +1,74 @@
+"""What hard constraints share that say which texts are allowed: grammars, schemas, patterns, lists of choices.
+
+The truth is a parser of the whole text; it alone decides what has energy 0 and what +inf. What writes from left to right
+asks two more things. A proof that no text of the language begins so: it must follow from the truth, and may say
+nothing. And a hint which tokens may come next, which may be wrong both ways.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from objectives.text_features import zero_or_inf
+from textsearch.batch import Batch
+from textsearch.beginnings import Beginnings, characters
+from textsearch.objective import Cost, Objective
+from textsearch.per_input import PerInput
+
+
+class Language(Protocol):
+    """The texts that one value of a constraint allows."""
+
+    def accepts(self, text: str) -> bool:
+        """Whether a text belongs to it: the truth."""
+
+    def is_dead(self, beginning: str, rest: bytes) -> bool:
+        """Whether it is proven that no text of the language begins so; False says nothing.
+
+        Args:
+            beginning: whole characters.
+            rest: the first bytes of one more, or none.
+        """
+
+
+class LanguageObjective(Objective):
+    """Energy 0 for the texts of a language, +inf for all others; a language for all inputs or one for each."""
+
+    @property
+    @abstractmethod
+    def languages(self) -> PerInput[Any]:
+        """The languages."""
+
+    @property
+    def cost(self) -> Cost:
+        """A test of the text alone."""
+        return Cost.HARD
+
+    @property
+    def lower_bound(self) -> float:
+        """0."""
+        return 0.0
+
+    def energy(self, batch: Batch) -> Tensor:
+        """(B,) 0 for the texts of the language, +inf for the others."""
+        return zero_or_inf(batch, lambda text, number: bool(self.languages.of(number).accepts(text)))
+
+    def check(self, batch: Batch) -> None:
+        """Each input has its language."""
+        self.languages.check(batch)
+
+    def impossible(self, beginnings: Beginnings) -> Tensor | None:
+        """(K,) bool, the beginnings that are proven to be those of no text; None without `token_bytes`."""
+        if beginnings.written is None:
+            return None
+        asked = list(zip(beginnings.written, beginnings.numbers, strict=True))
+        dead = {key: self._is_dead(*key) for key in dict.fromkeys(asked)}
+        return torch.tensor([dead[key] for key in asked], dtype=torch.bool)
+
+    def _is_dead(self, written: bytes, number: int) -> bool:
+        found = characters(written)
+        return found is None or bool(self.languages.of(number).is_dead(*found))
