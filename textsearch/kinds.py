@@ -165,6 +165,15 @@ SUFFIX = Kind(
         "a transformers model": 'load it by its name or folder, textsearch.models.causal_lm("gpt2")',
     },
 )
+TOKENWISE = Kind(
+    "a model that tells the next token",
+    ("log_probs_after", "eos", "vocabulary"),
+    _LOAD.format('causal_lm("gpt2"), or causal_lm() for the default'),
+    {
+        "a string": "load it, textsearch.models.causal_lm({})",
+        "a transformers model": 'load it by its name or folder, textsearch.models.causal_lm("gpt2")',
+    },
+)
 ENCODER = Kind(
     "a sentence encoder",
     ("encode",),

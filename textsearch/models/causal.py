@@ -17,6 +17,7 @@ from textsearch.models.masking import FREE
 from textsearch.models.protocols import Scores
 from textsearch.models.reading.insertions import next_at_places
 from textsearch.models.reading.memory import recall
+from textsearch.models.reading.next_tokens import log_probs_after
 from textsearch.models.reading.prefix_tree import PrefixTree
 from textsearch.models.reading.suffixes import draw_suffixes, suffix_log_probs
 from textsearch.models.reading.turns import in_turn, lock_of
@@ -120,6 +121,11 @@ class TransformersCausalLM:
     def next_token_log_probs(self, batch: Batch, tokens: Sequence[Sequence[int]], prompts: Sequence[str]) -> Tensor:
         """(B, N + 1, W) float64 log-probabilities of `tokens` after every beginning of every row; see `PrefixLM`."""
         return next_at_places(self, batch, tokens, prompts)
+
+    @in_turn
+    def log_probs_after(self, rows: Sequence[Sequence[int]], prompts: Sequence[str], more: int = 0) -> Tensor:
+        """(K, V) float64 log-probabilities of the token that follows each row of tokens; see `TokenLM`."""
+        return log_probs_after(self, rows, prompts, more)
 
     @in_turn
     def continuations(

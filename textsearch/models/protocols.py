@@ -134,6 +134,29 @@ class SuffixLM(Protocol):
         """(B,) float64 log-probability of drawing the tokens behind the first `cuts[b]`, and the end."""
 
 
+class TokenLM(Protocol):
+    """Left-to-right probabilities of the next token after tokens, for texts that others write token by token."""
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The tokens that it reads and writes."""
+
+    @property
+    def eos(self) -> int:
+        """The token that ends a text."""
+
+    def log_probs_after(self, rows: Sequence[Sequence[int]], prompts: Sequence[str], more: int = 0) -> Tensor:
+        """(K, V) float64 log-probabilities in nats of the token that follows each row of tokens after its prompt.
+
+        They are over all tokens, whether the vocabulary allows them or not. What was read before is not read again.
+
+        Args:
+            rows: K rows of token ids, the beginnings of texts.
+            prompts: one for each row.
+            more: tokens that each row may still grow by.
+        """
+
+
 class NextTokenLM(Protocol):
     """Left-to-right probabilities of the next token."""
 

@@ -160,6 +160,11 @@ class TableCausalLM:
         by_place = scale * torch.randn(reach + 1, size, generator=rng, dtype=torch.float64)
         return TableCausalLM(vocabulary, table, by_place)
 
+    @property
+    def eos(self) -> int:
+        """0, the mask of the letters."""
+        return 0
+
     def score(self, batch: Batch, prompt: str | Sequence[str] = "", least: Tensor | None = None) -> Scores:
         """log p of each row's text and its end, given the prompt."""
         log_prob = self.suffix_log_probs(batch, torch.zeros_like(batch.lengths), prompt=prompt)
@@ -191,6 +196,12 @@ class TableCausalLM:
                 law = self._masked(law, constraint, batch, batch.tokens, at, asked)
                 log_masked += law.gather(1, ended[:, place, None])[:, 0].where(asked, 0.0)
         return log_free if constraint is None else mixed(log_masked, log_free, free)
+
+    def log_probs_after(self, rows: Sequence[Sequence[int]], prompts: Sequence[str], more: int = 0) -> Tensor:
+        """(K, V) log-probabilities of the token that follows each row of tokens after its prompt."""
+        batch = Batch.of(rows, self.vocabulary)
+        self.usage.count((len(batch), 1), len(batch))
+        return self._following(self.vocabulary.encode(list(prompts)), batch.tokens, batch.lengths, 1.0)
 
     def draw_suffixes(
         self,
