@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from objectives import Fluency
+from objectives import Choices, Fluency, Pattern
 from samplers import MetropolisHastings, Rejection
 from samplers.proposals import FromLeft, SuffixResampling
 from textsearch import Generations
@@ -165,7 +165,7 @@ def constraint_of(settings: Sampling) -> Objective:
     """
     stated = settings.stated
     value = getattr(settings, stated)
-    if stated == "choices" and False:
+    if stated == "choices":
         return Choices(value)
     if stated == "regex":
         return Pattern(value, full=True)

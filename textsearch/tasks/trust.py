@@ -12,13 +12,10 @@ from numpy.typing import NDArray
 
 from textsearch.kinds import RESULT, instance, shown
 from textsearch.result import Generations
-from textsearch.result.diagnostics import autocorrelation, rows_by_input
+from textsearch.result.diagnostics import FEWEST_DRAWS, autocorrelation, rows_by_input
 from textsearch.result.tables import Sheet
 from textsearch.sampler import Guarantee
 from textsearch.tasks.drawing import INDEPENDENT, MOVED
-
-AGREE = 1.1
-"""The largest split R-hat of the energies at which chains count as agreeing (Gelman et al., 2013)."""
 
 FORGOTTEN = 10.0
 """Autocorrelation times after which a chain counts as having forgotten its start."""
@@ -38,8 +35,8 @@ class Account:
         independent: how many of them were taken by rejection; the others are where a chain ended.
         tokens: that models read for each draw, those of the whole run shared evenly.
         effective: independent draws that they are worth, for the mean of the energy.
-        r_hat: split R-hat of the energies of the chains over the later half of their moves; nan without chains.
-        times: autocorrelation times that the chains ran for; nan without chains.
+        times: autocorrelation times of the energy that the chains ran for, about the mean of all chains, so that chains
+            that stay apart have a long one; nan without chains.
         log_z: log of the probability that the model itself writes a text that is allowed, nats; nan if not known.
         refused: texts that the mask let pass to their end and the parser refused.
         missed: draws that the mask would not have let pass.
@@ -51,7 +48,6 @@ class Account:
     independent: int
     tokens: float
     effective: float
-    r_hat: float
     times: float
     log_z: float
     refused: int
@@ -63,23 +59,23 @@ class Account:
         """Whether the draws may be taken for draws from the law that was asked for."""
         if not self.exact or not self.draws:
             return False
-        return self.independent == self.draws or (self.r_hat <= AGREE and self.times >= FORGOTTEN)
+        return self.independent == self.draws or self.times >= FORGOTTEN
 
     @property
     def word(self) -> str:
         """Whether to trust the draws, and what to do if not."""
         chains = self.draws - self.independent
         if not self.draws:
-            return "no draws"
+            return "no: there are no draws"
         if not self.exact:
-            return "not the model's law: masking favours some texts; for draws take another --sampler"
+            return "no: masking token by token favours some texts over others; take another --sampler for draws"
         if not chains:
-            return "yes: exact, independent draws"
+            return "yes: independent draws by rejection, exact"
+        made = "all" if chains == self.draws else f"{chains} of {self.draws}"
+        ran = f"{made} from chains that ran {self.times:.0f} times as long as they remember"
         if self.trusted:
-            return f"yes: {chains} from chains that agree and have forgotten their starts"
-        if not self.r_hat <= AGREE:
-            return "not yet: the chains do not agree; take more --steps"
-        return "not yet: the chains may remember their starts; take more --steps"
+            return f"yes: {ran}"
+        return f"not yet: {ran}, and {FORGOTTEN:.0f} times are wanted; take more --steps"
 
 
 def accounts(result: Generations) -> list[Account]:
@@ -104,7 +100,6 @@ def sheet(found: Sequence[Account]) -> Sheet:
         independent=sum(one.independent for one in found),
         tokens=sum(one.tokens * one.draws for one in found) / max(draws, 1),
         effective=sum(one.effective for one in found),
-        r_hat=math.nan,
         times=math.nan,
         log_z=math.nan,
         refused=sum(one.refused for one in found),
@@ -112,33 +107,28 @@ def sheet(found: Sequence[Account]) -> Sheet:
         exact=all(one.exact for one in found),
     )
     trusted = sum(one.trusted for one in found)
+    words = [f"trust {_short(one.prompt)}? {one.word}" for one in listed]
+    if len(found) > 1:
+        words.append(f"trusted: {trusted} of {len(found)} prompts")
     return Sheet(
-        (
-            "prompt",
-            "draws",
-            "independent",
-            "effective",
-            "tokens a draw",
-            "R-hat",
-            "log Z",
-            "mask too wide",
-            "mask too narrow",
-            "trust",
-        ),
-        tuple((*_figures(one), one.word) for one in listed),
-        total=(*_figures(total), f"{trusted} of {len(found)} prompts") if len(found) > 1 else None,
-        caption="" if len(listed) == len(found) else f"{len(listed)} of {len(found)} prompts",
+        ("prompt", "draws", "independent", "effective", "tokens/draw", "log Z", "too wide", "too narrow"),
+        tuple(map(_figures, listed)),
+        total=_figures(total) if len(found) > 1 else None,
+        caption="\n".join(words),
     )
+
+
+def _short(prompt: str) -> str:
+    return " ".join(prompt.split()) if len(prompt) <= 24 else shown(prompt, 24)[1:-1]
 
 
 def _figures(one: Account) -> tuple[str, ...]:
     return (
-        one.prompt if len(one.prompt) <= 24 else shown(one.prompt, 24)[1:-1],
+        _short(one.prompt),
         str(one.draws),
         str(one.independent),
         f"{one.effective:.1f}",
         f"{one.tokens:.0f}",
-        "" if math.isnan(one.r_hat) else f"{one.r_hat:.2f}",
         "" if math.isnan(one.log_z) else f"{one.log_z:.2f}",
         str(one.refused),
         str(one.missed),
@@ -148,7 +138,7 @@ def _figures(one: Account) -> tuple[str, ...]:
 def _account(result: Generations, number: int, rows: NDArray[np.int64], tokens: float) -> Account:
     held = result.recorded[INDEPENDENT][-1][rows] if INDEPENDENT in result.recorded else np.zeros(len(rows), bool)
     chains = rows[~held]
-    r_hat, times = _agreement(result, chains)
+    times = _times(result, chains)
     independent = int(held.sum())
     return Account(
         prompt=result.sources[number],
@@ -156,7 +146,6 @@ def _account(result: Generations, number: int, rows: NDArray[np.int64], tokens: 
         independent=independent,
         tokens=tokens,
         effective=independent + (min(len(chains), len(chains) * times / 2) if len(chains) else 0.0),
-        r_hat=r_hat,
         times=times,
         log_z=math.nan,
         refused=0,
@@ -165,29 +154,20 @@ def _account(result: Generations, number: int, rows: NDArray[np.int64], tokens: 
     )
 
 
-def _agreement(result: Generations, chains: NDArray[np.int64]) -> tuple[float, float]:
-    """Split R-hat of the later half of the energies, and how many autocorrelation times the chains ran."""
+def _times(result: Generations, chains: NDArray[np.int64]) -> float:
+    """For how many autocorrelation times of the energy the chains ran, by the later half of their moves."""
     if not len(chains):
-        return math.nan, math.nan
+        return math.nan
     moved = result.recorded[MOVED][:, chains] if MOVED in result.recorded else np.ones((result.steps, len(chains)))
     begun = int((moved == 0).sum(0).max())  # from here on each chain stands at a text that is allowed
     moves = result.steps - begun
     later = result.trace[begun + moves // 2 :, chains].T
-    if later.shape[1] < 4:
-        return math.inf, 0.0
+    if later.shape[1] < FEWEST_DRAWS:
+        return 0.0
     if np.ptp(later) == 0:
         # one text, or texts of one energy; chains that never moved have shown nothing
-        taken = result.recorded["accepted"][begun:, chains]
-        return (1.0, float(moves)) if taken.any() else (math.inf, 0.0)
-    return _split_r_hat(later), moves / _time(later)
-
-
-def _split_r_hat(draws: NDArray[np.float64]) -> float:
-    """R-hat of (chains, draws) numbers, each chain cut in two (Gelman et al., 2013); inf if halves stand still apart."""
-    half = draws.shape[1] // 2
-    halves = np.concatenate([draws[:, :half], draws[:, -half:]])
-    within, between = halves.var(1, ddof=1).mean(), halves.mean(1).var(ddof=1)
-    return math.sqrt((half - 1) / half + between / within) if within else math.inf
+        return float(moves) if result.recorded["accepted"][begun:, chains].any() else 0.0
+    return moves / _time(later)
 
 
 def _time(draws: NDArray[np.float64]) -> float:
