@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, final
+from typing import Any, final
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from samplers.composites.wrapped import promised
 from textsearch.batch import Batch, Vocabulary
 from textsearch.models.usage import charged_to
 from textsearch.objective import Evaluation, Objective, evaluate
@@ -67,7 +68,8 @@ class Drawing:
     Attributes:
         first: takes independent draws from the target, such as `Rejection`; None for no tries.
         tries: of each chain, one a step.
-        then: moves towards the target the chains that still have no draw; None to leave them without.
+        then: moves towards the target the chains that still have no draw; its state is texts and energies only. None
+            to leave them without.
 
     >>> from samplers import MetropolisHastings, Rejection
     >>> from samplers.proposals import FromLeft, SuffixResampling
@@ -85,8 +87,6 @@ class Drawing:
     tries: int
     then: Sampler[ChainState] | None
 
-    guarantee: ClassVar = Guarantee.EXACT
-
     @property
     def vocabulary(self) -> Vocabulary:
         """That of the samplers."""
@@ -96,6 +96,11 @@ class Drawing:
     def kinds(self) -> tuple[str, ...]:
         """The names of the moves of both, and of rest."""
         return (*(kind for part in self._parts for kind in part.kinds), REST)
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """Exact if both are, else biased."""
+        return promised(self._parts)
 
     @property
     def _parts(self) -> list[Sampler[Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from os import PathLike
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from objectives import Choices, Fluency, Pattern
 from samplers import MetropolisHastings, Rejection
-from samplers.proposals import FromLeft, SuffixResampling
+from samplers.proposals import SuffixResampling
 from textsearch import Generations
 from textsearch.calls import told
 from textsearch.checks import strings
@@ -24,6 +25,7 @@ from textsearch.run.partial import carry
 from textsearch.sampler import Sampler
 from textsearch.tasks import resolve as given
 from textsearch.tasks.drawing import INDEPENDENT, MOVED, REST, Drawing, all_rest, only
+from textsearch.tasks.free_draws import FreeDraws
 from textsearch.tasks.problem import MakeSampler, Models, Problem, answer
 from textsearch.tasks.settings import Sampling
 
@@ -73,12 +75,12 @@ def sample(
         power: above 1 is sharper: whole texts, not each token on its own, as a temperature would.
         chat: put the prompt in the model's chat format, if it has one.
         max_length: tokens of a text; what finds no end within them is no draw.
-        method: "auto"; "rejection" or "chains" alone; or "masked", whose texts are no draws from this law.
+        method: "rejection" or "chains" alone; "auto" leaves to chains what rejection could not draw.
         tries: of each draw by rejection.
         steps: moves of every chain.
         seed: the same seed gives the same texts.
         causal: the model; by default SmolLM2-135M-Instruct.
-        sampler: made of the moves, new ends of the text, in place of all that.
+        sampler: made of the moves, new ends of the text, in place of all that; one whose state is texts alone.
         until: stop early; see `textsearch.run.until`.
         callbacks: each is called after every step with a `Progress`; the run stops once one returns True.
         progress: show what is being done on standard error.
@@ -110,7 +112,8 @@ def sample(
             seed=seed,
         ),
         Models(causal=causal),
-        sampler=sampler,
+        # chains start from a forbidden text, which not every sampler does
+        sampler=None if sampler is None else partial(_from_anywhere, sampler),
         until=until,
         callbacks=callbacks,
         progress=progress,
@@ -118,6 +121,11 @@ def sample(
         every=every,
         numbers=numbers,
     )
+
+
+def _from_anywhere(sampler: MakeSampler, moves: SuffixResampling) -> Drawing:
+    """A sampler of the moves whose chains may start from a forbidden text."""
+    return Drawing(None, 0, sampler(moves))
 
 
 def build(
@@ -183,13 +191,12 @@ def independent(lm: TaskLM, prompts: Sequence[str], allowed: Objective, settings
     With q the law that the model writes by at temperature 1 / power, p^power / q is at most 1 for each token if power
     is at least 1, and the terms of what is allowed only lower it, but for their lower bound.
     """
-    if settings.method in ("chains", "masked") or settings.power < 1 or allowed.lower_bound == -math.inf:
+    if settings.method == "chains" or settings.power < 1 or allowed.lower_bound == -math.inf:
         if settings.method == "rejection":
             why = f"power={settings.power:g} is below 1" if settings.power < 1 else f"{allowed.name} has no lower bound"
             raise ValueError(f"method='rejection' cannot draw here, for {why}: take method='chains'")
         return None
-    draw = FromLeft(lm, prompts, temperature=1 / settings.power, max_length=settings.max_length)
-    return Rejection(draw, -allowed.lower_bound)
+    return Rejection(FreeDraws(lm, prompts, 1 / settings.power, settings.max_length, allowed), -allowed.lower_bound)
 
 
 def finished(result: Generations, prompts: Sequence[str], settings: Sampling) -> Generations:
