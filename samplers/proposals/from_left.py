@@ -10,8 +10,9 @@ from typing import final
 import torch
 from torch import Tensor
 
+from samplers.proposals.cuts import first_cuts
 from samplers.proposals.sites import slot_open
-from samplers.proposals.suffix import first_cuts, share_without_mask, under
+from samplers.proposals.suffix import share_without_mask, under
 from textsearch.batch import Batch, Vocabulary
 from textsearch.checks import keep, positive, whole
 from textsearch.kinds import OBJECTIVE, SUFFIX, instance

@@ -1,11 +1,12 @@
 """Suffix resampling: cut the text at random and let a causal language model write a new end.
 
-The move of QUEST for translation (Faria et al., 2024) and of power sampling (Karan and Du, "Reasoning with sampling:
-your base model is smarter than you think", 2025). The cut m is uniform over the c(x) places behind the last frozen
-token, both ends of what is editable included, and all tokens behind it are drawn one by one up to the end of the text:
+The move of QUEST for translation (Faria et al., 2024), of power sampling (Karan and Du, "Reasoning with sampling: your
+base model is smarter than you think", 2025), and under a mask of constrained sampling (Anaya Gonzalez et al., NeurIPS
+2025). The cut m is drawn from p(m | x), see `samplers.proposals.cuts`, by default uniform over the c(x) places behind
+the last frozen token, and all tokens behind it are drawn one by one up to the end of the text:
 
-    q(x', m | x) = 1 / c(x)  * prod_t p(x'_t | x'_<t)^(1/T) / Z(x'_<t),    t = m+1 ... n'+1, the end among them
-    q(x, m | x') = 1 / c(x') * the same of the old suffix
+    q(x', m | x) = p(m | x)  * prod_t p(x'_t | x'_<t)^(1/T) / Z(x'_<t),    t = m+1 ... n'+1, the end among them
+    q(x, m | x') = p(m | x') * the same of the old suffix
 
 The cut is an auxiliary variable: the move back has the same one, which is a place in both texts. Texts of unlike
 lengths have unlike numbers of cuts, and a text is a text only with its end: neither factor cancels.
@@ -26,18 +27,20 @@ from dataclasses import dataclass, field
 from typing import Any, final
 
 import torch
+from torch import Tensor
 
+from samplers.proposals.cuts import ENTROPY, RESTART, UNIFORM, Entropies, log_cut_probs
 from samplers.proposals.sites import slot_open
 from samplers.proposals.spans import check_lengths
 from textsearch.batch import Batch, Vocabulary
 from textsearch.checks import keep, positive, real, whole
-from textsearch.kinds import OBJECTIVE, SUFFIX, instance
+from textsearch.kinds import OBJECTIVE, SUFFIX, TOKENWISE, instance, shown
 from textsearch.models.masking import FREE
 from textsearch.models.protocols import SuffixLM
 from textsearch.objective import Objective
 from textsearch.per_input import PerInput, text_per_input
 from textsearch.proposal import Move
-from textsearch.rng import Rng
+from textsearch.rng import Rng, categorical
 
 _CUT, _SUFFIX = range(2)  # draw, and tag
 
@@ -57,8 +60,9 @@ class SuffixResampling:
         max_length: tokens; a text that finds no end within it is a null move, as is one that a mask leaves no way on.
         constraint: what the text must be; its `allowed_next` masks the tokens. It is a hint: the energy must hold the
             constraint, too.
-        free: the share of moves without the mask. Only where the mask is known to allow every text that the energy
-            allows, 0 is exact.
+        free: the share of moves without the mask; 0 reaches every text only where the mask is known to allow all that
+            the energy allows.
+        cuts: "uniform", "restart" or "entropy".
 
     >>> from samplers import MetropolisHastings
     >>> from textsearch import FunctionObjective, generate
@@ -76,10 +80,15 @@ class SuffixResampling:
     max_length: int = 64
     constraint: Objective | None = None
     free: float = FREE
+    cuts: str = UNIFORM
     _prompts: PerInput[str] = field(init=False, repr=False)
+    _entropies: Entropies | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         instance("lm", self.lm, SUFFIX)
+        if self.cuts not in (UNIFORM, RESTART, ENTROPY):
+            raise ValueError(f"cuts={shown(self.cuts)} must be 'uniform', 'restart' or 'entropy'")
+        by_entropy: Any = instance("lm", self.lm, TOKENWISE) if self.cuts == ENTROPY else None
         if self.constraint is not None:
             instance("constraint", self.constraint, OBJECTIVE)
         given = text_per_input("prompt", self.prompt, "prompts")
@@ -91,6 +100,7 @@ class SuffixResampling:
             max_length=whole("max_length", self.max_length, 1, unit="token"),
             free=share_without_mask(self.free),
         )
+        keep(self, _entropies=by_entropy and Entropies(by_entropy, self.temperature, self.constraint))
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -109,15 +119,14 @@ class SuffixResampling:
 
     def propose(self, batch: Batch, rng: Rng) -> Move:
         """One new suffix a row."""
-        first = first_cuts(batch)
-        ways = batch.lengths - first + 1
-        cuts = first + (rng.uniform(_CUT) * ways).floor().to(torch.int64)
         # another proposal may have written a text that this one could not: it is left alone, as is a closed end
         fits = ((batch.lengths <= self.max_length) & slot_open(batch, batch.lengths)).nonzero().squeeze(-1)
         log_forward = torch.zeros(len(batch), dtype=torch.float64, device=batch.device)
         log_backward = torch.full_like(log_forward, -math.inf)
         kind = torch.zeros_like(batch.lengths)
-        old, cuts = batch.rows(fits), cuts[fits]
+        old = batch.rows(fits)
+        log_cuts = self._log_cuts(old)
+        cuts = categorical(log_cuts, rng.rows(fits).uniform(_CUT))
         new, log_new, ended = self.lm.draw_suffixes(
             old,
             cuts,
@@ -127,7 +136,8 @@ class SuffixResampling:
             most=self.max_length,
             **under(self.constraint, self.free),
         )
-        fits, cuts, old, new = fits[ended], cuts[ended], old.rows(ended), new.rows(ended)
+        fits, cuts, log_cuts = fits[ended], cuts[ended], log_cuts[ended]
+        old, new = old.rows(ended), new.rows(ended)
         log_old = self.lm.suffix_log_probs(
             old,
             cuts,
@@ -135,10 +145,15 @@ class SuffixResampling:
             temperature=self.temperature,
             **under(self.constraint, self.free),
         )
-        log_forward[fits] = log_new[ended] - ways[fits].to(torch.float64).log()
+        log_forward[fits] = log_new[ended] + log_cuts.gather(1, cuts[:, None])[:, 0]
         # frozen tokens are before every cut: the first one is the same in both texts
-        log_backward[fits] = log_old - (new.lengths - first[fits] + 1).to(torch.float64).log()
+        log_backward[fits] = log_old + self._log_cuts(new).gather(1, cuts[:, None])[:, 0]
         return Move(_put(batch, fits, new), log_forward, log_backward, kind)
+
+    def _log_cuts(self, batch: Batch) -> Tensor:
+        """(B, N + 1) log p(m | x)."""
+        entropies = self._entropies and self._entropies.of(batch, self._prompts.rows(batch))
+        return log_cut_probs(self.cuts, batch, entropies)
 
 
 def under(constraint: Objective | None, free: float) -> dict[str, Any]:
@@ -153,14 +168,7 @@ def share_without_mask(free: float) -> float:
     return share
 
 
-def first_cuts(batch: Batch) -> torch.Tensor:
-    """(B,) int64 how many tokens there are up to the last frozen one: the first place that a text may be cut at."""
-    column = torch.arange(1, batch.width + 1, device=batch.device)
-    frozen = (~batch.editable & batch.present) * column
-    return torch.nn.functional.pad(frozen, (0, 1)).amax(1)
-
-
-def _put(batch: Batch, rows: torch.Tensor, new: Batch) -> Batch:
+def _put(batch: Batch, rows: Tensor, new: Batch) -> Batch:
     """`batch` with `new` in place of its `rows`."""
     source = torch.zeros_like(batch.lengths)
     source[rows] = torch.arange(len(rows), device=batch.device)

@@ -17,7 +17,7 @@ from torch import Tensor
 from objectives import Fluency
 from samplers import MetropolisHastings
 from samplers.proposals import InsertDelete, Mixture, SuffixResampling
-from samplers.proposals.suffix import first_cuts
+from samplers.proposals.cuts import first_cuts
 from tests.reference import Floats, Order, Path, State
 from tests.samplers.laws import Case, p_value
 from tests.samplers.toys import Toy

@@ -11,11 +11,13 @@ suffixes from a mixture, which is priced at no extra pass:
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from textsearch.beginnings import Beginnings
+from textsearch.models.protocols import TokenLM
 from textsearch.objective import Objective, next_allowed_by
 from textsearch.rng import Rng
 
@@ -23,6 +25,18 @@ FREE = 0.05
 """The share of suffixes that are drawn without the mask, unless told."""
 
 _UNMASKED = 0  # tag
+
+
+def next_laws(lm: TokenLM, rows: Sequence[Sequence[int]], prompts: Sequence[str], temperature: float) -> Tensor:
+    """(K, V) float64 log-probabilities of what a model writes next, as a `SuffixLM` does.
+
+    p^(1 / temperature), renormalised over the tokens that the vocabulary allows and the end.
+    """
+    law = lm.log_probs_after(rows, prompts).to(torch.float64) / temperature
+    may = lm.vocabulary.allowed.to(law.device).clone()
+    # the end is a special token, which a text may not hold
+    may[lm.eos] = True
+    return law.masked_fill(~may, -torch.inf).log_softmax(-1)
 
 
 def masked(log_probs: Tensor, constraint: Objective, beginnings: Beginnings) -> Tensor:
@@ -40,9 +54,9 @@ def masked(log_probs: Tensor, constraint: Objective, beginnings: Beginnings) -> 
     if allowed is None:
         return log_probs
     left = log_probs.masked_fill(~allowed.to(log_probs.device), -math.inf)
-    # a dead end would be -inf - -inf
-    mass = left.logsumexp(-1, keepdim=True)
-    return left - mass.masked_fill(mass == -math.inf, 0.0)
+    dead = left.amax(-1, keepdim=True) == -math.inf
+    # a softmax adds each row up in one order, whatever the number of rows; a dead end would be -inf - -inf
+    return left.log_softmax(-1).masked_fill(dead, -math.inf)
 
 
 def mixed(log_masked: Tensor, log_free: Tensor, free: float) -> Tensor:
