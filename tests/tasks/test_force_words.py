@@ -17,8 +17,7 @@ from torch import Tensor
 from objectives import Fluency
 from samplers import MetropolisHastings
 from samplers.proposals import SuffixResampling
-from tests.models.tiny import Tiny, roomy_causal
-from tests.models.tiny import tiny as tiny
+from tests.models.tiny import roomy_causal
 from textsearch import FunctionObjective, causal_lm, force_words, generate
 from textsearch.batch import Batch
 from textsearch.models import adapted_causal_lm

@@ -154,4 +154,11 @@ def sample(
         raise typer.BadParameter(
             'name a prompt, for example: textsearch sample --prompt "Name a colour." --choices "red,green"'
         )
+    # what nothing satisfies, or no parser can be made of, is told once, and not for each prompt
+    from textsearch.tasks.sampling import constraint_of
+
+    try:
+        constraint_of(Sampling(**said))
+    except (ValueError, TypeError, ImportError) as error:
+        raise typer.BadParameter(str(error), param_hint=given[0]) from error
     return found

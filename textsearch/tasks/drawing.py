@@ -30,6 +30,9 @@ INDEPENDENT = "independent"
 MOVED = "moved"
 """What is recorded of each chain: whether a text that is allowed has taken the place of its start."""
 
+TRIED = "tried"
+"""What is recorded of each chain: how many tries all chains of its input have had."""
+
 REST = "rest"
 """The kind of the steps of chains that rest."""
 
@@ -43,11 +46,13 @@ class DrawingState:
         chain: the texts of the chains with their energies.
         resting: (B,) bool, whether a chain holds an independent draw.
         moved: (B,) bool, whether a chain has left the text that it started from.
+        tried: (B,) int64, independent draws that a chain has tried.
     """
 
     chain: ChainState
     resting: Tensor
     moved: Tensor
+    tried: Tensor
 
     @property
     def batch(self) -> Batch:
@@ -109,7 +114,9 @@ class Drawing:
     def init(self, objective: Objective, batch: Batch) -> DrawingState:
         """The texts with their energies, which may be +inf: what is forbidden gives way to what is allowed."""
         nobody = torch.zeros(len(batch), dtype=torch.bool, device=batch.device)
-        return DrawingState(ChainState(batch, evaluate(objective, batch)), nobody, nobody)
+        return DrawingState(
+            ChainState(batch, evaluate(objective, batch)), nobody, nobody, torch.zeros_like(batch.lengths)
+        )
 
     def step(
         self, objective: Objective, state: DrawingState, rng: Rng, temperature: float | Tensor = 1.0
@@ -131,8 +138,16 @@ class Drawing:
             log_ratio[going] = info.log_ratio
             chain = put(chain, going, part)
         resting = state.resting | accepted if drawing else state.resting
-        after = DrawingState(chain, resting, state.moved | accepted)
-        return after, Info(accepted, kind, log_ratio, {INDEPENDENT: after.resting, MOVED: after.moved})
+        tried = state.tried + (~state.resting).to(torch.int64) if drawing else state.tried
+        after = DrawingState(chain, resting, state.moved | accepted, tried)
+        recorded = {INDEPENDENT: resting, MOVED: after.moved, TRIED: _by_input(chain.batch, tried)}
+        return after, Info(accepted, kind, log_ratio, recorded)
+
+
+def _by_input(batch: Batch, counts: Tensor) -> Tensor:
+    """(B,) for each row the sum of `counts` (B,) over the rows of its input."""
+    sums = torch.zeros(int(batch.inputs.max()) + 1 if len(batch) else 0, dtype=counts.dtype, device=counts.device)
+    return sums.index_add(0, batch.inputs, counts)[batch.inputs]
 
 
 def all_rest(progress: Progress) -> bool:

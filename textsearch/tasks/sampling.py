@@ -17,7 +17,7 @@ from samplers.proposals import SuffixResampling
 from textsearch import Generations
 from textsearch.calls import told
 from textsearch.checks import strings
-from textsearch.kinds import shown
+from textsearch.kinds import TOKENWISE, shown
 from textsearch.models.protocols import TaskLM, asked
 from textsearch.objective import Objective
 from textsearch.run.loop import Callback, Rule
@@ -189,14 +189,20 @@ def independent(lm: TaskLM, prompts: Sequence[str], allowed: Objective, settings
     """What takes independent draws from the target; None where nothing bounds its weights, or it is not wanted.
 
     With q the law that the model writes by at temperature 1 / power, p^power / q is at most 1 for each token if power
-    is at least 1, and the terms of what is allowed only lower it, but for their lower bound.
+    is at least 1, and terms that are never negative only lower it.
     """
-    if settings.method == "chains" or settings.power < 1 or allowed.lower_bound == -math.inf:
-        if settings.method == "rejection":
-            why = f"power={settings.power:g} is below 1" if settings.power < 1 else f"{allowed.name} has no lower bound"
-            raise ValueError(f"method='rejection' cannot draw here, for {why}: take method='chains'")
+    why = ""
+    if settings.power < 1:
+        why = f"power={settings.power:g} is below 1"
+    elif allowed.lower_bound < 0:
+        why = f"{allowed.name} may be negative, as far as its lower_bound says"
+    elif not TOKENWISE.of(lm):
+        why = f"causal={shown(lm)} does not tell the next token, log_probs_after"
+    if why and settings.method == "rejection":
+        raise ValueError(f"method='rejection' cannot draw here, for {why}: take method='chains'")
+    if why or settings.method == "chains":
         return None
-    return Rejection(FreeDraws(lm, prompts, 1 / settings.power, settings.max_length, allowed), -allowed.lower_bound)
+    return Rejection(FreeDraws(lm, prompts, 1 / settings.power, settings.max_length, allowed), 0.0)
 
 
 def finished(result: Generations, prompts: Sequence[str], settings: Sampling) -> Generations:

@@ -15,10 +15,13 @@ from textsearch.result import Generations
 from textsearch.result.diagnostics import FEWEST_DRAWS, autocorrelation, rows_by_input
 from textsearch.result.tables import Sheet
 from textsearch.sampler import Guarantee
-from textsearch.tasks.drawing import INDEPENDENT, MOVED
+from textsearch.tasks.drawing import INDEPENDENT, MOVED, TRIED
 
 FORGOTTEN = 10.0
 """Autocorrelation times after which a chain counts as having forgotten its start."""
+
+WIDEST = 20
+"""Characters of a prompt in a report."""
 
 MOST_LINES = 20
 """Prompts that a report lists."""
@@ -37,9 +40,8 @@ class Account:
         effective: independent draws that they are worth, for the mean of the energy.
         times: autocorrelation times of the energy that the chains ran for, about the mean of all chains, so that chains
             that stay apart have a long one; nan without chains.
-        log_z: log of the probability that the model itself writes a text that is allowed, nats; nan if not known.
-        refused: texts that the mask let pass to their end and the parser refused.
-        missed: draws that the mask would not have let pass.
+        log_z: log of the sum of what the law weighs over all texts, at power 1 of the probability that the model by
+            itself writes a text that is allowed, nats, by the share of tries that were taken; nan if none was.
         exact: whether the sampler leaves the law invariant at all.
     """
 
@@ -50,8 +52,6 @@ class Account:
     effective: float
     times: float
     log_z: float
-    refused: int
-    missed: int
     exact: bool
 
     @property
@@ -72,10 +72,10 @@ class Account:
         if not chains:
             return "yes: independent draws by rejection, exact"
         made = "all" if chains == self.draws else f"{chains} of {self.draws}"
-        ran = f"{made} from chains that ran {self.times:.0f} times as long as they remember"
+        ran = f"{made} from chains, {self.times:.0f} autocorrelation times long"
         if self.trusted:
             return f"yes: {ran}"
-        return f"not yet: {ran}, and {FORGOTTEN:.0f} times are wanted; take more --steps"
+        return f"not yet: {ran}, where {FORGOTTEN:.0f} are wanted; take more --steps"
 
 
 def accounts(result: Generations) -> list[Account]:
@@ -102,8 +102,6 @@ def sheet(found: Sequence[Account]) -> Sheet:
         effective=sum(one.effective for one in found),
         times=math.nan,
         log_z=math.nan,
-        refused=sum(one.refused for one in found),
-        missed=sum(one.missed for one in found),
         exact=all(one.exact for one in found),
     )
     trusted = sum(one.trusted for one in found)
@@ -111,7 +109,7 @@ def sheet(found: Sequence[Account]) -> Sheet:
     if len(found) > 1:
         words.append(f"trusted: {trusted} of {len(found)} prompts")
     return Sheet(
-        ("prompt", "draws", "independent", "effective", "tokens/draw", "log Z", "too wide", "too narrow"),
+        ("prompt", "draws", "independent", "effective", "tokens/draw", "log Z"),
         tuple(map(_figures, listed)),
         total=_figures(total) if len(found) > 1 else None,
         caption="\n".join(words),
@@ -119,7 +117,8 @@ def sheet(found: Sequence[Account]) -> Sheet:
 
 
 def _short(prompt: str) -> str:
-    return " ".join(prompt.split()) if len(prompt) <= 24 else shown(prompt, 24)[1:-1]
+    plain = " ".join(prompt.split())
+    return plain if len(plain) <= WIDEST else plain[: WIDEST - 3] + "..."
 
 
 def _figures(one: Account) -> tuple[str, ...]:
@@ -130,8 +129,6 @@ def _figures(one: Account) -> tuple[str, ...]:
         f"{one.effective:.1f}",
         f"{one.tokens:.0f}",
         "" if math.isnan(one.log_z) else f"{one.log_z:.2f}",
-        str(one.refused),
-        str(one.missed),
     )
 
 
@@ -147,9 +144,7 @@ def _account(result: Generations, number: int, rows: NDArray[np.int64], tokens: 
         tokens=tokens,
         effective=independent + (min(len(chains), len(chains) * times / 2) if len(chains) else 0.0),
         times=times,
-        log_z=math.nan,
-        refused=0,
-        missed=0,
+        log_z=math.log(independent / int(result.recorded[TRIED][-1][rows[0]])) if independent else math.nan,
         exact=result.guarantee is Guarantee.EXACT,
     )
 
