@@ -434,8 +434,38 @@ class Calls:
             ),
             self.schedule,
             self.rule,
+            self.sampled,
         ]
         return self.random.choice(calls)()
+
+    def sampled(self) -> Any:
+        """Draws of texts that are allowed, on the toy."""
+        languages: dict[str, Callable[[], Any]] = {
+            "choices": self.texts,
+            "regex": lambda: self.random.choice(["a+", "(ab|c)*", "[abc]{1,3}"]),
+            "constraint": self.objective,
+        }
+        stated = self.random.choice(list(languages))
+        settings = {stated: self.maybe(languages[stated])} | self.options(
+            power=lambda: self.real(0.5, 3),
+            chat=self.flag,
+            method=lambda: self.random.choice(["auto", "rejection", "chains"]),
+            seed=lambda: self.count(0, 9),
+            sampler=lambda: samplers.MetropolisHastings,
+        )
+        small = {
+            "draws": lambda: self.count(1, 4),
+            "tries": lambda: self.count(1, 4),
+            "steps": lambda: self.count(0, 4),
+        }
+        settings |= {name: self.maybe(make) for name, make in small.items()} | {"max_length": 6}
+        for name in small:
+            if isinstance(settings[name], int) and settings[name] > 99:
+                settings[name] = 3
+        model = self.maybe(lambda: CAUSAL)
+        # a name that may be one is asked for on the network, and so is the default model
+        model = "/no/such/folder" if isinstance(model, str) and model else CAUSAL if model is None else model
+        return tasks.sample(self.maybe(lambda: ["a", "b c"]), causal=model, **settings)
 
     def task(self) -> Any:
         """A call of a ready-made task, on the models that were given."""

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from importlib import import_module
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import pytest
@@ -17,8 +18,8 @@ from tests.cli.stub import call
 from textsearch import tasks
 from textsearch.cli import app
 from textsearch.cli.building import settings_options, told_of, words_of
-from textsearch.tasks import Correction, Infilling, KeywordSentences, Paraphrasing, Weights, Writing, solve
-from textsearch.tasks.settings import KEYWORD_PRESETS, Settings
+from textsearch.tasks import Correction, Infilling, KeywordSentences, Paraphrasing, Sampling, Weights, Writing, solve
+from textsearch.tasks.settings import KEYWORD_PRESETS, RunSettings, Settings
 
 RUN = {name: one.default for name, one in inspect.signature(solve).parameters.items()}
 """What every task takes alike, with its default; and the numbers of its inputs."""
@@ -31,10 +32,11 @@ MODELS = {"causal", "masked", "encoder", "classifier"}
 class Case:
     """A task, and what of its settings the command line leaves out."""
 
-    settings: type[Settings]
+    settings: type[RunSettings]
     module: str
     left_out: Collection[str] = ()
     argument: str = "a b"
+    more: Mapping[str, str] = MappingProxyType({})
     others: Mapping[str, Any] = None  # type: ignore[assignment]
 
 
@@ -60,6 +62,21 @@ CASES = {
         {"pool", "fluency", "preservation", "consensus", "polarity", "roles", "numbers"},
         others={"weights": Weights(fluency=9.0), "pool": 3, "lang": "zh", "temperature": 2.0},
     ),
+    "sample": Case(
+        Sampling,
+        "sampling",
+        {"constraint"},
+        more={"choices": "a,b"},
+        others={
+            "regex": "a+",
+            "draws": 3,
+            "power": 2.0,
+            "chat": False,
+            "max_length": 9,
+            "method": "chains",
+            "steps": 2,
+        },
+    ),
     "write": Case(
         Writing,
         "writing",
@@ -71,7 +88,7 @@ CASES = {
 
 
 def disagreements(
-    settings: type[Settings], function: Callable[..., Any], options: Mapping[str, Any], left_out: Collection[str]
+    settings: type[RunSettings], function: Callable[..., Any], options: Mapping[str, Any], left_out: Collection[str]
 ) -> list[str]:
     """What settings, function and options do not agree on, in words."""
     told = {field.name: field.default for field in fields(settings)}
@@ -134,7 +151,7 @@ def test_a_disagreement_is_found() -> None:
 def test_what_is_said_arrives(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the function in the settings, and from the command line in the function."""
     case = CASES[task]
-    seen: list[Settings] = []
+    seen: list[RunSettings] = []
     with monkeypatch.context() as patch:
         patch.setattr(
             import_module(f"textsearch.tasks.{case.module}"),
@@ -145,14 +162,16 @@ def test_what_is_said_arrives(task: str, monkeypatch: pytest.MonkeyPatch) -> Non
         getattr(tasks, task)(["a"], **case.others)
     assert seen == [case.settings(), case.settings(**case.others)]
     stub.put_in_place(monkeypatch)
-    result = call(task, case.argument)
+    result = call(task, case.argument, *(word for name, value in case.more.items() for word in (f"--{name}", value)))
     assert result.exit_code == 0, result.output
     ((_, settings),) = stub.calls
     assert settings.pop("progress")  # no option: --quiet says that there is none
     settings.pop("numbers", None)
-    assert {name: value for name, value in settings.items() if name not in MODELS} == {
-        field.name: field.default for field in fields(case.settings) if field.name not in case.left_out
+    found = {name: value for name, value in settings.items() if name not in MODELS}
+    assert {name: value for name, value in found.items() if name not in case.more} == {
+        field.name: field.default for field in fields(case.settings) if field.name not in {*case.left_out, *case.more}
     }
+    assert all(found[name] is not None for name in case.more)
 
 
 def test_an_option_says_what_its_setting_says() -> None:

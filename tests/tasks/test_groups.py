@@ -40,7 +40,12 @@ class Case:
     task: Callable[..., Generations]
     inputs: Sequence[Any]
     settings: dict[str, Any]
-    heat: float = 10.0
+    heat: float | None = 10.0
+
+    @property
+    def warmed(self) -> dict[str, Any]:
+        """Its settings, with the heat if it takes one."""
+        return {"seed": 2, **({} if self.heat is None else {"temperature": self.heat}), **self.settings}
 
 
 CASES = {
@@ -74,6 +79,12 @@ CASES = {
         ],
         {"chains": 2, "steps": 4},
     ),
+    "sample": Case(
+        tasks.sample,
+        ["who?", "where is it, and what does it do?", "a dog"],
+        {"choices": ["the dog", "a cat", "no", "in the house"], "draws": 4, "steps": 8, "tries": 3, "max_length": 12},
+        None,
+    ),
     "write": Case(
         tasks.write,
         MIX[2:7],
@@ -105,6 +116,8 @@ def models_of(case: Case, tiny: Tiny, chinese: Chinese, folders: dict[str, Path]
     """Fresh ones: they remember nothing of other groups."""
     if "lang" in case.settings:
         return {"causal": chinese.causal(), "masked": chinese.masked()}
+    if case.task is tasks.sample:
+        return {"causal": causal_lm(folders["causal"], device="cpu")}
     models = {
         "causal": causal_lm(folders["causal"], device="cpu"),
         "masked": masked_lm(tiny.masked_path, device="cpu"),
@@ -139,8 +152,7 @@ class Runs:
 
     def __call__(self, numbers: Sequence[int]) -> dict[int, dict[str, Any]]:
         case, own = self.case, [self.case.inputs[number] for number in numbers]
-        settings = {"seed": 2, "temperature": case.heat, **case.settings, **self.load(case)}
-        result = case.task(own, numbers=numbers, **settings)
+        result = case.task(own, numbers=numbers, **case.warmed, **self.load(case))
         # a correction tells of the end of its search alone
         changed = sum(text not in case.inputs for text in result.texts)
         self.moved.append(int(result.recorded["accepted"].sum()) + (changed if case.task is tasks.correct else 0))

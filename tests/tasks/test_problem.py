@@ -29,6 +29,7 @@ from textsearch.tasks import (
     Models,
     Paraphrasing,
     Problem,
+    Sampling,
     Stage,
     Writing,
     solve,
@@ -40,9 +41,10 @@ SETTINGS = {
     tasks.infill: Infilling,
     tasks.keywords: KeywordSentences,
     tasks.paraphrase: Paraphrasing,
+    tasks.sample: Sampling,
     tasks.write: Writing,
 }
-NAMES = ["correct", "infill", "keywords", "paraphrase", "write", "Chinese keywords"]
+NAMES = ["correct", "infill", "keywords", "paraphrase", "sample", "write", "Chinese keywords"]
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,7 @@ def load(tiny: Tiny, chinese: Chinese, tmp_path_factory: pytest.TempPathFactory)
 
 def built(case: Case, models: dict[str, Any]) -> Problem:
     """The problem of a case, with the heat of the settings."""
-    settings = {"seed": 2, "temperature": case.heat, **case.settings}
+    settings = dict(case.warmed)
     given = {name: settings.pop(name) for name in ("classifier",) if name in settings}
     module = import_module(case.task.__module__)
     problem: Problem = module.build(case.inputs, SETTINGS[case.task](**settings), Models(**models, **given))
@@ -103,7 +105,7 @@ def test_a_problem_is_solved_as_the_function_answers_and_stays_as_it_is(
 ) -> None:
     """And can be solved again."""
     case = CASES[name]
-    whole = case.task(case.inputs, seed=2, temperature=case.heat, **case.settings, **load(case))
+    whole = case.task(case.inputs, **case.warmed, **load(case))
     problem = built(case, load(case))
     kept = copies(problem)
     assert len(kept) >= 6
@@ -163,7 +165,7 @@ def test_every_task_takes_a_sampler_a_rule_and_callbacks(name: str, load: Callab
 def test_a_task_that_was_broken_off_goes_on(name: str, load: Callable[[Case], dict[str, Any]], tmp_path: Path) -> None:
     """In either of the searches of a correction."""
     case = CASES[name]
-    settings = {"seed": 2, "temperature": case.heat, **case.settings, "steps": 10}
+    settings = case.warmed | {"steps": 10}
     whole = case.task(case.inputs, **settings, **load(case))
     searches = 2 if case.task is tasks.correct else 1
     taken: list[int] = []

@@ -19,7 +19,7 @@ from textsearch.cli.leaving import REFUSED, USAGE
 from textsearch.cli.models import fingerprint
 from textsearch.cli.pace import Pace
 from textsearch.cli.signals import Stop, heeded
-from textsearch.cli.tally import Tally
+from textsearch.cli.tally import Also, Tally
 from textsearch.waiting import waiting
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ LONGEST_ERROR = 2000
 @final
 @dataclass(frozen=True)
 class Shown:
-    """How a command's results are to be shown; see the options of the same names."""
+    """How a command's results are to be shown; see the options of the same names. Without `top` all texts are."""
 
-    top: int = 5
+    top: int | None = 5
     as_json: bool = False
     jsonl: bool = False
     output: Path | None = None
@@ -73,7 +73,14 @@ class Unable(BaseException):
 
 
 def answer(
-    command: str, inputs: Sequence[Input], shown: Shown, *, file: Path | None = None, seed: int = 0, **settings: Any
+    command: str,
+    inputs: Sequence[Input],
+    shown: Shown,
+    *,
+    file: Path | None = None,
+    seed: int = 0,
+    also: Also | None = None,
+    **settings: Any,
 ) -> None:
     """Run a task on the inputs and show what comes out.
 
@@ -85,6 +92,7 @@ def answer(
         shown: how the answers are to be shown.
         file: where inputs were read from.
         seed: of the task.
+        also: what a report says besides.
         settings: of the task, apart from its seed.
 
     Raises:
@@ -93,7 +101,7 @@ def answer(
     """
     _check_language(command, settings)
     with heeded() as stop:
-        raise typer.Exit(_Run(command, inputs, shown, file, seed, settings, stop).code())
+        raise typer.Exit(_Run(command, inputs, shown, file, seed, settings, stop, also).code())
 
 
 @final
@@ -109,13 +117,14 @@ class _Run:
         seed: int,
         settings: Mapping[str, Any],
         stop: Stop,
+        also: Also | None,
     ) -> None:
         self.command, self.inputs, self.shown, self.file = command, inputs, shown, file
         self.seed, self.settings, self.stop = seed, settings, stop
         self.file_of_answers: output.Output | None = None
         self.pending: list[dict[str, Any]] = []
         self.listed: list[dict[str, Any]] = []
-        self.tally, self.pace = Tally(), Pace(len(inputs))
+        self.tally, self.pace = Tally(also), Pace(len(inputs))
         self.given = self.answered = 0
         self.interrupted = False
         self.spread = shown.workers > 1

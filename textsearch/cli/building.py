@@ -15,7 +15,8 @@ from textsearch.cli import options
 from textsearch.cli.answer import Shown, answer
 from textsearch.cli.application import app
 from textsearch.cli.inputs import Input
-from textsearch.tasks.settings import Settings
+from textsearch.cli.tally import Also
+from textsearch.tasks.settings import RunSettings
 from textsearch.waiting import waiting
 
 Read = Callable[..., Sequence[Input]]
@@ -28,13 +29,14 @@ PLAIN = {"bool": bool, "int": int, "float": float, "str": str, "str | None": str
 
 
 def command(
-    settings: type[Settings],
+    settings: type[RunSettings],
     *,
     models: Sequence[str],
-    top: int = 5,
+    top: int | None = 5,
     left_out: Collection[str] = (),
     written: Mapping[str, Mapping[str, Any]] = NOTHING,
     presets: Mapping[str, Mapping[str, Any]] = NOTHING,
+    also: Callable[[], Also] | None = None,
 ) -> Callable[[Read], Read]:
     """Add a task as a command, by the function that reads its inputs and bears its name.
 
@@ -45,16 +47,18 @@ def command(
     Args:
         settings: of the task.
         models: that it can be given by name.
-        top: texts to print for each input, by default.
+        top: texts to print for each input, by default; None for all, and no option.
         left_out: settings that are Python's alone.
         written: setting -> what its option has besides, or in place of, what its type and its words say: "names", and
             arguments of `typer.Option`.
         presets: name of a flag -> the settings that it stands for.
+        also: makes what --report says besides.
     """
 
     def add(read: Read) -> Read:
         own = inspect.signature(read, eval_str=True).parameters
-        more = settings_options(settings, left_out, written) | {"top": (options.Top, top)}
+        more = settings_options(settings, left_out, written)
+        more |= {} if top is None else {"top": (options.Top, top)}
         more |= {name: (options.MODELS[name], None) for name in models} | options.SHARED
         more |= {name: (Annotated[bool, _flag_of(name, own)], False) for name, own in presets.items()}
         parameters = [one for one in own.values() if one.default is not one.empty]
@@ -67,14 +71,14 @@ def command(
 
         def run(**said: Any) -> None:
             given = {name: said[name] for name in own}
-            shown = Shown(**{field.name: said[field.name] for field in fields(Shown)})
+            shown = Shown(**{field.name: said.get(field.name) for field in fields(Shown)})
             told = {name: value for name, value in told_of(settings, said).items() if name not in left_out}
             told |= _preset(settings, {name: own for name, own in presets.items() if said[name]}, told)
             told |= {name: said[name] for name in models}
             # some commands load PyTorch for it; who types the inputs is not disturbed
             with waiting("reading the inputs, loading PyTorch", not shown.quiet and str(said["file"]) != "-"):
                 inputs = read(**given)
-            answer(read.__name__, inputs, shown, file=said["file"], **told)
+            answer(read.__name__, inputs, shown, file=said["file"], also=also and also(), **told)
 
         run.__name__, run.__doc__ = read.__name__, read.__doc__
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

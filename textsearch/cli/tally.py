@@ -4,18 +4,34 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import astuple, replace
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Protocol, final
 
 if TYPE_CHECKING:
     from textsearch.models.usage import Usage
     from textsearch.result import Acceptance, Generations
+    from textsearch.result.tables import Sheet
+
+
+class Also(Protocol):
+    """What a command reports of its runs besides."""
+
+    def add(self, run: Generations) -> None:
+        """One run more."""
+
+    def sheet(self) -> Sheet:
+        """Of all of them."""
 
 
 @final
 class Tally:
-    """Moves, models and time, summed over runs."""
+    """Moves, models and time, summed over runs.
 
-    def __init__(self) -> None:
+    Args:
+        also: what a report says besides.
+    """
+
+    def __init__(self, also: Also | None = None) -> None:
+        self._also = also
         self.runs = self.chains = self.steps = self.chain_steps = 0
         self.seconds = 0.0
         self._last: Generations | None = None
@@ -30,6 +46,8 @@ class Tally:
         self.chain_steps += len(run) * run.steps
         self.seconds += run.seconds
         self._last = run
+        if self._also is not None:
+            self._also.add(run)
         for kind, count in run.acceptance.items():
             self._moves[kind] = self._moves[kind].plus(count) if kind in self._moves else count
         for name, usage in run.usage.items():
@@ -59,3 +77,5 @@ class Tally:
             notes = Console(stderr=True)
             notes.print(whole.moves())
             notes.print(spent)
+            if self._also is not None:
+                notes.print(self._also.sheet())

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textsearch.calls import told
+from textsearch.kinds import nature, shown
 from textsearch.models.guided import GuidedMaskedLM
 from textsearch.models.protocols import (
     CausalLM,
@@ -43,6 +44,7 @@ __all__ = [
     "Scores",
     "SuffixLM",
     "Writer",
+    "adapted_causal_lm",
     "causal_lm",
     "masked_lm",
     "ngram_lm",
@@ -153,10 +155,7 @@ def causal_lm(
     import torch
     from transformers import AutoModelForCausalLM
 
-    from textsearch.models.causal import TransformersCausalLM
-    from textsearch.models.reading.finite import check_finite
     from textsearch.models.recipes import load
-    from textsearch.models.vocabulary import TokenizerVocabulary
 
     if name_or_path is None:
         from textsearch.models.checkpoints.default import smollm2_folder
@@ -173,20 +172,78 @@ def causal_lm(
         dtype=dtype or torch.float32,
         trust_remote_code=trust_remote_code,
     )
+    return _causal(model, tokenizer, str(name_or_path), bos, eos, max_tokens, max_bytes)
+
+
+@told
+def adapted_causal_lm(
+    model: Any,
+    tokenizer: Any,
+    *,
+    bos: int | None = None,
+    eos: int | None = None,
+    max_tokens: int | None = None,
+    max_bytes: int = 2**30,
+) -> TransformersCausalLM:
+    """A causal language model of transformers that is loaded already, put in evaluation mode.
+
+    Args:
+        model: with its weights on their device.
+        tokenizer: that belongs to it, a fast one.
+        bos: token id that texts begin after; by default the tokenizer's or the model's, or else the end token.
+        eos: token id that ends texts; by default the tokenizer's or the model's.
+        max_tokens: tokens in one forward pass, as in `causal_lm`.
+        max_bytes: memory for what was read before, and is not read again.
+
+    Raises:
+        TypeError: no such model, or no fast tokenizer.
+        ValueError: a model without start and end tokens, or one that looks ahead.
+    """
+    if not all(hasattr(model, name) for name in ("config", "forward", "eval", "device")):
+        raise TypeError(
+            f"model={shown(model)} is {nature(model)}, not a model of transformers: load one with "
+            "AutoModelForCausalLM.from_pretrained(name), or pass its name to causal_lm"
+        )
+    if not hasattr(tokenizer, "backend_tokenizer"):
+        raise TypeError(
+            f"tokenizer={shown(tokenizer)} is {nature(tokenizer)}, not a fast tokenizer of transformers: load one with "
+            "AutoTokenizer.from_pretrained(name)"
+        )
+    name = str(getattr(model.config, "_name_or_path", "") or type(model).__name__)
+    return _causal(model.eval(), tokenizer, name, bos, eos, max_tokens, max_bytes)
+
+
+def _causal(
+    model: Any,
+    tokenizer: Any,
+    name: str,
+    bos: int | None,
+    eos: int | None,
+    max_tokens: int | None,
+    max_bytes: int,
+) -> TransformersCausalLM:
+    """A model and its tokenizer as one that the rest can ask, checked."""
+    import torch
+
+    from textsearch.models.causal import TransformersCausalLM
+    from textsearch.models.reading.finite import check_finite
+    from textsearch.models.vocabulary import TokenizerVocabulary
+
     ends = (eos, tokenizer.eos_token_id, getattr(model.config, "eos_token_id", None))
     eos = next((end for end in ends if isinstance(end, int)), None)
     starts = (bos, tokenizer.bos_token_id, getattr(model.config, "bos_token_id", None), eos)
     bos = next((start for start in starts if isinstance(start, int)), None)
     if bos is None or eos is None:
-        raise ValueError(f"{str(name_or_path)!r} names no start and end tokens: pass bos= and eos=")
+        raise ValueError(f"{name!r} names no start and end tokens: pass bos= and eos=")
     for token in (bos, eos):
-        _check_token(model, token, name_or_path)
+        _check_token(model, token, name)
     # both in one pass: to read the weights is what a pass over few tokens takes
     pairs = torch.tensor([[bos, 0], [bos, 1]], device=model.device)
-    seen, changed = check_finite(model, model(input_ids=pairs).logits[:, 0].float(), "logits")
+    with torch.inference_mode():
+        seen, changed = check_finite(model, model(input_ids=pairs).logits[:, 0].float(), "logits")
     if not torch.allclose(seen, changed, rtol=1e-3, atol=1e-3):
         raise ValueError(
-            f"{str(name_or_path)!r} looks ahead: what it says after the first token changes with the second; "
+            f"{name!r} looks ahead: what it says after the first token changes with the second; "
             "use a causal language model"
         )
     vocabulary = TokenizerVocabulary(tokenizer, _positions(model) - 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from functools import reduce
 from html import escape
@@ -103,6 +103,7 @@ class Generations:
         seconds: wall-clock time of the steps.
         interrupted: whether the run was stopped before its last step.
         listed: what a task tells of its inputs in place of the ranked best texts: records as `to_records` gives them.
+        drawn: whether the final texts are what was asked for, each as often as it was drawn, and not the best ones.
     """
 
     texts: list[str]
@@ -129,6 +130,7 @@ class Generations:
     seconds: float
     interrupted: bool
     listed: Sequence[Mapping[str, object]] = ()
+    drawn: bool = False
 
     def __len__(self) -> int:
         """B, the number of chains over all inputs."""
@@ -166,20 +168,20 @@ class Generations:
         return _frame("to_pandas", columns | {f"best {name}": values for name, values in self.best_terms.items()})
 
     def to_records(self) -> list[dict[str, object]]:
-        """The ranked best texts, or what the task has listed, as plain dictionaries, ready for JSON."""
+        """The answers as plain dictionaries, ready for JSON: what the task has listed or drawn, or the best texts."""
         if self.listed:
             return [dict(record) for record in self.listed]
+        texts, energies, terms = self._answers()
         return [
             {
                 "input": int(self.inputs[row]),
-                "text": self.best_texts[row],
-                "energy": float(self.best_energies[row]),
+                "text": texts[row],
+                "energy": float(energies[row]),
                 "terms": {
-                    told: float(self.best_terms[name][row])
-                    for name, told in self.concerned[int(self.inputs[row])].items()
+                    told: float(terms[name][row]) for name, told in self.concerned[int(self.inputs[row])].items()
                 },
             }
-            for row in self.ranked()
+            for row in self._answering()
         ]
 
     def summary(
@@ -348,7 +350,10 @@ class Generations:
         )
 
     def table(self, rows: int = 20) -> Table:
-        """The ranked best texts, as a rich table; `moves` has the acceptance rates."""
+        """The answers, as a rich table: the ranked best texts, or all that were drawn.
+
+        `moves` has the acceptance rates.
+        """
         from rich.table import Table
         from rich.text import Text
 
@@ -363,16 +368,17 @@ class Generations:
         if many:
             table.add_column("input")
         table.add_column("energy", justify="right")
-        for name in self.best_terms:
+        texts, energies, terms = self._answers()
+        for name in terms:
             table.add_column(Text(name), justify="right")
         table.add_column("text", ratio=1)
-        for number, row in enumerate(self.ranked()):
+        for number, row in enumerate(self._answering()):
             if number == rows:
                 break
-            values = [f"{self.best_energies[row]:.2f}"]
-            values += [f"{term[row]:.2f}" for term in self.best_terms.values()]
+            values = [f"{energies[row]:.2f}"]
+            values += [f"{term[row]:.2f}" for term in terms.values()]
             source = [self.sources[int(self.inputs[row])]] if many else []
-            table.add_row(*map(Text, (*source, *values, self.best_texts[row])))
+            table.add_row(*map(Text, (*source, *values, texts[row])))
         return table
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Table]:
@@ -384,15 +390,26 @@ class Generations:
 
     def _repr_html_(self) -> str:
         """A table for notebooks."""
-        head = "".join(f"<th>{escape(name)}</th>" for name in ("energy", *self.best_terms, "text"))
+        texts, energies, terms = self._answers()
+        head = "".join(f"<th>{escape(name)}</th>" for name in ("energy", *terms, "text"))
         body = "".join(
             "<tr>"
-            + f"<td>{self.best_energies[row]:.2f}</td>"
-            + "".join(f"<td>{term[row]:.2f}</td>" for term in self.best_terms.values())
-            + f"<td style='text-align:left'>{escape(self.best_texts[row])}</td></tr>"
-            for row in self.ranked()
+            + f"<td>{energies[row]:.2f}</td>"
+            + "".join(f"<td>{term[row]:.2f}</td>" for term in terms.values())
+            + f"<td style='text-align:left'>{escape(texts[row])}</td></tr>"
+            for row in self._answering()
         )
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+    def _answers(self) -> tuple[list[str], NDArray[np.float64], Mapping[str, NDArray[np.float64]]]:
+        """Texts, energies and terms by row, of which `_answering` says which are answers."""
+        if self.drawn:
+            return self.texts, self.energies, self.terms
+        return self.best_texts, self.best_energies, self.best_terms
+
+    def _answering(self) -> Iterable[int]:
+        """The rows that are answers, in order: those of the ranked best texts, or all."""
+        return range(len(self)) if self.drawn else self.ranked()
 
     def _warm_up(self, asked: int | None) -> int:
         """Steps to leave out, checked."""

@@ -34,7 +34,17 @@ _PART: Final = re.compile(r"result\.json|array-\d+\.bin|samples\.jsonl|sample-en
 ARRAYS: Final = ("energies", "best_energies", "inputs", "trace", "length_trace")
 TABLES: Final = ("terms", "best_terms", "term_traces", "recorded")
 BATCHES: Final = ("batch", "best_batch")
-PLAIN: Final = ("texts", "best_texts", "sources", "sample_steps", "warm_up", "seconds", "interrupted", "listed")
+PLAIN: Final = (
+    "texts",
+    "best_texts",
+    "sources",
+    "sample_steps",
+    "warm_up",
+    "seconds",
+    "interrupted",
+    "drawn",
+    "listed",
+)
 """Fields of a result: arrays, arrays by name, batches, and what JSON has as it is."""
 
 

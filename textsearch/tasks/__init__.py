@@ -15,6 +15,7 @@ from textsearch.tasks.settings import (
     Infilling,
     KeywordSentences,
     Paraphrasing,
+    Sampling,
     Settings,
     Weights,
     Writing,
@@ -23,11 +24,13 @@ from textsearch.tasks.streaming import stream
 
 if TYPE_CHECKING:
     from textsearch.tasks.correction import correct
+    from textsearch.tasks.forcing import force_words
     from textsearch.tasks.infilling import infill
     from textsearch.tasks.keyword_sentences import keywords
     from textsearch.tasks.mining import mine
     from textsearch.tasks.paraphrasing import paraphrase
     from textsearch.tasks.problem import Models, Problem, Stage, solve
+    from textsearch.tasks.sampling import sample
     from textsearch.tasks.writing import write
 
 __all__ = [
@@ -37,15 +40,18 @@ __all__ = [
     "Models",
     "Paraphrasing",
     "Problem",
+    "Sampling",
     "Settings",
     "Stage",
     "Weights",
     "Writing",
     "correct",
+    "force_words",
     "infill",
     "keywords",
     "mine",
     "paraphrase",
+    "sample",
     "solve",
     "stream",
     "write",
@@ -57,10 +63,12 @@ _HOMES = {
     "Problem": "problem",
     "Stage": "problem",
     "correct": "correction",
+    "force_words": "forcing",
     "infill": "infilling",
     "keywords": "keyword_sentences",
     "mine": "mining",
     "paraphrase": "paraphrasing",
+    "sample": "sampling",
     "solve": "problem",
     "write": "writing",
 }

@@ -30,7 +30,7 @@ from textsearch.run.loop import Callback, Rule
 from textsearch.run.partial import carry, gathered, viewed
 from textsearch.sampler import Sampler
 from textsearch.tasks import resolve as given
-from textsearch.tasks.settings import Settings
+from textsearch.tasks.settings import RunSettings
 
 MakeSampler = Callable[[Any], Sampler[Any]]
 """moves -> a sampler: `MetropolisHastings`, or a function such as `lambda moves: MultipleTry(moves, 4)`."""
@@ -115,6 +115,7 @@ class Problem:
             `Ensemble`. 0 lets each go its own way.
         thin: keep the texts after every so many steps, for a `finish` that looks at them.
         after: searches that follow one another on the first; the last one's result is the problem's.
+        until: ends each search early, besides the rule that `solve` is given.
     """
 
     objective: Objective
@@ -129,6 +130,7 @@ class Problem:
     different: float = 0.0
     thin: int | None = None
     after: tuple[Stage, ...] = ()
+    until: Rule | None = None
 
     def __post_init__(self) -> None:
         instance("objective", self.objective, OBJECTIVE)
@@ -142,6 +144,8 @@ class Problem:
         must = "be a number of nats of at least 0"
         keep(self, different=real("different", self.different, must, lambda x: 0 <= x < math.inf))
         keep(self, after=tuple(self.after), thin=None if self.thin is None else whole("thin", self.thin, 1))
+        if self.until is not None:
+            function("until", self.until, "a rule of when to stop", "one of textsearch.run.until")
 
     def stages(self, steps: int) -> list[tuple[Stage, int]]:
         """The stages behind the first search, with how many of all steps each takes."""
@@ -201,6 +205,8 @@ def solve(
     key = problem.seed if seed is None else seed_of(seed)
     stages = problem.stages(total)
 
+    rules = [rule for rule in (problem.until, until) if rule is not None]
+
     def made(own: OwnSampler, steps: int) -> Sampler[Any]:
         one = own(problem.moves, steps) if sampler is None else sampler(problem.moves)
         return Ensemble(one, ngram_likeness, problem.different) if problem.different else one
@@ -216,7 +222,7 @@ def solve(
             seed=seed,
             temperature=problem.temperature,
             thin=problem.thin,
-            until=until,
+            until=(lambda progress: any(rule(progress) for rule in rules)) if rules else None,
             progress=progress,
             callbacks=callbacks,
             numbers=problem.numbers,
@@ -253,7 +259,7 @@ def solve(
     return viewed(all_searches, problem.finish)
 
 
-Told = TypeVar("Told", bound=Settings, contravariant=True)
+Told = TypeVar("Told", bound=RunSettings, contravariant=True)
 Input = TypeVar("Input", contravariant=True)
 
 

@@ -31,6 +31,7 @@ PURPOSES = {
     "next_log_probs": "to propose words that suit the text before them",
     "continuations": "to write drafts after a prompt",
     "draw_suffixes": "to write on from the beginning of a draft",
+    "suffix_log_probs": "to work out log p of the ends of texts",
     "ask": "to put a request in the model's chat format",
 }
 """What tasks use of a causal model, and what for; `textsearch.models.protocols` describes each."""

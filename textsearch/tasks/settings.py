@@ -7,33 +7,46 @@ line its words of help too. Light to import: `--help` does not wait for torch.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from types import MappingProxyType
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 
-from textsearch.checks import MAX_DRAFTS, flag, keep, positive, run_of, whole
-from textsearch.kinds import CONFUSIONS, instance, nature, shown
+from textsearch.checks import MAX_CHAINS, MAX_DRAFTS, flag, keep, positive, run_of, seed_of, string, strings, whole
+from textsearch.kinds import CONFUSIONS, OBJECTIVE, instance, nature, shown
 
 if TYPE_CHECKING:
     from textsearch.language.confusions import Confusions
     from textsearch.language.literals import Keep
+    from textsearch.objective import Objective
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What every task is told; each has defaults of its own.
+class RunSettings:
+    """What every task is told, whatever it does with its chains; each has defaults of its own.
+
+    Attributes:
+        steps: steps of every chain.
+        seed: the same seed gives the same texts.
+    """
+
+    steps: int = 100
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        keep(self, steps=whole("steps", self.steps), seed=seed_of(self.seed))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(RunSettings):
+    """What every task is told whose chains are the user's to choose.
 
     Attributes:
         chains: chains for each input, run together.
-        steps: steps of every chain.
-        seed: the same seed gives the same texts.
         temperature: draws come from exp(-energy / temperature); below 1 is greedier.
     """
 
     chains: int = 8
-    steps: int = 100
-    seed: int = 0
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
@@ -230,6 +243,115 @@ class Paraphrasing(Several):
             )
         keep(self, pool=whole("pool", self.pool, 1, MAX_DRAFTS))
         _check_language(self.lang)
+
+
+LANGUAGES = ("grammar", "json_schema", "regex", "choices", "constraint")
+"""Settings of `sample` that say what a text must be; one of them is to be given."""
+
+METHODS = ("auto", "rejection", "chains")
+"""Ways in which `sample` draws."""
+
+MAX_LENGTH = 4096
+"""Tokens of a text that `sample` draws."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Sampling(RunSettings):
+    """What `sample` is told besides; what a text must be is said by one of the first five.
+
+    Attributes:
+        grammar: a grammar in Lark's EBNF that parses every draw: the text of it, or the name of one that comes with
+            textsearch.
+        json_schema: a JSON schema that every draw is valid under, as data or as JSON.
+        regex: a regular expression that the whole of every draw matches.
+        choices: the texts that may be drawn.
+        constraint: any objective, for mixes: Grammar(...) + Keywords(["dog"]).
+        draws: draws for each prompt.
+        power: draws come from p^power, p the model's law of the texts that are allowed; above 1 is sharper.
+        chat: put the prompt in the model's chat format, if it has one.
+        max_length: tokens of a text; what finds no end within them is no draw.
+        method: how to draw: rejection alone, chains alone, or auto, chains for what rejection could not draw.
+        tries: of each draw by rejection, before chains take over.
+        steps: moves of every chain, where there are chains.
+    """
+
+    steps: int = 40
+    grammar: str | None = None
+    json_schema: Any = None
+    regex: str | None = None
+    choices: Sequence[str] | None = None
+    constraint: Objective | None = None
+    draws: int = 20
+    power: float = 1.0
+    chat: bool = True
+    max_length: int = 128
+    method: str = "auto"
+    tries: int = 8
+
+    def __post_init__(self) -> None:
+        RunSettings.__post_init__(self)
+        if self.grammar is not None and not string("grammar", self.grammar).strip():
+            raise ValueError(f"grammar={shown(self.grammar)} is empty: write its rules, or the name of one")
+        if self.json_schema is not None and not isinstance(self.json_schema, bool | str | Mapping):
+            raise TypeError(
+                f"json_schema={shown(self.json_schema)} is {nature(self.json_schema)}: pass a dictionary, or JSON"
+            )
+        if self.regex is not None:
+            _check_expression(string("regex", self.regex))
+        if self.choices is not None:
+            keep(self, choices=_choices(self.choices))
+        if self.constraint is not None:
+            instance("constraint", self.constraint, OBJECTIVE)
+        if self.method not in METHODS:
+            raise ValueError(f"method={shown(self.method)} is none of {', '.join(METHODS)}")
+        keep(
+            self,
+            draws=whole("draws", self.draws, 1, MAX_CHAINS),
+            power=positive("power", self.power, remedy=": 1 is the model's own law, 4 is sharp"),
+            chat=flag("chat", self.chat),
+            max_length=whole("max_length", self.max_length, 1, MAX_LENGTH, unit="token"),
+            tries=whole("tries", self.tries, 1),
+        )
+
+    @property
+    def stated(self) -> str:
+        """The setting that says what a text must be.
+
+        Raises:
+            ValueError: none does, or several do.
+        """
+        given = [name for name in LANGUAGES if getattr(self, name) is not None]
+        if not given:
+            raise ValueError(f"nothing says what a text must be: pass one of {', '.join(LANGUAGES)}")
+        if len(given) > 1:
+            raise ValueError(
+                f"{' and '.join(given)} both say what a text must be: pass one of them, or a sum of objectives as "
+                "constraint"
+            )
+        return given[0]
+
+
+def _check_expression(pattern: str) -> None:
+    """Refuse an expression that is empty, or that a shell or a file has put the end of a line behind."""
+    if not pattern:
+        raise ValueError("regex='' matches the empty text alone: write what the whole text must match")
+    if pattern.endswith("\n"):
+        raise ValueError(
+            f"regex={shown(pattern)} ends with the end of a line, which every text would have to end with: take it "
+            r"away, or write \n if it is meant"
+        )
+
+
+def _choices(given: Sequence[str]) -> tuple[str, ...]:
+    """The choices, each once."""
+    found = tuple(dict.fromkeys(strings("choices", given)))
+    if not found:
+        raise ValueError("choices is empty: name the texts that may be drawn")
+    for one in found:
+        if not one.strip():
+            raise ValueError(f"choices holds {one!r}, which is no text to read: leave it out")
+    return found
 
 
 @final

@@ -1,0 +1,292 @@
+"""Draws that parse: the law by enumeration, what is refused, what goes on, and what is said of the draws."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.stats
+from torch import Tensor
+
+from objectives import Choices
+from samplers import MetropolisHastings, MultipleTry, SimulatedAnnealing
+from tests.models.tiny import roomy_causal
+from textsearch import FunctionObjective, Generations, Objective, causal_lm, load, partial_result, sample
+from textsearch.batch import Batch
+from textsearch.beginnings import Beginnings
+from textsearch.models.causal import TransformersCausalLM
+from textsearch.sampler import Guarantee
+from textsearch.schedule import constant
+from textsearch.tasks import Models, Sampling, stream
+from textsearch.tasks.sampling import build
+from textsearch.tasks.trust import FORGOTTEN, Account, accounts, report
+from textsearch.testing import TableCausalLM, letters
+
+TOY = TableCausalLM.random(letters("abc"), seed=3, scale=0.8)
+LANGUAGE = ("ab", "c", "a", "bb", "cab")
+
+
+def law(texts: Sequence[str], prompt: str, power: float = 1.0) -> np.ndarray[Any, Any]:
+    """(S,) the probability of each text among them, by enumeration."""
+    log_prob = power * TOY.score(TOY.vocabulary.encode(texts), prompt).log_prob
+    return np.asarray(log_prob.softmax(0))
+
+
+def fits(found: Sequence[str], texts: Sequence[str], wanted: np.ndarray[Any, Any]) -> float:
+    """p-value of draws under a law."""
+    counts = Counter(found)
+    assert set(counts) <= set(texts)
+    observed = np.array([counts[text] for text in texts])
+    expected = wanted * len(found)
+    rare = expected < 8
+    observed = np.append(observed[~rare], observed[rare].sum())
+    expected = np.append(expected[~rare], expected[rare].sum())
+    kept = expected > 0
+    return float(scipy.stats.chisquare(observed[kept], expected[kept]).pvalue)
+
+
+@pytest.mark.parametrize(
+    ("method", "power", "steps"),
+    [("rejection", 1.0, 0), ("rejection", 2.0, 0), ("chains", 1.0, 40), ("chains", 2.0, 40)],
+)
+def test_draws_follow_the_law_of_the_model_over_what_is_allowed(method: str, power: float, steps: int) -> None:
+    """In rows of two prompts, each with its own law."""
+    result = sample(
+        ["a", "cb"],
+        choices=LANGUAGE,
+        draws=1500,
+        method=method,
+        power=power,
+        steps=steps,
+        tries=150,
+        causal=TOY,
+        max_length=6,
+    )
+    assert len(result) == 3000 and result.drawn and result.guarantee is Guarantee.EXACT
+    for number, prompt in enumerate(["a", "cb"]):
+        own = [text for text, of in zip(result.texts, result.inputs, strict=True) if of == number]
+        assert fits(own, LANGUAGE, law(LANGUAGE, prompt, power)) > 1e-4
+        # the control: the law after another prompt, or of another power, is told from it
+        assert fits(own, LANGUAGE, law(LANGUAGE, "b", power)) < 1e-4
+        assert fits(own, LANGUAGE, law(LANGUAGE, prompt, 3.0 - power)) < 1e-4
+
+
+@pytest.mark.parametrize("method", ["rejection", "chains"])
+def test_what_finds_no_end_is_no_draw(method: str) -> None:
+    """The texts are those of at most three letters, each with its end; one that was cut would be too likely."""
+    anything = FunctionObjective(lambda texts: [0.0 if text else math.inf for text in texts], name="anything")
+    bounded = anything if method == "chains" else Bounded(anything)
+    result = sample(["a"], constraint=bounded, draws=2000, method=method, steps=30, tries=60, causal=TOY, max_length=3)
+    texts = [a + b + c for a in "abc" for b in ("", *"abc") for c in ("", *"abc") if b or not c]
+    assert fits(result.texts, texts, law(texts, "a")) > 1e-4
+    cut = np.asarray(TOY.score(TOY.vocabulary.encode(texts), "a").log_prob.exp())
+    cut[[len(text) == 3 for text in texts]] *= 1.5
+    assert fits(result.texts, texts, cut / cut.sum()) < 1e-4
+
+
+class Bounded(Objective):
+    """A term that says that it is never negative."""
+
+    lower_bound = 0.0
+
+    def __init__(self, term: Objective) -> None:
+        self.term = term
+
+    def energy(self, batch: Batch) -> Tensor:
+        return self.term.energy(batch)
+
+
+class Narrow(Objective):
+    """Some choices, of which the mask leaves one out and lets one pass that is none."""
+
+    lower_bound = 0.0
+
+    def energy(self, batch: Batch) -> Tensor:
+        return Choices(LANGUAGE).energy(batch)
+
+    def allowed_next(self, beginnings: Beginnings) -> Tensor | None:
+        return Choices((*LANGUAGE[1:], "ca")).allowed_next(beginnings)
+
+
+def test_a_mask_that_is_wrong_both_ways_changes_no_law() -> None:
+    result = sample(["a"], constraint=Narrow(), draws=3000, method="chains", steps=80, causal=TOY, max_length=6)
+    assert "ab" in result.texts
+    assert fits(result.texts, LANGUAGE, law(LANGUAGE, "a")) > 1e-4
+    assert (
+        fits(result.texts, LANGUAGE, law(LANGUAGE[1:], "a").tolist() and np.append(0.2, 0.8 * law(LANGUAGE[1:], "a")))
+        < 1e-4
+    )
+
+
+def test_soft_terms_tilt_the_law() -> None:
+    few = FunctionObjective(lambda texts: [0.7 * text.count("a") for text in texts], name="few a")
+    result = sample(["a"], constraint=Choices(LANGUAGE) + few, draws=1500, steps=30, causal=TOY, max_length=6)
+    wanted = law(LANGUAGE, "a") * np.exp([-0.7 * text.count("a") for text in LANGUAGE])
+    assert fits(result.texts, LANGUAGE, wanted / wanted.sum()) > 1e-4
+    assert fits(result.texts, LANGUAGE, law(LANGUAGE, "a")) < 1e-4
+
+
+def test_chains_take_over_where_rejection_has_no_luck() -> None:
+    result = sample(["a"], choices=LANGUAGE, draws=300, tries=1, steps=30, causal=TOY, max_length=6)
+    (account,) = accounts(result)
+    assert 0 < account.independent < account.draws == 300
+    assert account.trusted and account.word.startswith("yes: ") and "from chains" in account.word
+    assert fits(result.texts, LANGUAGE, law(LANGUAGE, "a")) > 1e-4
+    assert "rest" not in result.acceptance
+    again = sample(["a"], choices=LANGUAGE, draws=300, tries=300, steps=30, causal=TOY, max_length=6)
+    (account,) = accounts(again)
+    assert (
+        account.independent == 300
+        and again.steps < 300
+        and account.word == "yes: independent draws by rejection, exact"
+    )
+
+
+def test_an_answer_is_every_draw_in_order(tmp_path: Path) -> None:
+    result = sample(["a", "b"], choices=["ab", "c"], draws=6, causal=TOY, max_length=4)
+    records = result.to_records()
+    assert [record["text"] for record in records] == result.texts and len(records) == 12
+    assert [record["input"] for record in records] == [0] * 6 + [1] * 6
+    assert result.sources == ["a", "b"]
+    assert sum(result.texts[0] in line for line in str(result).splitlines()) > 1
+    result.save(tmp_path / "kept")
+    assert load(tmp_path / "kept").to_records() == records
+
+
+def test_no_draw_is_an_error_that_carries_the_others() -> None:
+    only = Choices([["ab", "c"], ["cccccc"]])
+    with pytest.raises(ValueError, match="no text that is allowed was found after 'cc'") as caught:
+        sample(["a", "cc"], constraint=only, draws=5, tries=3, method="rejection", causal=TOY, max_length=6)
+    assert "raise tries" in str(caught.value)
+    partial = partial_result(caught.value)
+    assert partial is not None and set(partial.inputs.tolist()) == {0} and set(partial.texts) <= {"ab", "c"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, "nothing says what a text must be"),
+        ({"choices": ["a"], "regex": "a"}, "regex and choices both say what a text must be"),
+        ({"choices": []}, "choices is empty"),
+        ({"choices": "ab"}, "choices='ab' is one string"),
+        ({"choices": ["a", " "]}, "choices holds ' ', which is no text to read"),
+        ({"regex": "a+\n"}, "ends with the end of a line"),
+        ({"regex": ""}, "matches the empty text alone"),
+        ({"grammar": " "}, "is empty"),
+        ({"json_schema": 3}, "json_schema=3 is a number"),
+        ({"constraint": "a"}, "constraint='a' is a string, not an objective"),
+        ({"choices": ["a"], "draws": 0}, "draws=0 must be at least 1"),
+        ({"choices": ["a"], "power": 0}, "power=0 must be a positive number"),
+        ({"choices": ["a"], "method": "nuts"}, "method='nuts' is none of auto, rejection, chains"),
+        ({"choices": ["a"], "max_length": 0}, "max_length=0 must be at least 1 token"),
+        ({"choices": ["a"], "method": "rejection", "power": 0.5}, "power=0.5 is below 1"),
+        ({"choices": ["a"], "temperature": 0.7}, r"sample\(\) has no argument temperature=0.7"),
+        ({"choices": ["a"], "steps": -1}, "steps=-1"),
+    ],
+)
+def test_a_wrong_call_is_told_before_anything_runs(settings: dict[str, Any], said: str) -> None:
+    before = TOY.usage.rows
+    with pytest.raises((ValueError, TypeError), match=said):
+        sample(["a"], causal=TOY, **settings)
+    assert TOY.usage.rows == before
+
+
+def test_prompts_must_be_there() -> None:
+    for prompts, said in (([], "prompts is empty"), ("a", "prompts='a' is one string")):
+        with pytest.raises((ValueError, TypeError), match=said):
+            sample(prompts, choices=["a"], causal=TOY)
+
+
+class Asked:
+    """A model that puts a request between marks."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(TOY, name)
+
+    def ask(self, request: str, examples: Sequence[tuple[str, str]] = ()) -> str:
+        self.seen.append(request)
+        return f"c{request}c"
+
+
+def test_a_prompt_is_a_request_if_the_model_takes_requests() -> None:
+    settings = {"choices": LANGUAGE, "draws": 30, "steps": 5, "max_length": 6}
+    asked = sample(["a"], causal=Asked(), **settings)
+    assert asked.texts == sample(["cac"], causal=TOY, **settings).texts
+    assert asked.texts != sample(["a"], causal=Asked(), chat=False, **settings).texts
+    assert asked.sources == ["a"]
+
+
+@pytest.fixture(scope="module")
+def lm(tmp_path_factory: pytest.TempPathFactory) -> TransformersCausalLM:
+    return causal_lm(roomy_causal(tmp_path_factory.mktemp("causal")), device="cpu")
+
+
+SMALL: dict[str, Any] = {"choices": ["the dog", "a cat", "no"], "draws": 3, "steps": 6, "tries": 2, "max_length": 12}
+
+
+def test_a_run_that_was_broken_off_goes_on(lm: TransformersCausalLM, tmp_path: Path) -> None:
+    prompts = ["who?", "and what?"]
+    whole = sample(prompts, causal=lm, **SMALL)
+    broken = sample(
+        prompts, causal=lm, checkpoint=tmp_path / "run", every=0, until=lambda progress: progress.step == 4, **SMALL
+    )
+    assert broken.steps == 4
+    again = sample(prompts, causal=lm, checkpoint=tmp_path / "run", **SMALL)
+    assert again.texts == whole.texts and again.trace.tolist() == whole.trace.tolist()
+
+
+def test_a_stream_answers_as_one_call_does(lm: TransformersCausalLM) -> None:
+    prompts = ["who?", "and what?", "why not the dog?"]
+    whole = sample(prompts, causal=lm, **SMALL).to_records()
+    for size in (1, 3):
+        found = list(stream(sample, prompts, batch_inputs=size, causal=lm, **SMALL))
+        assert [[one["text"] for one in record["texts"]] for record in found] == [
+            [one["text"] for one in whole if one["input"] == number] for number in range(3)
+        ]
+
+
+def test_one_s_own_sampler_moves_by_new_ends(lm: TransformersCausalLM) -> None:
+    problem = build(["who?"], Sampling(**{**SMALL, "draws": 2}), Models(causal=lm))
+    assert problem.moves.kinds == ("suffix",)
+    settings: dict[str, Any] = {"choices": LANGUAGE, "draws": 1000, "steps": 30, "causal": TOY, "max_length": 6}
+    result = sample(["a"], sampler=lambda moves: MultipleTry(moves, 2), **settings)
+    assert result.acceptance["suffix"].proposed > 0 and accounts(result)[0].independent == 0
+    assert fits(result.texts, LANGUAGE, law(LANGUAGE, "a")) > 1e-4
+    assert sample(["a"], sampler=MetropolisHastings, **settings).guarantee is Guarantee.EXACT
+    searched = sample(
+        ["a"], sampler=lambda moves: SimulatedAnnealing(MetropolisHastings(moves), constant(0.5)), **settings
+    )
+    assert searched.guarantee is Guarantee.BIASED
+
+
+def with_trace(trace: np.ndarray[Any, Any], recorded: dict[str, Any], result: Generations) -> Generations:
+    return replace(result, trace=trace, recorded={**result.recorded, **recorded})
+
+
+def test_a_word_on_chains_that_have_not_forgotten() -> None:
+    result = sample(["a"], choices=LANGUAGE, draws=8, method="chains", steps=60, causal=TOY, max_length=6)
+    rng = np.random.default_rng(0)
+    free = rng.normal(size=(60, 8))
+    stuck = np.arange(8.0) + 0.01 * free
+    everywhere = {"moved": np.ones((60, 8), bool), "independent": np.zeros((60, 8), bool)}
+    words: Callable[[Any], Account] = lambda trace: accounts(with_trace(trace, everywhere, result))[0]  # noqa: E731
+    assert words(free).trusted and words(free).times > FORGOTTEN and words(free).effective == 8
+    assert not words(stuck).trusted and "take more --steps" in words(stuck).word and words(stuck).effective < 8
+    still = with_trace(np.zeros((60, 8)), everywhere | {"accepted": np.zeros((60, 8), bool)}, result)
+    assert not accounts(still)[0].trusted
+    biased = replace(with_trace(free, everywhere, result), guarantee=Guarantee.BIASED)
+    assert not accounts(biased)[0].trusted and accounts(biased)[0].word.startswith("no: ")
+
+
+def test_a_report_is_a_table_with_a_word_for_each_prompt() -> None:
+    shown = str(report(sample(["a", "b"], choices=LANGUAGE, draws=20, tries=200, causal=TOY, max_length=6)))
+    assert "independent" in shown and "log Z" in shown and "trusted: 2 of 2 prompts" in shown

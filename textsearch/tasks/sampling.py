@@ -1,0 +1,249 @@
+"""Draws from a causal language model that a parser accepts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from objectives import Choices, Fluency, Grammar, JSONSchema, Pattern
+from samplers import MetropolisHastings, Rejection
+from samplers.proposals import SuffixResampling
+from textsearch import Generations
+from textsearch.calls import told
+from textsearch.checks import strings
+from textsearch.kinds import TOKENWISE, shown
+from textsearch.models.protocols import TaskLM, asked
+from textsearch.objective import Objective
+from textsearch.run.loop import Callback, Rule
+from textsearch.run.partial import carry
+from textsearch.sampler import Sampler
+from textsearch.tasks import resolve as given
+from textsearch.tasks.drawing import INDEPENDENT, MOVED, REST, Drawing, all_rest, only
+from textsearch.tasks.free_draws import FreeDraws
+from textsearch.tasks.problem import MakeSampler, Models, Problem, answer
+from textsearch.tasks.settings import Sampling
+
+
+@told
+def sample(
+    prompts: Sequence[str],
+    *,
+    grammar: str | None = Sampling.grammar,
+    json_schema: Mapping[str, Any] | bool | str | None = Sampling.json_schema,
+    regex: str | None = Sampling.regex,
+    choices: Sequence[str] | None = Sampling.choices,
+    constraint: Objective | None = Sampling.constraint,
+    draws: int = Sampling.draws,
+    power: float = Sampling.power,
+    chat: bool = Sampling.chat,
+    max_length: int = Sampling.max_length,
+    method: str = Sampling.method,
+    tries: int = Sampling.tries,
+    steps: int = Sampling.steps,
+    seed: int = Sampling.seed,
+    causal: given.Causal = None,
+    sampler: MakeSampler | None = None,
+    until: Rule | None = None,
+    callbacks: Sequence[Callback] = (),
+    progress: bool = False,
+    checkpoint: str | PathLike[str] | None = None,
+    every: float = 60.0,
+    numbers: Sequence[int] | None = None,
+) -> Generations:
+    """Texts after each prompt, drawn from p(text | prompt)^power over the texts that are allowed.
+
+    What is allowed is said by one of the first five settings, and decided by a parser of the whole text; p includes the
+    end of the text. The answers are the `texts` of the result, one for each chain, as often as they were drawn. They
+    are independent draws by rejection, where that succeeds within `tries` of each; other chains start from a text that
+    was written token by token under a mask, and take `steps` moves of Metropolis-Hastings, each a new end of the text.
+    `textsearch.tasks.sampling.report` says how the draws were made and whether to trust them.
+
+    Args:
+        prompts: what the texts answer or go on from.
+        grammar: a grammar in Lark's EBNF, its text or the name of one that comes with textsearch.
+        json_schema: a JSON schema, as data or as JSON.
+        regex: a regular expression that the whole text matches.
+        choices: the texts that may be drawn.
+        constraint: any objective, for mixes: `Grammar(...) + Keywords(["dog"])`; its soft terms tilt the law.
+        draws: draws for each prompt.
+        power: above 1 is sharper: whole texts, not each token on its own, as a temperature would.
+        chat: put the prompt in the model's chat format, if it has one.
+        max_length: tokens of a text; what finds no end within them is no draw.
+        method: "rejection" or "chains" alone; "auto" leaves to chains what rejection could not draw.
+        tries: of each draw by rejection.
+        steps: moves of every chain.
+        seed: the same seed gives the same texts.
+        causal: the model; by default SmolLM2-135M-Instruct.
+        sampler: made of the moves, new ends of the text, in place of all that; one whose state is texts alone.
+        until: stop early; see `textsearch.run.until`.
+        callbacks: each is called after every step with a `Progress`; the run stops once one returns True.
+        progress: show what is being done on standard error.
+        checkpoint: a folder that keeps the run, so that it can go on after it was broken off.
+        every: seconds between two checkpoints.
+        numbers: of the prompts among all that there are, on which their random numbers rest: one of the same number is
+            answered alike in every call. By default 0, 1, 2, ...
+
+    Raises:
+        ValueError: nothing or several things say what a text must be, or no text is allowed, or a prompt for which no
+            draw was found; `textsearch.partial_result` has those of the others.
+    """
+    return answer(
+        build,
+        prompts,
+        Sampling(
+            grammar=grammar,
+            json_schema=json_schema,
+            regex=regex,
+            choices=choices,
+            constraint=constraint,
+            draws=draws,
+            power=power,
+            chat=chat,
+            max_length=max_length,
+            method=method,
+            tries=tries,
+            steps=steps,
+            seed=seed,
+        ),
+        Models(causal=causal),
+        # chains start from a forbidden text, which not every sampler does
+        sampler=None if sampler is None else partial(_from_anywhere, sampler),
+        until=until,
+        callbacks=callbacks,
+        progress=progress,
+        checkpoint=checkpoint,
+        every=every,
+        numbers=numbers,
+    )
+
+
+def _from_anywhere(sampler: MakeSampler, moves: SuffixResampling) -> Drawing:
+    """A sampler of the moves whose chains may start from a forbidden text."""
+    return Drawing(None, 0, sampler(moves))
+
+
+def build(
+    prompts: Sequence[str],
+    settings: Sampling,
+    models: Models,
+    *,
+    numbers: Sequence[int] | None = None,
+    progress: bool = False,
+) -> Problem:
+    """The problem of `sample`: -log p and what is allowed, draws of whole texts, and new ends for moves; see there."""
+    texts = strings("prompts", prompts, "prompts")
+    if not texts:
+        raise ValueError("prompts is empty: pass at least one, such as 'Write a date in 2024.'")
+    allowed = constraint_of(settings)
+    given.check(causal=models.causal, uses=("vocabulary", "draw_suffixes", "suffix_log_probs"))
+    lm = given.causal(models.causal, progress)
+    starts = lm.vocabulary.encode([""] * len(texts))
+    allowed.check(starts)
+    asked_for = [(asked(lm, text) if settings.chat else None) or text for text in texts]
+    moves = SuffixResampling(
+        lm, asked_for, temperature=1 / settings.power, max_length=settings.max_length, constraint=allowed
+    )
+    first = independent(lm, asked_for, allowed, settings)
+    tries = 0 if first is None else settings.tries
+    chains = settings.method != "rejection"
+    return Problem(
+        objective=settings.power * Fluency(lm, asked_for) + allowed,
+        moves=moves,
+        sampler=lambda moves, steps: Drawing(first, tries, MetropolisHastings(moves) if chains else None),
+        start=starts.repeat(settings.draws),
+        steps=tries + (settings.steps if chains else 0),
+        seed=settings.seed,
+        numbers=numbers,
+        finish=lambda result: finished(result, texts, settings),
+        until=all_rest,
+    )
+
+
+def constraint_of(settings: Sampling) -> Objective:
+    """What the settings say of a text, as an objective.
+
+    Raises:
+        ValueError: nothing is said, or two things are, or no text is allowed.
+    """
+    stated = settings.stated
+    value = getattr(settings, stated)
+    if stated == "choices":
+        return Choices(value)
+    if stated == "regex":
+        return Pattern(value, full=True)
+    if stated == "json_schema":
+        return JSONSchema(value)
+    if stated == "grammar":
+        return Grammar(value)
+    constraint: Objective = value
+    return constraint
+
+
+def independent(lm: TaskLM, prompts: Sequence[str], allowed: Objective, settings: Sampling) -> Sampler[Any] | None:
+    """What takes independent draws from the target; None where nothing bounds its weights, or it is not wanted.
+
+    With q the law that the model writes by at temperature 1 / power, p^power / q is at most 1 for each token if power
+    is at least 1, and terms that are never negative only lower it.
+    """
+    why = ""
+    if settings.power < 1:
+        why = f"power={settings.power:g} is below 1"
+    elif allowed.lower_bound < 0:
+        why = f"{allowed.name} may be negative, as far as its lower_bound says"
+    elif not TOKENWISE.of(lm):
+        why = f"causal={shown(lm)} does not tell the next token, log_probs_after"
+    if why and settings.method == "rejection":
+        raise ValueError(f"method='rejection' cannot draw here, for {why}: take method='chains'")
+    if why or settings.method == "chains":
+        return None
+    return Rejection(FreeDraws(lm, prompts, 1 / settings.power, settings.max_length, allowed), 0.0)
+
+
+def finished(result: Generations, prompts: Sequence[str], settings: Sampling) -> Generations:
+    """The result with the chains that hold draws, and prompts for sources.
+
+    Raises:
+        ValueError: there is no draw for a prompt; the error carries the result of the others.
+    """
+    rows = holding(result, settings)
+    kept = replace(
+        only(result, rows),
+        sources=list(prompts),
+        acceptance={kind: count for kind, count in result.acceptance.items() if kind != REST},
+        drawn=True,
+    )
+    lacking = [number for number in range(len(prompts)) if number not in set(kept.inputs.tolist())]
+    if lacking and not result.interrupted:
+        error = ValueError(_no_draw(prompts[lacking[0]], settings))
+        carry(error, kept)
+        raise error
+    return kept
+
+
+def holding(result: Generations, settings: Sampling) -> list[int]:
+    """The chains that hold a draw: an independent one, or a text that a chain has come to."""
+    if INDEPENDENT not in result.recorded:
+        return np.flatnonzero(np.isfinite(result.energies)).tolist()
+    if not result.steps:
+        return []
+    held = result.recorded[INDEPENDENT][-1]
+    if settings.method != "rejection":
+        held = held | (result.recorded[MOVED][-1] & np.isfinite(result.energies))
+    return np.flatnonzero(held).tolist()
+
+
+def _no_draw(prompt: str, settings: Sampling) -> str:
+    """That there is no draw after a prompt, and what to do about it."""
+    how = {
+        "rejection": f"by rejection in {settings.draws * settings.tries} tries: raise tries, or take method='chains'",
+    }.get(
+        settings.method,
+        f"in {settings.steps} moves of {settings.draws} chains: raise max_length={settings.max_length} if texts are "
+        "cut before their end, or ask in the prompt for what is allowed",
+    )
+    return f"no text that is allowed was found after {shown(prompt)} {how}"
