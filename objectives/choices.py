@@ -63,7 +63,7 @@ class Choices(LanguageObjective):
         self._languages.check(batch)
         if not isinstance(batch.vocabulary, TokenBytes):
             return
-        for number in batch.inputs.unique().tolist():
+        for number in sorted(set(batch.inputs.tolist())):
             own = self._languages.of(number)
             if not own.rows(batch.vocabulary):
                 raise ValueError(

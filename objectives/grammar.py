@@ -19,6 +19,7 @@ from textsearch.per_input import PerInput, text_per_input
 MAX_RULES = 5_000
 """Expansions of a grammar, with its repeats written out."""
 
+_FOLDER = files("objectives") / "grammars"
 _KEPT = 20_000  # texts whose verdict is remembered
 
 
@@ -28,7 +29,8 @@ class Grammar(LanguageObjective):
     r"""The whole text can be derived from a grammar in Lark's form of EBNF: energy 0, or +inf where it cannot.
 
     The truth is Lark's Earley parser with the lexer `dynamic_complete`: the grammar is one over characters, where a
-    word may end wherever its expression matches, and none is preferred for being longer. `%ignore` and
+    word may be any beginning of what its expression matches that matches too, and none is preferred for being longer.
+    Of alternatives within an expression the first that matches counts: write /ab|a/, or "a" | "ab". `%ignore` and
     `%import common.X` work as in Lark.
 
     `impossible` proves by Earley's algorithm over characters ("An efficient context-free parsing algorithm", 1970) that
@@ -78,11 +80,14 @@ def shipped(name: str) -> str:
     >>> dates.energy(letters("0123456789-").encode(["2024-02-29", "2023-02-29"])).tolist()
     [0.0, inf]
     """
-    folder = files("objectives") / "grammars"
-    names = sorted(each.name.removesuffix(".lark") for each in folder.iterdir() if each.name.endswith(".lark"))
-    if name not in names:
-        raise ValueError(f"name={name!r} is no grammar that comes along: take one of {', '.join(names)}")
-    return (folder / f"{name}.lark").read_text(encoding="utf-8")
+    if name not in named_grammars():
+        raise ValueError(f"name={name!r} is no grammar that comes along: take one of {', '.join(named_grammars())}")
+    return (_FOLDER / f"{name}.lark").read_text(encoding="utf-8")
+
+
+def named_grammars() -> list[str]:
+    """The names of the grammars that come along."""
+    return sorted(each.name.removesuffix(".lark") for each in _FOLDER.iterdir() if each.name.endswith(".lark"))
 
 
 @final

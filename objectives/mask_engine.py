@@ -86,7 +86,7 @@ class _OfVocabulary:
 
     def __init__(self, grammar: Callable[[Any], str], vocabulary: Vocabulary, end: int) -> None:
         module = engine()
-        self._size = vocabulary.size
+        self._size, self._end = vocabulary.size, end
         self._states: OrderedDict[tuple[int, ...], Any] = OrderedDict()
         self._masks: OrderedDict[tuple[int, ...], np.ndarray[Any, Any]] = OrderedDict()
         self._fresh = module.LLMatcher(_tokenizer(vocabulary, end), grammar(module.LLMatcher), log_level=0)
@@ -120,7 +120,10 @@ class _OfVocabulary:
             numpy.fill_next_token_bitmask(state, bits, 0)
             if state.is_error():  # a limit of the engine: it knows nothing of what follows
                 bits[:] = 0
-        return np.ascontiguousarray(bits).view(np.uint8).ravel().copy()
+        packed = np.ascontiguousarray(bits).view(np.uint8).ravel().copy()
+        if state is None or not state.is_accepting():  # at a dead end the engine offers the end of an unfinished text
+            packed[self._end // 8] &= ~np.uint8(1 << self._end % 8)
+        return packed
 
     def _state(self, row: tuple[int, ...]) -> Any:
         """The engine behind a beginning; None if it does not allow it."""

@@ -250,7 +250,9 @@ def _romans() -> Iterator[str]:
     for number in range(1, 1000):
         yield "".join(
             ("", one, one * 2, one * 3, one + five, five, five + one, five + one * 2, five + one * 3, one + ten)[digit]
-            for digit, (one, five, ten) in zip(map(int, f"{number:03d}"), ("CDM", "XLC", "IVX"), strict=True)
+            for digit, (one, five, ten) in zip(
+                map(int, f"{number:03d}"), map(tuple, ("CDM", "XLC", "IVX")), strict=True
+            )
         )
 
 

@@ -45,8 +45,9 @@ OTHERS = {
 
 @pytest.mark.parametrize("vocabulary", CONCATENATED.values(), ids=CONCATENATED.keys())
 def test_a_text_is_the_bytes_of_its_tokens(vocabulary: Any) -> None:
-    assert isinstance(vocabulary, TokenBytes)
-    pieces = vocabulary.token_bytes
+    known: object = vocabulary
+    assert isinstance(known, TokenBytes)
+    pieces = known.token_bytes
     assert len(pieces) == vocabulary.size and list(pieces) == [pieces[token] for token in range(vocabulary.size)]
     rows = torch.randint(vocabulary.size, (400, 6), generator=torch.Generator().manual_seed(0)).tolist()
     for row, text in zip(rows, Batch.of(rows, vocabulary).texts(), strict=True):

@@ -218,7 +218,7 @@ class Asked:
 
 
 def test_a_prompt_is_a_request_if_the_model_takes_requests() -> None:
-    settings = {"choices": LANGUAGE, "draws": 30, "steps": 5, "max_length": 6}
+    settings: dict[str, Any] = {"choices": LANGUAGE, "draws": 30, "steps": 5, "max_length": 6}
     asked = sample(["a"], causal=Asked(), **settings)
     assert asked.texts == sample(["cac"], causal=TOY, **settings).texts
     assert asked.texts != sample(["a"], causal=Asked(), chat=False, **settings).texts
@@ -248,7 +248,7 @@ def test_a_stream_answers_as_one_call_does(lm: TransformersCausalLM) -> None:
     prompts = ["who?", "and what?", "why not the dog?"]
     whole = sample(prompts, causal=lm, **SMALL).to_records()
     for size in (1, 3):
-        found = list(stream(sample, prompts, batch_inputs=size, causal=lm, **SMALL))
+        found: list[Any] = list(stream(sample, prompts, batch_inputs=size, causal=lm, **SMALL))
         assert [[one["text"] for one in record["texts"]] for record in found] == [
             [one["text"] for one in whole if one["input"] == number] for number in range(3)
         ]

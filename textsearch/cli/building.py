@@ -71,7 +71,8 @@ def command(
 
         def run(**said: Any) -> None:
             given = {name: said[name] for name in own}
-            shown = Shown(**{field.name: said.get(field.name) for field in fields(Shown)})
+            own_shown: dict[str, Any] = {field.name: said.get(field.name) for field in fields(Shown)}
+            shown = Shown(**own_shown)
             told = {name: value for name, value in told_of(settings, said).items() if name not in left_out}
             told |= _preset(settings, {name: own for name, own in presets.items() if said[name]}, told)
             told |= {name: said[name] for name in models}

@@ -21,8 +21,10 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch, Vocabulary
+from textsearch.models.masking import FREE
 from textsearch.models.protocols import TokenLM
 from textsearch.models.reading.suffixes import with_suffixes
+from textsearch.objective import Objective
 from textsearch.rng import Rng, categorical
 
 Tokens = tuple[int, ...]
@@ -94,8 +96,11 @@ class PhraseLM:
         prompt: str | Sequence[str] = "",
         temperature: float = 1.0,
         most: int | Sequence[int],
+        constraint: Objective | None = None,
+        free: float = FREE,
     ) -> tuple[Batch, Tensor, Tensor]:
-        """As `SuffixLM.draw_suffixes`, led."""
+        """As `SuffixLM.draw_suffixes`, led; what leads takes the place of a mask."""
+        _refuse_mask(constraint)
         prompts = [prompt] * len(batch) if isinstance(prompt, str) else list(prompt)
         room = [most] * len(batch) if isinstance(most, int) else list(most)
         rows = [row[:cut] for row, cut in zip(batch.token_lists(), cuts.tolist(), strict=True)]
@@ -130,9 +135,17 @@ class PhraseLM:
         )
 
     def suffix_log_probs(
-        self, batch: Batch, cuts: Tensor, *, prompt: str | Sequence[str] = "", temperature: float = 1.0
+        self,
+        batch: Batch,
+        cuts: Tensor,
+        *,
+        prompt: str | Sequence[str] = "",
+        temperature: float = 1.0,
+        constraint: Objective | None = None,
+        free: float = FREE,
     ) -> Tensor:
         """As `SuffixLM.suffix_log_probs`, led."""
+        _refuse_mask(constraint)
         prompts = [prompt] * len(batch) if isinstance(prompt, str) else list(prompt)
         sums = [0.0] * len(batch)
         places = [
@@ -228,3 +241,8 @@ def _begun(row: Sequence[int], spelling: Tokens) -> int:
         if tuple(row[-size:]) == spelling[:size]:
             return size
     return 0
+
+
+def _refuse_mask(constraint: Objective | None) -> None:
+    if constraint is not None:
+        raise ValueError(f"constraint={constraint.name!r}: a model that is led takes no mask; leave it to the energy")

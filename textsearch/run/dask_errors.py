@@ -20,7 +20,7 @@ def backend_of(client: Any) -> Any:
 
         def effective_n_jobs(self, n_jobs: int) -> int:
             # with 1 joblib runs all here
-            return max(sum(self.client.ncores().values()), 2)
+            return max(int(sum(self.client.ncores().values())), 2)
 
         async def _collect(self) -> None:
             while self._continue:

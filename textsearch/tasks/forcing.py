@@ -139,7 +139,7 @@ def expression(choices: Sequence[Sequence[str]], in_order: bool) -> str:
 def _whole(phrase: str) -> str:
     """A phrase as whole words: its first and last letter touch no other, in scripts that put spaces between words."""
     before, after = (r"(?<!\w)" if _spaced(phrase[0]) else ""), (r"(?!\w)" if _spaced(phrase[-1]) else "")
-    return before + regex.escape(phrase, special_only=True) + after
+    return before + str(regex.escape(phrase, special_only=True)) + after
 
 
 def _spaced(character: str) -> bool:
