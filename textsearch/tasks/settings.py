@@ -147,6 +147,7 @@ class KeywordSentences(Several):
         drafts: drafts for each set, the second half from beginnings of the best; the best of all start its chains.
     """
 
+    different_weight: float = 10.0
     inflections: bool = True
     in_order: bool = False
     lang: str = "en"
