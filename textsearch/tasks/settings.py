@@ -163,6 +163,7 @@ class KeywordSentences(Several):
             all start its chains.
     """
 
+    different_weight: float = 10.0
     inflections: bool = True
     in_order: bool = False
     lang: str = "en"
