@@ -1,0 +1,196 @@
+"""Text that must parse, drawn from a language model: every sampler against the exact law, and others' beside ours.
+
+    python -m benchmarks.grammars --out results --peers build/peers
+    python -m benchmarks.grammars --part patterns --patterns regex_patterns.txt --out results
+
+1. truth: finite languages, all of whose strings are scored. Total variation and KL of each method against tokens, on
+   tables of the real model; then seconds and tokens on the model itself, ours and the peers'.
+2. patterns: regular expressions of a file, one a line, and sentences that hold all words of a set.
+3. schemas: JSON schemas of growing depth.
+4. powers: p^4, where it is known and on a long text.
+
+Writes `grammars.json` after each language and `grammars.png`, and keeps what is there and not asked for. Tables of the
+languages are kept in the folder `tables`. Peers are
+installed into the folder `--peers` when it is first named. All run on one thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pickle
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from benchmarks.grammars import patterns, powers, real, report, schemas, truth
+from benchmarks.grammars.figure import draw
+from benchmarks.grammars.languages import LANGUAGES, Language
+from benchmarks.grammars.peers import environment
+from benchmarks.grammars.tables import Truth
+from textsearch.models import causal_lm
+from textsearch.models.causal import TransformersCausalLM
+from textsearch.models.checkpoints.default import smollm2_folder
+
+PARTS = ("truth", "patterns", "schemas", "powers")
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is run.
+
+    Attributes:
+        languages: names; empty for all.
+        chains: on tables.
+        steps: of each.
+        populations: of weighted draws.
+        real_chains: on the model.
+        peer_draws: wanted of each method of the peers.
+        peer_seconds: after which no population is begun.
+        patterns: lines of the file, evenly spread; 0 for all.
+        families: sets of words.
+        schemas: evenly spread; 0 for all.
+        draws: of a pattern or schema.
+        long_run: chains of the runs that field marginals are compared with.
+        text: tokens of the long text.
+    """
+
+    languages: tuple[str, ...]
+    chains: int
+    steps: int
+    populations: int
+    real_chains: int
+    peer_draws: int
+    peer_seconds: float
+    patterns: int
+    families: int
+    schemas: int
+    draws: int
+    long_run: int
+    text: int
+
+
+SIZES = {
+    "quick": Size(("cities", "people", "lists"), 2_000, 24, 8, 40, 40, 10.0, 6, 2, 4, 8, 16, 32),
+    "full": Size((), 10_000, 100, 40, 200, 200, 60.0, 0, 10, 0, 40, 200, 128),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--part", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--size", choices=SIZES, default="quick")
+    parser.add_argument("--languages", nargs="+", help="of the first part; by default the size's")
+    parser.add_argument("--patterns", type=Path, help="a regular expression a line")
+    parser.add_argument("--peers", type=Path, help="a folder for the peers' environment; without it they are left out")
+    parser.add_argument("--again", action="store_true", help="run languages again that are in the results already")
+    parser.add_argument("--skip-real", action="store_true", help="tables only")
+    parser.add_argument("--out", type=Path, default=Path("results"))
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    if args.patterns and not args.patterns.is_file():
+        parser.error(f"{args.patterns} is no file")
+    known = [language.name for language in LANGUAGES]
+    if strange := [name for name in args.languages or () if name not in known]:
+        parser.error(f"{strange[0]!r} is none of {', '.join(known)}")
+    torch.set_num_threads(1)
+    args.out.mkdir(parents=True, exist_ok=True)
+    written = args.out / "grammars.json"
+    found: dict[str, Any] = json.loads(written.read_text(encoding="utf-8")) if written.exists() else {}
+    console, progress = Console(width=180), Console(stderr=True)
+    size, lm = SIZES[args.size], causal_lm()
+    found["machine"] = {"cores": torch.multiprocessing.cpu_count(), "torch": torch.__version__, "cpu": _processor()}
+
+    def save() -> None:
+        written.write_text(json.dumps(found, ensure_ascii=False, indent=1), encoding="utf-8")
+
+    python = environment.interpreter(args.peers) if args.peers else None
+    if python:
+        found["peers"] = environment.versions(python)
+    if "truth" in args.part:
+        own = found.setdefault("truth", {})
+        chosen = args.languages or size.languages or known
+        for language in LANGUAGES:
+            if language.name not in chosen:
+                continue
+            one = _known(language, lm, args.out / "tables")
+            if language.name not in own or args.again:
+                own[language.name] = truth.records(
+                    one,
+                    chains=size.chains,
+                    steps=size.steps,
+                    populations=size.populations,
+                    power=1.0,
+                    seed=args.seed,
+                    tell=progress.print,
+                )
+                save()
+            if not args.skip_real:
+                steps = report.steps_to_goal(own[language.name])
+                drawn = real.ours(one, lm, steps, chains=size.real_chains, seed=args.seed)
+                if python:
+                    asked = real.asked_of_peers(
+                        language, one, draws=size.peer_draws, particles=20, seconds=size.peer_seconds, seed=args.seed
+                    )
+                    limit = 120 + 4 * size.peer_seconds * len(asked)
+                    answers = real.peers(python, args.out / "peers", smollm2_folder(), asked, limit, progress.print)
+                    drawn |= {answer.job.method: real.theirs(one, lm, answer, args.seed) for answer in answers}
+                own[language.name]["real"] = drawn
+            save()
+            draw(own).savefig(args.out / "grammars.png", dpi=130)
+        for table in report.truth_tables(own):
+            console.print(table)
+    if "patterns" in args.part:
+        own = found.setdefault("patterns", {})
+        lines = args.patterns.read_text(encoding="utf-8").splitlines() if args.patterns else []
+        for problem in patterns.problems(lines, size.patterns, size.families):
+            own[problem.name] = patterns.record(problem, lm, draws=size.draws, seed=args.seed, tell=progress.print)
+            save()
+        console.print(report.patterns_table(own))
+    if "schemas" in args.part:
+        own = found.setdefault("schemas", {})
+        for schema in schemas.chosen(size.schemas):
+            own[schema.name] = schemas.record(
+                schema, lm, draws=size.draws, long_run=size.long_run, seed=args.seed, tell=progress.print
+            )
+            save()
+        console.print(report.schemas_table(own))
+    if "powers" in args.part:
+        own = found.setdefault("powers", {})
+        own["toys"] = powers.toys(
+            lm, chains=size.chains, steps=size.steps, populations=size.populations, seed=args.seed, tell=progress.print
+        )
+        save()
+        own["text"] = powers.long_text(lm, tokens=size.text, chains=4, steps=6, seed=args.seed, tell=progress.print)
+        save()
+        for table in report.powers_tables(own):
+            console.print(table)
+
+
+def _known(language: Language, lm: TransformersCausalLM, folder: Path) -> Truth:
+    """The language as it was read before, if it was."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{language.name}.pickle"
+    if path.exists():
+        found: Truth = pickle.loads(path.read_bytes())
+        if found.strings == language.strings and found.prompt == lm.ask(language.request):
+            return found
+    found = Truth.of(language, lm)
+    path.write_bytes(pickle.dumps(found))
+    return found
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""How far draws are from an exact law, and how far as many exact draws would be."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from benchmarks.intervals import Interval
+
+
+def total_variation(one: ArrayLike, other: ArrayLike) -> float:
+    """Between two laws: half of the sum of their differences.
+
+    >>> total_variation([0.5, 0.5], [1.0, 0.0])
+    0.5
+    """
+    return float(np.abs(np.asarray(one, dtype=np.float64) - np.asarray(other, dtype=np.float64)).sum() / 2)
+
+
+def divergence(one: ArrayLike, other: ArrayLike) -> float:
+    """KL of `one` from `other`, nats: the sum of p log(p / q), +inf where q is 0 and p is not.
+
+    >>> divergence([1.0, 0.0], [0.5, 0.5]) == math.log(2.0), divergence([0.5, 0.5], [1.0, 0.0])
+    (True, inf)
+    """
+    p, q = np.asarray(one, dtype=np.float64), np.asarray(other, dtype=np.float64)
+    some = p > 0
+    if bool((q[some] == 0).any()):
+        return math.inf
+    return float((p[some] * (np.log(p[some]) - np.log(q[some]))).sum())
+
+
+def noise(law: NDArray[np.float64], draws: float) -> float:
+    """The total variation that so many exact draws have by chance, on average."""
+    return float(np.sqrt(2 / np.pi * law * (1 - law) / draws).sum() / 2)
+
+
+def exact_draws(law: NDArray[np.float64], draws: int, seed: int, times: int = 20) -> dict[str, float]:
+    """What so many exact draws have, on average over some tries: total variation and KL from the law."""
+    shares = np.random.default_rng(seed).multinomial(draws, law / law.sum(), size=times) / draws
+    return {
+        "tv": float(np.mean([total_variation(own, law) for own in shares])),
+        "kl": float(np.mean([divergence(own, law) for own in shares])),
+    }
+
+
+def shares(numbers: ArrayLike, size: int, weights: ArrayLike | None = None) -> NDArray[np.float64]:
+    """(size,) the share of each number among draws, or of their weight; draws of number -1 are left out.
+
+    >>> shares([0, 2, 2, -1], 3).round(2).tolist()
+    [0.33, 0.0, 0.67]
+    """
+    own = np.asarray(numbers, dtype=np.int64)
+    worth = np.ones(len(own)) if weights is None else np.asarray(weights, dtype=np.float64)
+    inside = own >= 0
+    found = np.bincount(own[inside], weights=worth[inside], minlength=size)
+    return np.asarray(found / max(found.sum(), 1e-300), dtype=np.float64)
+
+
+def with_interval(numbers: NDArray[np.int64], law: NDArray[np.float64], seed: int, times: int = 200) -> Interval:
+    """Total variation of draws from a law with its 95 % interval, by the bootstrap around the observed distance."""
+    own = shares(numbers, len(law))
+    middle, count = total_variation(own, law), int((numbers >= 0).sum())
+    if not count:
+        return 1.0, 1.0, 1.0
+    again = np.random.default_rng(seed).multinomial(count, own, size=times) / count
+    spread = np.abs(again - law).sum(1) / 2
+    # drawing again adds noise once more: the spread is taken, not the place
+    low, high = np.quantile(spread - spread.mean(), (0.025, 0.975))
+    return middle, max(0.0, middle + float(low)), middle + float(high)

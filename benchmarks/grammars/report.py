@@ -1,0 +1,151 @@
+"""What is printed of the figures: one table for each question."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+
+from benchmarks.grammars import infinite, methods
+from benchmarks.grammars.patterns import summary
+from benchmarks.grammars.truth import goal
+
+
+def steps_to_goal(found: Mapping[str, Any]) -> dict[str, int]:
+    """For each sampler the steps after which it was within the goal for good; all that were taken if it never was."""
+    out = {}
+    for name, method in found["methods"].items():
+        if "tokens_a_step" in method:
+            points, met = method["points"], goal(method["points"])
+            steps = [one["steps"] for one in points if met is None or one["tokens"] >= met]
+            out[name] = int(points[-1]["steps"] if met is None else steps[0])
+    return out
+
+
+def tokens_to_goal(found: Mapping[str, Any]) -> dict[str, float | None]:
+    """For each method of a language the tokens of a draw within the goal; None for one that never was."""
+    return {name: goal(method["points"]) for name, method in found["methods"].items()}
+
+
+def truth_tables(found: Mapping[str, Mapping[str, Any]]) -> list[Table]:
+    """Languages; distances and tokens of each method; the real model."""
+    languages = _table("finite languages", "language", "strings",
+                       "log mass", "effective strings", "TV of masking",
+                       "of its canonical texts", "KL", "TV of 10,000 exact", "chains", "their chance")  # fmt: skip
+    tokens = _table("tokens a draw within the goal, and times fewer than restart", "language", *_names(found))
+    last = _table("total variation at the end, less chance", "language", *_names(found))
+    for name, own in found.items():
+        mask, exact = own["methods"].get("masked decoding", {}), own["exact_10000"]
+        languages.add_row(
+            name, f"{own['strings']:,}", f"{own['log_mass']:.1f}",
+            f"{own['perplexity']:.1f}", _number(mask.get("tv"), 3),
+            _number(mask.get("tv_of_canonical"), 3), _number(mask.get("kl_of_canonical"), 2), f"{exact['tv']:.4f}",
+            f"{own['chains']:,}", f"{own['noise']:.4f}",
+        )  # fmt: skip
+        met = tokens_to_goal(own)
+        base = met.get(methods.RESTART)
+        cells, ends = [], []
+        for method in _names(found):
+            at = met.get(method)
+            gain = f" ({base / at:.1f} x)" if at and base and method != methods.RESTART else ""
+            cells.append(f"{at:.0f}{gain}" if at is not None else "not met" if method in own["methods"] else "")
+            points = own["methods"].get(method, {}).get("points", [])
+            ends.append(f"{points[-1]['excess']:.3f}" if points else "")
+        tokens.add_row(name, *cells)
+        last.add_row(name, *ends)
+    real = _table("on the real model", "language", "method", "steps", "draws", "valid", "effective", "TV",
+                  "TV of exact", "tokens a draw", "seconds a draw")  # fmt: skip
+    for name, own in found.items():
+        for method, one in own.get("real", {}).items():
+            if "error" in one:
+                real.add_row(name, method, one["error"][:60])
+                continue
+            real.add_row(
+                name, method, str(one.get("steps", "")), str(one["draws"]), f"{one['valid']:.2f}",
+                f"{one['effective']:.1f}", _number(one["tv"], 3), f"{one['tv_of_exact']:.3f}",
+                _number(one["tokens_a_draw"], 1), _number(one["seconds_a_draw"], 3),
+            )  # fmt: skip
+    return [languages, tokens, last, real]
+
+
+def patterns_table(found: Mapping[str, Any]) -> Table:
+    """Regular expressions, and sets of words."""
+    table = _table("patterns", "what", "method", "problems", "satisfied", "valid", "tokens a draw", "seconds a draw",
+                   "distinct", "KL of masking", "energy")  # fmt: skip
+    for label, whole in (("patterns", False), ("words", True)):
+        own = summary(dict(found), whole)
+        for name in (infinite.MASKED, infinite.CHAINS):
+            one = own[name]
+            table.add_row(
+                label, name, str(own["problems"]), f"{one['satisfied']:.2f}", f"{one['valid']:.3f}",
+                *(_spread(one[key], digits) for key, digits in
+                  (("tokens_a_draw", 1), ("seconds_a_draw", 3), ("distinct", 2), ("kl", 2), ("energy", 1))),
+            )  # fmt: skip
+    errors = [name for name, one in found.items() if "error" in one]
+    table.caption = f"medians with quartiles; refused before a model ran: {len(errors)}"
+    return table
+
+
+def schemas_table(found: Mapping[str, Any]) -> Table:
+    """By depth."""
+    table = _table("schemas", "depth", "schemas", "method", "valid", "distinct", "fields: TV to the long run", "tokens",
+                   "seconds")  # fmt: skip
+    for depth in sorted({one["depth"] for one in found.values()}):
+        own = [one for one in found.values() if one["depth"] == depth]
+        for name in (infinite.MASKED, infinite.CHAINS):
+            parts = [one["methods"][name] for one in own if name in one["methods"]]
+            fields = [value for part in parts for value in part.get("fields", {}).values()]
+            table.add_row(
+                str(depth), str(len(own)), name, _mean([part["valid"] for part in parts]),
+                _mean([part["distinct"] for part in parts]), _mean(fields),
+                _mean([part["tokens_a_draw"] for part in parts if part["tokens_a_draw"]], 1),
+                _mean([part["seconds_a_draw"] for part in parts if part["seconds_a_draw"]], 3),
+            )  # fmt: skip
+    return table
+
+
+def powers_tables(found: Mapping[str, Any]) -> list[Table]:
+    """Finite languages under p^4, and the long text."""
+    toys = _table("p^4 on finite languages: total variation less chance, by tokens", "language", "method", "points")
+    for name, own in found["toys"].items():
+        for method, one in own["methods"].items():
+            points = [one["points"][0], *one["points"][3::3]]
+            toys.add_row(name, method, "  ".join(f"{point['tokens']:.0f}: {point['excess']:.3f}" for point in points))
+    text = _table("p^4 of a long text", "method", "tokens a move", "without reuse", "seconds", "accepted",
+                  "energy at start",
+                  "at the end", "tokens of a text")  # fmt: skip
+    for name, one in found["text"].items():
+        text.add_row(
+            name, f"{one['tokens_a_move']:.1f}", f"{one['tokens_a_move_without_reuse']:.1f}",
+            f"{one['seconds_a_move']:.2f}", f"{one['accepted']:.2f}", f"{one['energy_at_start']:.1f}",
+            f"{one['energy_at_end']:.1f}", f"{one['length']:.0f}",
+        )  # fmt: skip
+    return [toys, text]
+
+
+def _names(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    names: list[str] = []
+    for own in found.values():
+        names += [name for name in own["methods"] if name not in names]
+    return names
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, caption_justify="left")
+    for column in columns:
+        table.add_column(column)
+    return table
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def _mean(values: Sequence[float], digits: int = 2) -> str:
+    return f"{np.mean(values):.{digits}f}" if values else ""
+
+
+def _spread(values: Sequence[float] | None, digits: int) -> str:
+    return f"{values[0]:.{digits}f} [{values[1]:.{digits}f}, {values[2]:.{digits}f}]" if values else ""
