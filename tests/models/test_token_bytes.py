@@ -73,4 +73,5 @@ def test_the_twin_that_joins_the_bytes_of_a_wordpiece_is_wrong() -> None:
 
 def test_it_travels() -> None:
     again = pickle.loads(pickle.dumps(CONCATENATED["bytes"]))
-    assert list(again.token_bytes) == list(CONCATENATED["bytes"].token_bytes)
+    known: Any = CONCATENATED["bytes"]
+    assert list(again.token_bytes) == list(known.token_bytes)
