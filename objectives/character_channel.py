@@ -83,7 +83,7 @@ class CharacterChannel(Objective):
         """(B,) nats a text."""
         width = max(batch.width, self.written.width)
         texts = self._inputs.index(batch)
-        own, written = batch.widen(width), self.written.widen(width).rows(texts)
+        own, written = batch.widen(width), self.written.to(batch.device).widen(width).rows(texts)
         same = own.lengths == written.lengths
         out = torch.zeros(len(batch), dtype=torch.float64).masked_fill(~same.cpu(), math.inf)
         changed = (own.tokens != written.tokens) & own.present & same[:, None]

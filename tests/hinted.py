@@ -41,7 +41,11 @@ class Hinted(Objective):
     hidden: frozenset[Step] = frozenset()
     astray: frozenset[Step] = frozenset()
     proves: bool = True
-    asked: list[Row] = field(default_factory=list)
+    _asked: list[Row] = field(default_factory=list)
+
+    @property
+    def asked(self) -> list[Row]:
+        return self._asked
 
     @property
     def cost(self) -> Cost:
@@ -60,7 +64,7 @@ class Hinted(Objective):
     def allowed_next(self, beginnings: Beginnings) -> Tensor:
         mask = torch.zeros(len(beginnings), self.size, dtype=torch.bool)
         for at, row in enumerate(beginnings.rows):
-            self.asked.append(tuple(row))
+            self._asked.append(tuple(row))
             mask[at, list(self.follow(tuple(row)))] = True
         return mask
 

@@ -118,7 +118,8 @@ def test_long_lines_are_refused_at_once_and_shortened(tmp_path: Path) -> None:
     file = tmp_path / "texts.txt"
     file.write_text("x" * 10_000_000 + "\nfine\n", encoding="utf-8")
     for command in stub.COMMANDS:
-        result = call(command, "--file", str(file), "--jsonl", "--quiet")
+        more = ["--choices", "a"] if command == "sample" else []
+        result = call(command, "--file", str(file), "--jsonl", "--quiet", *more)
         first = json.loads(result.stdout.splitlines()[0])
         assert "10,000,000 characters" in first["error"] and len(result.stdout) < 2000 and len(result.stderr) < 1000
     assert call("correct", "x" * MAX_INPUT).exit_code == 0

@@ -16,6 +16,7 @@ from samplers import MetropolisHastings
 from samplers.proposals import BlockInfill, InsertDelete, Mixture, Replace, Swap
 from textsearch import Progress, generate
 from textsearch.batch import Batch
+from textsearch.language import inflection
 from textsearch.language.inflection import inflections
 from textsearch.objective import Cost, FunctionObjective, Objective
 from textsearch.testing import TableMaskedLM, check_objective, letters
@@ -252,6 +253,7 @@ class TestInflections:
             return find(name, *rest, **named)
 
         monkeypatch.setattr(builtins, "__import__", without)
+        inflection._lemminflect.cache_clear()
         with pytest.raises(ImportError, match=r"pip install 'textsearch-sampling\[tasks\]'"):
             Keywords(["unheardof"], inflections=True)
         assert Keywords(["unheardof"]).forms("unheardof")

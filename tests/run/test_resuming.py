@@ -63,7 +63,7 @@ def test_a_checkpoint_that_forgets_something_is_caught(
         parts = {
             "adaptation": run.chains.temperature[-1:],
             "moves": run.moves[0],
-            "best": run.best.evaluation.energy[:1],
+            "best": run.lowest[:1],
             "record": run.batch.lengths[:0],
         }
         parts[lost].fill_(-9 if lost == "best" else 1)
