@@ -29,6 +29,9 @@ PARTICLES = 64
 SWEEP = 8
 """Of a sweep of particle Gibbs."""
 
+INDEPENDENT = 100
+"""Draws of adaptive rejection at most, which walks text by text in Python."""
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -196,9 +199,9 @@ def rejection_tokens(setting: Setting, draws: int, seed: int) -> float:
     The share is that of the texts of the language, all of which the table knows.
     """
     proposal = FromLeft(setting.lm, setting.prompt, max_length=setting.max_length)
-    before = setting.lm.usage.tokens
-    proposal.draw(Batch.of([[]] * draws, setting.lm.vocabulary), Rng.start(seed, draws, purpose="rejection"))
     table: Table = setting.lm
+    before = table.usage.tokens
+    proposal.draw(Batch.of([[]] * draws, table.vocabulary), Rng.start(seed, draws, purpose="rejection"))
     language: InLanguage = setting.constraint  # type: ignore[assignment]
     kept = float(proposal.log_prob(table.vocabulary.encode(language.strings)).exp().sum())
-    return (setting.lm.usage.tokens - before) / draws / kept
+    return float((table.usage.tokens - before) / draws / kept)
