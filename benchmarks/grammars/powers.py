@@ -20,7 +20,7 @@ from textsearch.rng import Rng
 from textsearch.sampler import Sampler
 
 POWER = 4.0
-TOYS = ("cities", "lists")
+TOYS = ("cities",)
 REQUEST = "A farmer has 17 sheep and all but 9 run away. How many are left? Think step by step."
 
 
