@@ -75,7 +75,7 @@ class Size:
 
 
 SIZES = {
-    "quick": Size(("cities", "dates", "sums"), 1_000, 24, 16, 20, 40, 10.0, 10, 2, 1, 4, 8, 32),
+    "quick": Size(("cities", "dates", "sums"), 1_000, 24, 16, 8, 40, 10.0, 10, 2, 1, 4, 8, 32),
     "full": Size((), 10_000, 100, 40, 200, 200, 60.0, 0, 10, 0, 40, 200, 128),
 }
 
@@ -165,7 +165,7 @@ def main() -> None:
             lm, chains=size.chains, steps=size.steps, populations=size.populations, seed=args.seed, tell=progress.print
         )
         save()
-        own["text"] = powers.long_text(lm, tokens=size.text, chains=4, steps=6, seed=args.seed, tell=progress.print)
+        own["text"] = powers.long_text(lm, tokens=size.text, chains=2, steps=3, seed=args.seed, tell=progress.print)
         save()
         for table in report.powers_tables(own):
             console.print(table)
