@@ -170,13 +170,6 @@ def independent_draws(setting: Setting, draws: int, seed: int) -> tuple[list[str
     return texts, (setting.lm.usage.tokens - before) / max(1, len(texts))
 
 
-def last_texts(setting: Setting, sampler: Sampler[Any], state: ChainState, seed: int, steps: int) -> list[str]:
-    """The texts of all chains after so many steps."""
-    last: list[Batch] = []
-    chain_texts(setting, sampler, state, seed, steps.__eq__, steps, lambda _, batch: last.append(batch))
-    return last[0].texts()
-
-
 @torch.inference_mode()
 def weighted_draws(setting: Setting, populations: int, seed: int) -> tuple[Batch, Tensor, float]:
     """Particles of adaptive weighted rejection, their weights (B,) and the tokens that one of them took."""
