@@ -1,17 +1,16 @@
-"""Text that must parse, drawn from a language model: every sampler against the exact law, and others' beside ours.
+"""Text that must parse, drawn from a language model: every sampler against the exact law, by method.
 
-    python -m benchmarks.grammars --out results --peers build/peers
+    python -m benchmarks.grammars --out results
     python -m benchmarks.grammars --part patterns --patterns regex_patterns.txt --out results
 
 1. truth: finite languages, all of whose strings are scored. Total variation and KL of each method against tokens, on
-   tables of the real model; then seconds and tokens on the model itself, ours and the peers'.
+   tables of the real model.
 2. patterns: regular expressions of a file, one a line, and sentences that hold all words of a set.
 3. schemas: JSON schemas of growing depth.
 4. powers: p^4, where it is known and on a long text.
 
 Writes `grammars.json` after each language and `grammars.png`, and keeps what is there and not asked for. Tables of the
-languages are kept in the folder `tables`. Peers are
-installed into the folder `--peers` when it is first named. All run on one thread.
+languages are kept in the folder `tables`. All run on one thread.
 """
 
 from __future__ import annotations
@@ -27,14 +26,12 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from benchmarks.grammars import patterns, powers, real, report, schemas, truth
+from benchmarks.grammars import patterns, powers, report, schemas, truth
 from benchmarks.grammars.figure import draw
 from benchmarks.grammars.languages import LANGUAGES, Language
-from benchmarks.grammars.peers import environment
 from benchmarks.grammars.tables import Truth
 from textsearch.models import causal_lm
 from textsearch.models.causal import TransformersCausalLM
-from textsearch.models.checkpoints.default import smollm2_folder
 
 PARTS = ("truth", "patterns", "schemas", "powers")
 
@@ -48,9 +45,6 @@ class Size:
         chains: on tables.
         steps: of each.
         populations: of weighted draws.
-        real_chains: on the model.
-        peer_draws: wanted of each method of the peers.
-        peer_seconds: after which no population is begun.
         patterns: lines of the file, evenly spread; 0 for all.
         families: sets of words.
         schemas: evenly spread; 0 for all.
@@ -63,9 +57,6 @@ class Size:
     chains: int
     steps: int
     populations: int
-    real_chains: int
-    peer_draws: int
-    peer_seconds: float
     patterns: int
     families: int
     schemas: int
@@ -75,8 +66,8 @@ class Size:
 
 
 SIZES = {
-    "quick": Size(("cities", "people", "lists"), 2_000, 24, 8, 40, 40, 10.0, 6, 2, 4, 8, 16, 32),
-    "full": Size((), 10_000, 100, 40, 200, 200, 60.0, 0, 10, 0, 40, 200, 128),
+    "quick": Size(("cities", "dates", "sums"), 1_000, 24, 16, 10, 2, 1, 4, 8, 32),
+    "full": Size((), 10_000, 100, 40, 0, 10, 0, 40, 200, 128),
 }
 
 
@@ -86,9 +77,7 @@ def main() -> None:
     parser.add_argument("--size", choices=SIZES, default="quick")
     parser.add_argument("--languages", nargs="+", help="of the first part; by default the size's")
     parser.add_argument("--patterns", type=Path, help="a regular expression a line")
-    parser.add_argument("--peers", type=Path, help="a folder for the peers' environment; without it they are left out")
     parser.add_argument("--again", action="store_true", help="run languages again that are in the results already")
-    parser.add_argument("--skip-real", action="store_true", help="tables only")
     parser.add_argument("--out", type=Path, default=Path("results"))
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -108,9 +97,6 @@ def main() -> None:
     def save() -> None:
         written.write_text(json.dumps(found, ensure_ascii=False, indent=1), encoding="utf-8")
 
-    python = environment.interpreter(args.peers) if args.peers else None
-    if python:
-        found["peers"] = environment.versions(python)
     if "truth" in args.part:
         own = found.setdefault("truth", {})
         chosen = args.languages or size.languages or known
@@ -129,18 +115,6 @@ def main() -> None:
                     tell=progress.print,
                 )
                 save()
-            if not args.skip_real:
-                steps = report.steps_to_goal(own[language.name])
-                drawn = real.ours(one, lm, steps, chains=size.real_chains, seed=args.seed)
-                if python:
-                    asked = real.asked_of_peers(
-                        language, one, draws=size.peer_draws, particles=20, seconds=size.peer_seconds, seed=args.seed
-                    )
-                    limit = 120 + 4 * size.peer_seconds * len(asked)
-                    answers = real.peers(python, args.out / "peers", smollm2_folder(), asked, limit, progress.print)
-                    drawn |= {answer.job.method: real.theirs(one, lm, answer, args.seed) for answer in answers}
-                own[language.name]["real"] = drawn
-            save()
             draw(own).savefig(args.out / "grammars.png", dpi=130)
         for table in report.truth_tables(own):
             console.print(table)
@@ -165,7 +139,7 @@ def main() -> None:
             lm, chains=size.chains, steps=size.steps, populations=size.populations, seed=args.seed, tell=progress.print
         )
         save()
-        own["text"] = powers.long_text(lm, tokens=size.text, chains=4, steps=6, seed=args.seed, tell=progress.print)
+        own["text"] = powers.long_text(lm, tokens=size.text, chains=2, steps=3, seed=args.seed, tell=progress.print)
         save()
         for table in report.powers_tables(own):
             console.print(table)

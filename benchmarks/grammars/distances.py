@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import gammaln
 
 from benchmarks.intervals import Interval
 
@@ -33,8 +34,19 @@ def divergence(one: ArrayLike, other: ArrayLike) -> float:
 
 
 def noise(law: NDArray[np.float64], draws: float) -> float:
-    """The total variation that so many exact draws have by chance, on average."""
-    return float(np.sqrt(2 / np.pi * law * (1 - law) / draws).sum() / 2)
+    """The total variation that so many exact draws have by chance, on average.
+
+    Half of the sum of the mean deviations of binomials, by the formula of de Moivre (1730).
+
+    >>> noise(np.array([0.5, 0.5]), 1), noise(np.array([1.0, 0.0]), 10)
+    (0.5, 0.0)
+    """
+    count = max(1, round(draws))
+    p = law[(law > 0) & (law < 1)]
+    m = np.floor(count * p)
+    log_ways = gammaln(count + 1) - gammaln(m + 2) - gammaln(count - m)
+    deviations = 2 * (m + 1) * np.exp(log_ways + (m + 1) * np.log(p) + (count - m) * np.log1p(-p)) / count
+    return float(deviations.sum() / 2)
 
 
 def exact_draws(law: NDArray[np.float64], draws: int, seed: int, times: int = 20) -> dict[str, float]:

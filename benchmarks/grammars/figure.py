@@ -20,9 +20,13 @@ def draw(found: Mapping[str, Any]) -> Figure:
     panels = figure.subplots(rows, min(COLUMNS, len(found)), squeeze=False).ravel()
     names: list[str] = []
     for own in found.values():
-        names += [name for name in own["methods"] if name not in names]
+        # what was priced and not drawn has no distance to show
+        drawn = [name for name, one in own["methods"].items() if any(point["tv"] > 0 for point in one["points"])]
+        names += [name for name in drawn if name not in names]
     for axes, (language, own) in zip(panels, found.items(), strict=False):
         for name, method in own["methods"].items():
+            if name not in names:
+                continue
             points = [one for one in method["points"] if one["tv"] > 0]
             axes.plot(
                 [one["tokens"] for one in points],

@@ -29,6 +29,9 @@ PARTICLES = 64
 SWEEP = 8
 """Of a sweep of particle Gibbs."""
 
+INDEPENDENT = 100
+"""Draws of adaptive rejection at most, which walks text by text in Python."""
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -167,13 +170,6 @@ def independent_draws(setting: Setting, draws: int, seed: int) -> tuple[list[str
     return texts, (setting.lm.usage.tokens - before) / max(1, len(texts))
 
 
-def last_texts(setting: Setting, sampler: Sampler[Any], state: ChainState, seed: int, steps: int) -> list[str]:
-    """The texts of all chains after so many steps."""
-    last: list[Batch] = []
-    chain_texts(setting, sampler, state, seed, steps.__eq__, steps, lambda _, batch: last.append(batch))
-    return last[0].texts()
-
-
 @torch.inference_mode()
 def weighted_draws(setting: Setting, populations: int, seed: int) -> tuple[Batch, Tensor, float]:
     """Particles of adaptive weighted rejection, their weights (B,) and the tokens that one of them took."""
@@ -196,9 +192,9 @@ def rejection_tokens(setting: Setting, draws: int, seed: int) -> float:
     The share is that of the texts of the language, all of which the table knows.
     """
     proposal = FromLeft(setting.lm, setting.prompt, max_length=setting.max_length)
-    before = setting.lm.usage.tokens
-    proposal.draw(Batch.of([[]] * draws, setting.lm.vocabulary), Rng.start(seed, draws, purpose="rejection"))
     table: Table = setting.lm
+    before = table.usage.tokens
+    proposal.draw(Batch.of([[]] * draws, table.vocabulary), Rng.start(seed, draws, purpose="rejection"))
     language: InLanguage = setting.constraint  # type: ignore[assignment]
     kept = float(proposal.log_prob(table.vocabulary.encode(language.strings)).exp().sum())
-    return (setting.lm.usage.tokens - before) / draws / kept
+    return float((table.usage.tokens - before) / draws / kept)

@@ -89,7 +89,7 @@ def record(
     """Figures of masked decoding and of exact chains; or what was wrong with the pattern, before a model ran."""
     began = time.perf_counter()
     try:
-        constraint = Pattern(rf"\A(?:{problem.pattern})\Z" if problem.whole else problem.pattern)
+        constraint = Pattern(problem.pattern, full=True)
         setting = methods.Setting(lm, lm.ask(problem.request), constraint, problem.max_length)
         found, begun = infinite.masked(setting, draws, seed)
         methods_found: dict[str, Any] = {infinite.MASKED: found}

@@ -20,7 +20,7 @@ from textsearch.rng import Rng
 from textsearch.sampler import Sampler
 
 POWER = 4.0
-TOYS = ("cities", "lists")
+TOYS = ("cities",)
 REQUEST = "A farmer has 17 sheep and all but 9 run away. How many are left? Think step by step."
 
 
@@ -45,23 +45,13 @@ def long_text(
     """What a move reads, with and without what was read before, on answers of up to so many tokens."""
     prompt = lm.ask(REQUEST)
     found = {}
-    for name, make in {
-        "suffix MH, uniform cuts": lambda own: MetropolisHastings(
-            SuffixResampling(own, prompt, temperature=1.0 / POWER, max_length=tokens)
-        ),
-        "suffix MH, restart": lambda own: MetropolisHastings(
-            SuffixResampling(own, prompt, temperature=1.0 / POWER, max_length=tokens, cuts="restart")
-        ),
-        "particle Gibbs, 4 particles": lambda own: ParticleGibbs(
-            own, prompt, particles=4, power=POWER, max_length=tokens, ancestors=False
-        ),
-    }.items():
+    for name in ("suffix MH, uniform cuts", "suffix MH, restart", "particle Gibbs, 4 particles"):
         own = lm.forgetful()
-        sampler: Sampler[Any] = make(own)
+        sampler = _sampler(name, own, prompt, tokens)
         objective = POWER * Fluency(own, prompt)
         rng = Rng.start(seed, chains, purpose="powers")
         start, _ = FromLeft(own, prompt, temperature=1.0 / POWER, max_length=tokens).draw(
-            Batch.of([[]] * chains, own.vocabulary), rng.fold("start")
+            Batch.of([[]] * chains, own.vocabulary), Rng.start(seed, chains, purpose="starts")
         )
         state = sampler.init(objective, start)
         first = float(state.evaluation.energy.mean())
@@ -82,3 +72,11 @@ def long_text(
         }
         tell(f"{name}: {found[name]['tokens_a_move']:.1f} tokens a move")
     return found
+
+
+def _sampler(name: str, lm: TransformersCausalLM, prompt: str, tokens: int) -> Sampler[Any]:
+    """One of those that are compared."""
+    if name.startswith("particle Gibbs"):
+        return ParticleGibbs(lm, prompt, particles=4, power=POWER, max_length=tokens, ancestors=False)
+    cuts = "restart" if name.endswith("restart") else "uniform"
+    return MetropolisHastings(SuffixResampling(lm, prompt, temperature=1.0 / POWER, max_length=tokens, cuts=cuts))

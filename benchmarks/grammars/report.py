@@ -13,24 +13,13 @@ from benchmarks.grammars.patterns import summary
 from benchmarks.grammars.truth import goal
 
 
-def steps_to_goal(found: Mapping[str, Any]) -> dict[str, int]:
-    """For each sampler the steps after which it was within the goal for good; all that were taken if it never was."""
-    out = {}
-    for name, method in found["methods"].items():
-        if "tokens_a_step" in method:
-            points, met = method["points"], goal(method["points"])
-            steps = [one["steps"] for one in points if met is None or one["tokens"] >= met]
-            out[name] = int(points[-1]["steps"] if met is None else steps[0])
-    return out
-
-
 def tokens_to_goal(found: Mapping[str, Any]) -> dict[str, float | None]:
     """For each method of a language the tokens of a draw within the goal; None for one that never was."""
     return {name: goal(method["points"]) for name, method in found["methods"].items()}
 
 
 def truth_tables(found: Mapping[str, Mapping[str, Any]]) -> list[Table]:
-    """Languages; distances and tokens of each method; the real model."""
+    """Languages; distances and tokens of each method."""
     languages = _table("finite languages", "language", "strings",
                        "log mass", "effective strings", "TV of masking",
                        "of its canonical texts", "KL", "TV of 10,000 exact", "chains", "their chance")  # fmt: skip
@@ -55,19 +44,7 @@ def truth_tables(found: Mapping[str, Mapping[str, Any]]) -> list[Table]:
             ends.append(f"{points[-1]['excess']:.3f}" if points else "")
         tokens.add_row(name, *cells)
         last.add_row(name, *ends)
-    real = _table("on the real model", "language", "method", "steps", "draws", "valid", "effective", "TV",
-                  "TV of exact", "tokens a draw", "seconds a draw")  # fmt: skip
-    for name, own in found.items():
-        for method, one in own.get("real", {}).items():
-            if "error" in one:
-                real.add_row(name, method, one["error"][:60])
-                continue
-            real.add_row(
-                name, method, str(one.get("steps", "")), str(one["draws"]), f"{one['valid']:.2f}",
-                f"{one['effective']:.1f}", _number(one["tv"], 3), f"{one['tv_of_exact']:.3f}",
-                _number(one["tokens_a_draw"], 1), _number(one["seconds_a_draw"], 3),
-            )  # fmt: skip
-    return [languages, tokens, last, real]
+    return [languages, tokens, last]
 
 
 def patterns_table(found: Mapping[str, Any]) -> Table:

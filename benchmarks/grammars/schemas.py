@@ -13,10 +13,9 @@ from typing import Any, final
 import jsonschema
 import torch
 
-import objectives
 from benchmarks.grammars import infinite, methods
+from objectives import JSONSchema
 from textsearch.models.causal import TransformersCausalLM
-from textsearch.objective import Objective
 
 FILE = Path(__file__).with_name("schemas.jsonl")
 ABSENT = "(absent)"
@@ -97,26 +96,13 @@ def valid_documents(schema: Schema, texts: Iterable[str]) -> list[Any]:
     return found
 
 
-def constraint(schema: Schema) -> Objective:
-    """The schema as an objective.
-
-    Raises:
-        RuntimeError: there is no objective for schemas.
-    """
-    make = getattr(objectives, "JSONSchema", None)
-    if make is None:
-        raise RuntimeError("this part needs objectives.JSONSchema, which is not there; run the others with --part")
-    found: Objective = make(schema.schema)
-    return found
-
-
 def record(
     schema: Schema, lm: TransformersCausalLM, *, draws: int, long_run: int, seed: int, tell: Callable[[str], None]
 ) -> dict[str, Any]:
     """Figures of masked decoding and of exact chains, and their fields against those of longer runs of other chains."""
     began = time.perf_counter()
     request = f"{schema.request} Answer in JSON."
-    setting = methods.Setting(lm, lm.ask(request), constraint(schema), 32 + 20 * schema.depth)
+    setting = methods.Setting(lm, lm.ask(request), JSONSchema(dict(schema.schema)), 32 + 20 * schema.depth)
     found, begun = infinite.masked(setting, draws, seed)
     if not len(begun.batch):
         tell(f"{schema.name}: none of {draws} masked draws is valid")

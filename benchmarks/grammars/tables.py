@@ -437,9 +437,9 @@ def _following(
     """For each beginning the tokens after whose bytes a string can still come, sorted."""
     texts = sorted(text.encode() for text in strings)
     by_bytes: dict[bytes, list[int]] = {}
-    for token, own in enumerate(written):
-        if own:
-            by_bytes.setdefault(own, []).append(token)
+    for token, piece in enumerate(written):
+        if piece:
+            by_bytes.setdefault(piece, []).append(token)
     longest = max(map(len, by_bytes))
     found = []
     for beginning in beginnings:

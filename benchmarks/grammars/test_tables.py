@@ -101,6 +101,27 @@ def test_a_chain_alone_pays_for_what_it_writes_only(known: Truth) -> None:
     assert 0 < shorter < price <= known.longest
 
 
+def test_samplers_on_a_table_leave_the_exact_law_as_it_is(known: Truth) -> None:
+    setting, chains = methods.Setting(known.table, known.prompt, known.constraint, known.longest), 6_000
+    count = np.random.default_rng(0).multinomial(chains, known.law)
+    number = torch.arange(len(known.strings)).repeat_interleave(torch.as_tensor(count))
+    begun = known.table.vocabulary.encode(known.strings).rows(number)
+
+    def moved(sampler: Any) -> float:
+        """How far a step takes the shares of the texts, in standard errors, at most."""
+        own, _ = sampler.step(setting.objective, sampler.init(setting.objective, begun), Rng.start(1, chains).at(0))
+        after = np.array([known.numbers[text] for text in own.batch.texts()])
+        change = after[:, None] == np.arange(len(known.strings))
+        change = change.astype(float) - (number.numpy()[:, None] == np.arange(len(known.strings)))
+        return float(np.abs(change.mean(0) / (change.std(0) / chains**0.5 + 1e-12)).max())
+
+    assert max(moved(sampler) for sampler in methods.exact_samplers(setting).values()) < 4
+    # the broken twin keeps whatever is drawn under the mask
+    drawn, _ = setting.masked().draw(begun, Rng.start(1, chains))
+    found = np.array([known.numbers.get(text, -1) for text in drawn.texts()])
+    assert total_variation(shares(found, len(known.law)), known.law) > 4 * noise(known.law, chains)
+
+
 def test_a_table_knows_its_own_mask_only(known: Truth) -> None:
     other = replace(known.constraint, table=replace(known.table))
     with pytest.raises(TypeError, match="its own language"):

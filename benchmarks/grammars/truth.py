@@ -81,7 +81,7 @@ def records(
         methods.chain_texts(setting, sampler, state, seed, wanted.__contains__, steps, look)
         found[name] = {"guarantee": str(sampler.guarantee), "tokens_a_step": price, "points": points}
         tell(f"{truth.name}, {name}: {points[-1]['tv']:.3f} after {steps} steps, {price:.1f} tokens a step")
-    texts, price = methods.independent_draws(setting, chains, seed)
+    texts, price = methods.independent_draws(setting, min(chains, methods.INDEPENDENT), seed)
     found["adaptive rejection"] = {"guarantee": "exact", "points": [point(truth, law, texts, 1, price, seed)]}
     batch, weights, tokens = methods.weighted_draws(setting, populations, seed)
     found[f"weighted rejection, {methods.PARTICLES} particles"] = {
