@@ -15,7 +15,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from benchmarks.grammars import methods
 from benchmarks.grammars.distances import noise, shares, total_variation
 from benchmarks.grammars.languages import Language
-from benchmarks.grammars.tables import END, Truth
+from benchmarks.grammars.pieces import END
+from benchmarks.grammars.tables import Truth
 from objectives import Choices
 from samplers.proposals import FromLeft
 from textsearch.batch import Batch

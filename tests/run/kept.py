@@ -14,6 +14,7 @@ import numpy as np
 
 from samplers.composites.adaptive_temperature import AdaptiveTemperature
 from tests.run.toys import INPUTS, TOTAL, WALK
+from tests.samplers import test_weighted_rejection
 from tests.samplers.fresh_toys import FRESH
 from tests.samplers.kernels import KERNELS
 from tests.samplers.laws import Case
@@ -48,7 +49,11 @@ def of_kernel(name: str) -> Kept:
     if isinstance(case, Case):
         start: Batch = case.space.begin(case.sampler, case.starts[:2]).batch
         return Kept(case.space.objective, case.sampler, start)
-    toy = FRESH["fill, frozen"].toy if name == "importance sampling" else CASES["Gibbs"].toy
+    toys = {
+        "importance sampling": FRESH["fill, frozen"].toy,
+        "adaptive weighted rejection": test_weighted_rejection.TOY,
+    }
+    toy = toys.get(name, CASES["Gibbs"].toy)
     return Kept(toy.objective, case.sampler, toy.batch([0, 1]))
 
 
