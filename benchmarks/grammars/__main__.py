@@ -1,4 +1,4 @@
-"""Text that must parse, drawn from a language model: every sampler against the exact law, by method.
+"""Text that must parse, drawn from a language model: every sampler against the exact law of finite languages.
 
     python -m benchmarks.grammars --out results
     python -m benchmarks.grammars --part patterns --patterns regex_patterns.txt --out results
