@@ -63,7 +63,10 @@ pytestmark = pytest.mark.usefixtures("stubbed")
         (["sample", "a", "--json-schema", "weights.bin"], "is no JSON"),
         (["sample", "a", "--choices", "a,b", "--draws", "0"], "--draws"),
         (["sample", "a", "--choices", "a,b", "--power", "0"], "power=0"),
-        (["sample", "a", "--choices", "a,b", "--sampler", "nuts"], "method='nuts' is none of auto, rejection, chains"),
+        (
+            ["sample", "a", "--choices", "a,b", "--sampler", "nuts"],
+            "method='nuts' is none of auto, rejection, chains, masked",
+        ),
         (["sample", "a", "--choices", "a,b", "--max-length", "0"], "--max-length"),
         (["sample", "a", "--choices", "a,b", "--temperature", "0.7"], "No such option: --temperature"),
         (["keywords", "dog", "--chain", "3"], "--chain"),

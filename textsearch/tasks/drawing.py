@@ -15,7 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from samplers.adaptive_rejection import LOG_ENVELOPE
 from samplers.composites.wrapped import promised
+from samplers.rejection import ATTEMPTS
 from textsearch.batch import Batch, Vocabulary
 from textsearch.models.usage import charged_to
 from textsearch.objective import Evaluation, Objective, evaluate
@@ -31,7 +33,7 @@ MOVED = "moved"
 """What is recorded of each chain: whether a text that is allowed has taken the place of its start."""
 
 TRIED = "tried"
-"""What is recorded of each chain: how many tries all chains of its input have had."""
+"""What is recorded of each chain: how many draws all chains of its input have tried."""
 
 REST = "rest"
 """The kind of the steps of chains that rest."""
@@ -47,12 +49,14 @@ class DrawingState:
         resting: (B,) bool, whether a chain holds an independent draw.
         moved: (B,) bool, whether a chain has left the text that it started from.
         tried: (B,) int64, independent draws that a chain has tried.
+        envelope: (B,) float64, log of the mass that these were drawn from, nats.
     """
 
     chain: ChainState
     resting: Tensor
     moved: Tensor
     tried: Tensor
+    envelope: Tensor
 
     @property
     def batch(self) -> Batch:
@@ -68,11 +72,11 @@ class DrawingState:
 @final
 @dataclass(frozen=True)
 class Drawing:
-    """A draw for each chain: by `first` within so many tries, or else by `then`, from wherever the chain stands.
+    """A draw for each chain: by `first` in the first steps, or else by `then`, from wherever the chain stands.
 
     Attributes:
-        first: takes independent draws from the target, such as `Rejection`; None for no tries.
-        tries: of each chain, one a step.
+        first: takes independent draws from the target, such as `AdaptiveRejection`; None for no tries.
+        tries: steps of `first`.
         then: moves towards the target the chains that still have no draw; its state is texts and energies only. None
             to leave them without.
 
@@ -113,10 +117,9 @@ class Drawing:
 
     def init(self, objective: Objective, batch: Batch) -> DrawingState:
         """The texts with their energies, which may be +inf: what is forbidden gives way to what is allowed."""
+        none = torch.zeros_like(batch.lengths)
         nobody = torch.zeros(len(batch), dtype=torch.bool, device=batch.device)
-        return DrawingState(
-            ChainState(batch, evaluate(objective, batch)), nobody, nobody, torch.zeros_like(batch.lengths)
-        )
+        return DrawingState(ChainState(batch, evaluate(objective, batch)), nobody, nobody, none, none.to(torch.float64))
 
     def step(
         self, objective: Objective, state: DrawingState, rng: Rng, temperature: float | Tensor = 1.0
@@ -128,19 +131,26 @@ class Drawing:
         accepted = torch.zeros_like(state.resting)
         kind = torch.full_like(state.batch.lengths, len(self.kinds) - 1)
         log_ratio = torch.full((len(accepted),), -torch.inf, dtype=torch.float64, device=accepted.device)
-        chain = state.chain
+        chain, tried, envelope = state.chain, state.tried.clone(), state.envelope.clone()
         if sampler is not None and len(going):
             heat = temperature[going] if isinstance(temperature, Tensor) and temperature.ndim else temperature
             with charged_to("/".join(dict.fromkeys(sampler.kinds))):
                 part, info = sampler.step(objective, chain.rows(going), rng.rows(going), heat)
             accepted[going] = info.accepted
+            if drawing:
+                tried[going] += info.recorded.get(ATTEMPTS, torch.ones_like(going))
+                envelope[going] = info.recorded.get(LOG_ENVELOPE, torch.zeros_like(envelope[going]))
             kind[going] = info.kind + (0 if drawing or self.first is None else len(self.first.kinds))
             log_ratio[going] = info.log_ratio
             chain = put(chain, going, part)
         resting = state.resting | accepted if drawing else state.resting
-        tried = state.tried + (~state.resting).to(torch.int64) if drawing else state.tried
-        after = DrawingState(chain, resting, state.moved | accepted, tried)
-        recorded = {INDEPENDENT: resting, MOVED: after.moved, TRIED: _by_input(chain.batch, tried)}
+        after = DrawingState(chain, resting, state.moved | accepted, tried, envelope)
+        recorded = {
+            INDEPENDENT: resting,
+            MOVED: after.moved,
+            TRIED: _by_input(chain.batch, tried),
+            LOG_ENVELOPE: envelope,
+        }
         return after, Info(accepted, kind, log_ratio, recorded)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from objectives import Choices, Fluency, Grammar, JSONSchema, Pattern
-from samplers import MetropolisHastings, Rejection
+from samplers import AdaptiveRejection, MaskedDecoding, MetropolisHastings
 from samplers.proposals import SuffixResampling
 from textsearch import Generations
 from textsearch.calls import told
@@ -24,7 +24,6 @@ from textsearch.run.partial import carry
 from textsearch.sampler import Sampler
 from textsearch.tasks import resolve as given
 from textsearch.tasks.drawing import INDEPENDENT, MOVED, REST, Drawing, all_rest, only
-from textsearch.tasks.free_draws import FreeDraws
 from textsearch.tasks.problem import MakeSampler, Models, Problem, answer
 from textsearch.tasks.settings import Sampling
 
@@ -74,8 +73,9 @@ def sample(
         power: above 1 is sharper: whole texts, not each token on its own, as a temperature would.
         chat: put the prompt in the model's chat format, if it has one.
         max_length: tokens of a text; what finds no end within them is no draw.
-        method: "rejection" or "chains" alone; "auto" leaves to chains what rejection could not draw.
-        tries: of each draw by rejection.
+        method: "rejection" or "chains" alone; "auto" leaves to chains what rejection could not draw; "masked" decodes
+            token by token as is usual, which is another law.
+        tries: texts that are tried for each draw without chains.
         steps: moves of every chain.
         seed: the same seed gives the same texts.
         causal: the model; by default SmolLM2-135M-Instruct.
@@ -149,8 +149,9 @@ def build(
         lm, asked_for, temperature=1 / settings.power, max_length=settings.max_length, constraint=allowed
     )
     first = independent(lm, asked_for, allowed, settings)
-    tries = 0 if first is None else settings.tries
-    chains = settings.method != "rejection"
+    # a step of adaptive rejection is all the tries of a draw
+    tries = 0 if first is None else settings.tries if settings.method == "masked" else 1
+    chains = settings.method in ("auto", "chains")
     return Problem(
         objective=settings.power * Fluency(lm, asked_for) + allowed,
         moves=moves,
@@ -185,11 +186,9 @@ def constraint_of(settings: Sampling) -> Objective:
 
 
 def independent(lm: TaskLM, prompts: Sequence[str], allowed: Objective, settings: Sampling) -> Sampler[Any] | None:
-    """What takes independent draws from the target; None where nothing bounds its weights, or it is not wanted.
-
-    With q the law that the model writes by at temperature 1 / power, p^power / q is at most 1 for each token if power
-    is at least 1, and terms that are never negative only lower it.
-    """
+    """What draws whole texts, from the target unless `masked`; None where nothing bounds its weights, or for chains."""
+    if settings.method == "masked":
+        return MaskedDecoding(lm, allowed, prompts, 1 / settings.power, settings.max_length)
     why = ""
     if settings.power < 1:
         why = f"power={settings.power:g} is below 1"
@@ -201,7 +200,9 @@ def independent(lm: TaskLM, prompts: Sequence[str], allowed: Objective, settings
         raise ValueError(f"method='rejection' cannot draw here, for {why}: take method='chains'")
     if why or settings.method == "chains":
         return None
-    return Rejection(FreeDraws(lm, prompts, 1 / settings.power, settings.max_length, allowed), 0.0)
+    return AdaptiveRejection(
+        lm, prompts, max_length=settings.max_length, power=settings.power, max_attempts=settings.tries
+    )
 
 
 def finished(result: Generations, prompts: Sequence[str], settings: Sampling) -> Generations:
@@ -232,16 +233,15 @@ def holding(result: Generations, settings: Sampling) -> list[int]:
     if not result.steps:
         return []
     held = result.recorded[INDEPENDENT][-1]
-    if settings.method != "rejection":
+    if settings.method in ("auto", "chains"):
         held = held | (result.recorded[MOVED][-1] & np.isfinite(result.energies))
     return np.flatnonzero(held).tolist()
 
 
 def _no_draw(prompt: str, settings: Sampling) -> str:
     """That there is no draw after a prompt, and what to do about it."""
-    how = {
-        "rejection": f"by rejection in {settings.draws * settings.tries} tries: raise tries, or take method='chains'",
-    }.get(
+    few = f"in {settings.tries} tries for each of {settings.draws} draws: raise tries, or take method='chains'"
+    how = {"rejection": few, "masked": few}.get(
         settings.method,
         f"in {settings.steps} moves of {settings.draws} chains: raise max_length={settings.max_length} if texts are "
         "cut before their end, or ask in the prompt for what is allowed",

@@ -249,7 +249,7 @@ class Paraphrasing(Several):
 LANGUAGES = ("grammar", "json_schema", "regex", "choices", "constraint")
 """Settings of `sample` that say what a text must be; one of them is to be given."""
 
-METHODS = ("auto", "rejection", "chains")
+METHODS = ("auto", "rejection", "chains", "masked")
 """Ways in which `sample` draws."""
 
 MAX_LENGTH = 4096
@@ -272,8 +272,9 @@ class Sampling(RunSettings):
         power: draws come from p^power, p the model's law of the texts that are allowed; above 1 is sharper.
         chat: put the prompt in the model's chat format, if it has one.
         max_length: tokens of a text; what finds no end within them is no draw.
-        method: how to draw: rejection alone, chains alone, or auto, chains for what rejection could not draw.
-        tries: of each draw by rejection, before chains take over.
+        method: how to draw: rejection alone, chains alone, auto, which leaves to chains what rejection could not draw,
+            or masked, the usual decoding, which is not the model's law.
+        tries: texts that are tried for each draw without chains.
         steps: moves of every chain, where there are chains.
     """
 
@@ -288,7 +289,7 @@ class Sampling(RunSettings):
     chat: bool = True
     max_length: int = 128
     method: str = "auto"
-    tries: int = 8
+    tries: int = 100
 
     def __post_init__(self) -> None:
         RunSettings.__post_init__(self)

@@ -10,6 +10,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from samplers.adaptive_rejection import LOG_ENVELOPE
 from textsearch.kinds import RESULT, instance
 from textsearch.result import Generations
 from textsearch.result.diagnostics import FEWEST_DRAWS, autocorrelation, rows_by_input
@@ -17,8 +18,8 @@ from textsearch.result.tables import Sheet
 from textsearch.sampler import Guarantee
 from textsearch.tasks.drawing import INDEPENDENT, MOVED, TRIED
 
-FORGOTTEN = 10.0
-"""Autocorrelation times after which a chain counts as having forgotten its start."""
+FORGOTTEN = 5.0
+"""Autocorrelation times after which a chain counts as having forgotten its start: some e^-10 of it is left."""
 
 WIDEST = 20
 """Characters of a prompt in a report."""
@@ -144,9 +145,17 @@ def _account(result: Generations, number: int, rows: NDArray[np.int64], tokens: 
         tokens=tokens,
         effective=independent + (min(len(chains), len(chains) * times / 2) if len(chains) else 0.0),
         times=times,
-        log_z=math.log(independent / int(result.recorded[TRIED][-1][rows[0]])) if independent else math.nan,
+        log_z=_log_z(result, rows, independent),
         exact=result.guarantee is Guarantee.EXACT,
     )
+
+
+def _log_z(result: Generations, rows: NDArray[np.int64], taken: int) -> float:
+    """By the share of tries that were taken, without bias (Haldane, 1945); nan where too few were."""
+    if taken < 2 or TRIED not in result.recorded or result.guarantee is not Guarantee.EXACT:
+        return math.nan
+    tried = int(result.recorded[TRIED][-1][rows[0]])
+    return float(result.recorded[LOG_ENVELOPE][-1][rows[0]]) + math.log((taken - 1) / (tried - 1))
 
 
 def _times(result: Generations, chains: NDArray[np.int64]) -> float:
