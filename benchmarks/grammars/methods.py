@@ -178,7 +178,7 @@ def weighted_draws(setting: Setting, populations: int, seed: int) -> tuple[Batch
     batch = replace(
         Batch.of([[]] * count, setting.lm.vocabulary), inputs=torch.arange(count, dtype=torch.int64) // PARTICLES
     )
-    rng = Rng.of(seed, batch.inputs)
+    rng = Rng.of(seed, batch.inputs, purpose="grammars 1")
     state, info = sampler.step(setting.objective, sampler.init(setting.objective, batch), rng)
     log_weights = info.recorded[LOG_WEIGHTS]
     weights = (log_weights - log_weights.max()).exp() if bool((log_weights > -math.inf).any()) else log_weights.exp()
