@@ -99,7 +99,7 @@ def exact_samplers(setting: Setting) -> dict[str, Sampler[Any]]:
 def starts(setting: Setting, chains: int, seed: int, most: int = 2000) -> tuple[ChainState, float]:
     """Valid texts, one for each chain, drawn under the mask until one is valid; and the draws that a text took."""
     proposal, objective = setting.masked(), setting.objective
-    rng = Rng.start(seed, chains, purpose="starts")
+    rng = Rng.start(seed, chains, purpose="grammars, methods, starts")
     batch = Batch.of([[]] * chains, setting.lm.vocabulary)
     state = ChainState(batch, evaluate(objective, batch, wanted=torch.zeros(chains, dtype=torch.bool)))
     waiting, tries = torch.arange(chains), 0
@@ -131,7 +131,7 @@ def tokens_a_step(setting: Setting, sampler: Sampler[Any], state: ChainState, se
     before, chains = table.usage.tokens, min(40, len(state.batch))
     for row in range(chains):
         own = sampler.init(setting.objective, state.batch.rows([row]))
-        rng = Rng.start(seed, chains, purpose="cost").rows([row])
+        rng = Rng.start(seed, chains, purpose="grammars, methods, cost").rows([row])
         for step in range(steps):
             with table.remembering(own.batch):
                 own, _ = sampler.step(setting.objective, own, rng.at(step))
@@ -149,7 +149,7 @@ def chain_texts(
     look: Callable[[int, Batch], None],
 ) -> None:
     """Run chains from `state`, and hand over the texts after each step that `looks` picks."""
-    rng = Rng.start(seed, len(state.batch), purpose="chains")
+    rng = Rng.start(seed, len(state.batch), purpose="grammars, methods, chains")
     own = sampler.init(setting.objective, state.batch)
     for step in range(steps):
         own, _ = sampler.step(setting.objective, own, rng.at(step))
@@ -164,7 +164,9 @@ def independent_draws(setting: Setting, draws: int, seed: int) -> tuple[list[str
     before = setting.lm.usage.tokens
     start = Batch.of([[]] * draws, setting.lm.vocabulary)
     state, info = sampler.step(
-        setting.objective, sampler.init(setting.objective, start), Rng.start(seed, draws, purpose="adaptive")
+        setting.objective,
+        sampler.init(setting.objective, start),
+        Rng.start(seed, draws, purpose="grammars, methods, adaptive"),
     )
     texts = state.batch.rows(info.accepted.nonzero().squeeze(-1)).texts()
     return texts, (setting.lm.usage.tokens - before) / max(1, len(texts))
