@@ -29,7 +29,7 @@ def masked(setting: methods.Setting, draws: int, seed: int) -> tuple[dict[str, A
     own = replace(setting, lm=setting.lm.forgetful())
     began = time.perf_counter()
     batch, log_q = own.masked().draw(
-        Batch.of([[]] * draws, own.lm.vocabulary), Rng.start(seed, draws, purpose="grammars, infinite, masked")
+        Batch.of([[]] * draws, own.lm.vocabulary), Rng.start(seed, draws, purpose="grammars infinite 1")
     )
     evaluation = evaluate(own.objective, batch, wanted=log_q < math.inf)
     seconds = time.perf_counter() - began
@@ -53,7 +53,7 @@ def chains(setting: methods.Setting, begun: ChainState, draws: int, steps: int, 
     rows = torch.arange(draws) % len(begun.batch)
     began = time.perf_counter()
     state = sampler.init(own.objective, replace(begun.batch.rows(rows), inputs=torch.zeros(draws, dtype=torch.int64)))
-    rng, taken = Rng.start(seed, draws, purpose="grammars, infinite, chains"), 0.0
+    rng, taken = Rng.start(seed, draws, purpose="grammars infinite 2"), 0.0
     for step in range(steps):
         state, info = sampler.step(own.objective, state, rng.at(step))
         taken += float(info.accepted.double().mean()) / steps

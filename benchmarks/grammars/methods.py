@@ -99,7 +99,7 @@ def exact_samplers(setting: Setting) -> dict[str, Sampler[Any]]:
 def starts(setting: Setting, chains: int, seed: int, most: int = 2000) -> tuple[ChainState, float]:
     """Valid texts, one for each chain, drawn under the mask until one is valid; and the draws that a text took."""
     proposal, objective = setting.masked(), setting.objective
-    rng = Rng.start(seed, chains, purpose="grammars, methods, starts")
+    rng = Rng.start(seed, chains, purpose="grammars methods 3")
     batch = Batch.of([[]] * chains, setting.lm.vocabulary)
     state = ChainState(batch, evaluate(objective, batch, wanted=torch.zeros(chains, dtype=torch.bool)))
     waiting, tries = torch.arange(chains), 0
@@ -131,7 +131,7 @@ def tokens_a_step(setting: Setting, sampler: Sampler[Any], state: ChainState, se
     before, chains = table.usage.tokens, min(40, len(state.batch))
     for row in range(chains):
         own = sampler.init(setting.objective, state.batch.rows([row]))
-        rng = Rng.start(seed, chains, purpose="grammars, methods, cost").rows([row])
+        rng = Rng.start(seed, chains, purpose="grammars methods 4").rows([row])
         for step in range(steps):
             with table.remembering(own.batch):
                 own, _ = sampler.step(setting.objective, own, rng.at(step))
@@ -149,7 +149,7 @@ def chain_texts(
     look: Callable[[int, Batch], None],
 ) -> None:
     """Run chains from `state`, and hand over the texts after each step that `looks` picks."""
-    rng = Rng.start(seed, len(state.batch), purpose="grammars, methods, chains")
+    rng = Rng.start(seed, len(state.batch), purpose="grammars methods 5")
     own = sampler.init(setting.objective, state.batch)
     for step in range(steps):
         own, _ = sampler.step(setting.objective, own, rng.at(step))
@@ -166,7 +166,7 @@ def independent_draws(setting: Setting, draws: int, seed: int) -> tuple[list[str
     state, info = sampler.step(
         setting.objective,
         sampler.init(setting.objective, start),
-        Rng.start(seed, draws, purpose="grammars, methods, adaptive"),
+        Rng.start(seed, draws, purpose="grammars methods 6"),
     )
     texts = state.batch.rows(info.accepted.nonzero().squeeze(-1)).texts()
     return texts, (setting.lm.usage.tokens - before) / max(1, len(texts))
@@ -180,7 +180,7 @@ def weighted_draws(setting: Setting, populations: int, seed: int) -> tuple[Batch
     batch = replace(
         Batch.of([[]] * count, setting.lm.vocabulary), inputs=torch.arange(count, dtype=torch.int64) // PARTICLES
     )
-    rng = Rng.of(seed, batch.inputs, purpose="grammars 1")
+    rng = Rng.of(seed, batch.inputs, purpose="grammars methods 7")
     state, info = sampler.step(setting.objective, sampler.init(setting.objective, batch), rng)
     log_weights = info.recorded[LOG_WEIGHTS]
     weights = (log_weights - log_weights.max()).exp() if bool((log_weights > -math.inf).any()) else log_weights.exp()
@@ -196,7 +196,7 @@ def rejection_tokens(setting: Setting, draws: int, seed: int) -> float:
     proposal = FromLeft(setting.lm, setting.prompt, max_length=setting.max_length)
     table: Table = setting.lm
     before = table.usage.tokens
-    proposal.draw(Batch.of([[]] * draws, table.vocabulary), Rng.start(seed, draws, purpose="rejection"))
+    proposal.draw(Batch.of([[]] * draws, table.vocabulary), Rng.start(seed, draws, purpose="grammars methods 8"))
     language: InLanguage = setting.constraint  # type: ignore[assignment]
     kept = float(proposal.log_prob(table.vocabulary.encode(language.strings)).exp().sum())
     return float((table.usage.tokens - before) / draws / kept)

@@ -49,9 +49,9 @@ def long_text(
         own = lm.forgetful()
         sampler = _sampler(name, own, prompt, tokens)
         objective = POWER * Fluency(own, prompt)
-        rng = Rng.start(seed, chains, purpose="powers")
+        rng = Rng.start(seed, chains, purpose="grammars powers 9")
         start, _ = FromLeft(own, prompt, temperature=1.0 / POWER, max_length=tokens).draw(
-            Batch.of([[]] * chains, own.vocabulary), Rng.start(seed, chains, purpose="starts")
+            Batch.of([[]] * chains, own.vocabulary), Rng.start(seed, chains, purpose="grammars powers 10")
         )
         state = sampler.init(objective, start)
         first = float(state.evaluation.energy.mean())

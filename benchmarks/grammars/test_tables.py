@@ -85,7 +85,9 @@ def test_a_table_prices_suffixes_as_the_model_does(lm: TransformersCausalLM, kno
 
 def test_what_is_drawn_under_the_mask_has_the_masked_law(known: Truth) -> None:
     proposal = FromLeft(known.table, max_length=known.longest, constraint=known.constraint, free=0.0)
-    drawn, _ = proposal.draw(Batch.of([[]] * 4_000, known.table.vocabulary), Rng.start(0, 4_000, purpose="grammars 2"))
+    drawn, _ = proposal.draw(
+        Batch.of([[]] * 4_000, known.table.vocabulary), Rng.start(0, 4_000, purpose="grammars test_tables 11")
+    )
     rows = {tuple(row): i for i, row in enumerate(known.table.vocabulary.encode(known.strings).token_lists())}
     numbers = np.array([rows.get(tuple(row), len(rows)) for row in drawn.token_lists()])
     found = shares(numbers, len(rows) + 1)
@@ -111,7 +113,9 @@ def test_samplers_on_a_table_leave_the_exact_law_as_it_is(known: Truth) -> None:
     def moved(sampler: Any) -> float:
         """How far a step takes the shares of the texts, in standard errors, at most."""
         own, _ = sampler.step(
-            setting.objective, sampler.init(setting.objective, begun), Rng.start(1, chains, purpose="grammars 3").at(0)
+            setting.objective,
+            sampler.init(setting.objective, begun),
+            Rng.start(1, chains, purpose="grammars test_tables 12").at(0),
         )
         after = np.array([known.numbers[text] for text in own.batch.texts()])
         change = after[:, None] == np.arange(len(known.strings))
@@ -120,7 +124,7 @@ def test_samplers_on_a_table_leave_the_exact_law_as_it_is(known: Truth) -> None:
 
     assert max(moved(sampler) for sampler in methods.exact_samplers(setting).values()) < 4
     # the broken twin keeps whatever is drawn under the mask
-    drawn, _ = setting.masked().draw(begun, Rng.start(1, chains, purpose="grammars 4"))
+    drawn, _ = setting.masked().draw(begun, Rng.start(1, chains, purpose="grammars test_tables 13"))
     found = np.array([known.numbers.get(text, -1) for text in drawn.texts()])
     assert total_variation(shares(found, len(known.law)), known.law) > 4 * noise(known.law, chains)
 
@@ -129,7 +133,7 @@ def test_a_table_knows_its_own_mask_only(known: Truth) -> None:
     other = replace(known.constraint, table=replace(known.table))
     with pytest.raises(TypeError, match="its own language"):
         FromLeft(known.table, max_length=3, constraint=other).draw(
-            Batch.of([[]], known.table.vocabulary), Rng.start(0, 1, purpose="grammars 5")
+            Batch.of([[]], known.table.vocabulary), Rng.start(0, 1, purpose="grammars test_tables 14")
         )
     assert Choices(TEXTS).energy(known.table.vocabulary.encode(known.strings)).sum() == 0
     assert known.table.eos == END
