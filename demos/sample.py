@@ -110,7 +110,7 @@ def run(job: str, **settings: Any) -> Generations:
     """The draws of one of the jobs."""
     (found,) = [(prompt, own, holds) for name, prompt, own, holds in JOBS if name == job]
     prompt, own, holds = found
-    result = sample([prompt], **own, **settings)
+    result = sample([prompt], **(own | settings))
     assert all(map(holds, result.texts))
     return result
 

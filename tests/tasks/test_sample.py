@@ -261,7 +261,7 @@ def test_a_stream_answers_as_one_call_does(lm: TransformersCausalLM) -> None:
 def test_one_s_own_sampler_moves_by_new_ends(lm: TransformersCausalLM) -> None:
     problem = build(["who?"], Sampling(**{**SMALL, "draws": 2}), Models(causal=lm))
     assert problem.moves.kinds == ("suffix",)
-    settings: dict[str, Any] = {"choices": LANGUAGE, "draws": 400, "steps": 60, "causal": TOY, "max_length": 6}
+    settings: dict[str, Any] = {"choices": LANGUAGE, "draws": 200, "steps": 60, "causal": TOY, "max_length": 6}
     result = sample(["a"], sampler=lambda moves: MultipleTry(moves, 2), **settings)
     assert result.acceptance["suffix"].proposed > 0 and accounts(result)[0].independent == 0
     assert fits(result.texts, LANGUAGE, law(LANGUAGE, "a")) > 1e-4

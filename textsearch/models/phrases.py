@@ -5,10 +5,10 @@ auxiliary particle filter", 2017). From left to right, each token has the probab
 
     q(v | x_<t)  proportional to  p(v | x_<t)^(1 / temperature) * exp(lead(v, x_<t))
 
-where `lead` is positive for the first token of a phrase that is missing, the more the longer it is waited for, and
-for the token that goes on with one; negative for the end while a phrase is missing; and positive for it when the text
-is about to run out of room. No token is ruled out. What the lead does is priced exactly, so that Metropolis-Hastings
-takes it out again.
+where `lead` is positive for the first token of a phrase that is missing, the more the longer it is waited for, and for
+the token that goes on with one; negative for the end while a phrase is missing, and for what would go on with the last
+word of a phrase; and positive for the end when the text is about to run out of room. No token is ruled out. What the
+lead does is priced exactly, so that Metropolis-Hastings takes it out again.
 """
 
 from __future__ import annotations
@@ -53,8 +53,11 @@ ON = 8.0
 EARLY = -12.0
 """Nats for the end while a phrase is missing."""
 
+APART = -8.0
+"""Nats for a token that would go on with the last word of a phrase that has just been written."""
+
 LATE = 1.0
-"""Nats for the end, for each token beyond three quarters of the room."""
+"""Nats for the end, for each token beyond half of the room."""
 
 
 @final
@@ -67,6 +70,7 @@ class PhraseLM:
         phrases: what a text must hold.
         in_order: whether they must come in this order.
         room: tokens of the longest text.
+        glued: (V,) bool, tokens that go on with the word before them; None if no phrase is one of words.
 
     >>> from textsearch.testing import TableCausalLM, letters
     >>> lm = TableCausalLM.random(letters("abcd"), seed=0)
@@ -81,6 +85,7 @@ class PhraseLM:
     phrases: tuple[Phrase, ...]
     in_order: bool
     room: int
+    glued: Tensor | None = None
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -178,13 +183,21 @@ class PhraseLM:
             more_likely = torch.zeros_like(logits)
             more_likely[list(index), list(tokens)] = torch.tensor(nats, dtype=logits.dtype, device=logits.device)
             logits = logits + more_likely
+        if self.glued is not None:
+            done = torch.tensor([self._just_written(row) for row in rows], device=logits.device)
+            logits = logits + APART * (done[:, None] & self.glued.to(logits.device))
         return logits.log_softmax(-1)
+
+    def _just_written(self, row: Sequence[int]) -> bool:
+        """Whether a row ends with a phrase."""
+        spellings = [one for phrase in self.phrases for one in phrase.within + phrase.first]
+        return any(tuple(row[-len(one) :]) == one for one in spellings)
 
     def _lead(self, row: Sequence[int]) -> dict[int, float]:
         """Token -> nats, after the tokens of a row."""
         missing, waited = self._missing(row)
         if not missing:
-            late = len(row) - 0.75 * self.room
+            late = len(row) - 0.5 * self.room
             return {self.lm.eos: LATE * late} if late > 0 else {}
         lead = {self.lm.eos: EARLY}
         begin = min(FIRST + SLOPE * waited, MOST)

@@ -9,12 +9,15 @@ from typing import Any
 
 import numpy as np
 import regex
+import torch
+from torch import Tensor
 
 from objectives import Fluency, Pattern
 from objectives.keywords import one_character_words
 from samplers import MetropolisHastings
 from samplers.proposals import SuffixResampling
 from textsearch import Generations, generate
+from textsearch.beginnings import TokenBytes
 from textsearch.calls import told
 from textsearch.checks import flag, positive, run_of, sequence, string, strings, whole
 from textsearch.kinds import CAUSAL, nature, shown
@@ -92,7 +95,7 @@ def force_words(
     least = sum(min(len(spelling) for spelling in (*one.within, *one.first)) for one in phrases)
     if least > room:
         raise ValueError(f"the words take {least} tokens, and max_length={room} leaves no room for them: raise it")
-    led = PhraseLM(lm, phrases, bool(in_order), room)
+    led = PhraseLM(lm, phrases, bool(in_order), room, _glued(lm))
     moves = SuffixResampling(led, found, temperature=1 / power, max_length=room)
     result = generate(
         power * Fluency(lm, found) + pattern,
@@ -125,10 +128,10 @@ def _held(result: Generations, prompts: Sequence[str]) -> Generations:
 
 
 def expression(choices: Sequence[Sequence[str]], in_order: bool) -> str:
-    """A regular expression of the texts that hold one of each list, as whole words.
+    r"""A regular expression of the texts that hold one of each list, as whole words.
 
-    >>> expression([["rain"], ["sun", "sunshine"]], in_order=True)
-    '(?s)(?<!\\\\w)(?:rain)(?!\\\\w).*(?<!\\\\w)(?:sun|sunshine)(?!\\\\w)'
+    >>> expression([["rain"], ["sun", "sunny"]], in_order=True)
+    '(?s)(?:(?<!\\w)rain(?!\\w)).*(?:(?<!\\w)sun(?!\\w)|(?<!\\w)sunny(?!\\w))'
     >>> bool(regex.search(expression([["rain"], ["sun"]], in_order=False), "sun, then rain"))
     True
     """
@@ -197,6 +200,14 @@ def _phrase(choice: Sequence[str], lm: TransformersCausalLM) -> Phrase:
     first = tuple(dict.fromkeys(_tokens(word, lm) for word in choice))
     within = tuple(dict.fromkeys(_tokens(f" {word}" if _spaced(word[0]) else word, lm) for word in choice))
     return Phrase(within, first)
+
+
+def _glued(lm: TransformersCausalLM) -> Tensor | None:
+    """(V,) bool, tokens that go on with the word before them; None where the bytes of tokens are not known."""
+    if not isinstance(lm.vocabulary, TokenBytes):
+        return None
+    texts = [token.decode("utf-8", "ignore") for token in lm.vocabulary.token_bytes]
+    return torch.tensor([bool(text) and _spaced(text[0]) for text in texts])
 
 
 def _tokens(text: str, lm: TransformersCausalLM) -> tuple[int, ...]:

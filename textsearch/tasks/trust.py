@@ -10,12 +10,12 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from samplers.adaptive_rejection import LOG_ENVELOPE
 from textsearch.kinds import RESULT, instance
 from textsearch.result import Generations
 from textsearch.result.diagnostics import FEWEST_DRAWS, autocorrelation, rows_by_input
 from textsearch.result.tables import Sheet
 from textsearch.sampler import Guarantee
-from samplers.adaptive_rejection import LOG_ENVELOPE
 from textsearch.tasks.drawing import INDEPENDENT, MOVED, TRIED
 
 FORGOTTEN = 5.0
