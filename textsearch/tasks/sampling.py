@@ -200,8 +200,9 @@ def independent(lm: TaskLM, prompts: Sequence[str], allowed: Objective, settings
         raise ValueError(f"method='rejection' cannot draw here, for {why}: take method='chains'")
     if why or settings.method == "chains":
         return None
+    tokenwise: Any = lm
     return AdaptiveRejection(
-        lm, prompts, max_length=settings.max_length, power=settings.power, max_attempts=settings.tries
+        tokenwise, prompts, max_length=settings.max_length, power=settings.power, max_attempts=settings.tries
     )
 
 
