@@ -87,7 +87,7 @@ JOBS: tuple[tuple[str, str, dict[str, Any], Callable[[str], bool]], ...] = (
     (
         "people",
         "Write a JSON list of three people from a story, each with a name and an age.",
-        {"json_schema": PEOPLE, "draws": 4, "max_length": 100, "method": "chains"},
+        {"json_schema": PEOPLE, "draws": 4, "max_length": 80},
         is_people,
     ),
     (
@@ -99,8 +99,8 @@ JOBS: tuple[tuple[str, str, dict[str, Any], Callable[[str], bool]], ...] = (
     (
         "selects",
         "There are two tables, people (id, name, age, city_id) and cities (id, name, country). Write an SQL query for "
-        "the names of all people who are older than 30. Answer with the query alone, like SELECT name FROM cities",
-        {"grammar": SELECTS, "draws": 5, "max_length": 40, "steps": 60},
+        "the names of all people who are older than 30.",
+        {"grammar": SELECTS, "draws": 5, "max_length": 64, "method": "chains", "steps": 30},
         is_select,
     ),
 )
