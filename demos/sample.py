@@ -100,7 +100,7 @@ JOBS: tuple[tuple[str, str, dict[str, Any], Callable[[str], bool]], ...] = (
         "selects",
         "There are two tables, people (id, name, age, city_id) and cities (id, name, country). Write an SQL query for "
         "the names of all people who are older than 30.",
-        {"grammar": SELECTS, "draws": 5, "max_length": 64},
+        {"grammar": SELECTS, "draws": 5, "max_length": 64, "method": "chains", "steps": 30},
         is_select,
     ),
 )
@@ -110,7 +110,7 @@ def run(job: str, **settings: Any) -> Generations:
     """The draws of one of the jobs."""
     (found,) = [(prompt, own, holds) for name, prompt, own, holds in JOBS if name == job]
     prompt, own, holds = found
-    result = sample([prompt], **own, **settings)
+    result = sample([prompt], **(own | settings))
     assert all(map(holds, result.texts))
     return result
 

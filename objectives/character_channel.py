@@ -87,6 +87,8 @@ class CharacterChannel(Objective):
         same = own.lengths == written.lengths
         out = torch.zeros(len(batch), dtype=torch.float64).masked_fill(~same.cpu(), math.inf)
         changed = (own.tokens != written.tokens) & own.present & same[:, None]
-        for row, place in changed.nonzero().tolist():
-            out[row] += self.meant[int(texts[row])][place].get(int(own.tokens[row, place]), math.inf)
+        rows, places = changed.nonzero(as_tuple=True)
+        edits = zip(rows.tolist(), texts[rows].tolist(), places.tolist(), own.tokens[changed].tolist(), strict=True)
+        for row, text, place, token in edits:
+            out[row] += self.meant[text][place].get(token, math.inf)
         return out.to(batch.device)

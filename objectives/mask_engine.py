@@ -53,7 +53,8 @@ class Masks:
 
     def __init__(self, grammar: Callable[[Any], str]) -> None:
         self._grammar = grammar
-        self._found: WeakKeyDictionary[Vocabulary, _OfVocabulary | None] = WeakKeyDictionary()
+        # by the token that ends a text, too: two models may share a vocabulary and end texts differently
+        self._found: WeakKeyDictionary[Vocabulary, dict[int, _OfVocabulary | None]] = WeakKeyDictionary()
 
     def allowed(self, beginnings: Beginnings, places: Sequence[int]) -> Tensor | None:
         """(len(places), V) bool, of those beginnings; None where the engine cannot read the language."""
@@ -61,15 +62,16 @@ class Masks:
         if engine() is None or not isinstance(vocabulary, TokenBytes):
             return None
         with _LOCK:
-            if vocabulary not in self._found:
+            by_end = self._found.setdefault(vocabulary, {})
+            if beginnings.end not in by_end:
                 known = _OfVocabulary(self._grammar, vocabulary, beginnings.end)
-                self._found[vocabulary] = known if known.works else None
-            own = self._found[vocabulary]
+                by_end[beginnings.end] = known if known.works else None
+            own = by_end[beginnings.end]
             if own is None:
                 return None
             rows = [tuple(beginnings.rows[place]) for place in places]
             if not own.knows(rows) and not _done_within(PATIENCE, partial(own.learn, rows)):
-                self._found[vocabulary] = None
+                by_end[beginnings.end] = None
                 warnings.warn(
                     f"the mask engine found no end within {PATIENCE:g} s and is left out for one language: proposals "
                     "know less of it, the law is the same; write its words so that none begins as the one before may "

@@ -53,10 +53,8 @@ from textsearch.rng import Rng
 from textsearch.sampler import ChainState, Guarantee, Info
 
 _TOKENS, _RESAMPLE = range(2)  # tags
-_FIRST, _MOST = (
-    2,
-    4096,
-)  # tokens drawn at once, before it is known which fail: two that pass are enough, else twice as many
+# tokens drawn at once, before it is known which fail: two that pass are enough, else twice as many
+_FIRST, _MOST = 2, 4096
 
 
 @final

@@ -81,7 +81,7 @@ if TYPE_CHECKING:
     from textsearch.run.until import Budget, Converged, Reached, Settled
     from textsearch.sampler import Guarantee, Info, Sampler
     from textsearch.schedule import constant, geometric, linear, logarithmic, piecewise
-    from textsearch.tasks import correct, infill, keywords, paraphrase, sample, stream, write
+    from textsearch.tasks import correct, force_words, infill, keywords, paraphrase, sample, stream, write
 
 __all__ = [
     "Acrostic",
@@ -158,6 +158,7 @@ __all__ = [
     "causal_lm",
     "constant",
     "correct",
+    "force_words",
     "generate",
     "generate_each",
     "geometric",
@@ -203,7 +204,7 @@ _HOMES = {
     "textsearch.run.until": "Budget Converged Reached Settled",
     "textsearch.sampler": "Guarantee Info Sampler",
     "textsearch.schedule": "constant geometric linear logarithmic piecewise",
-    "textsearch.tasks": "correct infill keywords paraphrase sample stream write",
+    "textsearch.tasks": "correct force_words infill keywords paraphrase sample stream write",
 }
 """Where each name that is loaded when it is first used lies."""
 

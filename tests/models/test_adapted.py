@@ -21,3 +21,13 @@ def test_it_says_what_its_folder_says(tiny: Tiny) -> None:
         adapted_causal_lm("gpt2", tokenizer)
     with pytest.raises(TypeError, match="not a fast tokenizer"):
         adapted_causal_lm(model, "gpt2")
+
+
+def test_another_end_is_another_law(tiny: Tiny) -> None:
+    """What was remembered with the old end is not used."""
+    lm = causal_lm(str(tiny.causal_path), device="cpu")
+    texts = lm.vocabulary.encode(["the dog", "no"])
+    end = texts.token_lists()[0][0]
+    lm.score(texts)
+    fresh = causal_lm(str(tiny.causal_path), device="cpu", eos=end).score(texts).log_prob.tolist()
+    assert lm.ending_with(end).score(texts).log_prob.tolist() == fresh != lm.score(texts).log_prob.tolist()

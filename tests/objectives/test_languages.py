@@ -245,3 +245,10 @@ def test_what_the_texts_are_is_asked_of_each_input() -> None:
     begun = Beginnings(vocabulary, 0, [[], []], [0, 1])
     mask = both.allowed_next(begun)
     assert mask is None or mask.int().tolist() == [[0, 1, 0], [0, 0, 1]]
+
+
+def test_a_mask_knows_which_token_ends_a_text() -> None:
+    """Of one vocabulary with two ends."""
+    grammar = Grammar('start: "a"')
+    masks = [grammar.allowed_next(Beginnings(PIECES, end, [[1]], [0])) for end in (0, 6, 0)]
+    assert [mask if mask is None else mask.nonzero().tolist() for mask in masks] == [[[0, 0]], [[0, 6]], [[0, 0]]]

@@ -15,6 +15,7 @@ import scipy.stats
 from torch import Tensor
 
 from objectives import Choices
+from objectives.grammar import shipped
 from samplers import MetropolisHastings, MultipleTry, SimulatedAnnealing
 from tests.models.tiny import roomy_causal
 from textsearch import FunctionObjective, Generations, Objective, causal_lm, load, partial_result, sample
@@ -24,7 +25,7 @@ from textsearch.models.causal import TransformersCausalLM
 from textsearch.sampler import Guarantee
 from textsearch.schedule import constant
 from textsearch.tasks import Models, Sampling, stream
-from textsearch.tasks.sampling import build
+from textsearch.tasks.sampling import build, constraint_of
 from textsearch.tasks.trust import FORGOTTEN, Account, accounts, report
 from textsearch.testing import TableCausalLM, letters
 
@@ -261,7 +262,7 @@ def test_a_stream_answers_as_one_call_does(lm: TransformersCausalLM) -> None:
 def test_one_s_own_sampler_moves_by_new_ends(lm: TransformersCausalLM) -> None:
     problem = build(["who?"], Sampling(**{**SMALL, "draws": 2}), Models(causal=lm))
     assert problem.moves.kinds == ("suffix",)
-    settings: dict[str, Any] = {"choices": LANGUAGE, "draws": 400, "steps": 60, "causal": TOY, "max_length": 6}
+    settings: dict[str, Any] = {"choices": LANGUAGE, "draws": 200, "steps": 60, "causal": TOY, "max_length": 6}
     result = sample(["a"], sampler=lambda moves: MultipleTry(moves, 2), **settings)
     assert result.acceptance["suffix"].proposed > 0 and accounts(result)[0].independent == 0
     assert fits(result.texts, LANGUAGE, law(LANGUAGE, "a")) > 1e-4
@@ -294,3 +295,9 @@ def test_a_word_on_chains_that_have_not_forgotten() -> None:
 def test_a_report_is_a_table_with_a_word_for_each_prompt() -> None:
     shown = str(report(sample(["a", "b"], choices=LANGUAGE, draws=20, tries=1000, causal=TOY, max_length=6)))
     assert "independent" in shown and "log Z" in shown and "trusted: 2 of 2 prompts" in shown
+
+
+def test_a_grammar_that_comes_along_has_a_name() -> None:
+    assert constraint_of(Sampling(grammar="iso_date")) == constraint_of(Sampling(grammar=shipped("iso_date")))
+    with pytest.raises(ValueError, match="no grammar in Lark's form"):
+        constraint_of(Sampling(grammar="iso_dates"))

@@ -40,10 +40,10 @@ def read_text(name: str, option: str) -> str:
 
 def grammar(given: str) -> str:
     """The grammar of a file, or the name of one that comes with textsearch."""
-    from objectives.grammar import named_grammars, shipped
+    from objectives.grammar import named_grammars
 
     if given in named_grammars() and not Path(given).is_file():
-        return shipped(given)
+        return given
     return read_text(given, "--grammar")
 
 

@@ -103,6 +103,10 @@ class TransformersCausalLM:
             torch.tensor([len(row) + 1 for row in rows], device=batch.device),
         )
 
+    def ending_with(self, eos: int) -> TransformersCausalLM:
+        """The same model where another token ends a text; what was remembered had the old end and is left behind."""
+        return TransformersCausalLM(self.model, self.vocabulary, self.bos, eos, self.max_tokens, self.max_bytes)
+
     def forgetful(self) -> TransformersCausalLM:
         """The same model with nothing remembered and nothing counted, for measurements."""
         return TransformersCausalLM(self.model, self.vocabulary, self.bos, self.eos, self.max_tokens, self.max_bytes)

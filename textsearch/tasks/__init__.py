@@ -24,6 +24,7 @@ from textsearch.tasks.streaming import stream
 
 if TYPE_CHECKING:
     from textsearch.tasks.correction import correct
+    from textsearch.tasks.forcing import force_words
     from textsearch.tasks.infilling import infill
     from textsearch.tasks.keyword_sentences import keywords
     from textsearch.tasks.mining import mine
@@ -45,6 +46,7 @@ __all__ = [
     "Weights",
     "Writing",
     "correct",
+    "force_words",
     "infill",
     "keywords",
     "mine",
@@ -61,6 +63,7 @@ _HOMES = {
     "Problem": "problem",
     "Stage": "problem",
     "correct": "correction",
+    "force_words": "forcing",
     "infill": "infilling",
     "keywords": "keyword_sentences",
     "mine": "mining",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import final
 
@@ -18,6 +18,9 @@ from textsearch.kinds import shown
 from textsearch.models.reading.turns import remembered
 from textsearch.models.rendered import CasingVocabulary, unrendered
 from textsearch.objective import Cost, Objective
+
+Row = tuple[int, ...]
+"""Tokens."""
 
 GAPS = ("[MASK]", "[mask]", "<mask>", "___")
 """The common ways to write a gap of one word; more than three underscores are one gap too."""
@@ -165,18 +168,17 @@ class GapWords(Objective):
         low, high = (bound.to(batch.device)[batch.inputs] for bound in (self.low, self.high))
         good = ((counts >= low) & (counts <= high)).all(1)
         if any(self.stems):
-            fits = [self._fits(batch, row) for row in range(len(batch))]
+            wanted = [self.stems[number] for number in batch.inputs.tolist()]
+            fits = [self._fits(batch.vocabulary, *own) for own in zip(wanted, words_in_gaps(batch), strict=True)]
             good = good & torch.tensor(fits, dtype=torch.bool, device=batch.device)
         return torch.zeros(len(batch), dtype=torch.float64, device=batch.device).masked_fill(~good, math.inf)
 
-    def _fits(self, batch: Batch, row: int) -> bool:
+    def _fits(
+        self, vocabulary: Vocabulary, wanted: Mapping[tuple[int, int], str], words: Mapping[tuple[int, int], Row]
+    ) -> bool:
         """Whether the words of a row begin as they should."""
-        wanted = self.stems[int(batch.inputs[row])]
-        if not wanted:
-            return True
-        words = gap_words(batch, row)
         return all(
-            place in words and self._text(batch.vocabulary, words[place]).startswith(stem_in(batch.vocabulary, stem))
+            place in words and self._text(vocabulary, words[place]).startswith(stem_in(vocabulary, stem))
             for place, stem in wanted.items()
         )
 
@@ -232,13 +234,22 @@ def _frozen_before(batch: Batch) -> Tensor:
     return (~batch.editable & batch.present).cumsum(1)
 
 
-def gap_words(batch: Batch, row: int) -> dict[tuple[int, int], tuple[int, ...]]:
-    """The tokens of each word in a gap of a row, by the frozen tokens before the gap and its number there."""
-    size = int(batch.lengths[row])
-    columns = (batch.tokens[row, :size], batch.editable[row, :size], batch.word_starts[row, :size])
-    found: dict[tuple[int, int], tuple[int, ...]] = {}
+def words_in_gaps(batch: Batch) -> list[dict[tuple[int, int], Row]]:
+    """Of each row, the tokens of each word in a gap, by the frozen tokens before the gap and its number there."""
+    flags = zip(batch.token_lists(), batch.editable.tolist(), batch.word_starts.tolist(), strict=True)
+    return [_words(*own) for own in flags]
+
+
+def gap_words(batch: Batch, row: int) -> dict[tuple[int, int], Row]:
+    """The same of one row."""
+    return words_in_gaps(batch.rows([row]))[0]
+
+
+def _words(tokens: Sequence[int], editable: Sequence[bool], word_starts: Sequence[bool]) -> dict[tuple[int, int], Row]:
+    found: dict[tuple[int, int], Row] = {}
     kept, number = 0, -1
-    for token, is_open, begins in zip(*(column.tolist() for column in columns), strict=True):
+    # the flags go on to the end of the widest row
+    for token, is_open, begins in zip(tokens, editable, word_starts, strict=False):
         if not is_open:
             kept, number = kept + 1, -1
             continue

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from objectives import Choices, Fluency, Grammar, JSONSchema, Pattern
+from objectives.grammar import named_grammars, shipped
 from samplers import AdaptiveRejection, MaskedDecoding, MetropolisHastings
 from samplers.proposals import SuffixResampling
 from textsearch import Generations
@@ -60,7 +61,7 @@ def sample(
     end of the text. The answers are the `texts` of the result, one for each chain, as often as they were drawn. They
     are independent draws by rejection, where that succeeds within `tries` of each; other chains start from a text that
     was written token by token under a mask, and take `steps` moves of Metropolis-Hastings, each a new end of the text.
-    `textsearch.tasks.sampling.report` says how the draws were made and whether to trust them.
+    `textsearch.tasks.trust.report` says how the draws were made and whether to trust them.
 
     Args:
         prompts: what the texts answer or go on from.
@@ -180,7 +181,7 @@ def constraint_of(settings: Sampling) -> Objective:
     if stated == "json_schema":
         return JSONSchema(value)
     if stated == "grammar":
-        return Grammar(value)
+        return Grammar(shipped(value) if value in named_grammars() else value)
     constraint: Objective = value
     return constraint
 
@@ -200,7 +201,7 @@ def independent(lm: TaskLM, prompts: Sequence[str], allowed: Objective, settings
         raise ValueError(f"method='rejection' cannot draw here, for {why}: take method='chains'")
     if why or settings.method == "chains":
         return None
-    tokenwise: Any = lm  # it has the methods
+    tokenwise: Any = lm
     return AdaptiveRejection(
         tokenwise, prompts, max_length=settings.max_length, power=settings.power, max_attempts=settings.tries
     )

@@ -289,7 +289,7 @@ class Sampling(RunSettings):
     chat: bool = True
     max_length: int = 128
     method: str = "auto"
-    tries: int = 100
+    tries: int = 32
 
     def __post_init__(self) -> None:
         RunSettings.__post_init__(self)
