@@ -2,6 +2,7 @@
 
 from samplers.adaptive_rejection import AdaptiveRejection, BoundedNormaliser, log_normaliser_bounded
 from samplers.annealed_smc import AnnealedSMC
+from samplers.block_power import BlockPower
 from samplers.composites.adaptive_temperature import AdaptiveTemperature
 from samplers.composites.annealing import SimulatedAnnealing
 from samplers.composites.cycle import Cycle
@@ -42,6 +43,7 @@ __all__ = [
     "AdaptiveTemperature",
     "AdaptiveWeightedRejection",
     "AnnealedSMC",
+    "BlockPower",
     "BoundedNormaliser",
     "Cycle",
     "DelayedAcceptance",

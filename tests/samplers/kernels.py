@@ -26,6 +26,7 @@ from tests.samplers import (
     test_adaptive_rejection,
     test_adaptive_temperature,
     test_annealing,
+    test_block_power,
     test_constrained,
     test_copy,
     test_corrections,
@@ -151,6 +152,7 @@ KERNELS: dict[str, Case | Draws] = {
     "restarts when stuck": test_restarts.STUCK,
     "masked resampling": test_masked_resampling.CASE,
     "masked decoding": test_masked_decoding.CASE,
+    "block rule": test_block_power.CASE,
 }
 
 _MORE: dict[str, Mapping[str, Case]] = {
