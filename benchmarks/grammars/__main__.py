@@ -7,7 +7,7 @@
    tables of the real model.
 2. patterns: regular expressions of a file, one a line, and sentences that hold all words of a set.
 3. schemas: JSON schemas of growing depth.
-4. powers: p^4, where it is known and on a long text.
+4. powers: p^4, where it is known, on finite languages and over all texts of a toy, and on a long text.
 
 Writes `grammars.json` after each language and `grammars.png`, and keeps what is there and not asked for. Tables of the
 languages are kept in the folder `tables`. All run on one thread.
@@ -26,7 +26,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from benchmarks.grammars import patterns, powers, report, schemas, truth
+from benchmarks.grammars import every_text, patterns, powers, report, schemas, truth
 from benchmarks.grammars.figure import draw
 from benchmarks.grammars.languages import LANGUAGES, Language
 from benchmarks.grammars.tables import Truth
@@ -137,6 +137,10 @@ def main() -> None:
         own = found.setdefault("powers", {})
         own["toys"] = powers.toys(
             lm, chains=size.chains, steps=size.steps, populations=size.populations, seed=args.seed, tell=progress.print
+        )
+        save()
+        own["every text"] = every_text.records(
+            chains=size.chains, steps=4 * size.steps, seed=args.seed, tell=progress.print
         )
         save()
         own["text"] = powers.long_text(lm, tokens=size.text, chains=2, steps=3, seed=args.seed, tell=progress.print)

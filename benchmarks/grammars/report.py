@@ -84,12 +84,20 @@ def schemas_table(found: Mapping[str, Any]) -> Table:
 
 
 def powers_tables(found: Mapping[str, Any]) -> list[Table]:
-    """Finite languages under p^4, and the long text."""
+    """Finite languages under p^4, all texts of a toy, and the long text."""
     toys = _table("p^4 on finite languages: total variation less chance, by tokens", "language", "method", "points")
     for name, own in found["toys"].items():
         for method, one in own["methods"].items():
             points = [one["points"][0], *one["points"][3::3]]
             toys.add_row(name, method, "  ".join(f"{point['tokens']:.0f}: {point['excess']:.3f}" for point in points))
+    every = _table(
+        "p^4 over all texts of a toy", "method", "guarantee", "steps", "draws", "TV less chance", "KL", "tokens a step"
+    )
+    for name, one in found["every text"]["methods"].items():
+        every.add_row(
+            name, one["guarantee"], str(one["steps"]), str(one["draws"]), f"{one['excess']:.3f}", f"{one['kl']:.3f}",
+            f"{one['tokens_a_step']:.0f}",
+        )  # fmt: skip
     text = _table("p^4 of a long text", "method", "tokens a move", "without reuse", "seconds", "accepted",
                   "energy at start",
                   "at the end", "tokens of a text")  # fmt: skip
@@ -99,7 +107,7 @@ def powers_tables(found: Mapping[str, Any]) -> list[Table]:
             f"{one['seconds_a_move']:.2f}", f"{one['accepted']:.2f}", f"{one['energy_at_start']:.1f}",
             f"{one['energy_at_end']:.1f}", f"{one['length']:.0f}",
         )  # fmt: skip
-    return [toys, text]
+    return [toys, every, text]
 
 
 def _names(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
