@@ -62,11 +62,13 @@ class Hinted(Objective):
         return truth | {token for start, token in self.astray if start == before}
 
     def allowed_next(self, beginnings: Beginnings) -> Tensor:
-        mask = torch.zeros(len(beginnings), self.size, dtype=torch.bool)
-        for at, row in enumerate(beginnings.rows):
-            self._asked.append(tuple(row))
-            mask[at, list(self.follow(tuple(row)))] = True
-        return mask
+        rows = list(map(tuple, beginnings.rows))
+        self._asked.extend(rows)
+        number = {row: at for at, row in enumerate(dict.fromkeys(rows))}
+        mask = torch.zeros(len(number), self.size, dtype=torch.bool)
+        for row, at in number.items():
+            mask[at, list(self.follow(row))] = True
+        return mask[[number[row] for row in rows]]
 
     def impossible(self, beginnings: Beginnings) -> Tensor | None:
         if not self.proves:

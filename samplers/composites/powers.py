@@ -23,6 +23,7 @@ from torch import Tensor
 
 from samplers.composites.tempering import exchanges
 from samplers.composites.wrapped import plain_start, promised, shared
+from samplers.unfinished import alike
 from textsearch import tree
 from textsearch.batch import Batch, Vocabulary
 from textsearch.beginnings import Beginnings
@@ -223,9 +224,10 @@ class _Seen(Objective):
     def of(self, batch: Batch, wanted: Tensor | None = None) -> Tensor:
         """(B,) float64 values of the `wanted` rows, nan for those that were not worked out, being forbidden."""
         asked = torch.ones_like(batch.lengths, dtype=torch.bool) if wanted is None else wanted
-        keys = zip(asked.tolist(), batch.inputs.tolist(), batch.token_lists(), strict=True)
-        found = [self._found.get((number, tuple(row)), math.nan) if one else math.nan for one, number, row in keys]
-        return torch.tensor(found, dtype=torch.float64, device=batch.device)
+        places, which = alike(batch)
+        found = [self._found.get(key, math.nan) for key in _keys(batch.rows(places))]
+        values = torch.tensor(found, dtype=torch.float64, device=batch.device)[which]
+        return values.masked_fill(~asked, math.nan)
 
     @property
     def name(self) -> str:
@@ -248,8 +250,9 @@ class _Seen(Objective):
     def _kept(self, batch: Batch, values: Tensor, most: Tensor | None) -> Tensor:
         # above its limit a value may be any
         sure = torch.ones_like(values, dtype=torch.bool) if most is None else values <= most
-        rows = zip(batch.inputs.tolist(), batch.token_lists(), values.tolist(), sure.tolist(), strict=True)
-        self._found |= {(number, tuple(row)): value for number, row, value, one in rows if one}
+        rows = sure.nonzero().squeeze(-1)
+        rows = rows[alike(batch.rows(rows))[0]]
+        self._found |= dict(zip(_keys(batch.rows(rows)), values[rows].tolist(), strict=True))
         return values
 
     def check(self, batch: Batch) -> None:
@@ -272,3 +275,8 @@ class _Seen(Objective):
 
     def concerns(self, number: int) -> bool:
         return self._term.concerns(number)
+
+
+def _keys(batch: Batch) -> list[tuple[int, tuple[int, ...]]]:
+    """The input and the tokens of each row."""
+    return list(zip(batch.inputs.tolist(), map(tuple, batch.token_lists()), strict=True))

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import pytest
+from wordfreq import get_frequency_dict, zipf_frequency
 
-from textsearch.language.confusions import EnglishConfusions, ListedConfusions
+from textsearch.language.confusions import EnglishConfusions, ListedConfusions, _zipf
 from textsearch.language.edit_distance import letters_apart
 from textsearch.language.words import TIGHT
 
@@ -103,3 +104,8 @@ def test_short_words_in_the_wrong_order_are_no_names() -> None:
 def test_what_a_dictionary_derives_is_known() -> None:
     assert all(ENGLISH.known(word) for word in ("limestones", "aquaria", "favoritism"))
     assert not any(ENGLISH.known(word) for word in ("knowledges", "seting", "becouse"))
+
+
+def test_frequencies_are_those_of_wordfreq() -> None:
+    words = [*list(get_frequency_dict("en"))[::101], "New York", "café", "don't", "2024", "NASA", "qqqq", ""]
+    assert [_zipf(word) for word in words] == [zipf_frequency(word, "en") for word in words]

@@ -7,6 +7,7 @@ words that stand for one another, are lists, `textsearch.language.mixed_up`.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -328,11 +329,31 @@ def _ranked() -> dict[str, int]:
 
 @cache
 def _zipf(word: str) -> float:
+    known = _frequencies()
+    # the list has each of them as one word, and asking it takes a tenth of what taking words apart first does
+    if word.isascii() and word.isalpha() and word.islower():
+        return _of_frequency(known.get(word, 0.0))
+    from wordfreq import zipf_frequency
+
+    return float(zipf_frequency(word, "en"))
+
+
+@cache
+def _frequencies() -> Mapping[str, float]:
     try:
-        from wordfreq import zipf_frequency
+        from wordfreq import get_frequency_dict
     except ImportError as error:
         raise ImportError("word frequencies need wordfreq: pip install 'textsearch-sampling[tasks]'") from error
-    return float(zipf_frequency(word, "en"))
+    found: Mapping[str, float] = get_frequency_dict("en")
+    return found
+
+
+@cache
+def _of_frequency(frequency: float) -> float:
+    """The Zipf value that wordfreq gives a word: of its frequency to three digits, to two places."""
+    if not frequency:
+        return 0.0
+    return round(math.log10(round(frequency, math.floor(-math.log10(frequency)) + 3)) + 9, 2)
 
 
 @cache
@@ -355,7 +376,7 @@ def _is_word(word: str) -> bool:
     if not re.search("[aeiouy]", word) or must_be_contracted(word) or _zipf(word) < 2.0:
         return False
     # of what no dictionary lists, much is names and abbreviations
-    return _common(word) or word in proper_names() or _zipf(word) >= (4.0 if len(word) < 5 else 3.0)
+    return _zipf(word) >= (4.0 if len(word) < 5 else 3.0) or word in proper_names() or _common(word)
 
 
 @cache
