@@ -44,7 +44,7 @@ def broken(page: Path) -> list[str]:
 
 def test_links_lead_somewhere(tmp_path: Path) -> None:
     root = DOCS.parent
-    pages = [*root.glob("*.md"), *DOCS.glob("*.md")]
-    assert {page.name: broken(page) for page in pages if broken(page)} == {}
+    pages = [*root.glob("*.md"), *DOCS.rglob("*.md")]
+    assert {str(page.relative_to(root)): broken(page) for page in pages if broken(page)} == {}
     (tmp_path / "control.md").write_text("[a](nowhere.md) [b](control.md#part) [c](https://example.org)")
     assert broken(tmp_path / "control.md") == ["nowhere.md"]
