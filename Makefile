@@ -14,7 +14,7 @@ SHELL := /bin/bash -o pipefail
 BIN := $(ENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-newest lint laws models reliability cluster lock clean
+.PHONY: demo test test-newest lint laws models reliability cluster lock clean docs docs-links notebooks
 
 demo: $(ENV)/demo
 	$(BIN)/textsearch keywords "dog frisbee park" --chains 8 --steps 100 --seed 0
@@ -53,6 +53,18 @@ cluster:
 	.venv-cluster/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dask,ray]'
 	.venv-cluster/bin/python -m pytest -m cluster
 
+# the site, in build/docs/html: a warning or a link that leads nowhere is an error; notebooks are shown as they are stored
+docs: $(ENV)/docs
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going -b html -d build/docs/doctrees docs build/docs/html
+
+# links to other sites; needs a network
+docs-links: $(ENV)/docs
+	$(BIN)/python -m sphinx -b linkcheck -d build/docs/doctrees docs build/docs/links
+
+# runs the tutorials on the default models, each within five minutes, and stores what they show
+notebooks: $(ENV)/docs
+	$(BIN)/python docs/notebooks.py docs/tutorial/*.ipynb
+
 # the newest releases that fit together, for every Python from 3.11 on; torch and what it brings are left to TORCH
 lock:
 	$(PYTHON) -m venv build/lock
@@ -75,6 +87,10 @@ $(ENV)/demo: $(ENV)/torch pyproject.toml constraints.txt
 
 $(ENV)/test: $(ENV)/torch pyproject.toml constraints.txt
 	$(PIP) $(LOCK) --no-build-isolation --editable '.[default-models,tasks,dev]'
+	touch $@
+
+$(ENV)/docs: $(ENV)/test
+	$(PIP) $(LOCK) --no-build-isolation --editable '.[default-models,tasks,dev,docs]'
 	touch $@
 
 clean:

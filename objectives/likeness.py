@@ -27,6 +27,10 @@ _REMEMBERED = 20_000  # vectors
 def ngram_likeness(texts: Sequence[str], others: Sequence[str]) -> list[float]:
     """The mean of BLEU(x, y) and BLEU(y, x) for each pair, over words without case and marks.
 
+    Args:
+        texts: B of them.
+        others: B of them, each compared with the text of its place.
+
     >>> [round(value, 2) for value in ngram_likeness(["a b c d", "a b c d"], ["A b c d!", "a b d c"])]
     [1.0, 0.2]
     """

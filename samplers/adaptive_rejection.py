@@ -299,6 +299,9 @@ def log_normaliser_bounded(result: Generations) -> list[BoundedNormaliser]:
 
     k draws were taken of n attempts that each had probability Z / B, until the k-th one: (k - 1) / (n - 1) has no bias
     (Haldane, "On a method of estimating frequencies", 1945).
+
+    Args:
+        result: of a run of `AdaptiveRejection`.
     """
     instance("result", result, RESULT)
     if LOG_ENVELOPE not in result.recorded:

@@ -37,12 +37,22 @@ Scan = Callable[[Tensor, Rng], Tensor]
 
 
 def random_scan(count: Tensor, rng: Rng) -> Tensor:
-    """Each site as likely as the others."""
+    """Each site as likely as the others.
+
+    Args:
+        count: (B,) sites of each row.
+        rng: of the step, a stream for each row.
+    """
     return (rng.uniform(_SITE) * count).floor().to(torch.int64)
 
 
 def systematic_scan(count: Tensor, rng: Rng) -> Tensor:
-    """Site after site from left to right, one a step, and again from the left."""
+    """Site after site from left to right, one a step, and again from the left.
+
+    Args:
+        count: (B,) sites of each row.
+        rng: of the step, a stream for each row.
+    """
     return torch.remainder(rng.steps, count)
 
 

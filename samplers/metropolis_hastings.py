@@ -20,7 +20,7 @@ from textsearch.sampler import ChainState, Info
 @final
 @dataclass(frozen=True)
 class MetropolisHastings(MoveSampler[ChainState]):
-    """Propose a move, take it with probability min(1, p(x') q(x|x') / p(x) q(x'|x)), p = exp(-E / T).
+    """Propose a move, take it with probability min(1, r), r = p(x') q(x | x') / p(x) q(x' | x), p = exp(-E / T).
 
     Exact: leaves p invariant. A step costs the passes of the proposal, and the energy of each new text. The uniform
     number that decides is drawn first, so it is known how low the energy must be: a text that a constraint forbids is

@@ -103,6 +103,10 @@ def tvd_and_acceptance(log_weights: ArrayLike, log_betas: Sequence[float]) -> li
     single text lies above beta, the TVD rises and then falls with that text's share of the draws: near the top it is
     flat in that share, and its reported standard error can be far too small.
 
+    Args:
+        log_weights: of S draws, log of exp(-E / T) / q in nats; -inf for a draw without weight.
+        log_betas: the bounds to judge, in nats.
+
     Raises:
         ValueError: fewer than 2 draws, or none of weight above 0.
 

@@ -126,6 +126,10 @@ def take(
 def guess_log_bound(log_weights: ArrayLike, margin: float = 1.0) -> float:
     """The largest of a pool of log-weights plus `margin` nats: a guess, which may be too low for texts not drawn yet.
 
+    Args:
+        log_weights: of S draws, log of exp(-E / T) / q in nats; -inf for a draw without weight.
+        margin: nats.
+
     >>> guess_log_bound([-2.0, 0.5, -float("inf")])
     1.5
     """
@@ -142,6 +146,9 @@ def accepted_texts(result: Generations) -> list[list[str]]:
     Of `Rejection` and `AdaptiveRejection` they are independent draws from the target.
 
     With `thin` above 1, the last text accepted between two kept steps stands for all of them.
+
+    Args:
+        result: of a run that kept its texts (`thin=1`).
 
     Raises:
         ValueError: the run recorded no acceptances, or kept no texts.

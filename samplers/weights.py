@@ -39,7 +39,12 @@ _FEWEST = 25  # draws of weight above 0 that a tail can be fitted to
 
 
 class Estimate(NamedTuple):
-    """A number and its standard error."""
+    """A number and its standard error.
+
+    Attributes:
+        value: the estimate.
+        error: its standard error, in the same unit.
+    """
 
     value: float
     error: float
@@ -89,6 +94,9 @@ def importance_summary(result: Generations) -> list[Weights]:
 
     Those of `AdaptiveWeightedRejection` too: their log Z and its error are those of the populations of all steps.
 
+    Args:
+        result: of a run whose sampler weighs its draws.
+
     Raises:
         ValueError: the run recorded no log-weights.
     """
@@ -114,6 +122,9 @@ def importance_summary(result: Generations) -> list[Weights]:
 def effective_sample_size(log_weights: ArrayLike) -> float:
     """(sum of w)^2 / sum of w^2: so many equally weighted draws would be as good; 0 if all weights are.
 
+    Args:
+        log_weights: of S draws, log of exp(-E / T) / q in nats; -inf for a draw without weight.
+
     >>> effective_sample_size([-1.0, -1.0, -1.0, -float("inf")])
     3.0
     """
@@ -126,6 +137,9 @@ def log_normaliser(log_weights: ArrayLike) -> Estimate:
     """log of the mean weight, an estimate of log Z, and its standard error by the delta method.
 
     The error is the relative standard deviation of the mean weight; inf from one draw, or where no weight is above 0.
+
+    Args:
+        log_weights: of S draws, log of exp(-E / T) / q in nats; -inf for a draw without weight.
 
     >>> estimate = log_normaliser([0.0, 0.0, 0.0])
     >>> estimate.value, estimate.error
@@ -144,7 +158,9 @@ def log_normaliser(log_weights: ArrayLike) -> Estimate:
 def weighted_mean(log_weights: ArrayLike, values: ArrayLike) -> Estimate:
     """sum of w f / sum of w, an estimate of the mean of f under the target, and its standard error by the delta method.
 
-    `values` are as many as the weights, in the same shape: those of a draw without weight may be anything.
+    Args:
+        log_weights: of S draws, log of exp(-E / T) / q in nats; -inf for a draw without weight.
+        values: f of each draw, in the same shape; that of a draw without weight may be anything.
 
     Raises:
         ValueError: no weight is above 0.
@@ -168,6 +184,9 @@ def pareto_shape(log_weights: ArrayLike) -> float:
 
     That is: without ArviZ, from fewer than 25 draws of weight above 0, or where the largest weights are all alike.
 
+    Args:
+        log_weights: of S draws, log of exp(-E / T) / q in nats; -inf for a draw without weight.
+
     >>> import numpy as np
     >>> draws = np.random.default_rng(0).exponential(size=4000)
     >>> pareto_shape(0.1 * draws) < 0.5 < 0.7 < pareto_shape(1.5 * draws)
@@ -190,6 +209,11 @@ def systematic_resampling(log_weights: ArrayLike, count: int, seed: int) -> NDAr
 
     Draw i comes count * w_i / sum of w times on average, rounded up or down; draws without weight never come.
 
+    Args:
+        log_weights: of S draws, log of exp(-E / T) / q in nats; -inf for a draw without weight.
+        count: draws to keep.
+        seed: the same seed keeps the same draws.
+
     >>> systematic_resampling([0.0, -float("inf"), 0.0], 4, seed=0).tolist()
     [0, 0, 2, 2]
     """
@@ -203,8 +227,13 @@ def resampled_texts(
     """`count` texts for each input, all of one weight, from a run of `ImportanceSampling` that kept its texts.
 
     They come in alphabetical order, each in proportion to the total weight of its draws, rounded up or down. A heavy
-    draw comes several times: more texts than the effective sample size bring little that is new. `numbers` are those of
-    the inputs that the run was given.
+    draw comes several times: more texts than the effective sample size bring little that is new.
+
+    Args:
+        result: of a run that kept its texts (`thin`).
+        count: texts for each input.
+        seed: the same seed gives the same texts.
+        numbers: of the inputs, as the run was given them.
 
     Raises:
         ValueError: the run recorded no log-weights, kept no texts, or found none of weight above 0.

@@ -273,8 +273,8 @@ class FunctionObjective(Objective):
     """Any Python function of texts, one energy each.
 
     Attributes:
-        function: takes a list of texts, gives as many numbers.
-        label: the term's name in results; by default the function's name.
+        function: takes a list of texts, gives as many numbers, nats; +inf forbids a text.
+        name: the term's name in results; by default the function's name.
 
     >>> from textsearch.testing import letters
     >>> shout = FunctionObjective(lambda texts: [text.count("a") for text in texts], name="shout")

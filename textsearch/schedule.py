@@ -117,6 +117,9 @@ class Piecewise:
 def constant(temperature: float) -> Schedule:
     """The same temperature at every step.
 
+    Args:
+        temperature: T of exp(-E / T), above 0.
+
     >>> constant(1.5)(10)
     1.5
     """
@@ -126,6 +129,11 @@ def constant(temperature: float) -> Schedule:
 @told
 def linear(start: float, end: float, steps: int | None = None) -> Schedule:
     """From `start` to `end` in equal differences over `steps` steps, those of the run by default; then `end`.
+
+    Args:
+        start: temperature at step 0.
+        end: temperature at step `steps` and after it.
+        steps: over how many steps; by default those of the run.
 
     >>> cool = linear(3.0, 1.0, steps=4)
     >>> [cool(step) for step in range(6)]
@@ -140,6 +148,11 @@ def geometric(start: float, end: float, steps: int | None = None) -> Schedule:
 
     Kirkpatrick et al. (1983).
 
+    Args:
+        start: temperature at step 0.
+        end: temperature at step `steps` and after it.
+        steps: over how many steps; by default those of the run.
+
     >>> cool = geometric(4.0, 1.0)  # over the whole run
     >>> [over(cool, 2)(step) for step in range(4)]
     [4.0, 2.0, 1.0, 1.0]
@@ -153,6 +166,11 @@ def logarithmic(start: float, end: float, steps: int | None = None) -> Schedule:
 
     The form of Geman and Geman (1984), T = C / log(1 + step), scaled to its two ends: 1 / T goes from 1 / start to
     1 / end in equal parts of log(1 + step). Steep at first, slow at last.
+
+    Args:
+        start: temperature at step 0.
+        end: temperature at step `steps` and after it.
+        steps: over how many steps; by default those of the run.
 
     >>> cool = logarithmic(4.0, 1.0, steps=3)
     >>> [round(cool(step), 3) for step in range(5)]

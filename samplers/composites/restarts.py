@@ -26,12 +26,22 @@ Restart = Callable[[ChainState, ChainState], ChainState]
 
 
 def from_start(start: ChainState, best: ChainState) -> ChainState:
-    """Each chain from its first text."""
+    """Each chain from its first text.
+
+    Args:
+        start: the chains as they began.
+        best: with the best text of each so far.
+    """
     return start
 
 
 def from_best(start: ChainState, best: ChainState) -> ChainState:
-    """Each chain from its best text so far."""
+    """Each chain from its best text so far.
+
+    Args:
+        start: the chains as they began.
+        best: with the best text of each so far.
+    """
     return best
 
 

@@ -151,8 +151,11 @@ Recorded = Tensor | NDArray[Any] | Sequence[float]
 def swap_rates(energies: Recorded, temperatures: Recorded) -> Tensor:
     """(R - 1,) mean probability of an exchange between neighbours, from recorded energies (T, B, R) of the rungs.
 
-    `temperatures` is (R,), in units of the energy, or as recorded (T, B, R). A ladder works best where these rates are
-    about even (Syed et al., 2022); `tuned` makes them so.
+    A ladder works best where these rates are about even (Syed et al., 2022); `tuned` makes them so.
+
+    Args:
+        energies: (T, B, R) nats, as a run of `ParallelTempering` recorded them.
+        temperatures: (R,), in units of the energy, or as recorded (T, B, R).
 
     >>> from samplers import MetropolisHastings
     >>> from samplers.proposals import Replace
@@ -173,7 +176,10 @@ def log_partition(energies: Recorded, temperatures: Recorded) -> Tensor:
     """(B,) estimates of log Z(T_1) - log Z(T_R), Z(T) the sum of exp(-E / T), from recorded energies (T, B, R).
 
     Stepping-stone sampling (Xie et al., 2011): each ratio of neighbours is a mean over the hotter one's draws.
-    `temperatures` is (R,), in units of the energy, or as recorded (T, B, R), if they stayed.
+
+    Args:
+        energies: (T, B, R) nats, as a run of `ParallelTempering` recorded them.
+        temperatures: (R,), in units of the energy, or as recorded (T, B, R) if they stayed.
 
     >>> import torch
     >>> # one text of energy 2: exp(-2 / 1) over exp(-2 / 4)
@@ -189,6 +195,9 @@ def log_partition(energies: Recorded, temperatures: Recorded) -> Tensor:
 
 def round_trips(walkers: Recorded) -> Tensor:
     """(B,) int64, how often a text went from the coldest rung to the hottest and back, from recorded walkers (T, B, R).
+
+    Args:
+        walkers: (T, B, R), which text stood on each rung, as recorded.
 
     >>> import torch
     >>> up_and_down = torch.tensor([[0, 1], [1, 0], [0, 1], [1, 0], [0, 1]])

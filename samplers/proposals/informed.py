@@ -40,6 +40,9 @@ Balance = Callable[[Tensor], Tensor]
 def barker(log_ratio: Tensor) -> Tensor:
     """g(t) = t / (1 + t): changes for the better are all about as likely as one another.
 
+    Args:
+        log_ratio: log of the ratio t of two probabilities, nats.
+
     >>> barker(torch.tensor([0.0, 40.0, -40.0]).double()).exp().tolist()[:2]
     [0.5, 1.0]
     """
@@ -48,6 +51,9 @@ def barker(log_ratio: Tensor) -> Tensor:
 
 def square_root(log_ratio: Tensor) -> Tensor:
     """g(t) = sqrt(t): the better, the likelier.
+
+    Args:
+        log_ratio: log of the ratio t of two probabilities, nats.
 
     >>> square_root(torch.tensor(4.0).log()).exp().item()
     2.0

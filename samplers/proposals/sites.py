@@ -20,6 +20,10 @@ from textsearch.models.protocols import MaskedLM
 def template(vocabulary: Vocabulary, texts: Sequence[str]) -> Batch:
     """The texts with all but their masks frozen: "The [MASK] ran home." keeps its other words.
 
+    Args:
+        vocabulary: that of the masked model.
+        texts: with masks where words are wanted.
+
     >>> from textsearch.testing import letters
     >>> template(letters("ab"), ["a_b"]).editable.tolist()
     [[False, True, False]]

@@ -15,6 +15,10 @@ _LONGEST = 100_000  # tokens; no model reads as many
 def all_masks(vocabulary: Vocabulary, lengths: Sequence[int]) -> Batch:
     """One text of masks for each of the `lengths`, in tokens, all of them editable.
 
+    Args:
+        vocabulary: whose mask is written.
+        lengths: in tokens, one for each text.
+
     >>> from textsearch.testing import letters
     >>> all_masks(letters("ab"), [2, 4]).texts()
     ['__', '____']
@@ -29,6 +33,12 @@ def all_masks(vocabulary: Vocabulary, lengths: Sequence[int]) -> Batch:
 
 def random_lengths(count: int, shortest: int, longest: int, *, seed: int) -> list[int]:
     """`count` lengths, each of those from `shortest` to `longest` as likely as the others.
+
+    Args:
+        count: how many.
+        shortest: in tokens.
+        longest: in tokens.
+        seed: the same seed gives the same lengths.
 
     >>> random_lengths(6, 3, 5, seed=0)
     [3, 4, 3, 3, 3, 4]

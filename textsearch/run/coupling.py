@@ -5,7 +5,7 @@ the same text; X is L steps ahead, and from then on both draw the same random nu
 at step s + L. Each alone moves as the sampler does. Once they hold the same text they go on together, and with
 
     tau = the first t >= L at which X after t steps equals Y after t - L,
-    |law after t steps - target| <= E max(0, ceil((tau - L - t) / L)).
+    TV(law after t steps, target) <= E max(0, ceil((tau - L - t) / L)).
 
 Why: the distance is at most the sum over j >= 1 of those between the laws after t + j L and t + (j - 1) L steps, each
 at most the probability that X and Y differ there, P(tau > t + j L); these indicators add up to the bracket.

@@ -19,6 +19,9 @@ def partial_result(error: BaseException) -> Generations | None:
     An exception of the energy, a callback, or a rule for stopping comes out of `generate` and of every task as it was
     raised, to be caught by its own type.
 
+    Args:
+        error: the exception that came out of a run.
+
     >>> from samplers import MetropolisHastings
     >>> from samplers.proposals import Replace
     >>> from textsearch import FunctionObjective, generate

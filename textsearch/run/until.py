@@ -118,6 +118,9 @@ class Budget:
 class Settled:
     """Stop once the lowest energy of every input has not changed for `patience` steps.
 
+    Attributes:
+        patience: steps without a lower energy.
+
     >>> from samplers import MetropolisHastings
     >>> from samplers.proposals import Replace
     >>> from textsearch import FunctionObjective, generate
@@ -148,6 +151,9 @@ class Settled:
 @dataclass(frozen=True)
 class Reached:
     """Stop once every input has a text whose energy is at most `energy` nats.
+
+    Attributes:
+        energy: nats.
 
     >>> from samplers import MetropolisHastings
     >>> from samplers.proposals import Replace

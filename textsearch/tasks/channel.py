@@ -46,7 +46,7 @@ COSTS: Mapping[str, float] = MappingProxyType(
 )
 """Nats by which an edit must make a text likelier, by its kind, and those for changing a sentence at all.
 
-Chosen on the first sentences of JFLEG dev and on correct ones, see docs/correct.md.
+Chosen on the first sentences of JFLEG dev and on correct ones, see docs/results/correct.md.
 """
 
 _ARTICLES = frozenset({"a", "an", "the"})

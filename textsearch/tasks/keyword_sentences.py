@@ -318,7 +318,7 @@ def build(
 def waves(drafts: int) -> list[int]:
     """How many drafts are written at a time: the first ones anew, each other wave from beginnings of the best so far.
 
-    A second look at what is good is worth more than a wider first one: see docs/first_sentence.md.
+    A second look at what is good is worth more than a wider first one: see docs/results/first_sentence.md.
 
     >>> waves(1), waves(5), waves(32), waves(50)
     ([1], [3, 2], [16, 16], [16, 16, 16, 2])

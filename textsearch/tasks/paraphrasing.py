@@ -131,12 +131,12 @@ def paraphrase(
 ) -> Generations:
     """The texts in other words: `chains` chains for each, in one run.
 
-    The energy of a paraphrase x of s, with drafts r that the causal model wrote:
+    The energy of a paraphrase x of s in nats, with drafts r that the causal model wrote::
 
         - fluency * log p(x | request) + similarity * (1 - cos(x, s)) - preservation * log(keywords kept)
         - diversity * log(1 - BLEU(x, s)) + consensus * (1 - E_r BLEU(x, r))
         + polarity * denying words changed + roles * words that changed places around a verb
-        + numbers * numbers changed.
+        + numbers * numbers changed
 
     Args:
         texts: to be paraphrased, one sentence or so each.

@@ -186,7 +186,7 @@ KEYWORD_PRESETS: Mapping[str, Mapping[str, int]] = MappingProxyType(
         "better": MappingProxyType({"drafts": 64, "chains": 8, "steps": 200}),
     }
 )
-"""Settings of `keywords` for less time and for lower energies; docs/first_sentence.md has what they cost."""
+"""Settings of `keywords` for less time and for lower energies; docs/results/first_sentence.md has what they cost."""
 
 
 @final

@@ -22,6 +22,10 @@ Key = tuple[tuple[int, ...], int]
 def every_row(vocabulary: Vocabulary, longest: int) -> Batch:
     """All rows of at most so many of the tokens that may be written, as texts for one input.
 
+    Args:
+        vocabulary: a small one: rows grow as its size to the power of `longest`.
+        longest: tokens of a row.
+
     >>> from textsearch.testing import letters
     >>> every_row(letters("ab"), 2).texts()
     ['', 'a', 'b', 'aa', 'ab', 'ba', 'bb']

@@ -1,0 +1,97 @@
+"""Every public name is in the reference, with where it comes from and what it takes."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
+PACKAGES = (
+    "textsearch",
+    "textsearch.models",
+    "textsearch.result",
+    "textsearch.tasks",
+    "textsearch.testing",
+    "objectives",
+    "samplers",
+    "samplers.proposals",
+)
+DIRECTIVE = re.compile(r"^\.\. auto(?P<kind>\w+):: (?P<name>\S+)$", re.MULTILINE)
+YEAR = re.compile(r"\b(1[789]|20)\d\d\b")
+
+OWN = {"AllSites", "Clusters", "Edits", "FromLeft", "FromRight", "Uniform", "template", "PIECES"}
+"""Proposals that rest on no paper."""
+
+
+def public() -> Iterator[tuple[str, Any]]:
+    """Qualified name and object, of all packages."""
+    for package in PACKAGES:
+        module = import_module(package)
+        yield from ((f"{package}.{name}", getattr(module, name)) for name in module.__all__)
+
+
+def shown(pages: str) -> set[int]:
+    """Identities of the objects that the directives of these pages document."""
+    found: set[int] = set()
+    for directive in DIRECTIVE.finditer(pages):
+        if directive["kind"] == "module":
+            module = import_module(directive["name"])
+            own = [name for name, each in vars(module).items() if getattr(each, "__module__", "") == module.__name__]
+            found |= {id(getattr(module, name)) for name in getattr(module, "__all__", own)}
+        else:
+            home, _, name = directive["name"].rpartition(".")
+            found.add(id(getattr(import_module(home), name)))
+    return found
+
+
+def missing(pages: str) -> list[str]:
+    """Public names that the pages leave out."""
+    there = shown(pages)
+    return [name for name, each in public() if id(each) not in there]
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    pages = "\n".join(page.read_text("utf-8") for page in REFERENCE.glob("*.md"))
+    assert missing(pages) == []
+    index = (REFERENCE / "index.md").read_text("utf-8")
+    assert [name for name in import_module("textsearch").__all__ if f"`{name} <" not in index] == []
+    # a page that is lost is noticed
+    assert "samplers.Gibbs" in missing(pages.replace(".. automodule:: samplers\n", ""))
+
+
+def test_docstrings_name_their_sources() -> None:
+    without = []
+    for name, each in public():
+        if name.startswith(("samplers", "objectives")) and inspect.isclass(each):
+            module = sys.modules[each.__module__].__doc__ or ""
+            if name.rpartition(".")[2] not in OWN and not YEAR.search(f"{module}\n{each.__doc__}"):
+                without.append(name)
+    assert without == []
+
+
+def undocumented(each: Any) -> list[str]:
+    """Parameters of a function, or fields of a dataclass, of which its docstring says nothing."""
+    # settings of a task derive from those of every task
+    bases = inspect.getmro(each) if inspect.isclass(each) else (each,)
+    said = "\n".join(base.__doc__ or "" for base in bases if base is not object)
+    taken = [name for name in inspect.signature(each).parameters if not name.startswith("_") and name != "self"]
+    return [name for name in taken if not re.search(rf"(?<!\w){re.escape(name)}(?!\w)", said)]
+
+
+def test_docstrings_say_what_every_argument_is() -> None:
+    lacking = {}
+    for name, each in public():
+        plain = inspect.isfunction(each) or hasattr(each, "__dataclass_fields__")
+        if plain and not inspect.isabstract(each) and (found := undocumented(each)):
+            lacking[name] = found
+    assert lacking == {}
+
+    def broken(text: str, count: int) -> None:
+        """Says what `text` is."""
+
+    assert undocumented(broken) == ["count"]
