@@ -14,7 +14,7 @@ SHELL := /bin/bash -o pipefail
 BIN := $(ENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-newest lint laws models reliability cluster lock clean
+.PHONY: demo test test-newest test-browser screenshots lint laws models reliability cluster lock clean
 
 demo: $(ENV)/demo
 	$(BIN)/textsearch keywords "dog frisbee park" --chains 8 --steps 100 --seed 0
@@ -52,6 +52,22 @@ cluster:
 	$(MAKE) .venv-cluster/test ENV=.venv-cluster LOCK=
 	.venv-cluster/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dask,ray]'
 	.venv-cluster/bin/python -m pytest -m cluster
+
+# the page in headless Chromium, which Debian's packages have; CHROMIUM names one that is there already
+CHROMIUM ?= chromium
+test-browser: $(ENV)/browser
+	CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest -m browser
+
+# pictures of the page in docs/, with the default models
+screenshots: $(ENV)/browser
+	CHROMIUM=$(CHROMIUM) $(BIN)/python -m tests.studio.screenshots docs
+
+$(ENV)/browser: $(ENV)/test
+	command -v $(CHROMIUM) > /dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends \
+	  chromium fonts-noto-cjk)
+	$(PIP) $(LOCK) --no-build-isolation --editable '.[studio]'
+	$(PIP) playwright
+	touch $@
 
 # the newest releases that fit together, for every Python from 3.11 on; torch and what it brings are left to TORCH
 lock:

@@ -41,7 +41,7 @@ LAYERS: list[set[str]] = [
     {"textsearch.tasks"},
     # runs that are queued and watched: what the page and the server share
     {"textsearch.service"},
-    {"textsearch.cli", "textsearch.__main__", "demos", "benchmarks", "training", "tests"},
+    {"textsearch.cli", "textsearch.studio", "textsearch.__main__", "demos", "benchmarks", "training", "tests"},
 ]
 """From the bottom up. A name stands for a module and all that lies in it, unless that has an entry of its own."""
 

@@ -36,22 +36,28 @@ class EventLog:
     ([{'kind': 'step'}], 1)
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, ours: bool = True) -> None:
         self._path = path
         self._ends = [0]
         self.changed = Condition()
-        if path.exists():
-            data = path.read_bytes()
-            place = 0
-            while (stop := data.find(b"\n", place)) >= 0:
-                place = stop + 1
-                self._ends.append(place)
-            if place < len(data):
-                with path.open("r+b") as file:
-                    file.truncate(place)
+        self.refresh()
+        # of another process, whose last line may be under way, nothing is cut off
+        if ours and path.exists() and self._ends[-1] < path.stat().st_size:
+            with path.open("r+b") as file:
+                file.truncate(self._ends[-1])
 
     def __len__(self) -> int:
         return len(self._ends) - 1
+
+    def refresh(self) -> None:
+        """See what another process has written since."""
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as file:
+            file.seek(self._ends[-1])
+            for line in file:
+                if line.endswith(b"\n"):
+                    self._ends.append(self._ends[-1] + len(line))
 
     def append(self, event: Mapping[str, Any]) -> None:
         """Write one down, and tell all who wait."""

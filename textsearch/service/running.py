@@ -123,6 +123,8 @@ class ServiceRun:
         """
         if self.state in ("done", "failed"):
             raise ValueError(f"the run {self.name} is {self.state}: submit it again for another")
+        if self._thread is not None and not self.live:
+            self._thread.join()  # it has said its last word
         with self._control:
             self._allowed, self._stopping = steps, False
             self._control.notify_all()
@@ -136,6 +138,10 @@ class ServiceRun:
         with self._control:
             self._allowed = 0
             self._control.notify_all()
+
+    def rest(self) -> None:
+        """Stand as paused, for one that was left in the middle."""
+        self._note("paused")
 
     def stop(self) -> None:
         """End after the step under way, with the result so far."""

@@ -103,6 +103,30 @@ class Service:
             raise KeyError(f"there is no run {shown(name)}{': ' + self.damaged[name] if name in self.damaged else ''}")
         return self._runs[name]
 
+    def open(self, folder: str | PathLike[str]) -> ServiceRun:
+        """A run in any folder that a service has made, here or elsewhere; it stays where it is.
+
+        Raises:
+            ValueError: there is none, or another service has it.
+        """
+        place = Path(folder).resolve()
+        if place.name in self._runs and self._runs[place.name].folder.resolve() == place:
+            return self._runs[place.name]
+        if not (place / "submission.json").exists():
+            raise ValueError(f"{shown(str(folder))} is no folder of a run: name one that holds a submission.json")
+        if place.name in self._runs:
+            raise ValueError(f"a run called {place.name} is here already: rename the folder {place}")
+        lock = FileLock(place.parent / ".service.lock")
+        try:
+            with lock.acquire(timeout=0):
+                run = ServiceRun.opened(place, self._shared)
+        except Timeout as error:
+            raise ValueError(f"another service has {place}: textsearch watch shows it, or end that one") from error
+        if run.live:
+            run.rest()
+        self._runs[run.name] = run
+        return run
+
     def runs(self) -> list[dict[str, Any]]:
         """How all runs stand, the newest first."""
         return [run.status() for _, run in sorted(self._runs.items(), reverse=True)]
