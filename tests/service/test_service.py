@@ -103,7 +103,7 @@ def test_those_that_run_take_turns(tmp_path: Path) -> None:
 def test_a_service_goes_on_with_what_the_last_one_left(tmp_path: Path) -> None:
     slow = partial(build, wait=0.002)
     with Service(tmp_path, make=slow) as service:
-        run, resting = service.submit(asked(steps=200)), service.submit(asked(), paused=True)
+        run, resting = service.submit(asked(steps=60)), service.submit(asked(), paused=True)
         until(lambda: len(run.events) > 10)
         with pytest.raises(ValueError, match="another service has the folder"):
             Service(tmp_path)
@@ -113,9 +113,9 @@ def test_a_service_goes_on_with_what_the_last_one_left(tmp_path: Path) -> None:
     with Service(tmp_path, make=slow) as service:
         again = over(service.run(run.name))
         assert again.state == "done" and service.run(resting.name).state == "paused"
-    whole = solve(build(Submission.of(asked(steps=200))))
+    whole = solve(build(Submission.of(asked(steps=60))))
     assert [[c["energy"] for c in e["chains"]] for e in again.events.read(0)] == whole.trace.tolist()
-    assert [event["step"] for event in again.events.read(0)] == list(range(1, 201))
+    assert [event["step"] for event in again.events.read(0)] == list(range(1, 61))
 
 
 def test_an_error_is_told(tmp_path: Path) -> None:

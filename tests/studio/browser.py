@@ -22,3 +22,11 @@ def chromium() -> Iterator[Any]:
             yield browser
         finally:
             browser.close()
+
+
+def visitor(browser: Any, *, locale: str = "en-GB", **options: Any) -> Any:
+    """A page in a window of its own, with nothing of any other."""
+    # Playwright waits by evaluating strings, which the page allows nobody
+    page = browser.new_page(locale=locale, bypass_csp=True, **options)
+    page.set_default_timeout(40_000)
+    return page

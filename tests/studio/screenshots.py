@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.studio.browser import chromium
+from tests.studio.browser import chromium, visitor
 from tests.studio.serve import served
 
-STEPS = "60"
+STEPS = "30"
 
 
 def wait(page: Any, count: int = 1) -> None:
@@ -27,7 +27,7 @@ def main(folder: Path) -> None:
     """Two sizes, light and dark, English and Chinese, one run and two side by side."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as runs, served(Path(runs), real=True) as (address, _), chromium() as browser:
-        page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light", locale="en-GB")
+        page = visitor(browser, viewport={"width": 1280, "height": 900}, color_scheme="light")
         page.on("console", lambda message: print("console:", message.text))
         page.on("pageerror", lambda error: print("page error:", error))
         page.goto(address)

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.studio.browser import chromium
+from tests.studio.browser import chromium, visitor
 from tests.studio.serve import ROOT, served
 
 pytestmark = pytest.mark.browser
@@ -37,15 +37,13 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def page(browser: Any, address: str) -> Iterator[Any]:
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB")
-    context.set_default_timeout(20_000)
-    one = context.new_page()
+    one = visitor(browser, viewport={"width": 1280, "height": 900})
     errors: list[str] = []
     one.on("pageerror", lambda error: errors.append(str(error)))
     one.goto(address)
     one.wait_for_selector("#field-kind")
     yield one
-    context.close()
+    one.close()
     assert errors == []
 
 
@@ -108,20 +106,20 @@ def test_pause_step_resume_stop_by_keyboard(page: Any) -> None:
 
 
 def test_a_closed_tab_stops_nothing_and_two_visitors_share(browser: Any, address: str) -> None:
-    first, second = browser.new_page(locale="en-GB"), browser.new_page(locale="zh-CN")
-    for number, visitor in enumerate((first, second)):
-        visitor.goto(address)
-        visitor.wait_for_selector("#field-kind")
-        visitor.select_option("#field-kind", "paraphrase")
-        visitor.fill("#field-steps", "80")
-        visitor.fill("#field-seed", str(number))
-        visitor.click("button[type=submit].lead")
-        visitor.wait_for_selector(".chain")
+    first, second = visitor(browser), visitor(browser, locale="zh-CN")
+    for number, window in enumerate((first, second)):
+        window.goto(address)
+        window.wait_for_selector("#field-kind")
+        window.select_option("#field-kind", "paraphrase")
+        window.fill("#field-steps", "80")
+        window.fill("#field-seed", str(number))
+        window.click("button[type=submit].lead")
+        window.wait_for_selector(".chain")
     assert "新建运行" in second.text_content("body")
     left = first.url
     first.close()
     state(second, "done")
-    again = browser.new_page(locale="en-GB")
+    again = visitor(browser)
     again.goto(left)
     state(again, "done")
     again.close()
@@ -173,7 +171,7 @@ def test_a_run_folder_is_opened(page: Any, tmp_path: Path) -> None:
 
 
 def test_a_killed_server_goes_on(browser: Any, tmp_path: Path) -> None:
-    page = browser.new_page(locale="en-GB")
+    page = visitor(browser)
     with served(tmp_path, wait=0.02) as (where, process):
         page.goto(where)
         page.wait_for_selector("#field-kind")
@@ -199,7 +197,7 @@ def test_nothing_is_wider_than_the_screen(page: Any, width: int) -> None:
 def test_what_is_taken_away_makes_the_run_again(browser: Any, tmp_path: Path) -> None:
     """An energy of real terms on the packaged masked model: the program and the command print the same bits."""
     with served(tmp_path, real=True) as (where, _):
-        page = browser.new_page(locale="en-GB")
+        page = visitor(browser)
         page.goto(where)
         page.wait_for_selector("#field-kind")
         page.select_option("#field-kind", "energy")
@@ -241,7 +239,7 @@ def test_a_token_is_needed_where_one_was_given(browser: Any, tmp_path: Path) -> 
             assert fetched(root + path) == 401
             assert fetched(root + path, Authorization="Bearer wrong") == 401
             assert fetched(root + path, Authorization="Bearer secret") == 200
-        page = browser.new_page(locale="en-GB")
+        page = visitor(browser)
         page.goto(where)
         page.wait_for_selector("#field-kind")
         assert "secret" not in page.url and page.locator("#open").is_hidden()

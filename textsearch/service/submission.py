@@ -111,7 +111,8 @@ class Submission:
             if self.inputs or self.settings:
                 raise ValueError("inputs and settings are a task's: an energy has terms, and a text to start from")
             steps = ENERGY_STEPS if self.steps is None else self.steps
-            keep(self, steps=steps, chains=ENERGY_CHAINS if self.chains is None else self.chains)
+            chains = ENERGY_CHAINS if self.chains is None else self.chains
+            keep(self, inputs=(), settings={}, steps=steps, chains=chains)
             return
         if isinstance(self.inputs, str | bytes | Mapping) or not isinstance(self.inputs, Sequence) or not self.inputs:
             raise ValueError(f"inputs={shown(self.inputs)} must be a list with at least one input")

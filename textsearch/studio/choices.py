@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any, Final
 
+from textsearch.cli.building import words_of
 from textsearch.service.limits import Limits
 from textsearch.service.samplers import SAMPLERS
 from textsearch.service.submission import ENERGY_CHAINS, ENERGY_STEPS, PYTHON_ONLY, RUN, TASKS
@@ -62,8 +63,6 @@ def choices(limits: Limits, folders: bool) -> dict[str, Any]:
 
 
 def _task(name: str) -> dict[str, Any]:
-    from textsearch.cli.building import words_of
-
     kind = TASKS[name][1]
     label, chinese, asked, asked_chinese = SAYS[name]
     said = words_of(kind)

@@ -48,7 +48,7 @@ export class RunView {
 
   soon() {
     if (this.drawing) return;
-    this.drawing = setTimeout(() => { this.drawing = null; this.draw(); }, 60);
+    this.drawing = setTimeout(() => { this.drawing = null; this.draw(); }, 200);
   }
 
   frame() {
