@@ -9,8 +9,9 @@ import pytest
 
 from tests.cli.stub import call
 from tests.service.toys import asked, build, over
-from textsearch.service import Service
+from textsearch.service import Service, Submission
 from textsearch.service import problems as building
+from textsearch.tasks.problem import solve
 
 
 def test_a_run_is_shown(tmp_path: Path) -> None:
@@ -23,6 +24,14 @@ def test_a_run_is_shown(tmp_path: Path) -> None:
             said in shown.output for said in ("step 12 of 12", "done", "best so far", "log r =", "E = ", "replace")
         )
     assert call("watch", str(tmp_path / "nothing")).exit_code == 2
+
+
+def test_checkpoints_of_any_run_are_shown(tmp_path: Path) -> None:
+    solve(build(Submission.of(asked(steps=7))), checkpoint=tmp_path / "one")
+    shown = call("watch", str(tmp_path))
+    assert shown.exit_code == 0, shown.output
+    for said in ("step 7 of 7", "done", "tokens of another vocabulary", "MetropolisHastings", "best"):
+        assert said in shown.output, shown.output
 
 
 def test_a_watcher_writes_nothing(tmp_path: Path) -> None:

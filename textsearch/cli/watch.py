@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -18,9 +17,8 @@ if TYPE_CHECKING:
     from rich.console import Group, RenderableType
     from rich.text import Text
 
-    from textsearch.service.events import EventLog
+    from textsearch.service.reading import View
 
-_LIVE = ("queued", "building", "running", "paused")
 _POLL = 0.3  # seconds
 _BARS = "▁▂▃▄▅▆▇█"
 
@@ -28,85 +26,69 @@ _BARS = "▁▂▃▄▅▆▇█"
 @app.command("watch")
 def watch(
     folder: Annotated[
-        Path, typer.Argument(help="Of a run, or of the runs of a page: the newest of them.", show_default=False)
+        Path,
+        typer.Argument(
+            help="Of the checkpoints of a run, or of the runs of a page; of several the newest.", show_default=False
+        ),
     ],
     once: Annotated[bool, typer.Option("--once", help="Show how it stands, and end.")] = False,
 ) -> None:
-    """Watch a run of the page in the terminal, while it runs or after.
+    """Watch a run in the terminal, while it runs or after.
 
     [bold]textsearch watch textsearch-runs[/]
 
     Of each chain: the text, the words of the last proposal green and underlined where they were accepted, red and
-    struck through where they were refused, the ratio and what it was made of, the energy by term, the best so far.
+    struck through where they were refused, the ratio and what it was made of, the energy by term, the best so far. Of
+    checkpoints of other runs there are no proposals, and texts as last written.
     """
-    place = _run_in(folder)
     with waiting("opening the run", True):
         from rich.console import Console
         from rich.live import Live
 
-        from textsearch.service.events import EventLog
-
-        log = EventLog(place / "events.jsonl", ours=False)
+        from textsearch.service.reading import OVER, source
+    try:
+        run = source(folder)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="FOLDER") from error
     console = Console(highlight=False)
     if once or not is_terminal(sys.stdout):
-        console.print(screen(place, log))
+        console.print(screen(run.view()))
         return
-    with Live(console=console, auto_refresh=False, screen=False) as live:
+    with Live(console=console, auto_refresh=False) as live:
         while True:
-            log.refresh()
-            live.update(screen(place, log), refresh=True)
-            if _status(place)["state"] not in _LIVE:
+            view = run.view()
+            live.update(screen(view), refresh=True)
+            if view.state in OVER:
                 return
             time.sleep(_POLL)
 
 
-def _run_in(folder: Path) -> Path:
-    """The folder of the run that is meant."""
-    if (folder / "submission.json").exists():
-        return folder
-    runs = sorted(path.parent for path in folder.glob("*/submission.json"))
-    if not runs:
-        raise typer.BadParameter(
-            f"{folder} holds no run: name one where textsearch studio keeps runs, or one run",
-            param_hint="FOLDER",
-        )
-    return runs[-1]
-
-
-def _status(place: Path) -> dict[str, Any]:
-    from textsearch.files import unsealed
-
-    return unsealed(place / "status.json")
-
-
-def screen(place: Path, log: EventLog) -> Group:
+def screen(view: View) -> Group:
     """How a run stands, in one view."""
     from rich.console import Group
     from rich.panel import Panel
     from rich.table import Table
     from rich.text import Text
 
-    from textsearch.service.summaries import acceptance, brief
+    from textsearch.service.summaries import Tally, brief
 
-    told = json.loads((place / "submission.json").read_text())["submission"]
-    what = told["task"] or " + ".join(f"{term['weight']:g} {term['name']}" for term in told["terms"])
-    status, events = _status(place), log.read(0)
-    head = Text(f"{place.name}  {what}  {told['sampler']}  seed {told['seed']}  ")
-    head.append(str(status["state"]), "bold")
-    if status.get("error"):
-        head.append(f"\n{visible(str(status['error']))}", "red")
-    if not events:
+    head = Text(visible(view.title) + "  ")
+    head.append(view.state, "bold")
+    if view.error:
+        head.append(f"\n{visible(view.error)}", "red")
+    if not view.events:
         return Group(head, Text("no step yet", "dim"))
-    last, steps = events[-1], [brief(event) for event in events]
-    speed = _speed(steps)
-    head.append(f"\nstep {last['step']} of {last['steps']}  {speed}")
+    last, steps = view.events[-1], [brief(event) for event in view.events]
+    head.append(f"\nstep {last['step']} of {last['steps']}  {_speed(steps)}")
     lowest = min(last["chains"], key=lambda chain: float(chain["best_energy"]))
     best = Panel(
-        Text(f"{lowest['best_energy']:.2f}  {visible(lowest['best'])}"), title="best so far", title_align="left"
+        Text(f"{shown(lowest['best_energy'])}  {visible(lowest['best'])}"), title="best so far", title_align="left"
     )
     curve = Text("energy  ", "dim") + Text(bars([_mean(step["energies"]) for step in steps]))
     moves = Table("move", "proposed", "accepted", box=None, header_style="dim")
-    for kind, count in acceptance(events).items():
+    tally = Tally()
+    tally.take(view.events)
+    for kind, count in tally.acceptance().items():
         moves.add_row(kind, str(count["proposed"]), f"{count['accepted'] / count['proposed']:.0%}")
     return Group(head, best, *(_chain(number, chain) for number, chain in enumerate(last["chains"], 1)), curve, moves)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, final
 
 import numpy as np
 
@@ -39,47 +39,70 @@ def brief(event: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def acceptance(events: Sequence[dict[str, Any]]) -> dict[str, dict[str, int]]:
-    """Kind of move -> how often it was proposed and accepted."""
-    proposed: Counter[str] = Counter()
-    accepted: Counter[str] = Counter()
-    for event in events:
-        for chain in event["chains"]:
-            proposed[chain["move"]] += 1
-            accepted[chain["move"]] += chain["accepted"]
-    return {kind: {"proposed": count, "accepted": accepted[kind]} for kind, count in proposed.items()}
+@final
+class Tally:
+    """What is counted over all steps of a run, as they come.
 
-
-def convergence(events: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """R-hat and effective draws of the energies, of the second half of the steps so far, at some moments of the run.
-
-    Only of the last search, and of finite energies: others say why there is nothing.
-
-    Raises:
-        ImportError: ArviZ is not installed.
+    >>> tally = Tally()
+    >>> chain = {"move": "replace", "accepted": True, "energy": 2.0}
+    >>> tally.take([{"search": 0, "step": 1, "chains": [chain, chain]}])
+    >>> tally.acceptance(), tally.taken
+    ({'replace': {'proposed': 2, 'accepted': 2}}, 1)
     """
-    if not events:
-        return {"points": [], "why": "no step yet"}
-    own = [event for event in events if event["search"] == events[-1]["search"]]
-    if len(own[0]["chains"]) < 2:
-        return {"points": [], "why": "one chain has no other to be compared with"}
-    if len(own) < _FEWEST:
-        return {"points": [], "why": f"after {_FEWEST} steps"}
-    energies = np.array([[_plain(chain["energy"]) for chain in event["chains"]] for event in own])
-    points = []
-    for end in np.unique(np.linspace(_FEWEST, len(own), _POINTS).astype(int)).tolist():
-        draws = energies[end // 2 : end]
-        if not np.isfinite(draws).all():
-            continue
-        found = statistics(draws.T)
-        points.append(
-            {
-                "step": own[end - 1]["step"],
-                "r_hat": found.r_hat if np.isfinite(found.r_hat) else None,
-                "ess": found.ess_bulk if np.isfinite(found.ess_bulk) else None,
-            }
-        )
-    return {"points": points, "why": ""}
+
+    def __init__(self) -> None:
+        self.taken = 0
+        self._search = 0
+        self._proposed: Counter[str] = Counter()
+        self._accepted: Counter[str] = Counter()
+        self._energies: list[list[float]] = []
+
+    def take(self, events: Sequence[dict[str, Any]]) -> None:
+        """Count more steps."""
+        for event in events:
+            self.taken += 1
+            if event["search"] != self._search:
+                # another search has another energy
+                self._search, self._energies = event["search"], []
+            self._energies.append([_plain(chain["energy"]) for chain in event["chains"]])
+            for chain in event["chains"]:
+                self._proposed[chain["move"]] += 1
+                self._accepted[chain["move"]] += chain["accepted"]
+
+    def acceptance(self) -> dict[str, dict[str, int]]:
+        """Kind of move -> how often it was proposed and accepted."""
+        return {kind: {"proposed": count, "accepted": self._accepted[kind]} for kind, count in self._proposed.items()}
+
+    def convergence(self) -> dict[str, Any]:
+        """R-hat and effective draws of the energies, of the second half of the steps so far, at moments of the run.
+
+        Only of the last search, and of finite energies; where there is nothing, it says why.
+
+        Raises:
+            ImportError: ArviZ is not installed.
+        """
+        energies = np.array(self._energies)
+        if not len(energies):
+            return {"points": [], "why": "no step yet"}
+        if energies.shape[1] < 2:
+            return {"points": [], "why": "one chain has no other to be compared with"}
+        if len(energies) < _FEWEST:
+            return {"points": [], "why": f"after {_FEWEST} steps"}
+        points = []
+        before = self.taken - len(energies)
+        for end in np.unique(np.linspace(_FEWEST, len(energies), _POINTS).astype(int)).tolist():
+            draws = energies[end // 2 : end]
+            if not np.isfinite(draws).all():
+                continue
+            found = statistics(draws.T)
+            points.append(
+                {
+                    "step": before + end,
+                    "r_hat": found.r_hat if np.isfinite(found.r_hat) else None,
+                    "ess": found.ess_bulk if np.isfinite(found.ess_bulk) else None,
+                }
+            )
+        return {"points": points, "why": ""}
 
 
 def table(event: dict[str, Any]) -> list[dict[str, Any]]:

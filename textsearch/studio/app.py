@@ -11,6 +11,7 @@ import hmac
 import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final
 
 from starlette.applications import Starlette
@@ -26,7 +27,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from textsearch.service import Service
 from textsearch.service.running import ServiceRun
-from textsearch.service.summaries import acceptance, brief, convergence
+from textsearch.service.summaries import Tally, brief
 from textsearch.studio.choices import as_written, choices
 from textsearch.studio.downloads import KINDS, download
 
@@ -54,6 +55,8 @@ def application(service: Service, token: str | None = None, *, folders: bool = F
         token: that every request must bring; None for a server that only this machine reaches.
         folders: whether run folders of this machine may be opened by their name.
     """
+
+    tallies: dict[str, tuple[Tally, Lock]] = {}
 
     def run_of(request: Request) -> ServiceRun:
         try:
@@ -121,7 +124,7 @@ def application(service: Service, token: str | None = None, *, folders: bool = F
 
     async def numbers(request: Request) -> Response:
         run = run_of(request)
-        return JSONResponse(await run_in_threadpool(_numbers, run))
+        return JSONResponse(await run_in_threadpool(_numbers, run, tallies.setdefault(run.name, (Tally(), Lock()))))
 
     async def events(request: Request) -> Response:
         first = request.query_params.get("from", "0")
@@ -185,14 +188,17 @@ async def _refused(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": error.detail if isinstance(error, HTTPException) else str(error)}, status)
 
 
-def _numbers(run: ServiceRun) -> dict[str, Any]:
+def _numbers(run: ServiceRun, counted: tuple[Tally, Lock]) -> dict[str, Any]:
     """Acceptance by move, and R-hat and effective draws as they grow."""
-    steps = [event for event in run.events.read(0) if event["kind"] == "step"]
-    try:
-        found = convergence(steps)
-    except ImportError:
-        found = {"points": [], "why": "ArviZ is not installed: pip install 'textsearch-sampling[diagnostics]'"}
-    return {"acceptance": acceptance(steps), "convergence": found}
+    tally, lock = counted
+    with lock:
+        while steps := run.events.read(tally.taken, _BATCH):
+            tally.take(steps)
+        try:
+            found = tally.convergence()
+        except ImportError:
+            found = {"points": [], "why": "ArviZ is not installed: pip install 'textsearch-sampling[diagnostics]'"}
+        return {"acceptance": tally.acceptance(), "convergence": found}
 
 
 async def _stream(run: ServiceRun, first: int) -> AsyncIterator[str]:
