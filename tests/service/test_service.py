@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import partial
 from pathlib import Path
 
@@ -159,3 +160,10 @@ def test_a_submission_is_plain_data() -> None:
     assert Submission.of(json.loads(json.dumps(submission.plain()))) == submission
     submission = Submission(task="keywords", inputs=["dog park"], sampler="multiple-try", settings={"drafts": 8})
     assert Submission.of(json.loads(json.dumps(submission.plain()))) == submission
+
+
+def test_the_page_of_the_guide_says_what_its_code_does(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parent.parent.parent / "docs" / "studio.md").read_text(encoding="utf-8")
+    code, output = re.findall(r"```python\n(.*?)```\n\n```\n(.*?)```", page, re.DOTALL)[0]
+    exec(compile(code, "studio.md", "exec"), {"__name__": __name__})
+    assert capsys.readouterr().out == output

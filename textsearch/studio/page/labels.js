@@ -90,6 +90,7 @@ const LABELS = {
   figure: ["Figure", "图"],
   code: ["Python", "Python"],
   command: ["Command line", "命令行"],
+  answers: ["Answers, best first, with their energies", "答案，最优在前，附能量"],
   same: ["The program and the command make this run again, bit for bit.", "以下程序和命令可逐位重现此运行。"],
   copy: ["Copy", "复制"],
   lost: ["The server does not answer; trying again.", "服务器无响应，正在重试。"],

@@ -72,10 +72,12 @@ export class RunView {
     this.charts = make("div", { class: "charts" });
     this.moves = make("div", { class: "scroll" });
     this.taken = make("div", {});
+    this.answers = make("section", { class: "card answers", hidden: true });
     this.element.replaceChildren(
       make("section", { class: "card" }, make("div", { class: "bar" }, this.state, this.title), this.doing,
         this.progress, this.buttons, this.error),
       make("section", { class: "card" }, make("h3", {}, say("best")), this.best, this.facts),
+      this.answers,
       make("section", { class: "card" }, this.chains),
       make("section", { class: "card" }, make("h3", {}, say("look")),
         make("div", { class: "pick" }, this.at, this.slider, this.follow), this.look),
@@ -253,6 +255,15 @@ export class RunView {
     } catch { /* told by the stream of events */ }
   }
 
+  // what the task gives, in its own order
+  async answer() {
+    const lines = (await (await fetch(`/api/runs/${this.name}/files/texts.jsonl`)).text()).split("\n").filter(Boolean);
+    const rows = lines.map((line) => JSON.parse(line)).slice(0, 20);
+    this.answers.replaceChildren(make("h3", {}, say("answers")), make("ol", {}, ...rows.map((row) => make("li", {},
+      row.text, " ", make("span", { class: "soft" }, finite(row.energy) ? number(row.energy) : "")))));
+    if (!this.last && rows.length) this.best.textContent = rows[0].text;
+  }
+
   async take() {
     const link = (kind, label) => make("a", { class: "button", href: `/api/runs/${this.name}/files/${kind}`, download: "" }, label);
     const block = async (kind, label) => {
@@ -261,7 +272,9 @@ export class RunView {
         make("button", { type: "button", onclick: () => navigator.clipboard.writeText(text) }, say("copy")));
     };
     const over = !LIVE.includes(this.status.state) && this.status.state !== "failed";
+    this.answers.hidden = !over;
     try {
+      if (over) await this.answer();
       this.taken.replaceChildren(
         make("div", { class: "bar" }, link("texts.jsonl", say("jsonl")), link("texts.csv", say("csv")),
           over ? link("figure.svg", say("figure")) : null, link("run.py", say("code"))),
