@@ -133,14 +133,19 @@ def words(chain: dict[str, Any]) -> Text:
 def made(chain: dict[str, Any]) -> str:
     """The log ratio, and what it was made of."""
     ratio = chain["log_ratio"]
-    if len(chain["proposals"]) != 1 or not isinstance(ratio, float):
+    if len(chain["proposals"]) != 1:
         return f"log r = {shown(ratio)}"
     one = chain["proposals"][0]
-    energy = ratio - one["log_backward"] + one["log_forward"]
-    return (
-        f"log r = {ratio:.2f} = -dE/T {energy:.2f} + log q(x|x') {one['log_backward']:.2f} "
-        f"- log q(x'|x) {one['log_forward']:.2f}"
-    )
+    back, there = one["log_backward"], one["log_forward"]
+    if isinstance(back, str):
+        return "no move: it could not be undone, or was impossible"
+    if isinstance(ratio, float):
+        energy = f"{ratio - back + there:.2f}"
+    else:
+        # a step works out no more of an energy than it needs to refuse it
+        energy = "-inf" if "inf" in one["terms"].values() else "too low to be accepted; the rest was not worked out"
+        ratio = "..."
+    return f"log r = {shown(ratio)} = -dE/T ({energy}) + log q(x|x') ({back:.2f}) - log q(x'|x) ({shown(there)})"
 
 
 def shown(value: float | str | None) -> str:

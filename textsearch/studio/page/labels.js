@@ -81,6 +81,8 @@ const LABELS = {
   proposedValue: ["proposed", "提议"],
   change: ["change", "变化"],
   cut: ["not worked out: refused before", "未计算：已被拒绝"],
+  noWay: ["no move: it could not be undone, or was impossible", "无移动：不可逆或不可能"],
+  tooHigh: ["too low to be accepted; the rest was not worked out", "低到不可能接受，其余未计算"],
   workOut: ["Work out every term", "计算每一项"],
   total: ["energy", "能量"],
   forbidden: ["forbidden (+∞)", "禁止（+∞）"],

@@ -196,7 +196,8 @@ export class RunView {
         line(say("text"), chain.before.text), line(say("proposal"), proposal.text),
         line(say("forward"), number(proposal.log_forward, 4)), line(say("backward"), number(proposal.log_backward, 4)),
         line(say("energyPart"), energyPart(chain, proposal)),
-        line(say("ratio"), number(chain.log_ratio, 4)),
+        line(say("ratio"), finite(chain.log_ratio) || names.some((name) => proposal.terms[name] === "inf")
+          ? number(chain.log_ratio, 4) : proposal.log_backward === "-inf" ? say("noWay") : say("tooHigh")),
         line(say("now"), chain.text))),
       make("table", {}, make("thead", {}, make("tr", {}, ...["term", "beforeValue", "proposedValue", "change"]
         .map((name) => make("th", { scope: "col" }, say(name))))),
@@ -296,12 +297,15 @@ function coloured(chain, proposal) {
   return shown;
 }
 
-const energyPart = (chain, proposal) => finite(chain.log_ratio) && chain.proposals.length === 1
-  ? number(chain.log_ratio - proposal.log_backward + proposal.log_forward, 4) : "–";
+const energyPart = (chain, proposal, digits = 4) => finite(chain.log_ratio) && chain.proposals.length === 1
+  ? number(chain.log_ratio - proposal.log_backward + proposal.log_forward, digits) : "–";
 
 function made(chain) {
   const [proposal] = chain.proposals;
-  if (!proposal || chain.proposals.length > 1 || !finite(chain.log_ratio)) return `log r = ${number(chain.log_ratio)}`;
-  return `log r = ${number(chain.log_ratio)} = −ΔE/T ${energyPart(chain, proposal)} + log q(x|x′) ${
-    number(proposal.log_backward)} − log q(x′|x) ${number(proposal.log_forward)}`;
+  if (!proposal || chain.proposals.length > 1) return `log r = ${number(chain.log_ratio)}`;
+  if (proposal.log_backward === "-inf") return say("noWay");
+  const energy = finite(chain.log_ratio) ? energyPart(chain, proposal, 2)
+    : Object.values(proposal.terms).includes("inf") ? "−∞" : say("tooHigh");
+  return `log r = ${finite(chain.log_ratio) ? number(chain.log_ratio) : "…"} = −ΔE/T (${energy}) + log q(x|x′) (${
+    number(proposal.log_backward)}) − log q(x′|x) (${number(proposal.log_forward)})`;
 }
