@@ -113,7 +113,10 @@ class Service:
         if place.name in self._runs and self._runs[place.name].folder.resolve() == place:
             return self._runs[place.name]
         if not (place / "submission.json").exists():
-            raise ValueError(f"{shown(str(folder))} is no folder of a run: name one that holds a submission.json")
+            raise ValueError(
+                f"{shown(str(folder))} is no folder of a run: name one that "
+                "holds a submission.json; textsearch watch shows the checkpoints of other runs"
+            )
         if place.name in self._runs:
             raise ValueError(f"a run called {place.name} is here already: rename the folder {place}")
         lock = FileLock(place.parent / ".service.lock")
