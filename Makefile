@@ -14,7 +14,7 @@ SHELL := /bin/bash -o pipefail
 BIN := $(ENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-newest lint laws models reliability cluster lock clean docs docs-links notebooks
+.PHONY: demo test test-newest lint laws models reliability cluster lock clean docs docs-links notebooks test-browser screenshots
 
 demo: $(ENV)/demo
 	$(BIN)/textsearch keywords "dog frisbee park" --chains 8 --steps 100 --seed 0
@@ -64,6 +64,22 @@ docs-links: $(ENV)/docs
 # runs the tutorials on the default models, each within five minutes, and stores what they show
 notebooks: $(ENV)/docs
 	$(BIN)/python docs/notebooks.py docs/tutorial/*.ipynb
+
+# the page in headless Chromium, which Debian's packages have; CHROMIUM names one that is there already
+CHROMIUM ?= chromium
+test-browser: $(ENV)/browser
+	CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest -m browser
+
+# pictures of the page in docs/, with the default models
+screenshots: $(ENV)/browser
+	CHROMIUM=$(CHROMIUM) $(BIN)/python -m tests.studio.screenshots docs
+
+$(ENV)/browser: $(ENV)/test
+	command -v $(CHROMIUM) > /dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends \
+	  chromium fonts-noto-cjk)
+	$(PIP) $(LOCK) --no-build-isolation --editable '.[studio]'
+	$(PIP) playwright
+	touch $@
 
 # the newest releases that fit together, for every Python from 3.11 on; torch and what it brings are left to TORCH
 lock:

@@ -1,0 +1,78 @@
+"""`textsearch run`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from textsearch.cli.application import app
+from textsearch.cli.console import json_text, say, show, write
+from textsearch.cli.leaving import REFUSED
+from textsearch.waiting import waiting
+
+
+@app.command("run")
+def run(
+    asked: Annotated[
+        str,
+        typer.Argument(
+            metavar="SUBMISSION",
+            help="JSON of a run, as the page gives it, or the name of a file or a run folder that holds it.",
+            show_default=False,
+        ),
+    ],
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(help="A folder that keeps the run: the same call goes on with it.", show_default=False),
+    ] = None,
+    jsonl: Annotated[bool, typer.Option("--jsonl", help="Print JSON lines, one a text.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress on standard error.")] = False,
+) -> None:
+    """Make a run of the page again: any task, or an energy of terms, with any of its samplers.
+
+    [bold]textsearch run '{"terms": [{"name": "Fluency"}, {"name": "Acrostic", "arguments": {"letters": "dog"}}]}'[/]
+
+    The same submission gives the same texts, bit for bit, on the page and here.
+    """
+    told = _submission(asked)
+    with waiting("loading PyTorch", not quiet):
+        from textsearch.service import Submission
+        from textsearch.service.problems import build, sampler_of
+        from textsearch.tasks.problem import solve
+    try:
+        submission = Submission.of(told)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="SUBMISSION") from error
+    try:
+        with waiting("preparing the run", not quiet):
+            problem = build(submission)
+        result = solve(problem, sampler=sampler_of(submission), progress=not quiet, checkpoint=checkpoint)
+    except ValueError as error:
+        say(error, error=True)
+        raise typer.Exit(REFUSED) from error
+    for record in result.to_records():
+        if jsonl:
+            write(json_text(record, file=sys.stdout))
+        else:
+            show(str(record["text"]), before=f"  {record['energy']:6.2f}  ")
+
+
+def _submission(asked: str) -> Any:
+    """What is asked for, as JSON has it."""
+    text = asked
+    if not asked.lstrip().startswith("{"):
+        path = Path(asked) / "submission.json" if Path(asked).is_dir() else Path(asked)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise typer.BadParameter(f"cannot read {path}: {error}", param_hint="SUBMISSION") from error
+    try:
+        told = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise typer.BadParameter(f"no JSON: {error}", param_hint="SUBMISSION") from error
+    # the file of a run folder has a checksum beside it
+    return told.get("submission", told) if isinstance(told, dict) else told

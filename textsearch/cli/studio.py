@@ -1,0 +1,76 @@
+"""`textsearch studio`."""
+
+from __future__ import annotations
+
+import secrets
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from textsearch.cli.application import app
+from textsearch.cli.console import say
+from textsearch.cli.leaving import REFUSED
+from textsearch.waiting import waiting
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@app.command("studio")
+def studio(
+    folder: Annotated[
+        Path, typer.Option(help="Where runs are kept; a page that is started there again goes on.")
+    ] = Path("textsearch-runs"),
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; any but this machine's own needs a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for one that is free.")] = 7861,
+    token: Annotated[
+        str | None,
+        typer.Option(help="What every visitor must bring; one is made where it is needed.", show_default=False),
+    ] = None,
+    running: Annotated[int, typer.Option(min=1, help="Runs that take turns at one time; the others are queued.")] = 4,
+    steps: Annotated[int, typer.Option(min=1, help="The most steps that a run may have.")] = 2000,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+) -> None:
+    """Start a page on which chains can be watched, paused and stepped.
+
+    [bold]textsearch studio[/]
+
+    Ctrl-C ends it; what was running goes on when it is started again with the same folder.
+    """
+    missing = [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
+    if missing:
+        say(f"{' and '.join(missing)} not installed: pip install 'textsearch-sampling[studio]'", error=True)
+        raise typer.Exit(REFUSED)
+    with waiting("loading PyTorch", not quiet):
+        import uvicorn
+
+        from textsearch.service import Limits, Service
+        from textsearch.studio.app import application
+        from textsearch.studio.listening import listening
+    local = host in _LOOPBACK
+    if not local and token is None:
+        token = secrets.token_urlsafe(16)
+    try:
+        socket = listening(host, port)
+    except OSError as error:
+        say(f"cannot listen on {host} port {port} ({error.strerror}): choose another --port", error=True)
+        raise typer.Exit(REFUSED) from error
+    try:
+        service = Service(folder, limits=Limits(running=running, steps=steps))
+    except (ValueError, OSError) as error:
+        say(error, error=True)
+        raise typer.Exit(REFUSED) from error
+    with service:
+        where = f"http://{f'[{host}]' if ':' in host else host}:{socket.getsockname()[1]}/"
+        say(f"textsearch studio is at {where}{f'?token={token}' if token else ''} (Ctrl-C ends it)")
+        for name, why in service.damaged.items():
+            say(f"the run {name} cannot be opened: {why}")
+        config = uvicorn.Config(
+            application(service, token, folders=local and token is None),
+            log_level="error",
+            timeout_graceful_shutdown=1,
+        )
+        uvicorn.Server(config).run(sockets=[socket])
