@@ -23,7 +23,8 @@ from textsearch.kinds import OBJECTIVE, instance
 from textsearch.objective import Evaluation, Limit, Objective, evaluate
 from textsearch.proposal import Proposal, propose
 from textsearch.rng import Rng
-from textsearch.sampler import ChainState, Info
+from textsearch.sampler import ChainState, Info, Weighed
+from textsearch.watching import tell
 
 _SURROGATE, _TARGET = range(2)  # draws
 
@@ -111,6 +112,7 @@ class DelayedAcceptance(MoveSampler[DelayedState]):
         highest = state.evaluation.energy - temperature * (log_surrogate + log_uniform[_TARGET])
         proposed = evaluate(objective, move.batch, passed & ~same, _limit(highest, state.batch))
         proposed = proposed.where(same, state.evaluation)
+        tell(Weighed(state.batch, state.evaluation, move, proposed))
         log_second = (state.evaluation.energy - proposed.energy) / temperature - log_surrogate
         log_ratio = log_second.where(passed, log_first)
         accepted = passed & (log_uniform[_TARGET] < log_second)

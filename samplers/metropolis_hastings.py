@@ -14,7 +14,8 @@ from textsearch.batch import Batch
 from textsearch.objective import Limit, Objective, evaluate
 from textsearch.proposal import Proposal, propose
 from textsearch.rng import Rng
-from textsearch.sampler import ChainState, Info
+from textsearch.sampler import ChainState, Info, Weighed
+from textsearch.watching import tell
 
 
 @final
@@ -62,6 +63,7 @@ class MetropolisHastings(MoveSampler[ChainState]):
         # a row that did not change keeps its energy; one that cannot come back is refused whatever its energy
         proposed = evaluate(objective, move.batch, possible & ~same, limit)
         proposed = proposed.where(same, state.evaluation)
+        tell(Weighed(state.batch, state.evaluation, move, proposed))
         log_ratio = (state.evaluation.energy - proposed.energy) / temperature + move.log_backward - move.log_forward
         # from one forbidden text, where a search may stand, to another: inf - inf
         log_ratio = log_ratio.masked_fill(proposed.energy == math.inf, -math.inf)

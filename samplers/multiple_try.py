@@ -34,7 +34,8 @@ from textsearch.checks import MAX_CHAINS, keep, whole
 from textsearch.objective import Evaluation, Objective, evaluate
 from textsearch.proposal import Move, Proposal, propose
 from textsearch.rng import Rng, categorical
-from textsearch.sampler import ChainState, Info
+from textsearch.sampler import ChainState, Info, Weighed
+from textsearch.watching import tell
 
 _PICK, _ACCEPT = range(2)  # draws
 
@@ -112,6 +113,7 @@ class MultipleTry(MoveSampler[ChainState]):
         same = move.batch.same_text(many)
         possible = move.log_backward > -math.inf
         evaluation = evaluate(objective, move.batch, wanted=possible & ~same).where(same, current)
+        tell(Weighed(many, current, move, evaluation, count))
         possible = possible & (evaluation.energy < math.inf)
         log_weight = _log_weight(current.energy, evaluation.energy, heat[source])
         log_weight = log_weight + 0.5 * (move.log_backward - move.log_forward)

@@ -29,6 +29,7 @@ LAYERS: list[set[str]] = [
         "textsearch.spelling",
         "textsearch.tree",
         "textsearch.waiting",
+        "textsearch.watching",
     },
     {"textsearch.language"},
     {"textsearch.objective", "textsearch.proposal", "textsearch.schedule", "textsearch.models"},
@@ -38,6 +39,8 @@ LAYERS: list[set[str]] = [
     {"samplers", "objectives"},
     # tasks and the command line are applications of the library that happen to be installed with it
     {"textsearch.tasks"},
+    # runs that are queued and watched: what the page and the server share
+    {"textsearch.service"},
     {"textsearch.cli", "textsearch.__main__", "demos", "benchmarks", "training", "tests"},
 ]
 """From the bottom up. A name stands for a module and all that lies in it, unless that has an entry of its own."""

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from textsearch.batch import Batch, Vocabulary
 from textsearch.objective import Evaluation, Objective, evaluate, term_names
+from textsearch.proposal import Move
 from textsearch.rng import Rng
 from textsearch.spelling import canonical
 
@@ -112,6 +113,26 @@ class Info:
     kind: Tensor
     log_ratio: Tensor
     recorded: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Weighed:
+    """What a watcher is told of moves that a step weighs against the texts that they set out from; see `watching`.
+
+    Attributes:
+        before: the texts x, one for each move.
+        here: their energies.
+        move: the proposed texts x', with log q both ways.
+        there: the energies of these, as far as they were worked out.
+        tries: moves of each chain, side by side.
+    """
+
+    before: Batch
+    here: Evaluation
+    move: Move
+    there: Evaluation
+    tries: int = 1
 
 
 class Sampler(Protocol[S]):

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from textsearch.watching import Waiting, tell
+
 SELDOM = 30.0
 """Seconds between two lines where nobody watches."""
 
@@ -16,6 +18,22 @@ def waiting(message: str, shown: bool) -> Iterator[Callable[[str], None]]:
 
     Where nobody watches, as in the log of a job, that is a plain line every `SELDOM` seconds at most.
     """
+    tell(Waiting(message))
+    try:
+        with _line(message, shown) as say:
+
+            def told(far: str) -> None:
+                tell(Waiting(f"{message}: {far}"))
+                say(far)
+
+            yield told
+    finally:
+        tell(Waiting(""))
+
+
+@contextmanager
+def _line(message: str, shown: bool) -> Iterator[Callable[[str], None]]:
+    """The line itself."""
     if not shown:
         yield lambda far: None
         return

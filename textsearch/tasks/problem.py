@@ -31,6 +31,7 @@ from textsearch.run.partial import carry, gathered, viewed
 from textsearch.sampler import Sampler
 from textsearch.tasks import resolve as given
 from textsearch.tasks.settings import RunSettings
+from textsearch.watching import Search, tell
 
 MakeSampler = Callable[[Any], Sampler[Any]]
 """moves -> a sampler: `MetropolisHastings`, or a function such as `lambda moves: MultipleTry(moves, 4)`."""
@@ -238,6 +239,7 @@ def solve(
 
     def all_searches() -> Generations:
         first = total - sum(steps for _, steps in stages)
+        tell(Search(0))
         found = search(problem.objective, problem.sampler, problem.start, first, key, folder(0))
         for number, (stage, steps) in enumerate(stages, 1):
             found = gathered(lambda cut: go_on(stage, found, steps, number, cut), found.interrupted)  # noqa: B023
@@ -252,6 +254,7 @@ def solve(
             carry(error, replace(found, interrupted=True))
             raise
         own_seed = Rng.start(key, 0, purpose=stage.name).key
+        tell(Search(number))
         where = None if cut else folder(number)
         result = search(stage.objective, stage.sampler, start, 0 if cut else steps, own_seed, where)
         return replace(result, interrupted=result.interrupted or cut)

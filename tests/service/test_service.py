@@ -1,0 +1,161 @@
+"""A queue of runs: paused, stepped, stopped, taken in turns, killed and gone on with, and each the run of `solve`."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.service.toys import asked, build, over, until
+from textsearch import load
+from textsearch.service import Limits, Service, Submission, Term
+from textsearch.tasks.problem import solve
+
+
+def test_a_run_is_the_one_that_solve_makes(tmp_path: Path) -> None:
+    with Service(tmp_path, make=build) as service:
+        run = over(service.submit(asked()))
+        assert run.state == "done", run.status()
+    whole = solve(build(Submission.of(asked())))
+    steps = [event for event in run.events.read(0) if event["kind"] == "step"]
+    assert [[one["energy"] for one in event["chains"]] for event in steps] == whole.trace.tolist()
+    assert (load(run.folder / "result").trace == whole.trace).all()
+    assert run.answers() == whole.to_records()
+
+
+def test_what_a_ratio_was_made_of(tmp_path: Path) -> None:
+    with Service(tmp_path, make=build) as service:
+        run = over(service.submit(asked(steps=30)))
+    accepted = 0
+    for event in run.events.read(0):
+        for chain in event["chains"]:
+            (proposal,), before = chain["proposals"], chain["before"]
+            accepted += chain["accepted"]
+            assert chain["text"] == (proposal["text"] if chain["accepted"] else before["text"])
+            if proposal["whole"] and proposal["energy"] != "inf":
+                made = before["energy"] - proposal["energy"] + proposal["log_backward"] - proposal["log_forward"]
+                assert made == pytest.approx(chain["log_ratio"])
+                assert sum(proposal["terms"].values()) == pytest.approx(proposal["energy"])
+    assert 0 < accepted < 60
+
+
+@pytest.mark.parametrize("sampler", ["multiple-try", "parallel-tempering", "simulated-annealing", "restarts"])
+def test_every_sampler_tells_its_steps(sampler: str, tmp_path: Path) -> None:
+    with Service(tmp_path, make=build) as service:
+        run = over(service.submit(asked(sampler=sampler)))
+    assert run.state == "done", run.status()
+    proposals = {len(chain["proposals"]) for event in run.events.read(0) for chain in event["chains"]}
+    assert proposals == {"multiple-try": {4}, "parallel-tempering": {0}}.get(sampler, {1})
+
+
+def test_pause_step_resume_stop(tmp_path: Path) -> None:
+    with Service(tmp_path, make=partial(build, wait=0.002)) as service:
+        run = service.submit(asked(steps=500), paused=True)
+        assert run.state == "paused" and len(run.events) == 0
+        for count in (1, 2):
+            run.proceed(steps=1)
+            until(lambda count=count: run.state == "paused" and len(run.events) == count)  # type: ignore[misc]
+        run.proceed()
+        until(lambda: len(run.events) > 5)
+        run.pause()
+        until(lambda: run.state == "paused")
+        taken = len(run.events)
+        assert run.explain("ab") == {"a": 1.0, "b": 2.0}
+        run.stop()
+        assert over(run).state == "stopped" and len(run.events) == taken
+        assert run.answers()
+        # what was stopped has its checkpoints, and can be gone on with
+        run.proceed(steps=3)
+        until(lambda: len(run.events) == taken + 3 and run.state == "paused")
+        run.stop()
+        over(run)
+    whole = solve(build(Submission.of(asked(steps=500))))
+    assert [[c["energy"] for c in e["chains"]] for e in run.events.read(0)] == whole.trace[: taken + 3].tolist()
+
+
+def test_runs_stand_in_line_and_a_paused_one_gives_its_place_away(tmp_path: Path) -> None:
+    with Service(tmp_path, make=partial(build, wait=0.002), limits=Limits(running=1, runs=3)) as service:
+        first = service.submit(asked(steps=2000))
+        until(lambda: first.state == "running")
+        second, third = service.submit(asked(steps=5)), service.submit(asked(steps=5))
+        until(lambda: third.status()["before"] == 1)
+        assert second.status()["before"] == 0 and second.state == "queued"
+        with pytest.raises(ValueError, match="3 runs wait, run or are paused"):
+            service.submit(asked())
+        first.pause()
+        assert over(third).state == over(second).state == "done"
+        assert first.state == "paused"
+
+
+def test_those_that_run_take_turns(tmp_path: Path) -> None:
+    with Service(tmp_path, make=partial(build, wait=0.002)) as service:
+        first, second = (service.submit(asked(steps=60, seed=seed)) for seed in (0, 1))
+        until(lambda: len(second.events) > 20)
+        assert len(first.events) < 60 or not second.live
+        over(first), over(second)
+    for seed, run in enumerate((first, second)):
+        whole = solve(build(Submission.of(asked(steps=60, seed=seed))))
+        assert [[c["energy"] for c in e["chains"]] for e in run.events.read(0)] == whole.trace.tolist()
+
+
+def test_a_service_goes_on_with_what_the_last_one_left(tmp_path: Path) -> None:
+    slow = partial(build, wait=0.002)
+    with Service(tmp_path, make=slow) as service:
+        run, resting = service.submit(asked(steps=200)), service.submit(asked(), paused=True)
+        until(lambda: len(run.events) > 10)
+        with pytest.raises(ValueError, match="another service has the folder"):
+            Service(tmp_path)
+    # as a killed process leaves it: half a line
+    with (run.folder / "events.jsonl").open("a") as file:
+        file.write('{"kind": "st')
+    with Service(tmp_path, make=slow) as service:
+        again = over(service.run(run.name))
+        assert again.state == "done" and service.run(resting.name).state == "paused"
+    whole = solve(build(Submission.of(asked(steps=200))))
+    assert [[c["energy"] for c in e["chains"]] for e in again.events.read(0)] == whole.trace.tolist()
+    assert [event["step"] for event in again.events.read(0)] == list(range(1, 201))
+
+
+def test_an_error_is_told(tmp_path: Path) -> None:
+    with Service(tmp_path, make=build) as service:
+        run = over(service.submit(asked(inputs=["bad"])))
+        assert run.state == "failed" and run.status()["error"] == "bad is no text of letters"
+        with pytest.raises(ValueError, match="is failed: submit it again"):
+            run.proceed()
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, "name a task, or terms"),
+        ({"task": "dream", "inputs": ["a"]}, "no task 'dream'"),
+        ({"task": "keywords", "inputs": "dog"}, "must be a list"),
+        ({"task": "keywords", "inputs": [""]}, "must be words"),
+        ({"task": "correct", "inputs": ["a"], "steps": 10**6}, "steps=1,000,000 is above the limit of 2,000"),
+        ({"task": "correct", "inputs": ["a"], "chains": 0}, "chains=0"),
+        ({"task": "correct", "inputs": ["a"], "settings": {"keep": "/etc/passwd"}}, "must be true, false or a list"),
+        ({"task": "correct", "inputs": ["a" * 3000]}, "3,000 characters, above the limit of 2,000"),
+        ({"task": "sample", "inputs": ["a"], "settings": {"regex": r"(a)\1"}}, "only be searched for by backtracking"),
+        ({"task": "write", "inputs": [{"regex": "(?>a+)b"}]}, "only be searched for by backtracking"),
+        ({"task": "write", "inputs": [{"prefiks": "a"}]}, "did you mean 'prefix'"),
+        ({"terms": [{"name": "Pattern", "arguments": {"pattern": "("}}]}, "no regular expression"),
+        ({"terms": [{"name": "Length", "arguments": {"mean": "long"}}]}, "Length.mean='long' must be a number"),
+        ({"terms": [{"name": "Length", "weight": -1}]}, "weight of Length=-1"),
+        ({"terms": [{"name": "Nice"}]}, "no term 'Nice'"),
+        ({"terms": [{"name": "Fluency"}], "sampler": "magic"}, "no sampler 'magic'"),
+        ({"terms": [{"name": "Fluency"}], "speed": 3}, "no 'speed'"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(given: dict[str, object], told: str) -> None:
+    with pytest.raises(ValueError) as error:
+        Submission.of(given).check(Limits())
+    assert told in str(error.value)
+
+
+def test_a_submission_is_plain_data() -> None:
+    submission = Submission(terms=[Term("Keywords", 2.0, {"keywords": "dog, hot park"})], steps=3)
+    assert Submission.of(json.loads(json.dumps(submission.plain()))) == submission
+    submission = Submission(task="keywords", inputs=["dog park"], sampler="multiple-try", settings={"drafts": 8})
+    assert Submission.of(json.loads(json.dumps(submission.plain()))) == submission
