@@ -12,6 +12,7 @@ from typing import Any, final
 from textsearch.calls import nearest
 from textsearch.checks import whole
 from textsearch.kinds import nature, shown
+from textsearch.language.keyword_lists import keywords_of
 from textsearch.result.columns import column_of, flat, form_of, table_of
 from textsearch.tasks.streaming import stream
 
@@ -169,7 +170,5 @@ def _is_one(task: str, given: Any) -> bool:
 def _read(task: str, value: Any, lang: str) -> Any:
     """An input as the task takes it: a string of keywords is a set of them."""
     if task == "keywords" and isinstance(value, str):
-        from textsearch.tasks.languages import language
-
-        return language(lang).split(value)
+        return keywords_of(value, lang)
     return value
