@@ -1,6 +1,6 @@
 """The application with all its commands: importing a command adds it."""
 
-from textsearch.cli import correct, doctor, infill, keywords, mine, paraphrase, sample, write
+from textsearch.cli import correct, doctor, infill, keywords, mine, paraphrase, sample, serve, write
 from textsearch.cli.application import app
 
-__all__ = ["app", "correct", "doctor", "infill", "keywords", "mine", "paraphrase", "sample", "write"]
+__all__ = ["app", "correct", "doctor", "infill", "keywords", "mine", "paraphrase", "sample", "serve", "write"]
