@@ -153,13 +153,15 @@ class _Run:
                 if one.error is not None:
                     yield one.head(number) | {"error": one.error}
                     continue
-                found = next(answers, None)
-                if found is None:
+                answered = next(answers, None)
+                if answered is None:
                     self.interrupted = True
                     return
                 yield one.head(number) | {
-                    key: value for key, value in found.items() if key in ("texts", "error", "interrupted")
+                    key: value for key, value in answered.items() if key in ("texts", "error", "interrupted")
                 }
+            # a server says more behind the last answer
+            next(answers, None)
 
     def _answers(self, fine: Sequence[int], done: int) -> Generator[dict[str, Any]]:
         """What the task says to the inputs that it is asked, by their numbers."""
