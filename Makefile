@@ -14,7 +14,7 @@ SHELL := /bin/bash -o pipefail
 BIN := $(ENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-newest lint laws models reliability cluster lock clean
+.PHONY: demo test test-newest lint laws models reliability cluster release-check lock clean
 
 demo: $(ENV)/demo
 	$(BIN)/textsearch keywords "dog frisbee park" --chains 8 --steps 100 --seed 0
@@ -52,6 +52,10 @@ cluster:
 	$(MAKE) .venv-cluster/test ENV=.venv-cluster LOCK=
 	.venv-cluster/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dask,ray]'
 	.venv-cluster/bin/python -m pytest -m cluster
+
+# wheel and sdist, each installed into an empty environment and used as README says; FETCH=--fetch fetches torch too
+release-check: $(ENV)/test
+	$(BIN)/python -m tests.release_check $(FETCH)
 
 # the newest releases that fit together, for every Python from 3.11 on; torch and what it brings are left to TORCH
 lock:
