@@ -46,7 +46,7 @@ def serving(**settings: Any) -> Iterator[Server]:
         yield server
     finally:
         withdraw()
-        server.stop_all()
+        server.end_all()
         server.shutdown()
         server.server_close()
         thread.join()
@@ -170,7 +170,7 @@ def test_a_killed_server_is_told() -> None:
         found = call("paraphrase", "a", "c", "--server", f"http://127.0.0.1:{server.getsockname()[1]}")
         thread.join()
     assert found.exit_code == 1 and found.stdout == "a\n    1.00  b\n"
-    assert "ended before the command did: start it again with: textsearch serve; then run" in found.stderr
+    assert "ended before the command: start it again with: textsearch serve; then run" in found.stderr
     # what it left behind leads nowhere, and that is told too
     with serving() as closed:
         note = note_of().read_bytes()
@@ -211,6 +211,17 @@ def test_ctrl_c_gives_what_there_is(number: int, code: int, monkeypatch: pytest.
         assert [(one["number"], one["interrupted"]) for one in records] == [(0, True), (1, True)]
         assert all(one["texts"] for one in records) and err.splitlines()[-1].startswith("interrupted: 2 of 2")
         until(lambda: not server.runs)
+
+
+def test_a_server_that_is_ended_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    stub.put_in_place(monkeypatch, waits)
+    with serving() as server:
+        ending = threading.Thread(target=lambda: (until(lambda: bool(server.runs)), server.end_all()))
+        ending.start()
+        found = call("paraphrase", "a", "--server")
+        ending.join()
+    assert found.exit_code == 1 and found.stdout == ""
+    assert "error: the server was ended before the command: start it again with: textsearch serve" in found.stderr
 
 
 def test_a_run_ends_when_its_command_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:

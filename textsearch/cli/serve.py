@@ -102,6 +102,6 @@ def serve(
         server.serve_forever(poll_interval=0.1)
     finally:
         withdraw()
-        if waiters := server.stop_all():
+        if waiters := server.end_all():
             say(f"{waiters} commands were waiting; they are told")
         server.server_close()

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, final
 
 from textsearch import tasks
 from textsearch.cli.faults import Unable, able
-from textsearch.cli.leaving import USAGE
+from textsearch.cli.leaving import REFUSED, USAGE
 from textsearch.cli.sample import Trust
-from textsearch.cli.server.wire import Asked
+from textsearch.cli.server.wire import RESTART, Asked
 from textsearch.cli.sidecar import versions
 from textsearch.cli.tally import Also, Tally
 from textsearch.kinds import shown
@@ -147,11 +147,12 @@ class Answering:
 
     Attributes:
         stopped: whether it is to give what it has, and end.
+        ended: whether that is because the server ends.
     """
 
     def __init__(self, asked: Asked, settings: Mapping[str, Any], turn: Places) -> None:
         self._asked, self._settings, self._turn = asked, settings, turn
-        self.stopped = Event()
+        self.stopped, self.ended = Event(), Event()
         also: Also | None = Trust() if asked.report and asked.command == "sample" else None
         self._tally = Tally(also)
         self._ticket = object()
@@ -171,6 +172,8 @@ class Answering:
         """Answer, and tell it."""
         try:
             for record in self._records(emit):
+                if self.ended.is_set() and record.get("interrupted"):
+                    raise KeyboardInterrupt
                 emit({"record": {name: record[name] for name in ("texts", "error", "interrupted") if name in record}})
             interrupted = False
         except KeyboardInterrupt:
@@ -180,6 +183,9 @@ class Answering:
             return
         except ImportError as error:
             emit({"unable": {"message": str(error), "code": USAGE}})
+            return
+        if interrupted and self.ended.is_set():
+            emit({"unable": {"message": f"the server was ended before the command: {RESTART}", "code": REFUSED}})
             return
         told = self._tally.told()
         sheets = [vars(sheet) for sheet in told.sheets] if self._asked.report else []

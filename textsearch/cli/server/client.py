@@ -18,7 +18,7 @@ import typer
 
 from textsearch.cli.faults import Unable
 from textsearch.cli.leaving import REFUSED, USAGE
-from textsearch.cli.server.wire import ALIVE, LOOPBACK, Address, Asked, announced, token_of
+from textsearch.cli.server.wire import ALIVE, LOOPBACK, RESTART, Address, Asked, announced, token_of
 from textsearch.kinds import shown
 from textsearch.steps_bar import Far, steps_bar
 from textsearch.waiting import note, waiting
@@ -30,7 +30,6 @@ LOCAL: Final = "local"
 """In place of an address: the server that runs on this machine."""
 
 _START = "start one with: textsearch serve; or leave --server out"
-_RESTART = "start it again with: textsearch serve; then run the command again, or leave --server out"
 _SILENT = 12 * ALIVE
 _POLL = 0.05  # seconds within which Ctrl-C is heeded
 
@@ -138,9 +137,9 @@ class Remote:
             if event is None:
                 continue
             if isinstance(event, TimeoutError):
-                raise Unable(f"the server at {self._where.url} has said nothing for {_SILENT:g} s: {_RESTART}", REFUSED)
+                raise Unable(f"the server at {self._where.url} has said nothing for {_SILENT:g} s: {RESTART}", REFUSED)
             if isinstance(event, BaseException):
-                raise Unable(f"the server at {self._where.url} ended before the command did: {_RESTART}", REFUSED)
+                raise Unable(f"the server at {self._where.url} ended before the command: {RESTART}", REFUSED)
             self._run = event.get("run", self._run)
             yield event
 

@@ -14,6 +14,7 @@ import json
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -82,12 +83,16 @@ class Server(ThreadingHTTPServer):
         with self.guard:
             self.runs.pop(name, None)
 
-    def stop_all(self) -> int:
-        """End all runs after their steps under way; how many there were."""
+    def end_all(self, timeout: float = 3.0) -> int:
+        """End all runs after their steps under way, since the server ends; how many there were."""
         with self.guard:
             runs = list(self.runs.values())
         for run in runs:
+            run.ended.set()
             run.stop()
+        end = time.monotonic() + timeout
+        while self.runs and time.monotonic() < end:
+            time.sleep(0.02)
         return len(runs)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -156,7 +161,7 @@ class Handler(BaseHTTPRequestHandler):
             asked = Asked.of(data)
             run = Answering(asked, checked(asked, self.server.held, self.server.limits), self.server.turn)
             name = self.server.begin(run)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             self._refuse(422, str(error))
             return
         except Busy as error:

@@ -30,6 +30,9 @@ PORT = 8760
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 """Addresses that only programs on this machine can reach."""
 
+RESTART = "start it again with: textsearch serve; then run the command again, or leave --server out"
+"""What to do about a server that is no more."""
+
 ALIVE = 5.0
 """Seconds between two signs of life of a server that has nothing to say."""
 
