@@ -14,7 +14,8 @@ SHELL := /bin/bash -o pipefail
 BIN := $(ENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-newest lint laws models reliability cluster lock clean docs docs-links notebooks test-browser screenshots
+.PHONY: demo test test-newest test-browser screenshots lint laws models reliability cluster release-check lock docs \
+  docs-links notebooks clean
 
 demo: $(ENV)/demo
 	$(BIN)/textsearch keywords "dog frisbee park" --chains 8 --steps 100 --seed 0
@@ -80,6 +81,10 @@ $(ENV)/browser: $(ENV)/test
 	$(PIP) $(LOCK) --no-build-isolation --editable '.[studio]'
 	$(PIP) playwright
 	touch $@
+
+# wheel and sdist, each installed into an empty environment and used as README says; FETCH=--fetch fetches torch too
+release-check: $(ENV)/test
+	$(BIN)/python -m tests.release_check $(FETCH)
 
 # the newest releases that fit together, for every Python from 3.11 on; torch and what it brings are left to TORCH
 lock:

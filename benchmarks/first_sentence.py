@@ -1,13 +1,15 @@
 """From the key press to the first sentence on the screen, to the best one, and to the end; chains against drafts.
 
     python -m benchmarks.first_sentence way "dog frisbee park" --turns 3
+    python -m benchmarks.first_sentence server "dog frisbee park" --turns 3
     python -m benchmarks.first_sentence help --turns 5
     python -m benchmarks.first_sentence search sets.txt --sets 20 --drafts 32 --chains 8 --steps 100
 
 `way` starts the command in a terminal of its own and notes when each piece of it came to the screen: the first line of
-any kind, the first sentence that holds all words, the one that is printed as the best, the end. `help` is the same of
-`textsearch --help`. Medians over turns, the lowest and the highest, in seconds; models are in the cache, and files in
-memory after a turn that does not count.
+any kind, the first sentence that holds all words, the one that is printed as the best, the end. Each turn has a seed of
+its own, and options of the command may follow. `server` is the same with --server: `textsearch serve` is started
+before, on a free port, and ended after. `help` is the same of `textsearch --help`. Medians over turns, the lowest and
+the highest, in seconds; models are in the cache, and files in memory after a turn that does not count.
 
 `search` runs the task on sets of words, one a line or, in a file that ends in `jsonl`, {"concepts": [...]}, and prints
 the lowest energy of each set among the drafts and after every tenth step, in the mean of all sets, with the seconds of
@@ -26,7 +28,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -102,7 +105,7 @@ def way(words: str, turns: int, more: Sequence[str]) -> dict[str, list[float]]:
 
     found: dict[str, list[float]] = {"anything": [], "a sentence that holds all": [], "the best one": [], "the end": []}
     for turn in range(turns + 1):
-        screen = watched(["keywords", words, *more])
+        screen = watched(["keywords", words, "--seed", str(turn), *more])
         if not turn:
             continue
         best = re.findall(r"^ +\d+\.\d\d  (.+?)\s*$", screen.text, re.MULTILINE)[0]
@@ -112,6 +115,25 @@ def way(words: str, turns: int, more: Sequence[str]) -> dict[str, list[float]]:
         found["the end"].append(screen.seconds)
         print(f"turn {turn}: " + ", ".join(f"{name} {own[-1]:.2f}" for name, own in found.items()), flush=True)
     return found
+
+
+@contextmanager
+def served() -> Iterator[str]:
+    """The address of a server that is ready, and ends with the block."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "textsearch", "serve", "--port", "0", "--quiet"], stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    try:
+        for line in process.stderr:
+            if found := re.search(r"serving at (\S+),", line):
+                yield found[1]
+                break
+        else:
+            raise RuntimeError("textsearch serve ended before it was ready")
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def _shown(sentence: str, text: str) -> bool:
@@ -158,6 +180,9 @@ def main() -> None:
     one = parts.add_parser("way")
     one.add_argument("words")
     one.add_argument("--turns", type=int, default=3)
+    with_server = parts.add_parser("server")
+    with_server.add_argument("words")
+    with_server.add_argument("--turns", type=int, default=3)
     two = parts.add_parser("help")
     two.add_argument("--turns", type=int, default=5)
     three = parts.add_parser("search")
@@ -171,6 +196,9 @@ def main() -> None:
         return
     if told.part == "help":
         found = {"the end": [watched(["--help"]).seconds for _ in range(told.turns + 1)][1:]}
+    elif told.part == "server":
+        with served() as address:
+            found = way(told.words, told.turns, ["--server", address, *more])
     else:
         found = way(told.words, told.turns, more)
     for name, own in found.items():

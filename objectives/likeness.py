@@ -17,7 +17,7 @@ from torch import Tensor
 from objectives.diversity import bleu_of, grams, plain_words
 from textsearch.kinds import ENCODER, instance
 from textsearch.models.defaults import DEFAULT_ENCODER
-from textsearch.models.protocols import Encoder
+from textsearch.models.protocols import Encoder, unit_vectors
 from textsearch.models.reading.memory import recall
 from textsearch.objective import Cost
 
@@ -68,9 +68,7 @@ class VectorLikeness:
     def __call__(self, texts: Sequence[str], others: Sequence[str]) -> list[float]:
         """One number for each pair."""
         keys = [*texts, *others]
-        vectors = recall(
-            self._known, keys, lambda fresh: torch.as_tensor(self.encoder.encode(fresh)).double().cpu(), _REMEMBERED
-        )
+        vectors = recall(self._known, keys, lambda fresh: unit_vectors(self.encoder, fresh), _REMEMBERED)
         if not vectors:
             return []
         own = torch.nn.functional.normalize(torch.stack(vectors), dim=1)

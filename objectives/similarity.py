@@ -19,7 +19,7 @@ from textsearch.batch import Batch
 from textsearch.checks import keep, positive, real
 from textsearch.kinds import ENCODER, instance
 from textsearch.models.defaults import DEFAULT_ENCODER
-from textsearch.models.protocols import Encoder
+from textsearch.models.protocols import Encoder, unit_vectors
 from textsearch.models.reading.memory import recall
 from textsearch.objective import Cost, Objective
 from textsearch.per_input import PerInput, text_per_input
@@ -106,8 +106,6 @@ class Similarity(Objective):
 
     def _vectors(self, texts: Sequence[str]) -> Tensor:
         """(K, D) float64 on the CPU, each of length 1."""
-        vectors = recall(
-            self._known, texts, lambda fresh: torch.as_tensor(self.encoder.encode(fresh)).double().cpu(), _REMEMBERED
-        )
+        vectors = recall(self._known, texts, lambda fresh: unit_vectors(self.encoder, fresh), _REMEMBERED)
         # float32 vectors are of length 1 to 7 digits only: the cosine of a text with itself is to be 1
         return torch.nn.functional.normalize(torch.stack(vectors), dim=1) if vectors else torch.zeros(0, 1)

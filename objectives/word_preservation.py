@@ -19,7 +19,7 @@ from objectives.diversity import plain_words
 from textsearch.batch import Batch
 from textsearch.checks import keep, positive, string
 from textsearch.kinds import ENCODER, MASKED, instance
-from textsearch.models.protocols import EmbeddingLM, Encoder
+from textsearch.models.protocols import EmbeddingLM, Encoder, unit_vectors
 from textsearch.models.rendered import tokens_of
 from textsearch.objective import Cost, Objective
 from textsearch.per_input import PerInput, list_per_input, paired, text_per_input
@@ -170,4 +170,4 @@ class WordPreservation(Objective):
         """Look up the vectors of words not met before."""
         fresh = [word for word in dict.fromkeys(words) if word not in self._known]
         if fresh:
-            self._known.update(zip(fresh, self.vectors.encode(fresh).double().cpu(), strict=True))
+            self._known.update(zip(fresh, unit_vectors(self.vectors, fresh), strict=True))

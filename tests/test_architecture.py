@@ -27,6 +27,7 @@ LAYERS: list[set[str]] = [
         "textsearch.outline",
         "textsearch.rng",
         "textsearch.spelling",
+        "textsearch.steps_bar",
         "textsearch.tree",
         "textsearch.waiting",
         "textsearch.watching",

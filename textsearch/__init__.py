@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from samplers.proposals import BlockInfill, InsertDelete, Replace, SpanEdit, Swap
     from textsearch.batch import Batch
     from textsearch.models import causal_lm, masked_lm, sentence_encoder, seq2seq_lm, text_classifier
+    from textsearch.models.completions import completions_lm
     from textsearch.objective import Cost, FunctionObjective, Objective
     from textsearch.proposal import Move, Proposal
     from textsearch.result import Generations
@@ -82,6 +83,7 @@ if TYPE_CHECKING:
     from textsearch.sampler import Guarantee, Info, Sampler
     from textsearch.schedule import constant, geometric, linear, logarithmic, piecewise
     from textsearch.tasks import correct, force_words, infill, keywords, paraphrase, sample, stream, write
+    from textsearch.tasks.pipelines import pipeline
 
 __all__ = [
     "Acrostic",
@@ -156,6 +158,7 @@ __all__ = [
     "WholeWords",
     "WordPreservation",
     "causal_lm",
+    "completions_lm",
     "constant",
     "correct",
     "force_words",
@@ -171,6 +174,7 @@ __all__ = [
     "paraphrase",
     "partial_result",
     "piecewise",
+    "pipeline",
     "resume",
     "sample",
     "sentence_encoder",
@@ -194,6 +198,7 @@ _HOMES = {
     "samplers.proposals": "BlockInfill InsertDelete Replace SpanEdit Swap",
     "textsearch.batch": "Batch",
     "textsearch.models": "causal_lm masked_lm sentence_encoder seq2seq_lm text_classifier",
+    "textsearch.models.completions": "completions_lm",
     "textsearch.objective": "Cost FunctionObjective Objective",
     "textsearch.proposal": "Move Proposal",
     "textsearch.result": "Generations",
@@ -205,6 +210,7 @@ _HOMES = {
     "textsearch.sampler": "Guarantee Info Sampler",
     "textsearch.schedule": "constant geometric linear logarithmic piecewise",
     "textsearch.tasks": "correct force_words infill keywords paraphrase sample stream write",
+    "textsearch.tasks.pipelines": "pipeline",
 }
 """Where each name that is loaded when it is first used lies."""
 

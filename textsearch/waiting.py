@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from textsearch.watching import Waiting, tell
+from textsearch.watching import Note, Waiting, tell
 
 SELDOM = 30.0
 """Seconds between two lines where nobody watches."""
@@ -58,6 +58,7 @@ def _line(message: str, shown: bool) -> Iterator[Callable[[str], None]]:
 
 def note(message: str, shown: bool) -> None:
     """A line on standard error that stays."""
+    tell(Note(message))
     if shown:
         from rich.console import Console
 

@@ -26,6 +26,14 @@ class Waiting:
 
 @final
 @dataclass(frozen=True)
+class Note:
+    """A line that stays."""
+
+    message: str
+
+
+@final
+@dataclass(frozen=True)
 class Search:
     """Of several searches that follow one another, the number of the one that begins."""
 

@@ -6,7 +6,7 @@ import functools
 import sys
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -14,12 +14,15 @@ import typer
 
 from textsearch.cli import output, sidecar
 from textsearch.cli.console import json_text, one_line, say, shortened, show, write
+from textsearch.cli.faults import Unable, able
 from textsearch.cli.inputs import Input
-from textsearch.cli.leaving import REFUSED, USAGE
+from textsearch.cli.leaving import REFUSED
 from textsearch.cli.models import fingerprint
 from textsearch.cli.pace import Pace
+from textsearch.cli.server.client import Remote, found
+from textsearch.cli.server.wire import Asked
 from textsearch.cli.signals import Stop, heeded
-from textsearch.cli.tally import Also, Tally
+from textsearch.cli.tally import Also, Tally, Told
 from textsearch.waiting import waiting
 
 if TYPE_CHECKING:
@@ -27,9 +30,6 @@ if TYPE_CHECKING:
 
 MODELS = ("causal", "masked", "encoder", "classifier")
 """Settings that name models."""
-
-_KEEPING = ("textsearch.files", "textsearch.run.checkpoint", "textsearch.run.keeper", "textsearch.run.segments")
-"""Modules whose own errors are those of the folder of a checkpoint."""
 
 LONGEST_ERROR = 2000
 """Characters of an error in a record."""
@@ -49,27 +49,17 @@ class Shown:
     quiet: bool = False
     workers: int = 1
     checkpoint: Path | None = None
+    server: str | None = None
 
     def __post_init__(self) -> None:
         if self.report and self.workers > 1:
             raise typer.BadParameter("--report counts what one process did: leave it or --workers out")
+        if self.server is not None and (self.workers > 1 or self.checkpoint is not None):
+            other = "--workers" if self.workers > 1 else "--checkpoint"
+            raise typer.BadParameter(f"{other} is of processes on this machine: leave it or --server out")
         if self.as_json and (self.jsonl or self.output is not None):
             other = "--jsonl" if self.jsonl else "--output"
             raise typer.BadParameter(f"--json prints one list, {other} a line for each input: leave one of them out")
-
-
-class Unable(BaseException):
-    """What goes wrong whatever the input is: a model that cannot be loaded, a missing package, a full disk.
-
-    No `Exception`, for a stream takes those for the fault of an input, and would meet this one again with each.
-
-    Attributes:
-        code: to exit with.
-    """
-
-    def __init__(self, message: object, code: int = USAGE) -> None:
-        super().__init__(str(message))
-        self.code = code
 
 
 def answer(
@@ -125,6 +115,7 @@ class _Run:
         self.pending: list[dict[str, Any]] = []
         self.listed: list[dict[str, Any]] = []
         self.tally, self.pace = Tally(also), Pace(len(inputs))
+        self.remote: Remote | None = None
         self.given = self.answered = 0
         self.interrupted = False
         self.spread = shown.workers > 1
@@ -162,17 +153,22 @@ class _Run:
                 if one.error is not None:
                     yield one.head(number) | {"error": one.error}
                     continue
-                found = next(answers, None)
-                if found is None:
+                answered = next(answers, None)
+                if answered is None:
                     self.interrupted = True
                     return
                 yield one.head(number) | {
-                    key: value for key, value in found.items() if key in ("texts", "error", "interrupted")
+                    key: value for key, value in answered.items() if key in ("texts", "error", "interrupted")
                 }
+            # a server says more behind the last answer
+            next(answers, None)
 
     def _answers(self, fine: Sequence[int], done: int) -> Generator[dict[str, Any]]:
         """What the task says to the inputs that it is asked, by their numbers."""
         if done == len(fine):
+            return
+        if self.shown.server is not None:
+            yield from self._asked(self.shown.server, fine, done)
             return
         from textsearch import tasks
 
@@ -183,7 +179,7 @@ class _Run:
         if self.shown.checkpoint is not None:
             settings["checkpoint"] = self.shown.checkpoint
         if self.spread:
-            task, settings["workers"] = _sent(task), self.shown.workers
+            task, settings["workers"] = able(task), self.shown.workers
         else:
             task = self._watched(task)
             if not self.shown.quiet:
@@ -194,18 +190,39 @@ class _Run:
         values = [self.inputs[number].value for number in fine]
         yield from tasks.stream(task, values, batch_inputs=self.shown.batch_inputs, done=done, **settings)
 
+    def _asked(self, server: str, fine: Sequence[int], done: int) -> Generator[dict[str, Any]]:
+        """The same of a server."""
+        self.remote = Remote(found(server), self.stop, quiet=self.shown.quiet)
+        plain = {name: value for name, value in self.settings.items() if name not in MODELS} | {"seed": self.seed}
+        asked = Asked(
+            command=self.command,
+            inputs=[self.inputs[number].value for number in fine],
+            numbers=list(fine) if len(fine) < len(self.inputs) else None,
+            done=done,
+            batch_inputs=self.shown.batch_inputs,
+            settings={name: _plain(name, value) for name, value in plain.items()},
+            models={name: self.settings[name] for name in MODELS if name in self.settings},
+            progress=not self.shown.quiet,
+            report=self.shown.report,
+        )
+        yield from self.remote.answers(asked, self._before_group)
+
+    def _before_group(self) -> None:
+        """The last group is written down, and Ctrl-C that came meanwhile is heeded."""
+        self._flush()
+        if self.stop.signal is not None:
+            raise KeyboardInterrupt
+
     def _watched(self, task: Callable[..., Generations]) -> Callable[..., Generations]:
         """The task; each call of it is the start of a group, before which the last one's answers are written down."""
 
-        able = _sent(task)
+        guarded = able(task)
 
         @functools.wraps(task)
         def watched(*arguments: Any, **settings: Any) -> Generations:
-            self._flush()
-            if self.stop.signal is not None:
-                raise KeyboardInterrupt
+            self._before_group()
             try:
-                result = able(*arguments, **settings)
+                result = guarded(*arguments, **settings)
             except Exception as error:
                 if self.stop.signal is not None:
                     raise KeyboardInterrupt from error
@@ -294,10 +311,11 @@ class _Run:
         finished = self.given == len(self.inputs) and not self.interrupted
         if self.shown.as_json:
             write(json_text(self.listed, file=sys.stdout, indent=2))
-        if self.tally.runs and self.shown.report:
-            self.tally.report()
-        if self.tally.runs and self.file_of_answers is None and not (self.shown.as_json or self.shown.jsonl):
-            say(self.tally.line() + ("; interrupted" if self.interrupted else ""))
+        told = self.tally.told() if self.remote is None else _told(self.remote.end)
+        if told.runs and self.shown.report:
+            told.report()
+        if told.runs and self.file_of_answers is None and not (self.shown.as_json or self.shown.jsonl):
+            say(told.line + ("; interrupted" if self.interrupted else ""))
         if not finished:
             if self.file_of_answers is not None:
                 where = f"{self.given} of {len(self.inputs)} inputs are in {self.shown.output}"
@@ -316,32 +334,29 @@ def _task(tasks: Any, command: str) -> Callable[..., Generations]:
     return task
 
 
-def _sent(task: Callable[..., Generations]) -> Callable[..., Generations]:
-    """The task, here or in a worker; an error that is none of an input is one of the whole there too."""
+def _plain(name: str, value: Any) -> Any:
+    """A setting as JSON has it; a file of words as the words, since a server reads no files."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if name == "keep" and isinstance(value, str):
+        from textsearch.language.literals import Kept
 
-    @functools.wraps(task)
-    def able(*arguments: Any, **settings: Any) -> Generations:
-        try:
-            return task(*arguments, **settings)
-        except Exception as error:
-            if _of_the_whole(error):
-                raise Unable(error) from error
-            raise
-
-    return able
+        return list(Kept.of(value).words.words)
+    return value
 
 
-def _of_the_whole(error: Exception) -> bool:
-    """Whether an error is the fault of no input: a package is missing, a model cannot be loaded, or a run not kept."""
-    if isinstance(error, ImportError):
-        return True
-    trace, module = error.__traceback__, None
-    while trace is not None:
-        module = trace.tb_frame.f_globals.get("__name__")
-        if module == "textsearch.tasks.resolve":
-            return True
-        trace = trace.tb_next
-    return module in _KEEPING
+def _told(end: Mapping[str, Any]) -> Told:
+    """What a server says of all runs together; nothing of a run that had no end."""
+    if not end:
+        return Told()
+    sheets = []
+    if end["sheets"]:
+        from textsearch.result.tables import Sheet
+
+        for sheet in end["sheets"]:
+            rows, total = tuple(map(tuple, sheet["rows"])), sheet["total"]
+            sheets.append(Sheet(tuple(sheet["columns"]), rows, total and tuple(total), sheet["caption"]))
+    return Told(end["runs"], end["line"], sheets)
 
 
 def _check_language(command: str, settings: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from textsearch.cli.leaving import leave
 
@@ -41,6 +41,30 @@ class Commands(TyperGroup):
             meant = f"did you mean {near[0]}?" if near else f"choose from {_listed(self.commands)}"
             ctx.fail(f"there is no command {args[0]!r}: {meant}")
         return super().resolve_command(ctx, args)
+
+
+class Command(TyperCommand):
+    """A command whose --server may stand alone, for the server of this machine."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """What is typed, with the address that is meant in its place."""
+        return super().parse_args(ctx, with_server(args))
+
+
+def with_server(args: Sequence[str]) -> list[str]:
+    """`--server` followed by no address is `--server=local`.
+
+    >>> with_server(["--server", "dog park"]), with_server(["--server", "http://127.0.0.1:8760", "--", "--server"])
+    (['--server=local', 'dog park'], ['--server', 'http://127.0.0.1:8760', '--', '--server'])
+    """
+    own = args.index("--") if "--" in args else len(args)
+    following = [*args[1:], ""]
+    return [
+        "--server=local"
+        if one == "--server" and place < own and not following[place].startswith(("http://", "https://"))
+        else one
+        for place, one in enumerate(args)
+    ]
 
 
 app = typer.Typer(

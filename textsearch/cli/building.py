@@ -13,7 +13,7 @@ import typer
 
 from textsearch.cli import options
 from textsearch.cli.answer import Shown, answer
-from textsearch.cli.application import app
+from textsearch.cli.application import Command, app
 from textsearch.cli.inputs import Input
 from textsearch.cli.tally import Also
 from textsearch.tasks.settings import RunSettings
@@ -77,13 +77,14 @@ def command(
             told |= _preset(settings, {name: own for name, own in presets.items() if said[name]}, told)
             told |= {name: said[name] for name in models}
             # some commands load PyTorch for it; who types the inputs is not disturbed
-            with waiting("reading the inputs, loading PyTorch", not shown.quiet and str(said["file"]) != "-"):
+            loads = "" if shown.server else ", loading PyTorch"
+            with waiting(f"reading the inputs{loads}", not shown.quiet and str(said["file"]) != "-"):
                 inputs = read(**given)
             answer(read.__name__, inputs, shown, file=said["file"], also=also and also(), **told)
 
         run.__name__, run.__doc__ = read.__name__, read.__doc__
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        app.command(read.__name__)(run)
+        app.command(read.__name__, cls=Command)(run)
         return read
 
     return add

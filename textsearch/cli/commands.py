@@ -1,6 +1,6 @@
 """The application with all its commands: importing a command adds it."""
 
-from textsearch.cli import correct, doctor, infill, keywords, mine, paraphrase, run, sample, studio, watch, write
+from textsearch.cli import correct, doctor, infill, keywords, mine, paraphrase, run, sample, serve, studio, watch, write
 from textsearch.cli.application import app
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "paraphrase",
     "run",
     "sample",
+    "serve",
     "studio",
     "watch",
     "write",

@@ -9,6 +9,7 @@ import typer
 from textsearch.cli import options
 from textsearch.cli.building import command
 from textsearch.cli.inputs import Input, inputs_of
+from textsearch.language.keyword_lists import keywords_of
 from textsearch.tasks.settings import KEYWORD_PRESETS, KeywordSentences
 
 
@@ -45,10 +46,9 @@ def keywords(
     given = inputs_of(sets, file)
     if not given:
         raise typer.BadParameter('name the words, for example: textsearch keywords "dog frisbee park"')
-    from textsearch.tasks.languages import language
 
     def read(line: str) -> tuple[list[str], str]:
-        words = language(lang).split(line)
+        words = keywords_of(line, lang)
         return words, ", ".join(words)
 
     return [one.then(read) for one in given]

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from textsearch.cli.models import model_name
+from textsearch.cli.server.client import address
 
 MAX_STEPS, MAX_CHAINS, MAX_BATCH_INPUTS, MAX_WORKERS = 10**7, 10**5, 10**5, 10**3
 """Beyond these no memory is large enough."""
@@ -91,6 +92,17 @@ Checkpoint = Annotated[
     ),
 ]
 
+Server = Annotated[
+    str | None,
+    typer.Option(
+        metavar="[ADDRESS]",
+        callback=lambda given: given and address(given),
+        help="Ask a server, in place of loading models: the one on this machine (textsearch serve), or that at an "
+        "address, http://... The answers are the same.",
+        show_default=False,
+    ),
+]
+
 SHARED: dict[str, tuple[Any, Any]] = {
     "as_json": (Json, False),
     "jsonl": (JsonLines, False),
@@ -100,5 +112,6 @@ SHARED: dict[str, tuple[Any, Any]] = {
     "quiet": (Quiet, False),
     "workers": (Workers, 1),
     "checkpoint": (Checkpoint, None),
+    "server": (Server, None),
 }
 """What every command has, whatever its task: name of a field of `textsearch.cli.answer.Shown` -> option and default."""

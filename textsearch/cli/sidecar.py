@@ -52,7 +52,7 @@ class Made:
             "command": self.command,
             "settings": {name: _plain(value) for name, value in self.settings.items()},
             "models": dict(self.models),
-            "versions": {name: _version(name) for name in _PACKAGES},
+            "versions": versions(),
             "inputs": {"count": len(self.inputs), "sha256": digest(self.inputs)},
         }
 
@@ -133,6 +133,11 @@ def sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def versions() -> dict[str, str]:
+    """Those of the packages that answers depend on."""
+    return {name: _version(name) for name in _PACKAGES}
 
 
 def _umask() -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import astuple, replace
+from dataclasses import astuple, dataclass, replace
 from typing import TYPE_CHECKING, Protocol, final
 
 if TYPE_CHECKING:
@@ -62,20 +63,42 @@ class Tally:
         taken = ", ".join(f"{kind} {count.rate:.2f}" for kind, count in self._moves.items() if count.proposed)
         return f"{self.chains} chains, {self.steps} steps in {self.seconds:.0f} s; accepted: {taken or 'nothing yet'}"
 
-    def report(self) -> None:
-        """Tables on standard error: what each kind of move did, and what models were asked."""
-        from rich.console import Console
-
+    def sheets(self) -> list[Sheet]:
+        """What each kind of move did, and what models were asked."""
         if self._last is None:
-            return
+            return []
         whole = replace(self._last, acceptance=self._moves, usage=self._usage)
         spent = whole.accounting()
         if self.chain_steps:
             rows = sum(usage.rows for usage in self._usage.values())
             spent = replace(spent, caption=f"{rows / self.chain_steps:.2f} rows a step of a chain")
+        return [whole.moves(), spent, *([] if self._also is None else [self._also.sheet()])]
+
+    def told(self) -> Told:
+        """All of it, as it can be sent."""
+        return Told(self.runs, self.line() if self.runs else "", self.sheets())
+
+
+@final
+@dataclass(frozen=True)
+class Told:
+    """What all runs of one command did, as words.
+
+    Attributes:
+        runs: how many there were.
+        line: all of it in one line.
+        sheets: what --report shows.
+    """
+
+    runs: int = 0
+    line: str = ""
+    sheets: Sequence[Sheet] = ()
+
+    def report(self) -> None:
+        """The tables on standard error."""
+        from rich.console import Console
+
         with suppress(OSError, ValueError):
             notes = Console(stderr=True)
-            notes.print(whole.moves())
-            notes.print(spent)
-            if self._also is not None:
-                notes.print(self._also.sheet())
+            for sheet in self.sheets:
+                notes.print(sheet)

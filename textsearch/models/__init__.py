@@ -394,7 +394,7 @@ def sentence_encoder(
 def text_classifier(
     name_or_path: str | os.PathLike[str],
     *,
-    encoder: SentenceEncoder | None = None,
+    encoder: Encoder | None = None,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
     max_tokens: int = 4096,

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from textsearch.models.protocols import Encoder, unit_vectors
 from textsearch.models.reading.finite import check_finite
 from textsearch.models.reading.length_buckets import Tile, whole_blocks
 from textsearch.models.reading.threads import read_tiles
@@ -35,13 +36,6 @@ class TextClassifier(Protocol):
 
     def log_probs(self, texts: Sequence[str]) -> Tensor:
         """(B, L) float64 log p(label | text); a row depends on its own text alone."""
-
-
-class VectorEncoder(Protocol):
-    """Vectors of texts."""
-
-    def encode(self, texts: Sequence[str]) -> Tensor:
-        """(B, D) vectors of length 1."""
 
 
 @final
@@ -120,14 +114,14 @@ class LinearClassifier:
     (('a', 'e'), [0, 1])
     """
 
-    encoder: VectorEncoder
+    encoder: Encoder
     labels: tuple[str, ...]
     weight: Tensor
     bias: Tensor
 
     @staticmethod
     def fit(
-        encoder: VectorEncoder, texts: Sequence[str], labels: Sequence[str], *, seed: int, folds: int = 5
+        encoder: Encoder, texts: Sequence[str], labels: Sequence[str], *, seed: int, folds: int = 5
     ) -> LinearClassifier:
         """The weights of largest penalised likelihood; the penalty by cross-validation over `folds` seeded parts.
 
@@ -139,7 +133,7 @@ class LinearClassifier:
             raise ValueError(f"{len(texts)} texts have {len(labels)} labels: each needs its own")
         if len(names) < 2 or len(texts) < folds:
             raise ValueError(f"{len(texts)} texts with the labels {names} are too few to fit a classifier")
-        vectors = encoder.encode(texts).double().cpu().numpy()
+        vectors = unit_vectors(encoder, texts).numpy()
         numbers = np.array([names.index(label) for label in labels])
         part = np.random.default_rng(seed).permutation(len(texts)) % folds
 
@@ -159,7 +153,7 @@ class LinearClassifier:
 
     def log_probs(self, texts: Sequence[str]) -> Tensor:
         """(B, L) float64 log p(label | text)."""
-        vectors = self.encoder.encode(texts).double().cpu()
+        vectors = unit_vectors(self.encoder, texts)
         # not a matrix product, whose rounding depends on the number of rows
         return ((vectors[:, None, :] * self.weight).sum(-1) + self.bias).log_softmax(-1)
 
@@ -173,7 +167,7 @@ class LinearClassifier:
         (path / "labels.json").write_text(json.dumps(self.labels, ensure_ascii=False), encoding="utf-8")
 
     @staticmethod
-    def load(folder: str | os.PathLike[str], encoder: VectorEncoder) -> LinearClassifier:
+    def load(folder: str | os.PathLike[str], encoder: Encoder) -> LinearClassifier:
         """What `save` wrote, on the encoder that it was fitted on.
 
         Raises:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, final, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, final, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -262,10 +262,42 @@ class EmbeddingLM(Protocol):
 
 
 class Encoder(Protocol):
-    """Vectors of texts: the nearer in meaning two texts are, the larger the cosine of their vectors."""
+    """Vectors of texts: the nearer in meaning two texts are, the larger the cosine of their vectors.
 
-    def encode(self, texts: Sequence[str]) -> Tensor:
-        """(B, D) vectors of length 1."""
+    A `SentenceTransformer` of sentence-transformers is one as it is. Ask an encoder by `unit_vectors`.
+    """
+
+    def encode(self, texts: Sequence[str]) -> Any:
+        """(B, D) vectors of any length, as a tensor or an array of numpy, on any device."""
+
+
+_UNIT = 1e-3
+"""How far from 1 the length of a vector may be that counts as one of length 1: float16 has three digits."""
+
+
+def unit_vectors(encoder: Encoder, texts: Sequence[str]) -> Tensor:
+    """(B, D) float64 on the CPU, each of length 1: what an encoder gives, whoever made it.
+
+    Vectors of length 1 stay as they are, to the bit; one of zeros, which has no direction, stays too.
+
+    Raises:
+        ValueError: the encoder gives something else than a finite vector for each text.
+
+    >>> class Counts:
+    ...     def encode(self, texts):
+    ...         return [[3.0 * text.count("a"), 4.0 * text.count("b")] for text in texts]
+    >>> unit_vectors(Counts(), ["ab", "a", "c"]).tolist()
+    [[0.6, 0.8], [1.0, 0.0], [0.0, 0.0]]
+    """
+    found = torch.as_tensor(encoder.encode(list(texts))).detach().double().cpu()
+    if found.dim() != 2 or len(found) != len(texts) or not bool(found.isfinite().all()):
+        what = f"{tuple(found.shape)}" if found.dim() != 2 or len(found) != len(texts) else "vectors of nan or infinity"
+        raise ValueError(
+            f"{type(encoder).__name__}.encode gives {what} for {len(texts)} texts: (texts, dimensions) finite numbers "
+            "are wanted"
+        )
+    lengths = found.norm(dim=1, keepdim=True)
+    return torch.where((lengths - 1).abs() < _UNIT, found, torch.nn.functional.normalize(found, dim=1))
 
 
 class TaskLM(CausalLM, SuffixLM, NextTokenLM, Writer, InstructedLM, Protocol):

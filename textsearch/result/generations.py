@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from textsearch.checks import mapping, whole
 from textsearch.models.usage import Usage
 from textsearch.result import diagnostics
+from textsearch.result.columns import flat, table_of
 from textsearch.result.tables import Sheet, plain
 from textsearch.sampler import Guarantee
 
@@ -156,16 +157,15 @@ class Generations:
         Raises:
             ImportError: pandas is not installed.
         """
-        chains = [int((self.inputs[:row] == self.inputs[row]).sum()) for row in range(len(self))]
-        columns = {
-            "input": self.inputs,
-            "chain": chains,
-            "text": self.texts,
-            "energy": self.energies,
-            "best_text": self.best_texts,
-            "best_energy": self.best_energies,
-        }
-        return _frame("to_pandas", columns | {f"best {name}": values for name, values in self.best_terms.items()})
+        return table_of(self._columns(), "pandas", "to_pandas")
+
+    def to_dataset(self) -> Any:
+        """The same as a `Dataset` of datasets.
+
+        Raises:
+            ImportError: datasets is not installed.
+        """
+        return table_of(self._columns(), "datasets", "to_dataset")
 
     def to_records(self) -> list[dict[str, object]]:
         """The answers as plain dictionaries, ready for JSON: what the task has listed or drawn, or the best texts."""
@@ -320,7 +320,8 @@ class Generations:
             texts = [sample[row] for sample in samples for row in rows.tolist()]
             distinct = {f"distinct_{n}": diagnostics.distinct_n(texts, n, words) for n in (1, 2, 3)}
             found.append({"input": number, "texts": len(texts), "unique": diagnostics.unique_rate(texts)} | distinct)
-        return _frame("diversity", found).set_index("input")
+        frame: pd.DataFrame = table_of(flat(found), "pandas", "diversity").set_index("input")
+        return frame
 
     def accounting(self) -> Sheet:
         """What models were asked, and by whom: `print(run.accounting())`.
@@ -401,6 +402,18 @@ class Generations:
         )
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
+    def _columns(self) -> dict[str, Sequence[Any]]:
+        """Name -> a value for each chain."""
+        columns: dict[str, Sequence[Any]] = {
+            "input": self.inputs.tolist(),
+            "chain": [int((self.inputs[:row] == self.inputs[row]).sum()) for row in range(len(self))],
+            "text": self.texts,
+            "energy": self.energies.tolist(),
+            "best_text": self.best_texts,
+            "best_energy": self.best_energies.tolist(),
+        }
+        return columns | {f"best {name}": values.tolist() for name, values in self.best_terms.items()}
+
     def _answers(self) -> tuple[list[str], NDArray[np.float64], Mapping[str, NDArray[np.float64]]]:
         """Texts, energies and terms by row, of which `_answering` says which are answers."""
         if self.drawn:
@@ -464,11 +477,3 @@ def _spent(name: str, usage: Usage) -> tuple[str, ...]:
     padding = f"{usage.padding / usage.tokens:.0%}" if usage.tokens else ""
     asked = usage.hits + usage.rows
     return name, *counts, padding, f"{usage.hits:,}", f"{usage.hits / asked:.0%}" if asked else ""
-
-
-def _frame(method: str, data: Any) -> pd.DataFrame:
-    try:
-        import pandas as pd
-    except ImportError as error:
-        raise ImportError(f"{method} needs pandas: pip install 'textsearch-sampling[pandas]'") from error
-    return pd.DataFrame(data)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import final
 
 from samplers.proposals.pieces import PIECES, sizes_of
 from textsearch.batch import Vocabulary
+from textsearch.language.keyword_lists import keywords_of
 from textsearch.language.segmentation import chinese_keywords, chinese_words, english_keywords
 from textsearch.tasks.sentences import ENDS, sentence
 
@@ -26,7 +26,6 @@ class Language:
         ends: marks that end sentences.
         stop: ends a plain sentence.
         space: between words.
-        between: a regular expression of what stands between the keywords of a set.
         edits: how often so many words are replaced by so many.
         inflects: whether words have forms that the engine knows.
         segment: cuts a text into words where no spaces are written.
@@ -40,7 +39,6 @@ class Language:
     ends: str
     stop: str
     space: str
-    between: str
     edits: Mapping[tuple[int, int], float]
     inflects: bool
     segment: Callable[[str], list[str]] | None
@@ -48,16 +46,8 @@ class Language:
     ships: bool
 
     def split(self, line: str) -> list[str]:
-        """The keywords of one set as a user writes them.
-
-        >>> ENGLISH.split("dog frisbee"), ENGLISH.split("hot dog, park")
-        (['dog', 'frisbee'], ['hot dog', 'park'])
-        >>> CHINESE.split("春天 公园 孩子") == CHINESE.split("春天、公园，孩子") == ["春天", "公园", "孩子"]
-        True
-        """
-        # in a language with spaces a phrase may hold some, if there are commas to tell the phrases apart
-        between = r"[,，]" if self.space and re.search(r"[,，]", line) else self.between
-        return [part.strip() for part in re.split(between, line) if part.strip()]
+        """The keywords of one set as a user writes them; see `keywords_of`."""
+        return keywords_of(line, self.code)
 
     def check(self, **models: object) -> None:
         """Refuse a language that the default models do not know.
@@ -97,7 +87,6 @@ ENGLISH = Language(
     ends=ENDS,
     stop=".",
     space=" ",
-    between=r"\s+",
     edits={(1, 1): 0.46, (0, 1): 0.12, (1, 0): 0.12, (2, 2): 0.14, (1, 2): 0.08, (2, 1): 0.08},
     inflects=True,
     segment=None,
@@ -112,7 +101,6 @@ CHINESE = Language(
     ends=CHINESE_ENDS,
     stop="。",
     space="",
-    between=r"[\s,，、;；]+",
     # two characters are a word most often: pairs come and go together
     edits={
         (1, 1): 0.4,

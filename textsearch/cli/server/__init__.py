@@ -1,0 +1,1 @@
+"""`textsearch serve`: models that stay in memory, and commands that use them (`--server`)."""
