@@ -1,13 +1,15 @@
 """Two vocabularies matched: the token of one that what a token of the other writes begins with.
 
 It takes seconds for two of tens of thousands of tokens, and depends on nothing but them and on how texts are spelt
-here. So it is kept in the cache, under a hash of both tokenizers and of the code that spells.
+here. So it is kept in the cache, under a hash of both tokenizers and of the code that spells. Two vocabularies of the
+same byte-level tokens need no matching: a token is itself, and at the beginning of a text the one without the space.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +20,14 @@ from textsearch.batch import Batch, Vocabulary, every_token
 from textsearch.cache import cache_folder, write_whole
 from textsearch.models.reading.turns import remembered
 from textsearch.models.rendered import tokens_of
+from textsearch.models.token_bytes import SPACE
 from textsearch.models.vocabulary import TokenizerVocabulary
 
 _HERE = Path(__file__)
 _SPELLING = (
     _HERE,
     _HERE.with_name("vocabulary.py"),
+    _HERE.with_name("byte_level.py"),
     _HERE.with_name("sources.py"),
     _HERE.parents[1] / "language" / "surface.py",
 )
@@ -36,6 +40,8 @@ _SMALL = 10_000
 @remembered(most=4)
 def first_pieces(vocabulary: Vocabulary, causal: Vocabulary) -> Tensor:
     """(2, V) int64: the first token of `causal` for each token of `vocabulary`, within a text and at its beginning."""
+    if (same := _same(vocabulary, causal)) is not None:
+        return same
     size = len(vocabulary.allowed)
     path = _place(vocabulary, causal) if size + len(causal.allowed) > _SMALL else None
     if path is None:
@@ -52,6 +58,22 @@ def first_pieces(vocabulary: Vocabulary, causal: Vocabulary) -> Tensor:
     np.save(data, found.numpy(), allow_pickle=False)
     write_whole(path, data.getvalue())
     return found
+
+
+def _same(vocabulary: Vocabulary, causal: Vocabulary) -> Tensor | None:
+    """The answer for two vocabularies of the same tokens; None for any others."""
+    if not isinstance(vocabulary, TokenizerVocabulary) or not isinstance(causal, TokenizerVocabulary):
+        return None
+    if not vocabulary.leading_space or vocabulary.pieces != causal.pieces:
+        return None
+    index = {piece: token for token, piece in enumerate(vocabulary.pieces) if piece}
+    begin = [_longest(piece.removeprefix(SPACE), index, token) for token, piece in enumerate(vocabulary.pieces)]
+    return torch.stack([torch.arange(vocabulary.size), torch.tensor(begin)])
+
+
+def _longest(piece: str, index: Mapping[str, int], default: int) -> int:
+    """The longest token that a piece begins with."""
+    return next((index[piece[:size]] for size in range(len(piece), 0, -1) if piece[:size] in index), default)
 
 
 def _matched(vocabulary: Vocabulary, causal: Vocabulary) -> Tensor:
@@ -80,6 +102,6 @@ def _place(*vocabularies: Vocabulary) -> Path | None:
         if not isinstance(one, TokenizerVocabulary) or one.spellings or one.sources:
             return None
         tokenizer = one.tokenizer
-        own = (tokenizer.all_special_ids, tokenizer.clean_up_tokenization_spaces, one.longest)
+        own = (tokenizer.all_special_ids, tokenizer.clean_up_tokenization_spaces, one.longest, one.leading_space)
         digest.update(repr(own).encode() + tokenizer.backend_tokenizer.to_str().encode())
     return cache_folder() / f"first-pieces-{digest.hexdigest()[:32]}.npy"
