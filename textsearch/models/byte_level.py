@@ -60,6 +60,15 @@ def goes_on(piece: bytes) -> bool:
     return piece[0] > 0x7F and not piece.startswith(_MARKS)
 
 
+def is_layout(piece: bytes) -> bool:
+    r"""Whether a token is of spaces alone, or holds a line break or another control character.
+
+    >>> [is_layout(piece) for piece in (b"  ", b".\n", b" dog")]
+    [True, True, False]
+    """
+    return not piece.strip() or any(byte < 0x20 or byte == 0x7F for byte in piece)
+
+
 def adds(pieces: Sequence[bytes]) -> list[str]:
     r"""What each token adds to a text: a character is added by the token that ends it.
 

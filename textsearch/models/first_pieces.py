@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ from textsearch.batch import Batch, Vocabulary, every_token
 from textsearch.cache import cache_folder, write_whole
 from textsearch.models.reading.turns import remembered
 from textsearch.models.rendered import tokens_of
-from textsearch.models.token_bytes import SPACE
+from textsearch.models.token_bytes import SPACE, byte_level
 from textsearch.models.vocabulary import TokenizerVocabulary
 
 _HERE = Path(__file__)
@@ -67,13 +66,13 @@ def _same(vocabulary: Vocabulary, causal: Vocabulary) -> Tensor | None:
     if not vocabulary.leading_space or vocabulary.pieces != causal.pieces:
         return None
     index = {piece: token for token, piece in enumerate(vocabulary.pieces) if piece}
-    begin = [_longest(piece.removeprefix(SPACE), index, token) for token, piece in enumerate(vocabulary.pieces)]
+    begin = [index.get(piece.removeprefix(SPACE), -1) for piece in vocabulary.pieces]
+    others = [token for token, one in enumerate(begin) if one < 0]
+    # a word that is no token by itself begins with one; what is no text begins with itself
+    texts = [byte_level(vocabulary.pieces[token].removeprefix(SPACE)).decode(errors="ignore") for token in others]
+    for token, row in zip(others, causal.read(texts), strict=True):
+        begin[token] = row[0] if row else token
     return torch.stack([torch.arange(vocabulary.size), torch.tensor(begin)])
-
-
-def _longest(piece: str, index: Mapping[str, int], default: int) -> int:
-    """The longest token that a piece begins with."""
-    return next((index[piece[:size]] for size in range(len(piece), 0, -1) if piece[:size] in index), default)
 
 
 def _matched(vocabulary: Vocabulary, causal: Vocabulary) -> Tensor:

@@ -16,7 +16,16 @@ from torch import Tensor
 from textsearch.batch import Batch
 from textsearch.checks import strings
 from textsearch.language.surface import Spellings, cased, join_words, spelt, truecase
-from textsearch.models.byte_level import MASK, adds, first_unwritable, goes_on, is_byte_level, parts_of, unwritable
+from textsearch.models.byte_level import (
+    MASK,
+    adds,
+    first_unwritable,
+    goes_on,
+    is_byte_level,
+    is_layout,
+    parts_of,
+    unwritable,
+)
 from textsearch.models.checkpoints.characters import is_character_level
 from textsearch.models.reading.turns import lock_of
 from textsearch.models.recipes import reduced_as_one
@@ -124,13 +133,13 @@ class TokenizerVocabulary:
     def allowed(self) -> Tensor:
         """(V,) bool: no special, unused or absent tokens, and none that no text is spelt with.
 
-        Of an English WordPiece only Latin text and punctuation. With a `leading_space` no line breaks, tabs or runs of
-        spaces, of which texts keep those that they have.
+        Of an English WordPiece only Latin text and punctuation. With a `leading_space` no line breaks, control
+        characters or runs of spaces: texts keep those that they have.
         """
         special = set(self.tokenizer.all_special_ids)
         if self.leading_space:
             special |= {index for index, added in self.tokenizer.added_tokens_decoder.items() if added.special}
-            special |= {index for index, piece in enumerate(self._bytes) if piece != b" " and not piece.strip()}
+            special |= {index for index, piece in enumerate(self._bytes) if piece != b" " and is_layout(piece)}
         plain = _PRINTED if self.wordpiece and self._mostly_latin else _ANY
         allowed = [
             index not in special and not _UNUSED.fullmatch(piece) and bool(plain.fullmatch(piece))
