@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import pickle
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -192,3 +193,5 @@ def test_such_vocabularies_are_told_by_what_they_keep() -> None:
     assert keeps_texts(VOCABULARY) and keeps_texts(TOY)
     assert not keeps_texts(PLAIN)
     assert PLAIN.encode(["The dog"]).texts() == ["The dog"]
+    again = pickle.loads(pickle.dumps(VOCABULARY))
+    assert again.encode(["The  dog"]).texts() == ["The  dog"] and again.leading_space

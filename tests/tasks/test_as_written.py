@@ -13,7 +13,7 @@ from tests.models.tiny import tiny as tiny
 from textsearch.models import causal_lm, masked_lm
 from textsearch.models.masked import TransformersMaskedLM
 from textsearch.models.vocabulary import TokenizerVocabulary
-from textsearch.tasks import keywords, write
+from textsearch.tasks import infill, keywords, write
 from textsearch.tasks.written import letter_by_letter
 
 WORDPIECE = TokenizerVocabulary(wordpiece_tokenizer(PIECES), 38)
@@ -40,6 +40,12 @@ def test_other_spellings_are_forbidden_where_nothing_renders_them(mlm: Transform
     assert Keywords(["NASA", "C++"]).energy(batch.rows([0, 1, 2])).tolist() == [0.0, 0.0, 0.0]
     assert letter_by_letter(WORDPIECE, phrases) is None
     assert letter_by_letter(mlm.vocabulary, [["dog"]]) is None
+
+
+def test_a_model_that_loses_capitals_is_told_of_once(tiny: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in range(2):
+        infill(["A [MASK]."], chains=1, steps=0, causal=tiny.causal(), masked=tiny.masked_path, progress=True)
+    assert capsys.readouterr().err.count("reads small letters only") == 1
 
 
 @pytest.mark.parametrize(
