@@ -30,6 +30,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import AutoTokenizer, BertConfig, BertForMaskedLM, PreTrainedTokenizerFast
 
+from textsearch.models.byte_level import keeps_texts
+
 IntArray = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
@@ -42,6 +44,8 @@ class Corpus:
         opener = gzip.open if path.suffix == ".gz" else open
         with opener(path, "rt", encoding="utf-8") as lines:
             texts = [line.strip() for line in lines if line.strip()]
+        if keeps_texts(tokenizer):
+            texts = [f" {text}" for text in texts]  # as chains read them
         rows = []
         for start in range(0, len(texts), 20_000):
             encoded = tokenizer(texts[start : start + 20_000])["input_ids"]

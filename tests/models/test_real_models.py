@@ -11,8 +11,10 @@ from objectives import Fluency
 from objectives.preserve import facts
 from samplers import MetropolisHastings
 from samplers.proposals import Replace
+from tests.unicode_texts import unicode_texts
 from textsearch import generate
 from textsearch.models import causal_lm, masked_lm
+from textsearch.models.vocabulary import TokenizerVocabulary
 from textsearch.rng import Rng
 from textsearch.tasks import correct
 
@@ -108,3 +110,13 @@ def test_correction_keeps_what_a_text_denies_and_can_do() -> None:
     found = correct(texts, steps=60, seed=0).best_texts
     assert list(map(facts, found)) == list(map(facts, texts))
     assert "enjoy" in found[1] and found[0] != "I went there."
+
+
+def test_every_text_comes_back_from_the_tokens_of_the_default_causal_model() -> None:
+    vocabulary = TokenizerVocabulary(causal_lm().vocabulary.tokenizer, 2**20, leading_space=True)
+    # this tokenizer has no token for eight bytes, two of which begin all characters of the planes 4 to 11
+    texts = unicode_texts(10_000, seed=1)
+    for text, back in zip(texts, vocabulary.encode(texts).texts(), strict=True):
+        assert back == text
+    with pytest.raises(ValueError, match=r"no pieces for the character '\\x04' of 'a\\x04b'"):
+        vocabulary.encode(["a\x04b"])

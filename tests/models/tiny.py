@@ -140,9 +140,9 @@ def wordpiece_tokenizer(pieces: Sequence[str] = PIECES, *, lower: bool = True) -
     return BertTokenizerFast(vocab={piece: index for index, piece in enumerate(pieces)}, do_lower_case=lower)
 
 
-def byte_tokenizer() -> Any:
-    """Byte-level pairs, a chat template, and one token that starts, ends and pads."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+def byte_tokenizer(mask: str | None = None) -> Any:
+    """Byte-level pairs, a chat template, and one token that starts, ends and pads; a masked model's with a `mask`."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
     tokenizer: Any = Tokenizer(models.BPE())
@@ -150,14 +150,24 @@ def byte_tokenizer() -> Any:
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=400,
-        special_tokens=["<|end|>"],
+        special_tokens=["<|end|>", *([mask] if mask else [])],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
     tokenizer.train_from_iterator([*TEXTS, " ".join(WORDS)] * 2, trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="<|end|>", eos_token="<|end|>", pad_token="<|end|>", chat_template=CHAT
-    )
+    names = {"bos_token": "<|end|>", "eos_token": "<|end|>", "pad_token": "<|end|>"}
+    if mask:
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single="<|end|> $A <|end|>", special_tokens=[("<|end|>", 0)]
+        )
+        names["mask_token"] = mask
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, chat_template=CHAT, **names)
+
+
+def byte_masked(folder: Path) -> Path:
+    """A random masked model of byte-level pairs."""
+    tokenizer = byte_tokenizer("<gap>")
+    return save(folder, bert(len(tokenizer)), tokenizer)
 
 
 def word_tokenizer(words: Sequence[str], **specials: str) -> Any:

@@ -19,6 +19,7 @@ TEXTS = [
     "if (x is not None) [mask] (x>1)",
     "I love this [MASK] 😀!",
     "the  old\t[MASK] [MASK]\nran\u00a0home, _____ 你好.  ",
+    "the dog\n[MASK] ran",
     "[MASK]",
     '("[MASK]")',
 ]

@@ -93,6 +93,7 @@ def masked_lm(
     import torch
     from transformers import AutoModelForMaskedLM
 
+    from textsearch.models.byte_level import keeps_texts
     from textsearch.models.masked import TransformersMaskedLM
     from textsearch.models.recipes import load, load_default_masked
     from textsearch.models.vocabulary import TokenizerVocabulary
@@ -107,7 +108,8 @@ def masked_lm(
     if tokenizer.mask_token_id is None:
         raise ValueError(f"the tokenizer of {str(name_or_path)!r} has no mask token; use a masked language model")
     special = tokenizer.num_special_tokens_to_add()
-    vocabulary = TokenizerVocabulary(tokenizer, _positions(model) - special)
+    longest = _positions(model) - special
+    vocabulary = TokenizerVocabulary(tokenizer, longest, leading_space=keeps_texts(tokenizer))
     return TransformersMaskedLM(model, vocabulary, max_tokens or _most_tokens(model), max_bytes)
 
 

@@ -74,6 +74,16 @@ class GapVocabulary(Vocabulary, Protocol):
         """
 
 
+def keeps_texts(vocabulary: Vocabulary) -> bool:
+    """Whether texts come back from it as they were written, capitals and spaces included, and new words bring theirs.
+
+    >>> from textsearch.testing import letters
+    >>> keeps_texts(letters("ab"))
+    False
+    """
+    return bool(getattr(vocabulary, "leading_space", False))
+
+
 def unrendered(vocabulary: Vocabulary) -> Vocabulary:
     """The vocabulary of the same tokens that knows no texts of users."""
     return vocabulary.unrendered if isinstance(vocabulary, SpellingVocabulary) else vocabulary

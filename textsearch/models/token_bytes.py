@@ -14,6 +14,9 @@ from typing import Any, Protocol, final, overload
 
 import regex
 
+SPACE = "\u0120"
+"""The character that stands for a space in byte-level pieces."""
+
 _BYTE = regex.compile(r"<0x([0-9A-Fa-f]{2})>")
 
 
@@ -69,7 +72,7 @@ def _reader(decoder: dict[str, Any]) -> Callable[[str], bytes] | None:
     steps = decoder["decoders"] if decoder["type"] == "Sequence" else [decoder]
     kinds = [step["type"] for step in steps]
     if kinds == ["ByteLevel"]:
-        return _byte_level
+        return byte_level
     if "Fuse" not in kinds or not {"Replace", "ByteFallback", "Fuse"}.issuperset(kinds):
         return None
     # what stands behind the joining would be done to the whole text
@@ -88,7 +91,7 @@ def _reader(decoder: dict[str, Any]) -> Callable[[str], bytes] | None:
     return read
 
 
-def _byte_level(piece: str) -> bytes:
+def byte_level(piece: str) -> bytes:
     """A piece whose characters stand for bytes; one with another character, such as a special token, is itself."""
     table = _byte_of_character()
     return bytes(table[letter] for letter in piece) if all(letter in table for letter in piece) else piece.encode()

@@ -16,13 +16,23 @@ from torch import Tensor
 from textsearch.batch import Batch
 from textsearch.checks import strings
 from textsearch.language.surface import Spellings, cased, join_words, spelt, truecase
+from textsearch.models.byte_level import (
+    MASK,
+    adds,
+    first_unwritable,
+    goes_on,
+    is_byte_level,
+    is_layout,
+    parts_of,
+    unwritable,
+)
 from textsearch.models.checkpoints.characters import is_character_level
 from textsearch.models.reading.turns import lock_of
 from textsearch.models.recipes import reduced_as_one
 from textsearch.models.sources import Source, begins_sentence, runs
-from textsearch.models.token_bytes import bytes_of_tokens
+from textsearch.models.token_bytes import byte_level, bytes_of_tokens
 
-_OF_TOKENS = ("pieces", "size", "mask_id", "wordpiece", "one_spelling", "lower_cases", "allowed", "continues")
+_OF_TOKENS = ("pieces", "size", "mask_id", "wordpiece", "one_spelling", "lower_cases", "allowed", "continues", "_bytes")
 _ANCHOR = ["x"]  # what follows is within a sentence
 _SEVERAL_MARKS = regex.compile(r"(?!##)[^\p{L}\p{M}\p{N}]{2,}")
 _LATIN = regex.compile(r"(##)?[a-zA-Z]+")
@@ -41,23 +51,27 @@ class TokenizerVocabulary:
     written: words and phrases by `spellings`, and all that stands around the gaps of a text by `sources`.
 
     Where a text is the bytes of its tokens, one after another, the vocabulary has `token_bytes`, see
-    `textsearch.beginnings`; a WordPiece has no such attribute, and none that knows texts with gaps.
+    `textsearch.beginnings`; a WordPiece has no such attribute, and none that knows texts with gaps, or with a
+    `leading_space`.
 
     Attributes:
         tokenizer: a `PreTrainedTokenizerFast`.
         longest: tokens that the model can read in one text, its special tokens not counted.
         spellings: for each input, how words are written in its texts, alone or one after another; see `spelling`.
         sources: for each input, the text whose gaps the editable tokens of its rows fill; see `gapped`.
+        leading_space: texts are read with a space in front, which is no part of them, and come back character by
+            character; of a byte-level tokenizer. See `textsearch.models.byte_level`.
     """
 
     tokenizer: Any
     longest: int
     spellings: Sequence[Spellings] = ()
     sources: Sequence[Source] = ()
+    leading_space: bool = False
 
     def __post_init__(self) -> None:
         # set where it is true only: a property that raises is still an attribute to isinstance, from Python 3.12 on
-        if not self.sources and (token_bytes := bytes_of_tokens(self)) is not None:
+        if not self.sources and not self.leading_space and (token_bytes := bytes_of_tokens(self)) is not None:
             vars(self)["token_bytes"] = token_bytes
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -91,6 +105,16 @@ class TokenizerVocabulary:
         return 0
 
     @cached_property
+    def _bytes(self) -> Sequence[bytes]:
+        """V strings of bytes, what each token writes, the mask as users write it; of a byte-level tokenizer only."""
+        if not is_byte_level(self.tokenizer):
+            return ()
+        pieces = [byte_level(piece) for piece in self.pieces]
+        if self.leading_space:
+            pieces[self.mask_id] = f" {MASK}".encode()
+        return pieces
+
+    @cached_property
     def wordpiece(self) -> bool:
         """Whether the tokenizer is a WordPiece: "##" marks the pieces that go on a word."""
         return isinstance(self.tokenizer.backend_tokenizer.model, WordPiece)
@@ -109,9 +133,13 @@ class TokenizerVocabulary:
     def allowed(self) -> Tensor:
         """(V,) bool: no special, unused or absent tokens, and none that no text is spelt with.
 
-        Of an English WordPiece only Latin text and punctuation.
+        Of an English WordPiece only Latin text and punctuation. With a `leading_space` no line breaks, control
+        characters or runs of spaces: texts keep those that they have.
         """
         special = set(self.tokenizer.all_special_ids)
+        if self.leading_space:
+            special |= {index for index, added in self.tokenizer.added_tokens_decoder.items() if added.special}
+            special |= {index for index, piece in enumerate(self._bytes) if piece != b" " and is_layout(piece)}
         plain = _PRINTED if self.wordpiece and self._mostly_latin else _ANY
         allowed = [
             index not in special and not _UNUSED.fullmatch(piece) and bool(plain.fullmatch(piece))
@@ -129,9 +157,10 @@ class TokenizerVocabulary:
         """(V,) bool: pieces that go on the word before them."""
         if self.wordpiece:
             return torch.tensor([piece.startswith("##") for piece in self.pieces])
-        for mark in ("▁", "Ġ"):
-            if sum(piece.startswith(mark) for piece in self.pieces) > self.size // 10:
-                return torch.tensor([piece[:1].isalnum() and not piece.startswith(mark) for piece in self.pieces])
+        if self._bytes:
+            return torch.tensor(list(map(goes_on, self._bytes)))
+        if sum(piece.startswith("▁") for piece in self.pieces) > self.size // 10:
+            return torch.tensor([piece[:1].isalnum() for piece in self.pieces])
         return torch.zeros(self.size, dtype=torch.bool)
 
     def encode(self, texts: Sequence[str]) -> Batch:
@@ -141,6 +170,8 @@ class TokenizerVocabulary:
             ValueError: a text that the tokenizer cannot write, or one too long for the model.
         """
         texts = strings("texts", texts)
+        if self.leading_space:
+            self._check_writable(texts)
         rows = self._ids(list(texts))
         unknown = self.tokenizer.unk_token_id
         for text, row in zip(texts, rows, strict=True):
@@ -183,7 +214,7 @@ class TokenizerVocabulary:
         """
         rows, sources = [], []
         for parts, begun in zip(texts, [{}] * len(texts) if stems is None else stems, strict=True):
-            ids, ends = self._ids_and_ends(list(parts))
+            ids, ends = self._kept_ids(parts) if self.leading_space else self._ids_and_ends(list(parts))
             row = list(ids[0])
             for own in ids[1:]:
                 row += [self.mask_id, *own]
@@ -209,6 +240,8 @@ class TokenizerVocabulary:
                 for own, number in zip(self.strings(batch), inputs, strict=True)
             ]
         rows = batch.token_lists()
+        if self.leading_space:
+            return [text.removeprefix(" ") for text in self._decoded(rows)]
         if not self.wordpiece:
             return self._decoded(rows)
         known = len(self.spellings)
@@ -243,7 +276,7 @@ class TokenizerVocabulary:
         texts = (
             ["".join(self._words(word)) for word in words] if self.wordpiece else self._decoded(list(map(list, words)))
         )
-        read = dict(zip(words, self._ids(texts), strict=True))
+        read = dict(zip(words, self._ids_within(texts) if self.leading_space else self._ids(texts), strict=True))
         return [
             [token for tokens, is_kept in own for token in (tokens if is_kept else read[tuple(tokens)])] for own in cut
         ]
@@ -274,6 +307,20 @@ class TokenizerVocabulary:
         """A word as the tokenizer normalises it."""
         normalizer = self.tokenizer.backend_tokenizer.normalizer
         return str(normalizer.normalize_str(word)) if normalizer else word
+
+    def _check_writable(self, texts: Sequence[str]) -> None:
+        """Refuse a text with a character that no tokens write."""
+        for text in texts:
+            if one := first_unwritable(text, self._unwritable):
+                raise ValueError(
+                    f"the tokenizer has no pieces for the character {one!r} of {text[:60]!r}; take it out, or write it "
+                    "with others"
+                )
+
+    @cached_property
+    def _unwritable(self) -> frozenset[int]:
+        """Bytes of which no token is."""
+        return unwritable(self._bytes)
 
     def _check_length(self, text: str, row: Sequence[int]) -> None:
         if len(row) > self.longest:
@@ -306,31 +353,66 @@ class TokenizerVocabulary:
             begun = ["".join(self._words(tokens[:size])) for size in sizes]
             if self.lower_cases and len(whole := cased(begun[-1], begins_sentence(before))) == len(begun[-1]):
                 begun = [whole[: len(part)] for part in begun]
-        else:
+        elif self._bytes:
             # the space before it is that of the text
+            first, *rest = adds([self._bytes[token] for token in tokens])
+            return [first.removeprefix(" "), *rest]
+        else:
             begun = [part.removeprefix(" ") for part in self._decoded([tokens[:size] for size in sizes])]
         return [part[len(old) :] for old, part in pairwise(["", *begun])]
 
     def _decoded(self, rows: list[list[int]]) -> list[str]:
         """The rows as texts, by the tokenizer alone."""
+        if self.leading_space:
+            return [b"".join([self._bytes[token] for token in row]).decode(errors="replace") for row in rows]
         if not rows:
             return []  # an empty list would be decoded as one text
         with lock_of(self.tokenizer):
             return [str(text) for text in self.tokenizer.batch_decode(rows, skip_special_tokens=False)]
 
+    def _kept_ids(self, parts: Sequence[str]) -> tuple[list[list[int]], list[list[int]]]:
+        """As `_ids_and_ends`, of the parts between gaps, where the word in a gap brings the space before it."""
+        read = [part.removesuffix(" ") for part in parts[:-1]] + list(parts[-1:])
+        # what stands right behind a gap begins anew: a word with a frozen piece could not be edited
+        fronts = [
+            " " if part and (number == 0 or goes_on(part[0].encode(errors="replace"))) else ""
+            for number, part in enumerate(read)
+        ]
+        ids, ends = self._ids_and_ends([front + part for front, part in zip(fronts, read, strict=True)])
+        return ids, [[max(end - len(front), 0) for end in own] for front, own in zip(fronts, ends, strict=True)]
+
     def _ids_and_ends(self, texts: list[str]) -> tuple[list[list[int]], list[list[int]]]:
         """Token ids, and where each token ends in its text, in characters."""
-        with lock_of(self.tokenizer):
-            encoded = self.tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        encoded = self._tokenized(texts, return_offsets_mapping=True)
         return encoded["input_ids"], [[end for _, end in own] for own in encoded["offset_mapping"]]
 
     def _ids(self, texts: list[str]) -> list[list[int]]:
-        if not texts:
+        return self._ids_of([parts_of(text) if self.leading_space else [text] for text in texts])
+
+    def _ids_within(self, texts: list[str]) -> list[list[int]]:
+        """Of words within a text, which have the space before them."""
+        return self._ids_of([text.split(f" {MASK}") for text in texts])
+
+    def _ids_of(self, texts: list[list[str]]) -> list[list[int]]:
+        """Of texts in parts, with a mask between any two."""
+        flat = [part for parts in texts for part in parts]
+        if not flat:
             return []
+        found = iter(self._tokenized(flat, return_attention_mask=False)["input_ids"])
+        rows = []
+        for parts in texts:
+            row = list(next(found))
+            for _ in parts[1:]:
+                row += [self.mask_id, *next(found)]
+            rows.append(row)
+        return rows
+
+    def _tokenized(self, texts: list[str], **settings: bool) -> Any:
+        # what is written like a special token is text all the same, where texts come back as they were written
+        own = {"split_special_tokens": True} if self.leading_space else {}
         # a tokenizer is set up anew by some calls, which fails while another thread is in one
         with lock_of(self.tokenizer):
-            encoded = self.tokenizer(texts, add_special_tokens=False, return_attention_mask=False, verbose=False)
-        return [list(row) for row in encoded["input_ids"]]
+            return self.tokenizer(texts, add_special_tokens=False, verbose=False, **settings, **own)
 
     @cached_property
     def _mostly_latin(self) -> bool:

@@ -27,7 +27,7 @@ GAPS = ("[MASK]", "[mask]", "<mask>", "___")
 
 _GAP = regex.compile(r"\[(?:MASK|mask)\b(?P<size>[^\]]*)\]|<mask>|_{3,}")
 _SIZE = regex.compile(r"(?P<any>\*)|\{(?P<low>\d+)(?P<comma>,)?(?P<high>\d*)\}")
-_STEM = regex.compile(r"[\p{L}\p{M}\p{N}]+$")
+_STEM = regex.compile(r"[\p{L}\p{M}\p{N}]+\Z")
 
 
 @final

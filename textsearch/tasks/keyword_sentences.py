@@ -41,7 +41,7 @@ from textsearch.tasks.sentences import marked
 from textsearch.tasks.settings import KeywordSentences
 from textsearch.tasks.unprompted import unprompted
 from textsearch.tasks.wishes import Wanted, wanted
-from textsearch.tasks.written import as_written, with_forms
+from textsearch.tasks.written import as_written, letter_by_letter, with_forms
 from textsearch.waiting import note, waiting
 
 EXAMPLES = (
@@ -245,6 +245,7 @@ def build(
     mlm = as_written(given.masked(models.masked, progress), spellings)
     vocabulary = mlm.vocabulary
     constraint.check(vocabulary.encode([speech.stop] * len(sets)))
+    exact = letter_by_letter(vocabulary, sets, inflections=constraint.inflections)
     _check_last_resort(sets, speech, one_sentence_each(constraint, speech) + constraint, vocabulary)
     lm = given.causal(models.causal, progress)
     shown_as = partial(told_as, sets=[as_asked(own) for own in asked_for])
@@ -256,6 +257,7 @@ def build(
     objective = energy(lm, sets, inflections=settings.inflections, in_order=settings.in_order, prompts=prompts)
     wishes = wishes_of(asked_for, inflections=settings.inflections)
     objective = objective if wishes is None else objective + wishes
+    objective = objective if exact is None else objective + exact
 
     kept = kept_whole(constraint)
     sizes = [int(size) for size in lm.vocabulary.encode([" ".join(words) for words in every]).lengths]

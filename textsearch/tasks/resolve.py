@@ -15,7 +15,7 @@ from textsearch.models.protocols import CausalLM, MaskedLM, TaskLM
 from textsearch.models.reading.turns import remembered
 from textsearch.proposal import Proposal
 from textsearch.sampler import Sampler
-from textsearch.waiting import waiting
+from textsearch.waiting import note, waiting
 
 Name = str | os.PathLike[str]
 Causal = CausalLM | Name | None
@@ -50,7 +50,7 @@ def masked(given: Masked, progress: bool = False) -> MaskedLM:
     if MASKED.of(given):
         return cast(MaskedLM, given)
     with waiting("loading the masked model", progress):
-        return _masked(_name("masked", given, MASKED))
+        return _masked(_name("masked", given, MASKED), progress)
 
 
 def encoder(given: Encoder, progress: bool = False) -> protocols.Encoder:
@@ -131,8 +131,17 @@ def _causal(name: str | None) -> TaskLM:
 
 
 @remembered(most=2)
-def _masked(name: str | None) -> MaskedLM:
-    return default_masked_lm() if name is None else masked_lm(name)
+def _masked(name: str | None, progress: bool) -> MaskedLM:
+    if name is None:
+        return default_masked_lm()
+    mlm = masked_lm(name)
+    if mlm.vocabulary.lower_cases:
+        note(
+            f"{name} reads small letters only: words that it writes get their capitals by rule; all that is not "
+            "rewritten, and what you named, stays as it was",
+            progress,
+        )
+    return mlm
 
 
 @remembered(most=2)

@@ -1,12 +1,20 @@
-"""Words and phrases that a user wrote come back as they were written: capitals, accents, spaces and marks."""
+"""Words and phrases that a user wrote come back as they were written: capitals, accents, spaces and marks.
+
+A vocabulary that loses some of these renders them again. One that keeps texts has what the models wrote, so there the
+texts in which a phrase is written otherwise are forbidden.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import regex
+
+from objectives.pattern import Pattern
+from textsearch.batch import Vocabulary
 from textsearch.language.inflection import inflections
 from textsearch.models.protocols import MaskedLM
-from textsearch.models.rendered import SpellingVocabulary, rendered
+from textsearch.models.rendered import SpellingVocabulary, keeps_texts, rendered
 from textsearch.tasks.request import Request
 
 
@@ -20,6 +28,43 @@ def as_written(mlm: MaskedLM, phrases: Sequence[Iterable[str]]) -> MaskedLM:
         return mlm
     spellings = [words.spelling(own) for own in phrases]
     return rendered(mlm, words.rendering(spellings=tuple(spellings))) if any(spellings) else mlm
+
+
+def letter_by_letter(
+    vocabulary: Vocabulary, phrases: Sequence[Iterable[str]], *, inflections: bool = False
+) -> Pattern | None:
+    """The texts that hold the phrases of their input as they are written, +inf for others; None where none can differ.
+
+    A phrase in small letters may begin with a capital, or be in capitals.
+    """
+    patterns = [verbatim(own, inflections) for own in phrases] if keeps_texts(vocabulary) else []
+    return Pattern(patterns) if any(patterns) else None
+
+
+def verbatim(phrases: Iterable[str], inflections: bool = False) -> str:
+    """A regular expression of the texts that hold all phrases as they are written; empty where letters are enough.
+
+    >>> found = verbatim(["C++", "don't", "dog"])
+    >>> [bool(regex.search(found, text)) for text in ("Don't use C++.", "Don't use C ++.", "Don 't use C++.")]
+    [True, False, False]
+    """
+    found = [_spelt(with_forms([phrase]) if inflections else [phrase]) for phrase in phrases if not _plain(phrase)]
+    return "^" + "".join(f"(?=(?s:.*){one})" for one in dict.fromkeys(found)) if found else ""
+
+
+def _plain(phrase: str) -> bool:
+    """Whether a phrase is of small letters and spaces."""
+    return phrase == phrase.lower() and phrase.replace(" ", "").isalpha()
+
+
+def _spelt(forms: Sequence[str]) -> str:
+    """A regular expression of any of these, as words of their own."""
+    ways = []
+    for form in forms:
+        before = r"(?<![\p{L}\p{M}\p{N}])" if form[0].isalnum() else ""
+        behind = r"(?![\p{L}\p{M}\p{N}])" if form[-1].isalnum() else ""
+        ways.append(before + regex.escape(form) + behind)
+    return f"(?{'i' * (forms[0] == forms[0].lower())}:{'|'.join(ways)})"
 
 
 def with_forms(keywords: Iterable[str]) -> list[str]:

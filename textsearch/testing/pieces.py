@@ -12,6 +12,7 @@ from torch import Tensor
 from textsearch.batch import Batch
 from textsearch.checks import keep, sequence, strings
 from textsearch.kinds import nature, shown
+from textsearch.models.byte_level import goes_on
 from textsearch.models.recipes import reduced_as_one
 
 
@@ -24,13 +25,19 @@ class ByteVocabulary:
 
     Attributes:
         token_bytes: the bytes of each token, "_" for the first one.
+        leading_space: texts are read with a space in front, which is no part of them, and words begin where
+            `textsearch.models.byte_level` has them; without it every token is a word.
 
     >>> vocabulary = ByteVocabulary((b"_", b"a", b"b", b"ab", b"\\xc3", b"\\xa9"))
     >>> vocabulary.encode(["abaé"]).tokens.tolist(), vocabulary.encode(["abaé"]).texts()
     ([[3, 1, 4, 5]], ['abaé'])
+    >>> words = ByteVocabulary((b"_", b" a", b"a", b" "), leading_space=True)
+    >>> words.encode(["a aa"]).tokens.tolist(), words.encode(["a aa"]).texts(), words.continues.tolist()
+    ([[1, 1, 2]], ['a aa'], [False, False, True, False])
     """
 
     token_bytes: tuple[bytes, ...]
+    leading_space: bool = False
 
     def __post_init__(self) -> None:
         found = sequence("token_bytes", self.token_bytes, "strings of bytes", '[b"_", b"a"]')
@@ -61,8 +68,8 @@ class ByteVocabulary:
 
     @property
     def continues(self) -> Tensor:
-        """(V,) none."""
-        return torch.zeros(self.size, dtype=torch.bool)
+        """(V,) none, or with a `leading_space` those that begin with a letter or within a character."""
+        return torch.tensor([self.leading_space and one != b"_" and goes_on(one) for one in self.token_bytes])
 
     def encode(self, texts: Sequence[str]) -> Batch:
         """The longest token that fits, again and again; where none does is an error."""
@@ -70,14 +77,16 @@ class ByteVocabulary:
 
     def decode(self, batch: Batch) -> list[str]:
         """The bytes as UTF-8, the replacement character for what is none."""
+        front = " " if self.leading_space else ""
         return [
-            b"".join(self.token_bytes[token] for token in row).decode(errors="replace") for row in batch.token_lists()
+            b"".join(self.token_bytes[token] for token in row).decode(errors="replace").removeprefix(front)
+            for row in batch.token_lists()
         ]
 
     def _spelt(self, text: str) -> list[int]:
         index = {piece: token for token, piece in enumerate(self.token_bytes)}
         longest = max(map(len, self.token_bytes))
-        left, row = text.encode(), []
+        left, row = (f" {text}" if self.leading_space and text else text).encode(), []
         while left:
             size = next((size for size in range(min(longest, len(left)), 0, -1) if left[:size] in index), None)
             if size is None:

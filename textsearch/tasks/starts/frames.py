@@ -21,13 +21,17 @@ from objectives.template import Gap
 from objectives.text_features import is_mark
 from objectives.word_sites import TokenWords
 from samplers.proposals.sites import masks
-from textsearch.batch import Batch, Vocabulary
+from textsearch.batch import Batch, Vocabulary, every_token
 from textsearch.checks import MAX_TOKENS
+from textsearch.language.surface import join_words, spelt
+from textsearch.models.byte_level import MASK
 from textsearch.models.protocols import MaskedLM
+from textsearch.models.rendered import keeps_texts
 from textsearch.rng import Rng, categorical
 from textsearch.tasks.constraints.base import Rules, WordRule
-from textsearch.tasks.constraints.layouts import Fixed, Layout, least_words, max_words, missing
+from textsearch.tasks.constraints.layouts import Fixed, Layout, least_words, max_words, missing, surface_words
 from textsearch.tasks.request import Request
+from textsearch.tasks.written import phrases_of
 
 SHARP = 0.5
 """Temperature of the words that fill a frame."""
@@ -213,6 +217,13 @@ class Lexicon:
         """Whether most words are Chinese characters."""
         return sum(bool(_HAN.match(word)) for word in self.words) > len(self.words) // 2
 
+    @cached_property
+    def begins(self) -> Tensor:
+        """(V,) bool, the tokens that a text may begin with: with a capital, where the vocabulary keeps them."""
+        if not keeps_texts(self.vocabulary):
+            return torch.ones(len(self.words), dtype=torch.bool)
+        return torch.tensor([not text[:1].islower() for text in every_token(self.vocabulary).texts()])
+
     def allowed(self, rules: tuple[WordRule, ...]) -> Tensor:
         """(V,) bool, the words that keep all rules."""
         if rules not in self._known:
@@ -249,7 +260,7 @@ def fill(
     ]
     if not possible:
         return []
-    rows = [_tokens(vocabulary, slots, lexicon.chinese) for _, _, slots in possible]
+    rows = [_tokens(vocabulary, slots, lexicon.chinese, phrases_of(request)) for _, request, slots in possible]
     batch = replace(Batch.of(rows, vocabulary), inputs=torch.tensor([number for number, _, _ in possible]))
     rng = Rng.of(seed, batch.inputs, numbers, purpose="frames").at(attempt)
     waiting = [[slot for slot in slots if not slot.word] for _, _, slots in possible]
@@ -260,6 +271,8 @@ def fill(
             place = open_masks.to(torch.int64).argmax(1)[row]
             log_probs = mlm.log_probs(batch, row, place).to(torch.float64)
             allowed = torch.stack([_choices(lexicon, possible[i][1], waiting[i][draw]) for i in row.tolist()])
+            capital = allowed & (lexicon.begins | (place > 0)[:, None])
+            allowed = torch.where(capital.any(1, keepdim=True), capital, allowed)
             drawn = categorical((log_probs / SHARP).masked_fill(~allowed, -math.inf), rng.rows(row).uniform(draw))
             tokens = batch.tokens.clone()
             tokens[row, place] = drawn
@@ -272,9 +285,13 @@ def _choices(lexicon: Lexicon, request: Request, slot: Slot) -> Tensor:
     return lexicon.allowed((*slot.rules, *every))
 
 
-def _tokens(vocabulary: Vocabulary, slots: Sequence[Slot], chinese: bool) -> list[int]:
+def _tokens(vocabulary: Vocabulary, slots: Sequence[Slot], chinese: bool, phrases: Sequence[str]) -> list[int]:
     """The fixed words as tokens, masks between them, and a full stop where there is no end."""
     end = [] if slots[-1].word and is_mark(slots[-1].word) else [Slot("。" if chinese else ".")]
+    if keeps_texts(vocabulary):
+        words = [slot.word or MASK for slot in [*slots, *end]]
+        text = join_words([word for word, _ in spelt(words, {surface_words(phrase): phrase for phrase in phrases})])
+        return vocabulary.encode([text]).token_lists()[0]
     row: list[int] = []
     for slot in [*slots, *end]:
         row += vocabulary.encode([slot.word]).token_lists()[0] if slot.word else [vocabulary.mask_id]
