@@ -276,7 +276,7 @@ def build(
     pieces = pieces_of(vocabulary)
     moves: dict[Proposal, float] = {
         SpanEdit(mlm, EDITS, pieces): 0.6,
-        Copy(mlm, ["\n".join(batch.texts()) for batch in pools], pieces=pieces): 0.3,
+        Copy(mlm, [copied(batch.texts(), own) for batch, own in zip(pools, literals, strict=True)], pieces=pieces): 0.3,
         Swap(vocabulary): 0.1,
     }
     return Problem(
@@ -338,6 +338,22 @@ def check_kept(texts: Sequence[str], vocabulary: Vocabulary, verbatim: Verbatim)
                 f"{shown(texts[number])} has a literal that the tokenizer of the masked model does not give back: it "
                 f"reads {shown(text)}; pass keep=False, or a masked model whose tokenizer loses nothing"
             )
+
+
+def copied(texts: Sequence[str], literals: Sequence[str]) -> str:
+    """The texts, a line each, whose words may be copied: without their literals, of which nobody wants a part.
+
+    >>> copied(["Write to me@x.org today", "me@x.org"], ["me@x.org"])
+    'Write to  today\\nme@x.org'
+    """
+    lines = []
+    for text in texts:
+        kept, end = "", 0
+        for _, start, stop in places_of(text, literals):
+            kept, end = kept + text[end:start], stop
+        kept += text[end:]
+        lines.append(kept if plain_words(kept) else text)
+    return "\n".join(lines)
 
 
 def drafted(
