@@ -44,15 +44,17 @@ from benchmarks.f_half import FHalf, edits_by_errant
 from benchmarks.gleu import Gleu, gleu
 from benchmarks.intervals import Interval, interval, shown
 from benchmarks.jfleg import read
-from objectives import Closeness, Fluency
+from objectives import Closeness
 from samplers.proposals import Clusters, Corrections
 from textsearch.language.confusions import EnglishConfusions
 from textsearch.language.words import TIGHT, WordVocabulary, apart, attach
 from textsearch.models import causal_lm, masked_lm
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.masked import TransformersMaskedLM
+from textsearch.objective import Objective
 from textsearch.tasks.channel import ChangedSentences, Channel
-from textsearch.tasks.correction import correct, spelled
+from textsearch.tasks.correction import EvenlySpaced, correct, spelled
+from textsearch.tasks.judging import judging
 
 TUNED = 150
 """Sentences at the beginning on which the costs were chosen."""
@@ -144,8 +146,12 @@ def failures(found: Sequence[Answer], references: Sequence[Sequence[str]], lm: T
     search = model = neither = 0
     gaps = []
     for (answer, own), (source, *others) in zip(texts, rows, strict=True):
-        own_source, channel = vocabulary.batch([source]), Channel(EnglishConfusions())
-        objective = Fluency(lm) + Closeness(own_source, channel) + ChangedSentences(own_source, channel)
+        own_source = vocabulary.batch([source])
+        judges, edits = judging(lm, own_source.texts())
+        channel = Channel(EnglishConfusions(), edits=edits)
+        objective: Objective = Closeness(own_source, channel) + ChangedSentences(own_source, channel)
+        for weight, judge in judges:
+            objective += weight * EvenlySpaced(judge)
         with torch.inference_mode():
             ours, *theirs = objective.energy(vocabulary.batch(others)).tolist()
         gaps.append(min(theirs) - ours)
