@@ -15,9 +15,12 @@ on from there. Prints the table and writes `correct.json`.
 Of some sentences the references' energies are looked at too. A reference below our output in energy is a failure of
 the search; one above it that the scorer likes better than our output, a failure of the energy.
 
+Beside them stands the share of correct sentences that are changed: references of JFLEG and, with `--prose`, lines of a
+file of edited prose, both from the second half of their file on (`benchmarks/correct_unchanged.py`).
+
 With `--errant` the table has F0.5 by ERRANT too (`benchmarks/f_half.py`): errant and a pipeline of spaCy are needed.
 
-`quick` is 20 sentences, `full` all.
+`quick` is 20 sentences and 10 correct ones of each kind, `full` all and 250.
 """
 
 from __future__ import annotations
@@ -36,18 +39,22 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.correct_unchanged import chosen, corrected, shares
 from benchmarks.f_half import FHalf, edits_by_errant
 from benchmarks.gleu import Gleu, gleu
 from benchmarks.intervals import Interval, interval, shown
-from objectives import Closeness, Fluency
+from benchmarks.jfleg import read
+from objectives import Closeness
 from samplers.proposals import Clusters, Corrections
 from textsearch.language.confusions import EnglishConfusions
 from textsearch.language.words import TIGHT, WordVocabulary, apart, attach
 from textsearch.models import causal_lm, masked_lm
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.masked import TransformersMaskedLM
+from textsearch.objective import Objective
 from textsearch.tasks.channel import ChangedSentences, Channel
-from textsearch.tasks.correction import correct, spelled
+from textsearch.tasks.correction import EvenlySpaced, correct, spelled
+from textsearch.tasks.judging import judging
 
 TUNED = 150
 """Sentences at the beginning on which the costs were chosen."""
@@ -59,14 +66,15 @@ CGMH = 45.5
 @final
 @dataclass(frozen=True)
 class Size:
-    """How many sentences, how long a chain, and of how many the references' energies are looked at."""
+    """How many sentences, how long a chain, of how many the references' energies are looked at, and correct ones."""
 
     sentences: int
     steps: int
     judged: int
+    correct: int
 
 
-SIZES = {"quick": Size(20, 100, 10), "full": Size(10_000, 100, 100)}
+SIZES = {"quick": Size(20, 100, 10, 10), "full": Size(10_000, 100, 100, 250)}
 
 
 @final
@@ -82,15 +90,6 @@ class Answer:
     causal_rows: float
     masked_rows: float
     seconds: float
-
-
-def read(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Sources, and the lines of each annotator."""
-    lines = [
-        [" ".join(line.split()) for line in file.read_text(encoding="utf-8").splitlines()]
-        for file in (Path(f"{path}.src"), *sorted(path.parent.glob(f"{path.name}.ref*")))
-    ]
-    return lines[0], lines[1:]
 
 
 def answers(
@@ -147,8 +146,12 @@ def failures(found: Sequence[Answer], references: Sequence[Sequence[str]], lm: T
     search = model = neither = 0
     gaps = []
     for (answer, own), (source, *others) in zip(texts, rows, strict=True):
-        own_source, channel = vocabulary.batch([source]), Channel(EnglishConfusions())
-        objective = Fluency(lm) + Closeness(own_source, channel) + ChangedSentences(own_source, channel)
+        own_source = vocabulary.batch([source])
+        judges, edits = judging(lm, own_source.texts())
+        channel = Channel(EnglishConfusions(), edits=edits)
+        objective: Objective = Closeness(own_source, channel) + ChangedSentences(own_source, channel)
+        for weight, judge in judges:
+            objective += weight * EvenlySpaced(judge)
         with torch.inference_mode():
             ours, *theirs = objective.energy(vocabulary.batch(others)).tolist()
         gaps.append(min(theirs) - ours)
@@ -178,6 +181,8 @@ def main() -> None:
     parser.add_argument("--batch-inputs", type=int, default=20, help="sentences in a batch")
     parser.add_argument("--causal", help="model; by default the task's")
     parser.add_argument("--masked", help="model; by default the task's")
+    parser.add_argument("--prose", type=Path, help="edited prose, a sentence a line, for the share that is changed")
+    parser.add_argument("--correct", type=int, help="correct sentences of each kind; by default the size's")
     parser.add_argument("--errant", action="store_true", help="F0.5 too")
     parser.add_argument("--spacy", default="en_core_web_sm", help="pipeline that errant reads sentences with")
     parser.add_argument("--out", type=Path, default=Path())
@@ -185,6 +190,8 @@ def main() -> None:
     args = parser.parse_args()
     if not Path(f"{args.data}.src").is_file():
         parser.error(f"{args.data}.src: no such file")
+    if args.prose is not None and not args.prose.is_file():
+        parser.error(f"{args.prose}: no such file")
     size = SIZES[args.size]
     steps = size.steps if args.steps is None else args.steps
     sources, references = read(args.data)
@@ -207,6 +214,11 @@ def main() -> None:
             lines.write(json.dumps(asdict(answer), ensure_ascii=False) + "\n")
 
     answers(sources, lm, model, steps, args.seed, args.batch_inputs, len(found), tell)
+    groups = chosen(args.data, args.prose, size.correct if args.correct is None else args.correct, 0.5)
+    try:
+        right = corrected(groups, lm, model, args.out / "unchanged.jsonl", steps, args.seed, args.batch_inputs)
+    except ValueError as error:
+        parser.error(str(error))
     rows = {
         "source": sources,
         "spelling": by_frequency(sources),
@@ -226,6 +238,9 @@ def main() -> None:
         "masked rows a sentence": float(np.mean([answer.masked_rows for answer in found])),
         "seconds a sentence": float(np.mean([answer.seconds for answer in found])),
         "changed": float(np.mean([answer.text != answer.source for answer in found])),
+        "correct sentences that are changed, per cent": {
+            f"{kind}, {count}": share for kind, (count, share) in shares(right, args.seed).items()
+        },
         "failures": failures(found[-size.judged :], references, lm),
         "one annotator against the others": [
             gleu(sources, [*references[:one], *references[one + 1 :]], references[one])
@@ -261,6 +276,10 @@ def table(written: dict[str, Any], count: int) -> Table:
     for name, values in written["rows"].items():
         out.add_row(name, *(shown(values[part]) for part in parts), *([shown(scored[name])] if scored else []))
     out.add_row("CGMH, published", f"{CGMH}")
+    changed = written["correct sentences that are changed, per cent"]
+    out.caption = "correct sentences that are changed, per cent: " + "; ".join(
+        f"{kind}: {shown(share)}" for kind, share in changed.items()
+    )
     return out
 
 

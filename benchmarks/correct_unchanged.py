@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import final
@@ -24,9 +24,11 @@ from typing import final
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.correct import read
-from benchmarks.intervals import interval, mean_of, shown
+from benchmarks.intervals import Interval, interval, mean_of, shown
+from benchmarks.jfleg import read
 from textsearch.models import causal_lm, masked_lm
+from textsearch.models.causal import TransformersCausalLM
+from textsearch.models.masked import TransformersMaskedLM
 from textsearch.tasks import correct
 
 
@@ -87,22 +89,44 @@ def main() -> None:
         if file is not None and not file.is_file():
             parser.error(f"{file}: no such file")
     groups = chosen(args.jfleg, args.sentences, args.count, args.first)
-    wanted = [(kind, source) for kind, sources in groups.items() for source in sources]
     args.out.mkdir(parents=True, exist_ok=True)
+    lm, model = causal_lm(args.causal), masked_lm(args.masked)
     file = args.out / "unchanged.jsonl"
+    try:
+        found = corrected(groups, lm, model, file, args.steps, args.seed, args.batch_inputs, args.strictness)
+    except ValueError as error:
+        parser.error(str(error))
+    report(found, args.out, args.seed)
+
+
+def corrected(
+    groups: Mapping[str, Sequence[str]],
+    lm: TransformersCausalLM,
+    model: TransformersMaskedLM,
+    file: Path,
+    steps: int,
+    seed: int,
+    batch_inputs: int,
+    strictness: float = 1.0,
+) -> list[Sentence]:
+    """What becomes of the sentences of each kind; those that the file has are not corrected again.
+
+    Raises:
+        ValueError: the file holds answers to other sentences.
+    """
+    wanted = [(kind, source) for kind, sources in groups.items() for source in sources]
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     found = [Sentence(**json.loads(line)) for line in lines][: len(wanted)]
     if [(one.kind, one.source) for one in found] != wanted[: len(found)]:
-        parser.error(f"{file} holds answers to other sentences: move it away")
-    lm, model = causal_lm(args.causal), masked_lm(args.masked)
+        raise ValueError(f"{file} holds answers to other sentences: move it away")
     while len(found) < len(wanted):
         kind = wanted[len(found)][0]
-        part = [source for own, source in wanted[len(found) : len(found) + args.batch_inputs] if own == kind]
+        part = [source for own, source in wanted[len(found) : len(found) + batch_inputs] if own == kind]
         result = correct(
             part,
-            steps=args.steps,
-            seed=args.seed,
-            strictness=args.strictness,
+            steps=steps,
+            seed=seed,
+            strictness=strictness,
             tokenised=kind == "JFLEG references",
             causal=lm,
             masked=model,
@@ -112,19 +136,24 @@ def main() -> None:
         found += fresh
         with file.open("a", encoding="utf-8") as out:
             out.writelines(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in fresh)
-    report(found, args.out, args.seed)
+    return found
+
+
+def shares(found: Sequence[Sentence], seed: int) -> dict[str, tuple[int, Interval]]:
+    """Kind of sentences -> how many there are, and how many in a hundred were changed; all of them last."""
+    kinds = [*dict.fromkeys(one.kind for one in found), "all"]
+    changed = {kind: [100.0 * (one.source != one.text) for one in found if kind in {one.kind, "all"}] for kind in kinds}
+    return {kind: (len(values), interval(len(values), mean_of(values), seed)) for kind, values in changed.items()}
 
 
 def report(found: Sequence[Sentence], out: Path, seed: int) -> None:
     """The shares, printed and written."""
     console, table = Console(width=140), Table("correct sentences", "count", "changed, per cent")
-    kinds = [*dict.fromkeys(one.kind for one in found), "all"]
-    shares = {}
-    for kind in kinds:
-        changed = [100.0 * (one.source != one.text) for one in found if kind in {one.kind, "all"}]
-        shares[kind] = interval(len(changed), mean_of(changed), seed)
-        table.add_row(kind, str(len(changed)), shown(shares[kind]))
-    (out / "unchanged.json").write_text(json.dumps(shares, indent=2), encoding="utf-8")
+    figures = shares(found, seed)
+    for kind, (count, share) in figures.items():
+        table.add_row(kind, str(count), shown(share))
+    written = {kind: share for kind, (_, share) in figures.items()}
+    (out / "unchanged.json").write_text(json.dumps(written, indent=2), encoding="utf-8")
     for one in found:
         if one.source != one.text:
             console.print(f"{one.text}\n    {'; '.join(edits(one.source, one.text))}", markup=False)

@@ -29,6 +29,7 @@ from objectives.roles import Roles
 from objectives.similarity import Similarity
 from objectives.template import Template
 from objectives.unmasked import UnmaskedLikelihood
+from objectives.verbatim import Verbatim
 from objectives.whole_words import WholeWords
 from objectives.wishes import Wishes
 from objectives.word_preservation import InputEmbeddings, WordPreservation
@@ -67,6 +68,7 @@ __all__ = [
     "Template",
     "UnmaskedLikelihood",
     "VectorLikeness",
+    "Verbatim",
     "WholeWords",
     "Wishes",
     "WordPreservation",

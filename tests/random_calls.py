@@ -456,7 +456,12 @@ class Calls:
         }
         own: dict[str, dict[str, Callable[[], Any]]] = {
             "keywords": {"inflections": self.flag, "in_order": self.flag, **more},
-            "paraphrase": {"weights": lambda: Weights(diversity=self.maybe(lambda: self.real(1, 9))), **more},
+            "paraphrase": {
+                "weights": lambda: Weights(diversity=self.maybe(lambda: self.real(1, 9))),
+                "keep": lambda: self.random.choice([True, False, ["dog", "sat"]]),
+                "meaning": self.flag,
+                **more,
+            },
             "infill": {"lang": lambda: "en"},
             "correct": {"strictness": lambda: self.real(0.5, 2), "tokenised": self.flag},
             "write": {"label_weight": lambda: self.real(1, 9), "classifier": lambda: Toy(), **more},

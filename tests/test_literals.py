@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from textsearch.language.literals import Kept, Words, joined, literals
+from textsearch.language.literals import Kept, Words, joined, literals, opening, whole
 from textsearch.language.words import TIGHT, attached, join, marked
 
 TABLE: dict[str, list[str]] = {
@@ -89,6 +89,12 @@ def test_any_text() -> None:
         line = " ".join(text.split())
         tokenised = attached(line.split(), literals(line))
         assert " ".join(token.lstrip(TIGHT).replace(TIGHT, " ") for token, _ in tokenised) == line
+        # as phrases: each span is in one of them, and they stand in the text in their order
+        phrases, end = whole(text, spans), 0
+        for phrase in phrases:
+            end = text.index(phrase, end) + len(phrase)
+        assert all(any(text[start:stop] in phrase for phrase in phrases) for start, stop in spans)
+        assert text.startswith(opening(text)) and not opening(text).strip().isalpha()
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 import textsearch.objective
-from objectives import Keywords, Only, Prefix, Suffix, Template
+from objectives import Keywords, Only, Prefix, Suffix, Template, Verbatim
 from samplers import Cycle, Gibbs, MetropolisHastings, MultipleTry, ParallelTempering
 from samplers.proposals import BlockInfill, Copy, InsertDelete, Mixture, Replace, SpanEdit, Swap
 from tests.objectives.laws import PieceVocabulary
@@ -115,6 +115,7 @@ CASES = {
     "a phrase": Case(
         "a a b", Keywords(["a a"], freeze_tokens=True), lambda row: any(row[i : i + 2] == ("a", "a") for i in range(2))
     ),
+    "a literal": Case("b a", Verbatim(["a"]), holds("a")),
     "for one input": Case("b a", Only(Keywords(["a"], freeze_tokens=True), [0]), holds("a")),
     "by the caller": Case(freeze("b a", 1), None, holds("a")),
     "two words by the caller": Case(freeze("a b a", 0, 2), None, holds("a", "a")),

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         Similarity,
         Suffix,
         Template,
+        Verbatim,
         WholeWords,
         WordPreservation,
     )
@@ -155,6 +156,7 @@ __all__ = [
     "Swap",
     "Template",
     "Thinned",
+    "Verbatim",
     "WholeWords",
     "WordPreservation",
     "causal_lm",
@@ -188,7 +190,7 @@ _HOMES = {
     "objectives": (
         "Acrostic Canonical Choices Classifier Closeness Coherence Conditional Consensus Diversity Fluency "
         "FluencyPerToken Forbidden Grammar JSONSchema Keywords Length LengthBetween Only Pattern Polarity Prefix "
-        "Preserve PseudoLikelihood Repeats Rhyme Roles Similarity Suffix Template WholeWords WordPreservation"
+        "Preserve PseudoLikelihood Repeats Rhyme Roles Similarity Suffix Template Verbatim WholeWords WordPreservation"
     ),
     "samplers": (
         "AdaptiveTemperature AdaptiveWeightedRejection AnnealedSMC Cycle DelayedAcceptance Gibbs ImportanceSampling "

@@ -59,7 +59,14 @@ CASES = {
         Paraphrasing,
         "paraphrasing",
         {"pool", "fluency", "preservation", "consensus", "polarity", "roles", "numbers"},
-        others={"weights": Weights(fluency=9.0), "pool": 3, "lang": "zh", "temperature": 2.0},
+        others={
+            "weights": Weights(fluency=9.0),
+            "keep": False,
+            "meaning": False,
+            "pool": 3,
+            "lang": "zh",
+            "temperature": 2.0,
+        },
     ),
     "sample": Case(
         Sampling,
@@ -207,7 +214,7 @@ def test_an_option_says_what_its_setting_says() -> None:
         option.callback(6)
     said = {name: default for name, (_, default) in found.items()} | {"width": 3.0, "fluency": 2.0}
     assert Own(**told_of(Own, said)) == replace(Own(), width=3.0, weights=Weights(fluency=2.0))
-    with pytest.raises(TypeError, match=r"Correction\.keep is a Keep, which no option can be"):
+    with pytest.raises(TypeError, match=r"Correction\.confusions is a Confusions \| None, which no option can be"):
         settings_options(Correction)
 
 

@@ -137,6 +137,7 @@ OBJECTIVES: dict[str, Entry] = {
     "Suffix": Entry(lambda _, values: o.Suffix(values), ["mat", "London", "said", "Monday"]),
     "Template": Entry(lambda _, values: o.Template(values), ["The * mat.", "A *", "I *", "We *"]),
     "UnmaskedLikelihood": Entry(lambda models, _: o.UnmaskedLikelihood(models.masked)),
+    "Verbatim": Entry(lambda _, values: o.Verbatim(values), [["dog"], ["no", "no"], ["I"], []]),
     "WholeWords": Entry(
         lambda _, values: o.WholeWords(values, pieces), [["dog", "mat"], ["red", "c"], ["no"], ["ran"]]
     ),

@@ -11,10 +11,10 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from objectives import Closeness, Fluency
+from objectives import Closeness, Conditional, Fluency
 from objectives.preserve import facts
 from samplers.proposals import Clusters
-from tests.models.tiny import Tiny
+from tests.models.tiny import Tiny, roomy_causal
 from tests.models.tiny import tiny as tiny
 from textsearch import FunctionObjective, Generations, generate
 from textsearch.cli import app
@@ -24,6 +24,7 @@ from textsearch.models import causal_lm
 from textsearch.tasks import correct, stream
 from textsearch.tasks.channel import COSTS, ChangedSentences, Channel, NonWords, sentences
 from textsearch.tasks.correction import EvenlySpaced, names, sealed, spared
+from textsearch.tasks.judging import request
 from textsearch.tasks.restoring import restored
 
 LISTED = ListedConfusions(
@@ -61,6 +62,29 @@ def test_the_energy_is_the_one_that_is_named(tiny: Tiny) -> None:
     assert (
         result.best_energies <= EvenlySpaced(Fluency(lm)).energy(words.encode(TEXTS).repeat(2)).numpy() + 1e-4
     ).all()
+
+
+def test_a_model_that_takes_requests_is_asked_to_correct(tiny: Tiny, tmp_path: Path) -> None:
+    """A quarter of the judgement is its answer, and edits cost half; a model without room for the request is not."""
+    lm = causal_lm(roomy_causal(tmp_path), device="cpu")
+    texts = ["the dgo sat. He run to  London", "a cat"]
+    given: dict[str, Any] = {"confusions": EnglishConfusions(inserted=("the",)), "chains": 1, "meaning": False}
+    result = write(tiny, texts, causal=lm, strictness=0.01, **given)
+    assert set(result.best_terms) == {"closeness", "fluency", "conditional", "non-words", "changed sentences"}
+    words = WordVocabulary.of(token for text in [*texts, *result.best_texts] for token in split(text))
+    batch, sources = words.encode(result.best_texts), words.encode(texts)
+    even = replace(sources, vocabulary=words.evenly_spaced).texts()
+    assert even[0] == "the dgo sat. He run to London"
+    prompts = [request(lm, text) for text in even]
+    assert all(text in prompt and "becouse" in prompt for text, prompt in zip(even, prompts, strict=True))
+    channel = Channel(given["confusions"], strictness=0.01, edits=0.5)
+    own = Closeness(sources, channel) + ChangedSentences(sources, channel) + NonWords(given["confusions"])
+    judged = 0.75 * EvenlySpaced(Fluency(lm)) + 0.25 * EvenlySpaced(Conditional(lm, prompts))
+    assert (judged + own).energy(batch).numpy() == pytest.approx(result.best_energies, abs=1e-4)
+    # the control: what was not asked
+    assert (EvenlySpaced(Fluency(lm)) + own).energy(batch).numpy() != pytest.approx(result.best_energies, abs=0.1)
+    assert request(tiny.causal(), "a cat") == ""
+    assert "conditional" not in write(tiny, texts, **given).best_terms
 
 
 def test_only_what_is_listed_changes(tiny: Tiny) -> None:
@@ -104,6 +128,7 @@ def test_what_edits_cost() -> None:
     assert channel(None, ",") == 2 * COSTS["insert a comma"]
     assert channel(",", None) == 2 * COSTS["delete a comma"]
     assert channel("dog", None) == 2 * COSTS["delete"]
+    assert replace(channel, edits=0.5)("dog", None) == COSTS["delete"]
 
 
 def test_the_gap_before_a_word_costs_nothing() -> None:

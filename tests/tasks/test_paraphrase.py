@@ -12,7 +12,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from objectives import Diversity
+from objectives import Diversity, Verbatim
 from samplers import MetropolisHastings
 from tests.models.tiny import Tiny, roomy_causal, tiny, tiny_encoder
 from textsearch.cli import app
@@ -22,7 +22,7 @@ from textsearch.models.encoder import SentenceEncoder
 from textsearch.objective import evaluate, term_names
 from textsearch.result import Generations
 from textsearch.tasks import Models, Paraphrasing, Weights, paraphrase, stream
-from textsearch.tasks.paraphrasing import build
+from textsearch.tasks.paraphrasing import build, written
 
 __all__ = ["tiny"]
 
@@ -103,6 +103,47 @@ def test_numbers_stay(models: dict[str, Any]) -> None:
     assert (weight * term.energy(batch)).tolist() == [0.0, 200.0, 100.0]
 
 
+LITERAL = "- Did THE dog run  at 3:00pm for $5.00 to dog.txt (or not) with -x Old-Cat?"
+PHRASES = ["3:00pm", "$5.00", "dog.txt", "-x", "Old-Cat"]
+
+
+def test_literals_stay_letter_by_letter(models: dict[str, Any]) -> None:
+    """Wherever chains go: at a temperature at which all else is lost."""
+    given: dict[str, Any] = {"chains": 3, "steps": 12, "pool": 1, "temperature": 200.0, "seed": 1, **models}
+
+    def lost(**settings: Any) -> list[str]:
+        found = paraphrase([LITERAL, "the dog"], **given | settings)
+        assert found.sources == [LITERAL, "the dog"]
+        texts = [*found.texts[:3], *found.best_texts[:3]]
+        assert len(set(texts)) > 1
+        return [phrase for text in texts for phrase in ["- ", *PHRASES] if phrase not in text or text[:2] != "- "]
+
+    assert lost(keep=["Old-Cat"]) == []
+    # the control: where nothing is kept, the same moves change it
+    assert lost(keep=False)
+
+
+def test_meaning_is_kept_unless_it_is_told_not_to(models: dict[str, Any]) -> None:
+    kept, loose = (
+        build(["I saw 2 dogs."], Paraphrasing(chains=1, pool=1, meaning=meaning, keep=False), Models(**models))
+        for meaning in (True, False)
+    )
+    assert set(term_names(kept.objective)) - set(term_names(loose.objective)) == {"polarity", "roles", "preserve"}
+
+
+def test_bad_values_of_keep_load_no_model() -> None:
+    with pytest.raises(ValueError, match="keep='x' is no file that can be read: pass True"):
+        paraphrase(["fine"], keep="x", causal="no such model", masked="no such model", encoder="no such model")
+
+
+def test_drafts_without_the_literals_are_none(models: dict[str, Any]) -> None:
+    vocabulary = models["masked"].vocabulary
+    source, verbatim = vocabulary.encode(["a dog and 12 cats."]), Verbatim([["12"]])
+    lines = [["12 cats and a dog!", "two cats", "112 cats", "cats 12"]]
+    assert [batch.texts() for batch in written(lines, source, verbatim)] == [["12 cats and a dog.", "Cats 12."]]
+    assert written([["two cats"]], source, verbatim)[0].texts() == source.texts()
+
+
 def test_chains_start_from_the_best_drafts(models: dict[str, Any]) -> None:
     """The source is among them: with much similarity and no diversity to speak of it is the best."""
     keep = Weights(similarity=1000.0, diversity=1e-3, consensus=1e-3)
@@ -157,6 +198,7 @@ def test_words_that_cannot_be_written_are_refused_before_a_model_reads(models: d
 def test_command(folders: dict[str, Path]) -> None:
     options = [part for name, folder in folders.items() for part in (f"--{name}", str(folder))]
     settings = ["--chains", "1", "--steps", "2", "--quiet", "--jsonl"]
-    result = CliRunner().invoke(app, ["paraphrase", *TEXTS[:2], *settings, *options])
-    assert result.exit_code == 0, result.output
-    assert [json.loads(line)["input"] for line in result.stdout.splitlines()] == TEXTS[:2]
+    for more in ([], ["--keep", "no", "--no-meaning"], ["--keep", "dog,mat"]):
+        result = CliRunner().invoke(app, ["paraphrase", *TEXTS[:2], *settings, *options, *more])
+        assert result.exit_code == 0, result.output
+        assert [json.loads(line)["input"] for line in result.stdout.splitlines()] == TEXTS[:2]

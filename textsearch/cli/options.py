@@ -22,11 +22,39 @@ def temperature(number: float) -> float:
     return number
 
 
+def kept(given: str | bool) -> Any:
+    """What `--keep` means: True, False, a list of words, or the name of a file that is there."""
+    if isinstance(given, bool):  # the default
+        return given
+    if given.lower() in {"yes", "no"}:
+        return given.lower() == "yes"
+    if "," in given:
+        return [word.strip() for word in given.split(",") if word.strip()]
+    from textsearch.language.literals import Kept
+
+    try:
+        Kept.of(given)
+    except ValueError as error:
+        why = "is no text in UTF-8" if Path(given).is_file() else "is no file"
+        raise typer.BadParameter(
+            f"{given!r} {why}: write yes, no, a file of words, one a line, or words with commas, {given + ','!r}"
+        ) from error
+    return given
+
+
 WRITTEN: dict[str, dict[str, Any]] = {
     "chains": {"min": 1, "max": MAX_CHAINS},
     "steps": {"min": 0, "max": MAX_STEPS},
     "temperature": {"callback": temperature},
     "lang": {"metavar": "CODE"},
+    "keep": {
+        "metavar": "YES|NO|FILE|WORDS",
+        "parser": kept,
+        "callback": None,
+        "show_default": "yes",
+        "help": "Leave addresses, handles, code, file names, numbers with units and marks of markdown as they are: "
+        "yes, no, or yes and some words besides: a file with one a line, or words with commas between them.",
+    },
 }
 """What options of settings that several tasks have need besides a type, a default and a line of help."""
 

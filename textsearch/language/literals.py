@@ -103,6 +103,44 @@ def literals(text: str, words: Words | None = None) -> list[Span]:
     return found
 
 
+_OPENING = regex.compile(
+    rf"\s*+(?:(?:{PATTERNS['mark of a line']})\s*+)*+", regex.MULTILINE | regex.VERBOSE | regex.VERSION0
+)
+_TOUCHING = regex.compile(r"[\p{L}\p{M}\p{N}_*~`\#=+|\\/@<>^]")
+_LINKED = regex.compile(r"!?\[[^\[\]\n]{0,1000}+\]$")
+
+
+def opening(text: str) -> str:
+    """The marks of a heading, an item or a quotation that a text begins with, and white space.
+
+    >>> [opening(text) for text in ("## Title", "> - so", " 1. first", "1 dog", "#tag")]
+    ['## ', '> - ', ' 1. ', '', '']
+    """
+    found = _OPENING.match(text)
+    return found[0] if found else ""
+
+
+def whole(text: str, spans: Iterable[Span]) -> list[str]:
+    """Parts of a text that stay what they are wherever they stand: each with the letters and marks that touch it.
+
+    >>> text = "See **very *odd* things**, [my page](http://a.b/c) and Bob's 5 kg."
+    >>> whole(text, literals(text, Words(["Bob"])))
+    ['**very', '*odd*', 'things**', '[my page](http://a.b/c)', 'Bob', '5 kg']
+    """
+    wide: list[Span] = []
+    for start, stop in spans:
+        while start > 0 and _TOUCHING.match(text, start - 1):
+            start -= 1
+        while stop < len(text) and _TOUCHING.match(text, stop):
+            stop += 1
+        if text[start] in "([" and (linked := _LINKED.search(text[:start])):
+            start = linked.start()
+        while wide and wide[-1][1] >= start:
+            start, stop = min(start, wide[-1][0]), max(stop, wide.pop()[1])
+        wide.append((start, stop))
+    return [text[start:stop] for start, stop in wide]
+
+
 def joined(spans: Iterable[Span]) -> list[Span]:
     """The spans in order; overlapping ones are merged.
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
+from typing import final
 
 import regex
 
@@ -102,6 +103,13 @@ Spellings = Mapping[tuple[str, ...], str]
 _NONE: Spellings = MappingProxyType({})
 
 
+@final
+class AsWritten(str):
+    """A spelling that no capital is given to at the beginning of a sentence either: an address, or a name of code."""
+
+    __slots__ = ()
+
+
 def truecase(words: list[str], spellings: Spellings = _NONE) -> list[str]:
     """Lower-cased English words with their capitals put back: at sentence starts, in names, and "I".
 
@@ -113,9 +121,15 @@ def truecase(words: list[str], spellings: Spellings = _NONE) -> list[str]:
     ['The', 'dog', 'met', 'I', 'in', 'London', '.', 'Good', '!']
     >>> truecase(["the", "c", "+", "+", "of", "new", "delhi"], {("c", "+", "+"): "C++", ("new", "delhi"): "New Delhi"})
     ['The', 'C++', 'of', 'New Delhi']
+    >>> truecase(["run", ".", "run", "(", ")", "it"], {("run", "(", ")"): AsWritten("run()")})
+    ['Run', '.', 'run()', 'it']
     """
     out, begins = [], True
     for word, is_spelt in spelt(words, spellings):
+        if isinstance(word, AsWritten):
+            out.append(word)
+            begins = begins and not any(letter.isalnum() for letter in word)
+            continue
         out.append(capitalised(word) if is_spelt and begins else word if is_spelt else cased(word, begins))
         # what one word that somebody spelt ends with is a part of it: "U.S.", "Yahoo!"
         ends = word in _ENDS or (" " in word and word[-1] in "!?")

@@ -25,8 +25,11 @@ class SpellingVocabulary(Vocabulary, Protocol):
     def unrendered(self) -> Vocabulary:
         """The same tokens, rendered without `spellings` or other texts of users."""
 
-    def spelling(self, phrases: Iterable[str]) -> Spellings:
-        """Words of a phrase -> the phrase as it is written, for those phrases that would be rendered otherwise."""
+    def spelling(self, phrases: Iterable[str], *, as_written: bool = False) -> Spellings:
+        """Words of a phrase -> the phrase as it is written, for those phrases that would be rendered otherwise.
+
+        With `as_written` no capital is given to it at the beginning of a sentence either.
+        """
 
     def rendering(self, *, spellings: Sequence[Spellings] = ()) -> Vocabulary:
         """The same tokens, the texts of each input rendered with its `spellings`."""

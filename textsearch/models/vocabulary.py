@@ -15,7 +15,7 @@ from torch import Tensor
 
 from textsearch.batch import Batch
 from textsearch.checks import strings
-from textsearch.language.surface import Spellings, cased, join_words, spelt, truecase
+from textsearch.language.surface import AsWritten, Spellings, cased, join_words, spelt, truecase
 from textsearch.models.byte_level import (
     MASK,
     adds,
@@ -281,10 +281,11 @@ class TokenizerVocabulary:
             [token for tokens, is_kept in own for token in (tokens if is_kept else read[tuple(tokens)])] for own in cut
         ]
 
-    def spelling(self, phrases: Iterable[str]) -> Spellings:
+    def spelling(self, phrases: Iterable[str], *, as_written: bool = False) -> Spellings:
         """Words of a phrase -> the phrase as it is written, for those phrases that would be rendered otherwise.
 
-        A phrase in small letters gets capitals like any other; one that the tokenizer cannot read has no spelling.
+        A phrase in small letters gets capitals like any other, unless it is to stay `as_written` at the beginning of a
+        sentence too; one that the tokenizer cannot read has no spelling.
 
         >>> from transformers import BertTokenizerFast
         >>> pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "i", "##phone", "dog", "u", "s", "."]
@@ -297,6 +298,10 @@ class TokenizerVocabulary:
         found: dict[tuple[str, ...], str] = {}
         for phrase, row in zip(phrases := list(phrases), self._ids(phrases), strict=True):
             words = self._words(row)
+            if as_written:
+                if words and self.tokenizer.unk_token_id not in row:
+                    found.setdefault(tuple(words), AsWritten(phrase))
+                continue
             within = join_words(truecase([*_ANCHOR, *words])[1:] if self.lower_cases else words)
             plain = within.lower() == phrase
             if words and within != phrase and not plain and self.tokenizer.unk_token_id not in row:

@@ -29,6 +29,7 @@ from textsearch.run.loop import Callback, Rule
 from textsearch.schedule import geometric
 from textsearch.tasks import resolve as given
 from textsearch.tasks.channel import ChangedSentences, Channel, NonWords, shouted
+from textsearch.tasks.judging import judging
 from textsearch.tasks.problem import MakeSampler, Models, OwnSampler, Problem, Stage, answer
 from textsearch.tasks.restoring import restored
 from textsearch.tasks.settings import Correction
@@ -148,7 +149,7 @@ def build(
     if settings.meaning and isinstance(english, EnglishConfusions):
         # what would always be refused is not proposed
         english = replace(english, inserted=tuple(word for word in english.inserted if not facts(word)))
-    channel = Channel(english, strictness=settings.strictness)
+    plain = Channel(english, strictness=settings.strictness)
     inner = [" ".join(text.split()) if tokenised else text.strip() for text in texts]
     cut = [attached(text.split(), kept.spans(text)) if tokenised else marked(text, kept.spans(text)) for text in inner]
     if isinstance(english, EnglishConfusions):
@@ -161,7 +162,14 @@ def build(
     mlm = given.masked(models.masked, progress)
     lm = given.causal(models.causal, progress)
 
-    free = EvenlySpaced(Fluency(lm)) + Closeness(sources, channel)
+    assert isinstance(sources.vocabulary, WordVocabulary)
+    even = replace(sources, vocabulary=sources.vocabulary.evenly_spaced).texts()
+    # the request is English, as what may have been meant must be
+    judges, edits = judging(lm, even) if isinstance(english, EnglishConfusions) else ([(1.0, Fluency(lm))], 1.0)
+    channel = replace(plain, edits=edits)
+    free: Objective = Closeness(sources, channel)
+    for weight, judge in judges:
+        free += weight * EvenlySpaced(judge)
     if isinstance(english, EnglishConfusions):
         free += NonWords(english)
         if settings.meaning:
@@ -170,7 +178,7 @@ def build(
     objective = free + ChangedSentences(sources, channel)
     moves = Corrections(mlm, clusters)
     with waiting("spelling", progress), torch.inference_mode():
-        start = spelled(sources, moves, channel)
+        start = spelled(sources, moves, plain)
         here, there = evaluate(free, sources), evaluate(free, start)
         start = sources.where(there.energy < here.energy, start)
     return Problem(

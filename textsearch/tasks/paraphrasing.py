@@ -21,19 +21,23 @@ from objectives import (
     Preserve,
     Roles,
     Similarity,
+    Verbatim,
     WordPreservation,
     ngram_likeness,
 )
 from objectives.diversity import plain_words
+from objectives.verbatim import places_of
 from samplers import MetropolisHastings, SimulatedAnnealing
 from samplers.proposals import Copy, Mixture, SpanEdit, Swap
 from samplers.starts.apart import apart
-from textsearch.batch import Batch, concatenate
+from textsearch.batch import Batch, Vocabulary, concatenate
 from textsearch.calls import told
 from textsearch.checks import MAX_TOKENS, strings
+from textsearch.kinds import shown
+from textsearch.language.literals import Keep, Kept, opening, whole
 from textsearch.language.surface import Spellings, capitals_of
 from textsearch.models.protocols import CausalLM, EmbeddingLM, MaskedLM, TaskLM, asked
-from textsearch.models.rendered import CasingVocabulary, rendered
+from textsearch.models.rendered import CasingVocabulary, SpellingVocabulary, rendered
 from textsearch.objective import Objective
 from textsearch.proposal import Proposal
 from textsearch.result import Generations
@@ -67,6 +71,8 @@ STATEMENTS = (
 
 EDITS = {(1, 1): 0.4, (0, 1): 0.15, (1, 0): 0.15, (2, 2): 0.1, (1, 2): 0.1, (2, 1): 0.1}
 """How often so many words are replaced by so many."""
+
+_MARKS = frozenset(".?!,;:…？。！，；：")
 
 HEAT = 0.8
 """Temperature of the drafts' tokens."""
@@ -116,6 +122,8 @@ def paraphrase(
     different: bool = Paraphrasing.different,
     different_weight: float = Paraphrasing.different_weight,
     weights: Weights = Paraphrasing.weights,
+    keep: Keep = Paraphrasing.keep,
+    meaning: bool = Paraphrasing.meaning,
     pool: int = Paraphrasing.pool,
     lang: str = Paraphrasing.lang,
     causal: given.Causal = None,
@@ -138,6 +146,8 @@ def paraphrase(
         + polarity * denying words changed + roles * words that changed places around a verb
         + numbers * numbers changed
 
+    and +inf for a text that lacks a literal of s.
+
     Args:
         texts: to be paraphrased, one sentence or so each.
         chains: chains for each text.
@@ -147,6 +157,10 @@ def paraphrase(
         different: draw the texts of a text as one set that keeps apart, so that they differ.
         different_weight: nats that two of them cost if they share all their words.
         weights: of the terms.
+        keep: keep, letter by letter, addresses, handles, code, names of files, numbers with their units and marks of
+            markdown, wherever they go; a list of words, or the name of a file with one a line, is kept besides. See
+            `textsearch.language.literals`.
+        meaning: keep denials (`Polarity`), numbers (`Preserve`), and who does what to whom (`Roles`), in English.
         pool: drafts written for each text; the chains start from the best of them.
         lang: "en", or "zh" with models of your own; a word is one character then.
         causal: judges and writes drafts, if it takes requests; by default SmolLM2-135M-Instruct.
@@ -162,7 +176,8 @@ def paraphrase(
             answered alike in every call. By default 0, 1, 2, ...
 
     Raises:
-        ValueError: no texts, one without words, or one that the masked model's tokenizer cannot write.
+        ValueError: no texts, one without words, one that the masked model's tokenizer cannot write, or a file of words
+            that cannot be read.
     """
     return answer(
         build,
@@ -175,6 +190,8 @@ def paraphrase(
             different=different,
             different_weight=different_weight,
             weights=weights,
+            keep=keep,
+            meaning=meaning,
             pool=pool,
             lang=lang,
         ),
@@ -201,9 +218,14 @@ def build(
     texts = strings("texts", texts)
     if not texts:
         raise ValueError("texts is empty: pass at least one text")
-    for text in texts:
-        if not plain_words(text):
+    kept = Kept.of(settings.keep)
+    # marks of markdown that a text begins with are put in front of its paraphrases again
+    heads = [opening(text) if kept.on else "" for text in texts]
+    bodies = [text[len(head) :] for text, head in zip(texts, heads, strict=True)]
+    for text, body in zip(texts, bodies, strict=True):
+        if not plain_words(body):
             raise ValueError(f"{text!r} has no words: give each text at least one")
+    literals = [whole(body, kept.spans(body)) for body in bodies]
     lang, weights = settings.lang, settings.weights
     different = settings.different * settings.different_weight
     numbers = input_numbers(numbers, len(texts))
@@ -212,27 +234,31 @@ def build(
     language(lang).check(causal=models.causal, masked=models.masked, encoder=models.encoder)
     mlm = given.masked(models.masked, progress)
     # a sentence without its mark gets it for the time of the run: models read it as it is meant, and none is added
-    marks = ["" if lang != "en" or not text.rstrip()[-1].isalnum() else "?" if asks(text) else "." for text in texts]
-    ended = [text.rstrip() + mark if mark else text for text, mark in zip(texts, marks, strict=True)]
+    marks = ["" if lang != "en" or not text.rstrip()[-1].isalnum() else "?" if asks(text) else "." for text in bodies]
+    ended = [text.rstrip() + mark if mark else text for text, mark in zip(bodies, marks, strict=True)]
     check_texts(ended, mlm.vocabulary)
+    verbatim = Verbatim([[phrase for phrase, *_ in places_of(*own)] for own in zip(ended, literals, strict=True)])
+    mlm = cased(mlm, ended, literals)
+    check_kept(ended, mlm.vocabulary, verbatim)
     lm, vectors = given.causal(models.causal, progress), given.encoder(models.encoder, progress)
     # vectors of words: a masked model that has none leaves them to the encoder
     words = InputEmbeddings(mlm) if isinstance(mlm, EmbeddingLM) else vectors
     with waiting("writing drafts", progress), torch.inference_mode():
-        mlm = cased(mlm, ended)
         source = mlm.vocabulary.encode(ended)
         prompts = [request(lm, text) for text in source.texts()]
         lines = drafted(lm, prompts, source, settings.pool, settings.seed, numbers)
         # the causal model knows names: it tells which words at the beginning of a text are some
-        mlm = cased(mlm, ended, lines)
+        mlm = cased(mlm, ended, literals, lines)
         vocabulary = mlm.vocabulary
         source = vocabulary.encode(ended)
         sources = source.texts()
         meaning: Objective = weights.similarity * Similarity(vectors, sources, sharpness=1.0)
-        if lang == "en":
+        if lang == "en" and settings.meaning:
             meaning = meaning + weights.polarity * Polarity(sources) + weights.roles * Roles(sources)
             meaning = meaning + weights.numbers * Preserve(sources, kinds=["number"])
-        drafts = written(lines, source)
+        if any(literals):
+            meaning = meaning + verbatim
+        drafts = written(lines, source, verbatim)
         # drawn from p(x | request), they stand with these weights for p(x | request) exp(-meaning)
         shares = [(energy.min() - energy).exp().tolist() for energy in map(meaning.energy, drafts)]
         cheap = (
@@ -250,7 +276,7 @@ def build(
     pieces = pieces_of(vocabulary)
     moves: dict[Proposal, float] = {
         SpanEdit(mlm, EDITS, pieces): 0.6,
-        Copy(mlm, ["\n".join(batch.texts()) for batch in pools], pieces=pieces): 0.3,
+        Copy(mlm, [copied(batch.texts(), own) for batch, own in zip(pools, literals, strict=True)], pieces=pieces): 0.3,
         Swap(vocabulary): 0.1,
     }
     return Problem(
@@ -263,30 +289,71 @@ def build(
         temperature=settings.temperature,
         different=different,
         numbers=numbers,
-        finish=partial(without_marks, texts=texts, marks=marks),
+        finish=partial(as_given, texts=texts, heads=heads, marks=marks),
     )
 
 
-def without_marks(result: Generations, *, texts: Sequence[str], marks: Sequence[str]) -> Generations:
-    """The result without the marks that sentences had for the time of the run; `texts` as they were given."""
-    bare = [
-        [text.removesuffix(marks[number]) for text, number in zip(own, result.inputs, strict=True)]
-        for own in (result.texts, result.best_texts)
+def as_given(result: Generations, *, texts: Sequence[str], heads: Sequence[str], marks: Sequence[str]) -> Generations:
+    """The result without the marks that sentences had for the time of the run, and with what the texts begin with."""
+    own = [
+        [heads[number] + text.removesuffix(marks[number]) for text, number in zip(found, result.inputs, strict=True)]
+        for found in (result.texts, result.best_texts)
     ]
-    return replace(result, texts=bare[0], best_texts=bare[1], sources=list(texts))
+    return replace(result, texts=own[0], best_texts=own[1], sources=list(texts))
 
 
-def cased(mlm: MaskedLM, texts: Sequence[str], drafts: Sequence[Sequence[str]] = ()) -> MaskedLM:
-    """The model with a vocabulary that writes the words of each text with the capitals that they have there."""
+def cased(
+    mlm: MaskedLM,
+    texts: Sequence[str],
+    literals: Sequence[Sequence[str]],
+    drafts: Sequence[Sequence[str]] = (),
+) -> MaskedLM:
+    """The model with a vocabulary that writes the literals of each text as they are, and its words with its capitals.
+
+    Args:
+        mlm: the model.
+        texts: as they were written.
+        literals: of each text.
+        drafts: for each text; they tell which words at its beginning are names.
+    """
     words = mlm.vocabulary
-    if not (isinstance(words, CasingVocabulary) and words.wordpiece and words.lower_cases):
+    if not isinstance(words, SpellingVocabulary):
         return mlm
-    others = drafts or [()] * len(texts)
-    spellings: list[Spellings] = [
-        {(plain,): word for plain, word in capitals_of(text, own, words.plain).items()}
-        for text, own in zip(texts, others, strict=True)
-    ]
-    return rendered(mlm, words.rendering(spellings=tuple(spellings)))
+    spellings: list[Spellings] = [words.spelling(own, as_written=True) for own in literals]
+    if isinstance(words, CasingVocabulary) and words.wordpiece and words.lower_cases:
+        others = drafts or [()] * len(texts)
+        spellings = [
+            {(plain,): word for plain, word in capitals_of(text, own, words.plain).items()} | dict(spelt)
+            for text, own, spelt in zip(texts, others, spellings, strict=True)
+        ]
+    return rendered(mlm, words.rendering(spellings=tuple(spellings))) if any(spellings) else mlm
+
+
+def check_kept(texts: Sequence[str], vocabulary: Vocabulary, verbatim: Verbatim) -> None:
+    """Refuse a text whose literals the vocabulary does not give back letter by letter."""
+    batch = vocabulary.encode(texts)
+    for number, (text, energy) in enumerate(zip(batch.texts(), verbatim.energy(batch).tolist(), strict=True)):
+        if energy:
+            raise ValueError(
+                f"{shown(texts[number])} has a literal that the tokenizer of the masked model does not give back: it "
+                f"reads {shown(text)}; pass keep=False, or a masked model whose tokenizer loses nothing"
+            )
+
+
+def copied(texts: Sequence[str], literals: Sequence[str]) -> str:
+    """The texts, a line each, whose words may be copied: without their literals, of which nobody wants a part.
+
+    >>> copied(["Write to me@x.org today", "me@x.org"], ["me@x.org"])
+    'Write to  today\\nme@x.org'
+    """
+    lines = []
+    for text in texts:
+        kept, end = "", 0
+        for _, start, stop in places_of(text, literals):
+            kept, end = kept + text[end:start], stop
+        kept += text[end:]
+        lines.append(kept if plain_words(kept) else text)
+    return "\n".join(lines)
 
 
 def drafted(
@@ -318,17 +385,21 @@ def drafted(
     return lines
 
 
-def written(lines: Sequence[Sequence[str]], source: Batch) -> list[Batch]:
-    """For each source its drafts that the vocabulary can write, each ending as it does; itself if there are none."""
+def written(lines: Sequence[Sequence[str]], source: Batch, verbatim: Verbatim) -> list[Batch]:
+    """For each source its drafts that the vocabulary can write and that have its literals; itself if there are none.
+
+    Each ends with the mark that its source ends with.
+    """
     texts = source.texts()
     batches = []
     for number, own in enumerate(lines):
-        end = "" if texts[number][-1].isalnum() else texts[number][-1]
+        end = texts[number][-1] if texts[number][-1] in _MARKS else ""
         rows = []
         for line in own:
             with suppress(ValueError):
                 row = source.vocabulary.encode([line.rstrip(".?!？。！ ") + end])
+                row = replace(row, inputs=torch.full_like(row.inputs, number))
                 # a longer one could not be edited
-                rows += [row] if row.width <= MAX_TOKENS else []
+                rows += [row] if row.width <= MAX_TOKENS and not verbatim.energy(row).any() else []
         batches.append(concatenate(rows or [source.rows([number])]))
-    return [replace(batch, inputs=torch.full_like(batch.inputs, number)) for number, batch in enumerate(batches)]
+    return batches

@@ -80,6 +80,17 @@ class Several(Settings):
             )
 
 
+def _check_keep(words: Keep) -> Keep:
+    """The setting `keep`; a list of words is read once, should it be a generator."""
+    from textsearch.language.literals import Kept
+
+    if not isinstance(words, bool | str | os.PathLike):
+        # what is no list of words is told by `Kept`
+        words = words if isinstance(words, str | bytes) or not hasattr(words, "__iter__") else tuple(words)
+    Kept.of(words)
+    return words
+
+
 @final
 @dataclass(frozen=True, kw_only=True)
 class Correction(Settings):
@@ -102,20 +113,13 @@ class Correction(Settings):
     confusions: Confusions | None = None
 
     def __post_init__(self) -> None:
-        from textsearch.language.literals import Kept
-
         Settings.__post_init__(self)
-        words = self.keep
-        if not isinstance(words, bool | str | os.PathLike):
-            # read once, should it be a generator; what is no list of words is told by `Kept`
-            words = words if isinstance(words, str | bytes) or not hasattr(words, "__iter__") else tuple(words)
-        Kept.of(words)
         if self.confusions is not None:
             instance("confusions", self.confusions, CONFUSIONS)
         keep(
             self,
             strictness=positive("strictness", self.strictness, remedy=": 1 is usual, more keeps more as it was"),
-            keep=words,
+            keep=_check_keep(self.keep),
             meaning=flag("meaning", self.meaning),
             tokenised=flag("tokenised", self.tokenised),
         )
@@ -225,6 +229,9 @@ class Paraphrasing(Several):
 
     Attributes:
         weights: of the terms.
+        keep: keep addresses, handles, code, file names, numbers with units and marks of markdown as they are: True or
+            False, or True and some words besides: a list of words, or the name of a file with one a line.
+        meaning: keep denials, numbers, and who does what to whom, in English.
         pool: drafts for each text; its chains start from the best of them.
         lang: of the texts: en, or zh (Chinese) with models of your own; a word is one character then.
     """
@@ -232,6 +239,8 @@ class Paraphrasing(Several):
     chains: int = 3
     steps: int = 20
     weights: Weights = Weights()
+    keep: Keep = True
+    meaning: bool = True
     pool: int = 20
     lang: str = "en"
 
@@ -242,7 +251,12 @@ class Paraphrasing(Several):
                 f"weights={shown(self.weights)} is {nature(self.weights)}: pass Weights(...) of textsearch.tasks, such "
                 "as Weights(diversity=8.0)"
             )
-        keep(self, pool=whole("pool", self.pool, 1, MAX_DRAFTS))
+        keep(
+            self,
+            keep=_check_keep(self.keep),
+            meaning=flag("meaning", self.meaning),
+            pool=whole("pool", self.pool, 1, MAX_DRAFTS),
+        )
         _check_language(self.lang)
 
 
