@@ -124,7 +124,8 @@ def truecase(words: list[str], spellings: Spellings = _NONE) -> list[str]:
     >>> truecase(["run", ".", "run", "(", ")", "it"], {("run", "(", ")"): AsWritten("run()")})
     ['Run', '.', 'run()', 'it']
     """
-    out, begins = [], True
+    out: list[str] = []
+    begins = True
     for word, is_spelt in spelt(words, spellings):
         if isinstance(word, AsWritten):
             out.append(word)
