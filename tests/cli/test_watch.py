@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.cli.stub import call
-from tests.service.toys import asked, build, over
+from tests.service.toys import MODEL, asked, build, over
 from textsearch.service import Service, Submission
 from textsearch.service import problems as building
 from textsearch.tasks.problem import solve
+from textsearch.testing import TableMaskedLM, letters
 
 
 def test_a_run_is_shown(tmp_path: Path) -> None:
@@ -26,12 +27,17 @@ def test_a_run_is_shown(tmp_path: Path) -> None:
     assert call("watch", str(tmp_path / "nothing")).exit_code == 2
 
 
-def test_checkpoints_of_any_run_are_shown(tmp_path: Path) -> None:
+def test_checkpoints_of_any_run_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("textsearch.models.defaults.default_masked_lm", lambda: MODEL)
     solve(build(Submission.of(asked(steps=7))), checkpoint=tmp_path / "one")
     shown = call("watch", str(tmp_path))
     assert shown.exit_code == 0, shown.output
-    for said in ("step 7 of 7", "done", "tokens of another vocabulary", "MetropolisHastings", "best"):
+    result = solve(build(Submission.of(asked(steps=7))))
+    for said in ("step 7 of 7", "done", "MetropolisHastings", "all moves", *result.texts, *result.best_texts):
         assert said in shown.output, shown.output
+    other = TableMaskedLM.random(letters("xyz"), seed=0)
+    monkeypatch.setattr("textsearch.models.defaults.default_masked_lm", lambda: other)
+    assert "(4 tokens of another vocabulary)" in call("watch", str(tmp_path)).output
 
 
 def test_a_watcher_writes_nothing(tmp_path: Path) -> None:

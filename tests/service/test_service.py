@@ -53,7 +53,7 @@ def test_every_sampler_tells_its_steps(sampler: str, tmp_path: Path) -> None:
 
 def test_pause_step_resume_stop(tmp_path: Path) -> None:
     with Service(tmp_path, make=partial(build, wait=0.002)) as service:
-        run = service.submit(asked(steps=500), paused=True)
+        run = service.submit(asked(steps=80), paused=True)
         assert run.state == "paused" and len(run.events) == 0
         for count in (1, 2):
             run.proceed(steps=1)
@@ -72,7 +72,7 @@ def test_pause_step_resume_stop(tmp_path: Path) -> None:
         until(lambda: len(run.events) == taken + 3 and run.state == "paused")
         run.stop()
         over(run)
-    whole = solve(build(Submission.of(asked(steps=500))))
+    whole = solve(build(Submission.of(asked(steps=80))))
     assert [[c["energy"] for c in e["chains"]] for e in run.events.read(0)] == whole.trace[: taken + 3].tolist()
 
 
@@ -92,20 +92,20 @@ def test_runs_stand_in_line_and_a_paused_one_gives_its_place_away(tmp_path: Path
 
 def test_those_that_run_take_turns(tmp_path: Path) -> None:
     with Service(tmp_path, make=partial(build, wait=0.002)) as service:
-        first, second = (service.submit(asked(steps=60, seed=seed)) for seed in (0, 1))
-        until(lambda: len(second.events) > 20)
-        assert len(first.events) < 60 or not second.live
+        first, second = (service.submit(asked(steps=24, seed=seed)) for seed in (0, 1))
+        until(lambda: len(second.events) > 8)
+        assert len(first.events) < 24 or not second.live
         over(first), over(second)
     for seed, run in enumerate((first, second)):
-        whole = solve(build(Submission.of(asked(steps=60, seed=seed))))
+        whole = solve(build(Submission.of(asked(steps=24, seed=seed))))
         assert [[c["energy"] for c in e["chains"]] for e in run.events.read(0)] == whole.trace.tolist()
 
 
 def test_a_service_goes_on_with_what_the_last_one_left(tmp_path: Path) -> None:
     slow = partial(build, wait=0.002)
     with Service(tmp_path, make=slow) as service:
-        run, resting = service.submit(asked(steps=60)), service.submit(asked(), paused=True)
-        until(lambda: len(run.events) > 10)
+        run, resting = service.submit(asked(steps=40)), service.submit(asked(), paused=True)
+        until(lambda: len(run.events) > 6)
         with pytest.raises(ValueError, match="another service has the folder"):
             Service(tmp_path)
     # as a killed process leaves it: half a line
@@ -114,9 +114,9 @@ def test_a_service_goes_on_with_what_the_last_one_left(tmp_path: Path) -> None:
     with Service(tmp_path, make=slow) as service:
         again = over(service.run(run.name))
         assert again.state == "done" and service.run(resting.name).state == "paused"
-    whole = solve(build(Submission.of(asked(steps=60))))
+    whole = solve(build(Submission.of(asked(steps=40))))
     assert [[c["energy"] for c in e["chains"]] for e in again.events.read(0)] == whole.trace.tolist()
-    assert [event["step"] for event in again.events.read(0)] == list(range(1, 61))
+    assert [event["step"] for event in again.events.read(0)] == list(range(1, 41))
 
 
 def test_an_error_is_told(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_start_watch_look(page: Any) -> None:
     for step in (3, 17, 31):
         page.locator(".run input[type=range]").fill(str(step))
         page.wait_for_function(f"document.querySelector('.pick output').textContent === 'step {step}'")
-        look = page.text_content(".pick + .scroll")
+        look = page.text_content(".pick + .look")
         assert all(said in look for said in ("log q(x′|x), forward", "log q(x|x′), backward", "log ratio", "b"))
     assert page.locator(".chain .yes, .chain .no").count() > 0
     page.wait_for_selector("[data-chart=rhat] svg")
@@ -167,6 +167,7 @@ def test_a_run_folder_is_opened(page: Any, tmp_path: Path) -> None:
     page.fill("[name=folder]", str(run.folder))
     page.get_by_role("button", name="Open").click()
     state(page, "done")
+    page.wait_for_selector(".chain")
     assert page.locator(".chain").count() == 2
 
 

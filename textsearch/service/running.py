@@ -67,7 +67,7 @@ class ServiceRun:
                 self._known[event["search"]] = event["step"]
         self._control = threading.Condition()
         self._allowed: int | None = None  # steps that may be taken; None for all
-        self._stopping, self._closing = False, False
+        self._stopping, self._closing, self._left = False, False, ""
         self._seated = False
         self._thread: threading.Thread | None = None
         self._problem: Problem | None = None
@@ -152,18 +152,20 @@ class ServiceRun:
         if self.live and (self._thread is None or not self._thread.is_alive()):
             self._note("stopped")
 
-    def close(self, timeout: float) -> None:
-        """Leave it as it is, for a service that comes later."""
-        self._closing = True
-        state = self.state
+    def end(self) -> None:
+        """Take no step after the one under way, and stay what it is, for a service that comes later; see `close`."""
+        self._left, self._closing = self.state, True
         with self._control:
             self._stopping = True
             self._control.notify_all()
         self._shared.places.wake()
+
+    def close(self, timeout: float) -> None:
+        """Wait so many seconds, once it is to `end`, for its last checkpoint."""
         if self._thread is not None:
             self._thread.join(timeout)
-        if state in LIVE:
-            self._note(state)
+        if self._left in LIVE:
+            self._note(self._left)
 
     def explain(self, text: str, search: int = 0) -> dict[str, float | str | None]:
         """Every term of the energy of a text, by name, nats: also those that a step had no need of.

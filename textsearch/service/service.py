@@ -137,6 +137,8 @@ class Service:
     def close(self, timeout: float = 30.0) -> None:
         """End after the steps under way, with checkpoints: a service that is started here goes on."""
         for run in self._runs.values():
+            run.end()
+        for run in self._runs.values():
             run.close(timeout)
         self._lock.release()
 

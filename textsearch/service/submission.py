@@ -162,8 +162,10 @@ class Submission:
         if strange := [name for name in told if name not in known]:
             raise ValueError(f"{self.task} has no setting {shown(strange[0])}: choose from {', '.join(known)}")
         for name, value in told.items():
-            if is_dataclass(default := known[name].default) and isinstance(value, Mapping):
-                told[name] = type(default)(**value)
+            default: Any = known[name].default
+            if is_dataclass(default) and isinstance(value, Mapping):
+                inner: Any = type(default)
+                told[name] = inner(**value)
         if isinstance(told.get("keep"), str):
             raise ValueError(f"keep={shown(told['keep'])} must be true, false or a list of words")
         return kind(**told, **self.run_settings())

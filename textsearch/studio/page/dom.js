@@ -34,7 +34,8 @@ export async function ask(path, told) {
 
 // Words of `after` that are not in `before`, by the longest common subsequence; what was taken away is told too.
 export function differences(before, after) {
-  const cut = (text) => (/\s/.test(text.trim()) ? text.split(/(?<=\s)/) : [...text]);
+  // words with the space before them, marks apart; texts without spaces, such as Chinese ones, by characters
+  const cut = (text) => (/\s/.test(text.trim()) ? text.match(/\s*[\p{L}\p{N}\p{M}'’_-]+|\s*[^\s]|\s+/gu) || [] : [...text]);
   const a = cut(before), b = cut(after);
   const key = (word) => word.trim();
   const best = Array.from({ length: a.length + 1 }, () => new Uint16Array(b.length + 1));

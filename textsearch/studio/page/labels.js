@@ -96,6 +96,7 @@ const LABELS = {
   same: ["The program and the command make this run again, bit for bit.", "以下程序和命令可逐位重现此运行。"],
   copy: ["Copy", "复制"],
   lost: ["The server does not answer; trying again.", "服务器无响应，正在重试。"],
+  theme: ["Theme", "主题"],
   dark: ["Dark", "深色"],
   light: ["Light", "浅色"],
   auto: ["Auto", "自动"],

@@ -29,7 +29,7 @@ function started(names) {
   if (matchMedia("(max-width: 900px)").matches) {
     document.getElementById("new").open = false;
     runs.scrollIntoView();
-  }
+  } else scrollTo(0, 0);
 }
 
 async function list() {
@@ -57,7 +57,7 @@ function theme(next) {
   localStorage.setItem("theme", chosen);
   if (chosen === "auto") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = chosen;
-  document.getElementById("theme").textContent = say(chosen);
+  document.getElementById("theme").textContent = `${say("theme")}: ${say(chosen)}`;
 }
 
 function language() {
@@ -87,6 +87,7 @@ document.getElementById("open").addEventListener("submit", async (event) => {
   }
 });
 addEventListener("hashchange", show);
+document.addEventListener("runs", list);
 
 paint();
 language();

@@ -67,7 +67,7 @@ export class RunView {
     this.slider = make("input", { type: "range", min: 1, max: 1, value: 1, "aria-label": say("look"),
       oninput: () => this.lookAt(Number(this.slider.value) - 1) });
     this.at = make("output", { class: "soft" });
-    this.look = make("div", { class: "scroll" });
+    this.look = make("div", { class: "look" });
     this.follow = make("button", { type: "button", onclick: () => { this.place = null; this.draw(); } }, say("follow"));
     this.charts = make("div", { class: "charts" });
     this.moves = make("div", { class: "scroll" });
@@ -118,7 +118,7 @@ export class RunView {
       // the keyboard does not lose its place
       if (focused && one.disabled) this.buttons.querySelector("button:enabled")?.focus();
     }
-    if (before !== status.state) this.refresh(), this.take();
+    if (before !== status.state) this.refresh(), this.take(), document.dispatchEvent(new Event("runs"));
   }
 
   draw() {
@@ -185,20 +185,21 @@ export class RunView {
     const chain = event.chains[Math.min(this.chain, event.chains.length - 1)];
     const blocks = [];
     const line = (name, value) => make("tr", {}, make("th", { scope: "row" }, name), make("td", {}, value));
+    const ratio = !chain.proposals.some((one) => one.log_backward !== "-inf") ? say("noWay")
+      : finite(chain.log_ratio) || chain.proposals.every((one) => Object.values(one.terms).includes("inf"))
+        ? number(chain.log_ratio, 4) : say("tooHigh");
     if (!chain.proposals.length) blocks.push(make("p", { class: "soft" }, say("unchanged")));
+    else blocks.push(make("div", {}, make("table", {}, make("tbody", {}, line(say("text"), chain.before.text),
+      line(say("now"), chain.text), line(say("ratio"), ratio)))));
     for (const proposal of chain.proposals) {
       const names = Object.keys(proposal.terms);
       const value = (one) => one === "inf" ? say("forbidden") : one === null ? say("cut") : number(one, 4);
       const rows = [...names.map((name) => [name, chain.before.terms[name], proposal.terms[name]]),
         [say("total"), chain.before.energy, proposal.whole ? proposal.energy : null]];
       const open = names.some((name) => proposal.terms[name] === null) || !proposal.whole;
-      blocks.push(make("table", {}, make("tbody", {},
-        line(say("text"), chain.before.text), line(say("proposal"), proposal.text),
+      blocks.push(make("div", {}, make("table", {}, make("tbody", {}, line(say("proposal"), proposal.text),
         line(say("forward"), number(proposal.log_forward, 4)), line(say("backward"), number(proposal.log_backward, 4)),
-        line(say("energyPart"), energyPart(chain, proposal)),
-        line(say("ratio"), finite(chain.log_ratio) || names.some((name) => proposal.terms[name] === "inf")
-          ? number(chain.log_ratio, 4) : proposal.log_backward === "-inf" ? say("noWay") : say("tooHigh")),
-        line(say("now"), chain.text))),
+        line(say("energyPart"), energyPart(chain, proposal)))),
       make("table", {}, make("thead", {}, make("tr", {}, ...["term", "beforeValue", "proposedValue", "change"]
         .map((name) => make("th", { scope: "col" }, say(name))))),
       make("tbody", {}, ...rows.map(([name, before, after]) => make("tr", {}, make("th", { scope: "row" }, name),
@@ -214,7 +215,7 @@ export class RunView {
         } catch (problem) {
           click.target.after(make("p", { class: "error" }, problem.message));
         }
-      } }, say("workOut")) : null);
+      } }, say("workOut")) : null));
     }
     this.look.replaceChildren(...blocks.filter(Boolean));
   }
@@ -290,9 +291,9 @@ function coloured(chain, proposal) {
   const shown = [];
   for (const part of differences(chain.before.text, proposal.text)) {
     if (part.kind === "same") shown.push(part.text);
-    // what was refused stands beside what stayed
+    // what was refused stands beside what stayed, and what was accepted beside what went
     else if (part.kind === "new") shown.push(make(chain.accepted ? "ins" : "del", { class: kind }, part.text));
-    else if (!chain.accepted) shown.push(part.text);
+    else shown.push(make(chain.accepted ? "del" : "span", { class: chain.accepted ? "was" : "would" }, part.text));
   }
   return shown;
 }
