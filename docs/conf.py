@@ -21,6 +21,9 @@ extensions = [
 ]
 html_theme = "furo"
 html_title = "textsearch"
+html_show_copyright = False
+# a block that names no language is what a command prints
+highlight_language = "text"
 exclude_patterns = ["README.md"]
 
 # notebooks are stored as `make notebooks` ran them
