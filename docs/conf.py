@@ -21,11 +21,14 @@ extensions = [
 ]
 html_theme = "furo"
 html_title = "textsearch"
+html_show_copyright = False
+# a block that names no language is what a command prints
+highlight_language = "text"
 exclude_patterns = ["README.md"]
 
 # notebooks are stored as `make notebooks` ran them
 nb_execution_mode = "off"
-myst_enable_extensions = ["colon_fence"]
+myst_enable_extensions = ["substitution"]
 # links to a heading of a page are checked as those to a page are
 myst_heading_anchors = 3
 # a prompt is not copied with its command
@@ -42,8 +45,20 @@ add_module_names = False
 napoleon_custom_sections = [("Attributes", "params_style")]
 napoleon_preprocess_types = False
 
-# a pattern may stand for a page that is yet to come
-suppress_warnings = ["toc.empty_glob"]
+
+def names_of_textsearch() -> str:
+    """A table of what is imported from `textsearch`, each name a link to where it lives."""
+    import textsearch
+
+    homes = {"textsearch.run.generation": "generate generate_each resume", "textsearch.run.partial": "partial_result"}
+    rows = (
+        f"| `{home}` | " + ", ".join(f"{{py:obj}}`{name} <{home}.{name}>`" for name in names.split()) + " |"
+        for home, names in (homes | textsearch._HOMES).items()
+    )
+    return "\n".join(["| lives in | names |", "|---|---|", *rows])
+
+
+myst_substitutions = {"names": names_of_textsearch()}
 
 YEAR = re.compile(r"\b(1[789]|20)\d\d\b")
 SHOWN: set[str] = set()

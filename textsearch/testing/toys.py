@@ -24,7 +24,11 @@ from textsearch.rng import Rng, categorical
 @final
 @dataclass(frozen=True, eq=False)
 class LetterVocabulary:
-    """One token a letter; id 0 is "_", the mask, and an upper-case letter goes on the word before it."""
+    """One token a letter; id 0 is "_", the mask, and an upper-case letter goes on the word before it.
+
+    Attributes:
+        letters: V - 1 of them, each once; letter i has the id i + 1.
+    """
 
     letters: str
     one_spelling = True
@@ -73,6 +77,9 @@ class LetterVocabulary:
 
 def letters(alphabet: str) -> LetterVocabulary:
     """A vocabulary of single letters.
+
+    Args:
+        alphabet: the letters, each once.
 
     >>> letters("ab").encode(["ba"]).tokens.tolist()
     [[2, 1]]
