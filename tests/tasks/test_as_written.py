@@ -66,5 +66,5 @@ def test_write(tiny: Tiny, mlm: TransformersMaskedLM, request_: dict[str, Any], 
 
 def test_keywords(tmp_path_factory: pytest.TempPathFactory, mlm: TransformersMaskedLM) -> None:
     lm = causal_lm(roomy_causal(tmp_path_factory.mktemp("causal")), device="cpu")
-    for text in keywords([["iPhone", "C++"]], chains=2, steps=3, drafts=4, seed=0, causal=lm, masked=mlm).texts:
+    for text in keywords([["iPhone", "C++"]], chains=2, steps=2, drafts=2, seed=0, causal=lm, masked=mlm).texts:
         assert "C++" in text and "iPhone" in text
