@@ -69,7 +69,7 @@ def test_a_model_that_takes_requests_is_asked_to_correct(tiny: Tiny, tmp_path: P
     lm = causal_lm(roomy_causal(tmp_path), device="cpu")
     texts = ["the dgo sat. He run to  London", "a cat"]
     given: dict[str, Any] = {"confusions": EnglishConfusions(inserted=("the",)), "chains": 1, "meaning": False}
-    result = write(tiny, texts, causal=lm, strictness=0.01, **given)
+    result = write(tiny, texts, causal=lm, strictness=0.01, steps=3, **given)
     assert set(result.best_terms) == {"closeness", "fluency", "conditional", "non-words", "changed sentences"}
     words = WordVocabulary.of(token for text in [*texts, *result.best_texts] for token in split(text))
     batch, sources = words.encode(result.best_texts), words.encode(texts)
@@ -84,7 +84,7 @@ def test_a_model_that_takes_requests_is_asked_to_correct(tiny: Tiny, tmp_path: P
     # the control: what was not asked
     assert (EvenlySpaced(Fluency(lm)) + own).energy(batch).numpy() != pytest.approx(result.best_energies, abs=0.1)
     assert request(tiny.causal(), "a cat") == ""
-    assert "conditional" not in write(tiny, texts, **given).best_terms
+    assert "conditional" not in write(tiny, texts, steps=0, **given).best_terms
 
 
 def test_only_what_is_listed_changes(tiny: Tiny) -> None:
