@@ -19,7 +19,6 @@ from tests.hinted import Hinted, rows_of
 from tests.reference import Floats
 from tests.samplers.laws import Case
 from tests.samplers.test_adaptive_rejection import toy
-from tests.samplers.test_masked_suffix import END
 from tests.samplers.toys import UnderLaw
 from textsearch import generate
 from textsearch.sampler import Guarantee
@@ -29,6 +28,7 @@ SPACE, SAMPLER = toy(Hinted(rows_of(3, 3, lambda row: True), 3))  # every text
 LAW: Any = SPACE.law
 LM: Any = SAMPLER.lm
 Row = tuple[int, ...]
+END = 0
 
 
 @cache
