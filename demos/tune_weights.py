@@ -52,7 +52,7 @@ def tune(trials: int) -> dict[str, float]:
     def trial(trial: optuna.Trial) -> float:
         # the same random numbers for all weights: what differs is what they do
         weights = {name: trial.suggest_float(name, 0.05, 4.0, log=True) for name in ("length", "e")}
-        return loss(drawn(**weights))
+        return loss(drawn(weights["length"], weights["e"]))
 
     study.optimize(trial, n_trials=trials)
     return dict(study.best_params)
@@ -62,4 +62,5 @@ if __name__ == "__main__":
     best = tune(trials=25)
     for name, weights in (("before", {"length": 1.0, "e": 1.0}), ("after", best)):
         # on draws that were not tuned on
-        print(f"{name}: {weights}, loss {loss(drawn(**weights, seed=1)):.3f}")
+        far = loss(drawn(weights["length"], weights["e"], seed=1))
+        print(f"{name}: {weights}, loss {far:.3f}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import runpy
 import shlex
 import sys
 import tomllib
@@ -16,7 +17,6 @@ import typer.main
 import yaml
 
 import textsearch
-from demos import tune_weights
 from tests.cli import stub
 from tests.cli.test_server import serving
 from tests.models.test_completions import Served
@@ -29,6 +29,7 @@ from textsearch.models import causal_lm
 from textsearch.tasks import resolve
 
 ROOT = Path(__file__).parents[1]
+tune_weights = SimpleNamespace(**runpy.run_path(str(ROOT / "demos" / "tune_weights.py")))
 CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 SHELL = re.compile(r"```bash\n(.*?)```", re.DOTALL)
 

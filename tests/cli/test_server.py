@@ -216,7 +216,12 @@ def test_ctrl_c_gives_what_there_is(number: int, code: int, monkeypatch: pytest.
 def test_a_server_that_is_ended_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     stub.put_in_place(monkeypatch, waits)
     with serving() as server:
-        ending = threading.Thread(target=lambda: (until(lambda: bool(server.runs)), server.end_all()))
+
+        def end() -> None:
+            until(lambda: bool(server.runs))
+            server.end_all()
+
+        ending = threading.Thread(target=end)
         ending.start()
         found = call("paraphrase", "a", "--server")
         ending.join()

@@ -15,7 +15,7 @@ from samplers import MetropolisHastings
 from samplers.proposals import Replace
 from tests.models.tiny import Tiny
 from tests.models.tiny import tiny as tiny
-from textsearch import FunctionObjective, Generations, generate, tasks
+from textsearch import FunctionObjective, Generations, generate, models, tasks
 from textsearch.language.confusions import ListedConfusions
 from textsearch.result.columns import column_of, flat, form_of, table_of
 from textsearch.tasks import correct, resolve
@@ -119,7 +119,7 @@ def test_a_named_model_is_loaded_once_and_the_answers_are_those_of_the_task(
     tiny: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loads: list[Any] = []
-    own = resolve.causal_lm
+    own = models.causal_lm
 
     def counted(name: Any) -> Any:
         loads.append(name)
@@ -141,7 +141,8 @@ class FakeDataset:
     """What is asked of a `Dataset`."""
 
     def __init__(self, columns: Mapping[str, list[Any]]) -> None:
-        self.columns_of, self.column_names, self.features = dict(columns), list(columns), {}
+        self.columns_of, self.column_names = dict(columns), list(columns)
+        self.features: dict[str, Any] = {}
         self.num_rows = len(next(iter(columns.values())))
 
     def select(self, rows: Any) -> Any: ...

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from threading import Event
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, cast, final
 
 from textsearch import tasks
 from textsearch.cli.faults import Unable, able
@@ -100,7 +100,7 @@ def checked(asked: Asked, held: Held, limits: Limits) -> dict[str, Any]:
         if name not in known:
             raise ValueError(f"{asked.command} has no setting {shown(name)}: choose from {', '.join(known)}")
         if is_dataclass(default := known[name].default) and isinstance(value, Mapping):
-            told[name] = type(default)(**value)
+            told[name] = cast(Any, type(default))(**value)
     if isinstance(told.get("keep"), str):
         raise ValueError(f"keep={shown(told['keep'])} must be true, false or a list of words: files are not read here")
     try:
