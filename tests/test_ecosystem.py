@@ -50,8 +50,8 @@ def test_the_page_on_other_packages(
     tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lm, masked = causal_lm(roomy_causal(tmp_path / "roomy"), device="cpu"), tiny.masked()
-    monkeypatch.setattr(resolve, "_causal", lambda name: lm)
-    monkeypatch.setattr(resolve, "_masked", lambda name: masked)
+    monkeypatch.setattr(resolve, "_causal", lambda *given: lm)
+    monkeypatch.setattr(resolve, "_masked", lambda *given: masked)
     fake: Any = ModuleType("sentence_transformers")
     fake.SentenceTransformer = lambda name: Foreign()
     monkeypatch.setitem(sys.modules, "sentence_transformers", fake)

@@ -184,9 +184,12 @@ def waits(inputs: Sequence[Any], *, callbacks: Any = (), seed: int = 0, **settin
     from samplers import MetropolisHastings
     from textsearch import generate
 
-    Path(os.environ["TEXTSEARCH_CACHE"], "running").touch()
+    def mark(progress: Any) -> None:
+        if progress.step == 2:
+            Path(os.environ["TEXTSEARCH_CACHE"], "running").touch()
+
     sampler = MetropolisHastings(stub.MOVES)
-    return generate(stub.FEW_B, sampler, ["abc"] * len(inputs), steps=10**9, seed=seed, callbacks=callbacks)
+    return generate(stub.FEW_B, sampler, ["abc"] * len(inputs), steps=10**9, seed=seed, callbacks=[*callbacks, mark])
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -157,7 +157,8 @@ class Generations:
         Raises:
             ImportError: pandas is not installed.
         """
-        return table_of(self._columns(), "pandas", "to_pandas")
+        table: pd.DataFrame = table_of(self._columns(), "pandas", "to_pandas")
+        return table
 
     def to_dataset(self) -> Any:
         """The same as a `Dataset` of datasets.
