@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("stubbed")
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "keywords, mine, paraphrase, run, sample, studio, watch or write"),
+        ([], "keywords, mine, paraphrase, run, sample, serve, studio, watch or write"),
         (["keyword", "dog"], "did you mean keywords?"),
         (["Correct", "She go."], "did you mean correct?"),
         (["summarise", "text"], "choose from correct"),

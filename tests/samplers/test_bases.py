@@ -36,4 +36,4 @@ def test_a_sampler_is_final_and_has_all_that_a_sampler_has(sampler: type[Any]) -
 
 
 def test_all_samplers_are_looked_at() -> None:
-    assert len(SAMPLERS) == 24
+    assert len(SAMPLERS) == 25

@@ -311,7 +311,7 @@ class _Run:
         finished = self.given == len(self.inputs) and not self.interrupted
         if self.shown.as_json:
             write(json_text(self.listed, file=sys.stdout, indent=2))
-        told = self.tally.told() if self.remote is None else _told(self.remote.end)
+        told = self.tally.told(self.shown.report) if self.remote is None else _told(self.remote.end)
         if told.runs and self.shown.report:
             told.report()
         if told.runs and self.file_of_answers is None and not (self.shown.as_json or self.shown.jsonl):

@@ -74,9 +74,9 @@ class Tally:
             spent = replace(spent, caption=f"{rows / self.chain_steps:.2f} rows a step of a chain")
         return [whole.moves(), spent, *([] if self._also is None else [self._also.sheet()])]
 
-    def told(self) -> Told:
-        """All of it, as it can be sent."""
-        return Told(self.runs, self.line() if self.runs else "", self.sheets())
+    def told(self, report: bool) -> Told:
+        """All of it, as it can be sent; the tables are worked out for a `report` alone."""
+        return Told(self.runs, self.line() if self.runs else "", self.sheets() if report else [])
 
 
 @final

@@ -326,7 +326,8 @@ def cased(
             {(plain,): word for plain, word in capitals_of(text, own, words.plain).items()} | dict(spelt)
             for text, own, spelt in zip(texts, others, spellings, strict=True)
         ]
-    return rendered(mlm, words.rendering(spellings=tuple(spellings))) if any(spellings) else mlm
+    # also where nothing is spelt: a text must not feel whether another one of the call has literals
+    return rendered(mlm, words.rendering(spellings=tuple(spellings)))
 
 
 def check_kept(texts: Sequence[str], vocabulary: Vocabulary, verbatim: Verbatim) -> None:

@@ -187,8 +187,8 @@ class Answering:
         if interrupted and self.ended.is_set():
             emit({"unable": {"message": f"the server was ended before the command: {RESTART}", "code": REFUSED}})
             return
-        told = self._tally.told()
-        sheets = [vars(sheet) for sheet in told.sheets] if self._asked.report else []
+        told = self._tally.told(self._asked.report)
+        sheets = [vars(sheet) for sheet in told.sheets]
         emit({"end": {"runs": told.runs, "line": told.line, "sheets": sheets, "interrupted": interrupted}})
 
     def _records(self, emit: Emit) -> Any:
