@@ -10,7 +10,7 @@ import json
 import queue
 import threading
 from collections.abc import Callable, Generator, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Final, final
 from urllib.parse import urlsplit
 
@@ -83,6 +83,7 @@ class Remote:
     def __init__(self, where: Address, stop: Stop, *, quiet: bool) -> None:
         self._where, self._stop, self._quiet = where, stop, quiet
         self._run: str | None = None
+        self._told_to_stop = False
         self.end: Mapping[str, Any] = {}
 
     def answers(self, asked: Asked, before_group: Callable[[], None]) -> Generator[dict[str, Any]]:
@@ -97,51 +98,44 @@ class Remote:
         events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         threading.Thread(target=_read, args=(answer, events), daemon=True).start()
         try:
-            with ExitStack() as stack:
-                line = stack.enter_context(_Line(self._quiet))
-                for event in self._events(events):
+            with _Line(self._quiet) as line:
+                while not self.end:
+                    # the first Ctrl-C is handed on to the server, wherever it falls; the second one is ours
+                    with nullcontext() if self._told_to_stop else self._stop.held():
+                        event = self._next(events, line)
                     if "record" in event:
-                        line.clear()
                         yield event["record"]
                     elif "group" in event:
-                        line.clear()
                         before_group()
-                    elif "end" in event:
-                        self.end = event["end"]
-                        break
-                    elif "unable" in event:
-                        raise Unable(event["unable"]["message"], event["unable"]["code"])
-                    else:
-                        line.show(event)
-            if self.end.get("interrupted"):
+            if self.end["interrupted"]:
                 raise KeyboardInterrupt
         finally:
             # a server whose reader is gone stops the run
             connection.close()
 
-    def _events(self, events: queue.SimpleQueue[Any]) -> Generator[dict[str, Any]]:
-        """What the server says, up to the end; Ctrl-C is handed on to it once, and the second one is ours."""
-        asked_to_stop = False
+    def _next(self, events: queue.SimpleQueue[Any], line: _Line) -> dict[str, Any]:
+        """The next event that is not for the line alone; an empty one once the server was told to stop."""
         while True:
-            try:
-                if asked_to_stop:
-                    event = events.get(timeout=_POLL)
-                else:
-                    with self._stop.held():
-                        event = events.get(timeout=_POLL)
-            except queue.Empty:
-                event = None
-            if self._stop.signal is not None and not asked_to_stop:
-                asked_to_stop = True
+            if self._stop.signal is not None and not self._told_to_stop:
+                self._told_to_stop = True
                 self._post_stop()
-            if event is None:
+                return {}
+            try:
+                event = events.get(timeout=_POLL)
+            except queue.Empty:
                 continue
             if isinstance(event, TimeoutError):
                 raise Unable(f"the server at {self._where.url} has said nothing for {_SILENT:g} s: {RESTART}", REFUSED)
             if isinstance(event, BaseException):
                 raise Unable(f"the server at {self._where.url} ended before the command: {RESTART}", REFUSED)
+            if "unable" in event:
+                raise Unable(event["unable"]["message"], event["unable"]["code"])
             self._run = event.get("run", self._run)
-            yield event
+            self.end = event.get("end", self.end)
+            if event.keys() & {"record", "group", "end"}:
+                line.clear()
+                return dict(event)
+            line.show(event)
 
     def _ask(self, asked: Asked) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         """Send it; what is wrong with it is told at once."""
