@@ -2,7 +2,7 @@
 
 python demos/tune_weights.py            # needs the extra tuning
 
-A toy that runs in seconds: words of five letters, under an energy of two terms. Wanted are words of six in the mean,
+A toy that runs in seconds: words of five letters, under an energy of two terms. Wanted are words of four in the mean,
 of which a tenth are e; what the terms must weigh for that is not to be seen from their definitions.
 """
 
@@ -12,10 +12,10 @@ from textsearch import FunctionObjective, generate
 from textsearch.testing import TableMaskedLM, letters
 
 MODEL = TableMaskedLM.random(letters("abcde"), seed=0)
-MOVES = Mixture({Replace(MODEL, max_length=12): 0.5, InsertDelete(MODEL, max_length=12): 0.5})
-LENGTH = FunctionObjective(lambda texts: [float(abs(len(text) - 8)) for text in texts], name="length")
+MOVES = Mixture({Replace(MODEL, max_length=8): 0.5, InsertDelete(MODEL, max_length=8): 0.5})
+LENGTH = FunctionObjective(lambda texts: [float(len(text)) for text in texts], name="length")
 FEW_E = FunctionObjective(lambda texts: [float(text.count("e")) for text in texts], name="e")
-MEAN, SHARE = 6.0, 0.1
+MEAN, SHARE = 4.0, 0.1
 """What is wanted: letters in a word, and how many of them are e."""
 
 
@@ -24,12 +24,12 @@ def drawn(length: float, e: float, *, seed: int = 0, steps: int = 80) -> list[st
     run = generate(
         length * LENGTH + e * FEW_E,
         MetropolisHastings(MOVES),
-        ["abcd"],
+        ["ab"],
         steps=steps,
-        chains=32,
+        chains=16,
         seed=seed,
         warm_up=steps // 2,
-        thin=10,
+        thin=5,
     )
     return [text for texts in run.samples for text in texts]
 
@@ -59,7 +59,7 @@ def tune(trials: int) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    best = tune(trials=25)
+    best = tune(trials=20)
     for name, weights in (("before", {"length": 1.0, "e": 1.0}), ("after", best)):
         # on draws that were not tuned on
         far = loss(drawn(weights["length"], weights["e"], seed=1))

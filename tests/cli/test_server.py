@@ -135,6 +135,7 @@ def test_what_a_server_refuses() -> None:
         server.limits = replace(server.limits, runs=1)
         server.runs["other"] = Answering(Asked(command="paraphrase", inputs=["a"]), {}, server.turn)
         found = call("paraphrase", "a", "--server")
+        server.runs.clear()
         assert found.exit_code == 1 and "1 commands wait for answers, the limit of this server" in found.stderr
 
 

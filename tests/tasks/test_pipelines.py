@@ -15,7 +15,7 @@ from samplers import MetropolisHastings
 from samplers.proposals import Replace
 from tests.models.tiny import Tiny
 from tests.models.tiny import tiny as tiny
-from textsearch import FunctionObjective, Generations, generate, models, tasks
+from textsearch import FunctionObjective, Generations, causal_lm, generate, tasks
 from textsearch.language.confusions import ListedConfusions
 from textsearch.result.columns import column_of, flat, form_of, table_of
 from textsearch.tasks import correct, resolve
@@ -119,13 +119,13 @@ def test_a_named_model_is_loaded_once_and_the_answers_are_those_of_the_task(
     tiny: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loads: list[Any] = []
-    own = models.causal_lm
 
     def counted(name: Any) -> Any:
         loads.append(name)
-        return own(name)
+        return causal_lm(name)
 
-    monkeypatch.setattr(resolve, "causal_lm", counted)
+    # what `resolve` remembers of other calls is left out
+    monkeypatch.setattr(resolve, "_causal", counted)
     texts = ["The dog sat on the mat.", "A cat ran."]
     names: dict[str, Any] = {"causal": str(tiny.causal_path), "masked": tiny.masked_path}
     pipe = textsearch.pipeline("correct", steps=3, confusions=FEW, **names)
