@@ -169,7 +169,13 @@ def load(tiny: Tiny, chinese: Chinese, folders: dict[str, Path]) -> Callable[[Ca
     return lambda case: models_of(case, tiny, chinese, folders)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.reliability] if name in ("acrostics", "Chinese infill") else [])
+        for name in CASES
+    ],
+)
 def test_the_group_is_not_felt(name: str, load: Callable[[Case], dict[str, Any]]) -> None:
     runs = Runs(CASES[name], load)
     assert runs.felt() == []
