@@ -117,7 +117,7 @@ def use(python: Path, folder: Path, *, models: bool) -> None:
     code = "".join(one.code for one in shown)
     compile(code, "README.md", "exec")
     if not models:
-        print(f"  {len(shown)} snippets of README are looked at alone: --models runs them")
+        print(f"  {len(shown)} snippets of README are looked at, and not run")
     else:
         where = "from textsearch.models.checkpoints.default import smollm2_folder; print(smollm2_folder())"
         own = folder / _OWN_MODEL
