@@ -84,7 +84,7 @@ def law(moves: int, temperature: float, block: int = BLOCK, max_length: int = MA
     return rows
 
 
-FOUND = law(2, SPACE.temperature)
+FOUND = law(1, SPACE.temperature)
 DRAWN = np.array([FOUND[(*state.tokens, END)] for state in SPACE.states]) * (SPACE.target > 0)
 
 
@@ -102,13 +102,13 @@ class UpsideDown(BlockPower):  # type: ignore[misc]
         return draft.where(rng.uniform(1).log() < draft.gain(cuts) - new.gain(cuts), new)
 
 
-HONEST = BlockPower(LM, "ab", power=POWER, block=BLOCK, moves=2, max_length=MAX_LENGTH)
+HONEST = BlockPower(LM, "ab", power=POWER, block=BLOCK, moves=1, max_length=MAX_LENGTH)
 CASE = Case(
     UnderLaw(SPACE, DRAWN / DRAWN.sum()),
     HONEST,
     matrix,
     {
-        "ratio upside down": UpsideDown(LM, "ab", power=POWER, block=BLOCK, moves=2, max_length=MAX_LENGTH),
+        "ratio upside down": UpsideDown(LM, "ab", power=POWER, block=BLOCK, moves=1, max_length=MAX_LENGTH),
         "moves left out": replace(HONEST, moves=0),
     },
     Guarantee.BIASED,
