@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.models.tiny import TEXTS, Tiny, byte_tokenizer, every_position, llama, save, seeded, shuffled
+from tests.models.tiny import TEXTS, Tiny, byte_tokenizer, every_position, llama, save, seeded, shape, shuffled
 from tests.models.tiny import tiny as tiny
 from textsearch.models import causal_lm
 from textsearch.models.reading import packing as flat
@@ -261,3 +261,29 @@ def test_too_little_memory_for_anything_is_an_error(tiny: Tiny, monkeypatch: pyt
         causal.score(batch)
     assert held(causal.tree) == set()
     assert_sound(causal.tree)
+
+
+def long_scores(lm: Any, order: list[int]) -> list[float]:
+    """Of one text after prompts of 150 to 430 tokens that begin alike, asked for one after another."""
+    own = lm.forgetful()
+    prompts = [
+        "".join(chr(97 + (7 * place + place // 11) % 26) for place in range(size)) for size in range(150, 440, 17)
+    ]
+    found = {number: own.score(own.vocabulary.encode(["the dog sat"]), prompts[number]).log_prob for number in order}
+    return [float(found[number]) for number in sorted(found)]
+
+
+def test_what_was_read_before_changes_no_bit_of_long_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    tokenizer = byte_tokenizer()
+    # products over heads of few numbers take another way
+    heads = {"hidden_size": 128, "num_attention_heads": 2, "num_key_value_heads": 1, "max_position_embeddings": 1024}
+    config = LlamaConfig(**shape(len(tokenizer), **heads), bos_token_id=0, eos_token_id=0)
+    lm = causal_lm(save(tmp_path, seeded(LlamaForCausalLM, config), tokenizer), device="cpu")
+    up, down = list(range(18)), list(range(18))[::-1]
+    scores = long_scores(lm, up)
+    assert scores == long_scores(lm, down) == [long_scores(lm, [number])[0] for number in up]
+    # the control: keys in widths of which a product sums some in halves
+    monkeypatch.setattr(flat, "_depth", lambda count: flat._width(count, flat.GRAIN))
+    assert long_scores(lm, up) != long_scores(lm, down)

@@ -29,6 +29,7 @@ from textsearch.models.reading.projection import hidden_states
 
 _NAME = "textsearch"
 _UNKNOWN = ("softcap", "s_aux", "position_bias")  # what some families do to their attention
+_SUMMED = 192  # keys that a product of MKL sums in one block at most
 _PROBE = 11  # tokens that a model is tried on
 
 Found = TypeVar("Found")
@@ -230,7 +231,7 @@ def _attended(spans: Sequence[Span], size: int, source: Source, causal: bool, de
     """Spans that differ little in size are padded to one: of attention only, which is a small part of the work."""
     alike: dict[tuple[int, int], list[Span]] = {}
     for span in spans:
-        alike.setdefault((_width(span.count, BLOCK), _width(len(span.sees), GRAIN)), []).append(span)
+        alike.setdefault((_width(span.count, BLOCK), _depth(len(span.sees))), []).append(span)
     groups, answers, start = [], [0] * size, 0
     for (wide, deep), own in alike.items():
         groups.append(_group(own, wide, deep, causal, device))
@@ -249,6 +250,19 @@ def _width(count: int, grain: int) -> int:
     """
     step: int = max(grain, 2 ** (max(count - 1, 1).bit_length() - 3))
     return step * math.ceil(count / step)
+
+
+def _depth(count: int) -> int:
+    """Keys that rows of `count` are padded to.
+
+    A product sums over its keys in blocks of up to `_SUMMED`, and halves what is between one and two of them: there the
+    sum of the same keys would depend on how many others are padded.
+
+    >>> [_depth(count) for count in (1, 150, 192, 193, 300, 385)]
+    [16, 160, 192, 384, 384, 448]
+    """
+    wide = _width(count, GRAIN)
+    return wide if wide <= _SUMMED else max(wide, 2 * _SUMMED)
 
 
 def _group(spans: Sequence[Span], wide: int, deep: int, causal: bool, device: torch.device) -> _Group:
