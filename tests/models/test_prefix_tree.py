@@ -15,6 +15,7 @@ from tests.models.tiny import TEXTS, Tiny, byte_tokenizer, every_position, llama
 from tests.models.tiny import tiny as tiny
 from textsearch.models import causal_lm
 from textsearch.models.reading import packing as flat
+from textsearch.models.reading.length_buckets import GRAIN
 from textsearch.models.reading.prefix_tree import Node, PrefixTree
 from textsearch.models.usage import Usage
 
@@ -285,5 +286,5 @@ def test_what_was_read_before_changes_no_bit_of_long_rows(tmp_path: Path, monkey
     scores = long_scores(lm, up)
     assert scores == long_scores(lm, down) == [long_scores(lm, [number])[0] for number in up]
     # the control: keys in widths of which a product sums some in halves
-    monkeypatch.setattr(flat, "_depth", lambda count: flat._width(count, flat.GRAIN))
+    monkeypatch.setattr(flat, "_depth", lambda count: flat._width(count, GRAIN))
     assert long_scores(lm, up) != long_scores(lm, down)
