@@ -25,18 +25,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from samplers.one_token_lm import OfTokenLM
 from samplers.proposals.sites import masks
 from samplers.proposals.spans import check_lengths
 from samplers.rejection import ATTEMPTS
 from samplers.tries import Trie, Tries, Walk, Walker
 from samplers.weights import Estimate
-from textsearch.batch import Batch, Vocabulary
-from textsearch.checks import keep, real, whole
-from textsearch.kinds import RESULT, TOKENWISE, instance
+from textsearch.batch import Batch
+from textsearch.checks import real, whole
+from textsearch.kinds import RESULT, instance
 from textsearch.models.protocols import TokenLM
 from textsearch.models.reading.suffixes import with_suffixes
 from textsearch.objective import Evaluation, Objective, evaluate
-from textsearch.per_input import PerInput, text_per_input
+from textsearch.per_input import PerInput
 from textsearch.result import Generations
 from textsearch.rng import Rng
 from textsearch.sampler import ChainState, Guarantee, Info
@@ -50,7 +51,7 @@ _WALKERS = 8  # that explore side by side
 
 @final
 @dataclass(frozen=True)
-class AdaptiveRejection:
+class AdaptiveRejection(OfTokenLM):
     """Draw whole texts from a causal model, leaving out what is proven forbidden; each step is an independent draw.
 
     Exact for energies with exp(-E / T) <= exp(log_bound) p(x | prompt)^power for every text: with `Fluency(lm, prompt)`
@@ -109,17 +110,11 @@ class AdaptiveRejection:
     starts_anywhere: ClassVar = True
 
     def __post_init__(self) -> None:
-        instance("lm", self.lm, TOKENWISE)
-        given = text_per_input("prompt", self.prompt, "prompts")
         must = "be a number of at least 1: below it the probabilities of a token would add up to more than 1"
         bound = "be a finite number of nats: the largest -E / T - power log p of any text"
         least = "be a finite number of at least 0 nats; 1e-3 allows for rounding"
         max_nodes = whole("max_nodes", self.max_nodes, 1)
-        keep(
-            self,
-            prompt=given.values,
-            _prompts=given,
-            max_length=whole("max_length", self.max_length, 1, unit="token"),
+        self._keep(
             power=real("power", self.power, must, lambda x: 1 <= x < math.inf),
             log_bound=real("log_bound", self.log_bound, bound),
             explore=whole("explore", self.explore, 1, unit="text"),
@@ -128,11 +123,6 @@ class AdaptiveRejection:
             tolerance=real("tolerance", self.tolerance, least, lambda x: 0 <= x < math.inf),
             _tries=Tries(max_nodes),
         )
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """The tokens that the model writes."""
-        return self.lm.vocabulary
 
     def check(self, batch: Batch) -> None:
         """Refuse frozen tokens, and inputs without a prompt."""

@@ -22,16 +22,14 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
+from samplers.one_token_lm import OfTokenLM
 from samplers.proposals.cuts import first_cuts
-from samplers.proposals.from_left import check_frozen_first
-from samplers.proposals.sites import masks
 from samplers.unfinished import Unfinished, log_totals, next_laws
-from textsearch.batch import Batch, Vocabulary
-from textsearch.checks import keep, positive, whole
-from textsearch.kinds import TOKENWISE, instance
+from textsearch.batch import Batch
+from textsearch.checks import positive, whole
 from textsearch.models.protocols import TokenLM
 from textsearch.objective import Objective, evaluate
-from textsearch.per_input import PerInput, text_per_input
+from textsearch.per_input import PerInput
 from textsearch.rng import Rng, categorical
 from textsearch.sampler import ChainState, Guarantee, Info
 
@@ -40,7 +38,7 @@ _CUT, _ACCEPT, _TOKENS = range(3)  # draws of a move; from the third on, one for
 
 @final
 @dataclass(frozen=True)
-class BlockPower:
+class BlockPower(OfTokenLM):
     """A new text every step, written and mended block by block after Karan and Du (2025).
 
     Biased, see the module. Of the energy only +inf counts: a text that it forbids, and one that has no end within
@@ -76,32 +74,11 @@ class BlockPower:
     starts_anywhere: ClassVar = True
 
     def __post_init__(self) -> None:
-        instance("lm", self.lm, TOKENWISE)
-        given = text_per_input("prompt", self.prompt, "prompts")
-        keep(
-            self,
-            prompt=given.values,
-            _prompts=given,
+        self._keep(
             power=positive("power", self.power, remedy="; 4 is usual"),
             block=whole("block", self.block, 1, unit="token"),
             moves=whole("moves", self.moves, 0, unit="move"),
-            max_length=whole("max_length", self.max_length, 1, unit="token"),
         )
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """The tokens that the model writes."""
-        return self.lm.vocabulary
-
-    def check(self, batch: Batch) -> None:
-        """Refuse tokens frozen behind others that are not, too many of them, and inputs without a prompt."""
-        check_frozen_first(batch, self.max_length, type(self).__name__)
-        self._prompts.check(batch)
-
-    def init(self, objective: Objective, batch: Batch) -> ChainState:
-        """The texts with their energies, which may be +inf."""
-        self.check(batch)
-        return ChainState(batch, evaluate(objective, batch, wanted=~masks(batch).any(1)))
 
     def step(
         self, objective: Objective, state: ChainState, rng: Rng, temperature: float | Tensor = 1.0

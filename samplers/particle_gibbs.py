@@ -35,8 +35,9 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
+from samplers.one_token_lm import OfTokenLM
 from samplers.proposals.cuts import first_cuts
-from samplers.proposals.sites import masks, slot_open
+from samplers.proposals.sites import slot_open
 from samplers.proposals.spans import check_lengths
 from samplers.unfinished import (
     Unfinished,
@@ -51,14 +52,13 @@ from samplers.unfinished import (
     next_laws,
     proven,
 )
-from textsearch.batch import Batch, Vocabulary
-from textsearch.checks import MAX_CHAINS, flag, keep, positive, real, whole
-from textsearch.kinds import TOKENWISE, instance
+from textsearch.batch import Batch
+from textsearch.checks import MAX_CHAINS, flag, positive, real, whole
 from textsearch.models.masking import FREE
 from textsearch.models.protocols import TokenLM
 from textsearch.models.reading.suffixes import with_suffixes
 from textsearch.objective import Evaluation, Objective, evaluate, next_allowed_by
-from textsearch.per_input import PerInput, text_per_input
+from textsearch.per_input import PerInput
 from textsearch.rng import Rng, categorical
 from textsearch.sampler import ChainState, Guarantee, Info
 
@@ -68,7 +68,7 @@ _NUMBERS = 2**24  # log-probabilities held at once, one for each token of the vo
 
 @final
 @dataclass(frozen=True)
-class ParticleGibbs:
+class ParticleGibbs(OfTokenLM):
     """Write `particles` - 1 texts beside the current one, and pick one of all in proportion to what they weigh.
 
     Exact: leaves exp(-E / T) invariant, over the texts of at most `max_length` tokens. One step may change all of the
@@ -123,27 +123,16 @@ class ParticleGibbs:
     """A forbidden text or a template gives way to the first draw of weight above 0."""
 
     def __post_init__(self) -> None:
-        instance("lm", self.lm, TOKENWISE)
-        given = text_per_input("prompt", self.prompt, "prompts")
         must = "be a share of the sweeps, from 0 (the mask is known to be right) to 1 (no mask); 0.05 is usual"
-        keep(
-            self,
-            prompt=given.values,
-            _prompts=given,
+        self._keep(
             particles=whole("particles", self.particles, 2, MAX_CHAINS, remedy=": the current text and another one"),
             power=positive("power", self.power, remedy=", the weight of the language model in the energy"),
-            max_length=whole("max_length", self.max_length, 1, unit="token"),
             free=real("free", self.free, must, lambda x: 0 <= x <= 1),
             ess=real(
                 "ess", self.ess, "be a share of the particles, from 0 (never resample) to 1", lambda x: 0 <= x <= 1
             ),
             ancestors=flag("ancestors", self.ancestors),
         )
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """The tokens that the model writes."""
-        return self.lm.vocabulary
 
     @property
     def _chains_at_once(self) -> int:
@@ -158,11 +147,6 @@ class ParticleGibbs:
         """Refuse texts over `max_length`, and inputs without a prompt."""
         check_lengths(batch, self.max_length)
         self._prompts.check(batch)
-
-    def init(self, objective: Objective, batch: Batch) -> ChainState:
-        """The texts with their energies, which may be +inf."""
-        self.check(batch)
-        return ChainState(batch, evaluate(objective, batch, wanted=~masks(batch).any(1)))
 
     def step(
         self, objective: Objective, state: ChainState, rng: Rng, temperature: float | Tensor = 1.0

@@ -28,9 +28,9 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
+from samplers.one_token_lm import OfTokenLM
 from samplers.populations import Populations, check_alike, log_sum, systematic
 from samplers.proposals.cuts import first_cuts
-from samplers.proposals.from_left import check_frozen_first
 from samplers.unfinished import (
     Unfinished,
     alike,
@@ -43,12 +43,11 @@ from samplers.unfinished import (
     next_laws,
 )
 from samplers.weights import LOG_WEIGHTS, POPULATION_KIND
-from textsearch.batch import Batch, Vocabulary
-from textsearch.checks import keep, positive, real, whole
-from textsearch.kinds import TOKENWISE, instance
+from textsearch.batch import Batch
+from textsearch.checks import positive, real
 from textsearch.models.protocols import TokenLM
 from textsearch.objective import Cost, Objective, Sum, evaluate, impossible_by, proper
-from textsearch.per_input import PerInput, text_per_input
+from textsearch.per_input import PerInput
 from textsearch.rng import Rng
 from textsearch.sampler import ChainState, Guarantee, Info
 
@@ -59,7 +58,7 @@ _FIRST, _MOST = 2, 4096
 
 @final
 @dataclass(frozen=True)
-class AdaptiveWeightedRejection:
+class AdaptiveWeightedRejection(OfTokenLM):
     """A fresh population of weighted texts every step, token by token, each token tested before it is taken.
 
     Consistent: for any f, E[mean over a population of w f(x)] = sum over the texts of exp(-E / T) f(x), for populations
@@ -117,27 +116,11 @@ class AdaptiveWeightedRejection:
     """The starting text is no draw, and its energy is not asked."""
 
     def __post_init__(self) -> None:
-        instance("lm", self.lm, TOKENWISE)
-        given = text_per_input("prompt", self.prompt, "prompts")
         must = "be a share of the particles, from 0 (never resample) to 1"
-        keep(
-            self,
-            prompt=given.values,
-            _prompts=given,
+        self._keep(
             power=positive("power", self.power, remedy=", the weight of the language model in the energy"),
-            max_length=whole("max_length", self.max_length, 1, unit="token"),
             ess=real("ess", self.ess, must, lambda x: 0 <= x <= 1),
         )
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """The tokens that the model writes."""
-        return self.lm.vocabulary
-
-    def check(self, batch: Batch) -> None:
-        """Refuse frozen tokens behind others that are not, too many of them, and inputs without a prompt."""
-        check_frozen_first(batch, self.max_length, type(self).__name__)
-        self._prompts.check(batch)
 
     def init(self, objective: Objective, batch: Batch) -> ChainState:
         """The starting texts, with energy +inf because they are not draws."""
