@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import pickle
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from samplers import Cycle, MetropolisHastings
 from samplers.proposals import BlockInfill, InsertDelete, Replace
 from tests.models.tiny import Tiny, byte_masked, byte_tokenizer
 from tests.models.tiny import tiny as tiny
+from tests.objectives.test_canonical import Careless
 from tests.tasks.test_infill import fillings
 from tests.unicode_texts import unicode_texts
 from textsearch import FunctionObjective, generate
@@ -139,21 +140,6 @@ def test_answers_do_not_depend_on_the_batch(mlm: TransformersMaskedLM) -> None:
     for number, (row, place) in enumerate(zip(rows.tolist(), places.tolist(), strict=True)):
         own = mlm.forgetful().log_probs(batch.rows([row]).narrow(), torch.tensor([0]), torch.tensor([place]))
         assert own[0].equal(together[number])
-
-
-@dataclass(frozen=True, eq=False)
-class Careless:
-    """The broken twin of a vocabulary: it says that no text has two spellings."""
-
-    vocabulary: Any
-    one_spelling = True
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.vocabulary, name)
-
-    def encode(self, texts: Any) -> Batch:
-        batch: Batch = self.vocabulary.encode(texts)
-        return replace(batch, vocabulary=self)
 
 
 TOY = ByteVocabulary((b"_", b" a", b" b", b" ab", b"b", b" \xc3", b"\xa9"), leading_space=True)
