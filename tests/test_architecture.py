@@ -15,6 +15,7 @@ PACKAGES = ("textsearch", "samplers", "objectives", "demos", "benchmarks", "trai
 
 LAYERS: list[set[str]] = [
     {
+        "textsearch.addresses",
         "textsearch.batch",
         "textsearch.beginnings",
         "textsearch.cache",

@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -118,13 +119,24 @@ def test_the_bytes_of_real_models(tiny: Tiny) -> None:
     assert there[0] != there[1] and json.loads(there[0])[0]["energy"] != 0
 
 
+def test_another_model_by_the_same_name_is_refused(tiny: Tiny, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny.masked_path, tmp_path / "model"))
+    line = ["infill", "A [MASK] sat.", "--causal", str(tiny.causal_path), "--masked", str(folder), "--steps", "1"]
+    with serving(held=Held.of({"causal": [str(tiny.causal_path)], "masked": [str(folder)]})):
+        assert call(*line, "--server").exit_code == 0
+        config = folder / "config.json"
+        config.write_bytes(config.read_bytes() + b" ")
+        found = call(*line, "--server")
+    assert found.exit_code == 2 and "is another model there than here" in found.stderr, found.stderr
+
+
 @pytest.mark.usefixtures("stubbed")
 def test_what_a_server_refuses() -> None:
-    with serving(limits=Limits(steps=100, chains=4, characters=20, inputs=2)) as server:
+    with serving(limits=Limits(steps=100, chains=8, characters=20, inputs=2)) as server:
         for line, message in (
             (["--steps", "101"], "steps=101 is above the limit of 100 of this service"),
-            (["--chains", "5"], "chains=5 is above the limit of 4"),
-            (["x" * 21], "has 21 characters, above the limit of 20 of this server: shorten it"),
+            (["--chains", "9"], "chains=9 is above the limit of 8"),
+            (["x" * 21], "has 21 characters, above the limit of 20 of this service: shorten it"),
             (["b", "c"], "inputs=3 is above the limit of 2"),
             (["--causal", "gpt2"], "causal='gpt2' is no model that it was started with (no other than the default)"),
         ):
@@ -257,10 +269,17 @@ def ask(server: Server, body: bytes, path: str = "/v1/runs", **headers: str) -> 
     return connection
 
 
+@pytest.mark.parametrize("command", ["serve", "studio"])
+@pytest.mark.parametrize("token", ["", "short", "with a space", "größe-größe"])
+def test_a_token_that_is_none_is_refused(command: str, token: str) -> None:
+    found = call(command, "--token", token)
+    assert found.exit_code == 2 and "8 characters or more" in found.stderr
+
+
 @pytest.mark.usefixtures("stubbed")
 def test_who_may_ask() -> None:
     body = Asked(command="paraphrase", inputs=["a"]).json()
-    with pytest.raises(ValueError, match=r"host='0.0.0.0' can be reached by others, and there is no token"):
+    with pytest.raises(ValueError, match=r"host='0.0.0.0' can be reached by others: use 127.0.0.1"):
         Server("0.0.0.0", 0)
     with serving(token="secret-token") as server:
         for headers, status in (({}, 401), ({"Authorization": "Bearer other"}, 401)):
@@ -297,7 +316,7 @@ def test_who_may_ask() -> None:
 
 def test_words_to_keep_are_sent_and_no_file_is_read() -> None:
     asked = Asked(command="correct", inputs=["a"], settings={"keep": "/etc/hostname"})
-    with pytest.raises(ValueError, match="must be true, false or a list of words: files are not read here"):
+    with pytest.raises(ValueError, match="must be true, false or a list of words: no files are read here"):
         checked(asked, Held(), Limits())
 
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -59,6 +63,34 @@ def test_the_same_run_without_the_page(tmp_path: Path, monkeypatch: pytest.Monke
         found = call("run", said, "--jsonl", "--quiet")
         assert found.exit_code == 0, found.output
         assert [json.loads(line) for line in found.output.splitlines()] == run.answers()
+
+
+def test_a_run_that_is_interrupted_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(building, "build", partial(build, wait=0.01))
+    said = ["run", json.dumps(asked(steps=300)), "--jsonl", "--checkpoint", str(tmp_path)]
+    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    found = call(*said)
+    timer.join()
+    assert found.exit_code == 130, found.output
+    assert "of 300 steps were taken; run the same command again to go on" in found.stderr
+    assert len(found.stdout.splitlines()) == 2
+
+
+def test_a_checkpoint_that_is_being_replaced_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("textsearch.models.defaults.default_masked_lm", lambda: MODEL)
+    monkeypatch.setattr("textsearch.cli.watch._POLL", 0.01)
+    solve(build(Submission.of(asked(steps=3))), checkpoint=tmp_path)
+    (plan,) = tmp_path.rglob("run.json")
+    whole, half = plan.read_bytes(), plan.read_bytes()[:20]
+    plan.write_bytes(half)
+    timer = threading.Timer(0.05, plan.write_bytes, (whole,))
+    timer.start()
+    assert "step 3 of 3" in call("watch", str(tmp_path)).output
+    timer.join()
+    plan.write_bytes(half)
+    found = call("watch", str(tmp_path))
+    assert found.exit_code == 2 and "damaged" in found.output
 
 
 @pytest.mark.parametrize(

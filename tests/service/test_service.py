@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+import threading
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
+from torch import Tensor
 
 from tests.service.toys import asked, build, over, until
-from textsearch import load
+from textsearch import Batch, Objective, load
 from textsearch.service import Limits, Service, Submission, Term
-from textsearch.tasks.problem import solve
+from textsearch.tasks.problem import Problem, solve
 
 
 def test_a_run_is_the_one_that_solve_makes(tmp_path: Path) -> None:
@@ -123,8 +127,73 @@ def test_an_error_is_told(tmp_path: Path) -> None:
     with Service(tmp_path, make=build) as service:
         run = over(service.submit(asked(inputs=["bad"])))
         assert run.state == "failed" and run.status()["error"] == "bad is no text of letters"
-        with pytest.raises(ValueError, match="is failed: submit it again"):
+        # what made it fail may have been mended: it can be told to go on, and fails again if not
+        run.proceed()
+        assert over(run).state == "failed"
+
+
+def test_what_failed_goes_on_once_it_is_mended(tmp_path: Path) -> None:
+    mended = False
+
+    def sometimes(submission: Submission) -> Problem:
+        if not mended:
+            raise OSError("the disk is full")
+        return build(submission)
+
+    with Service(tmp_path, make=sometimes) as service:
+        run = over(service.submit(asked()))
+        assert run.state == "failed" and run.status()["error"] == "OSError: the disk is full"
+        mended = True
+        run.proceed()
+        assert over(run).state == "done" and run.status()["error"] is None
+        with pytest.raises(ValueError, match="is done: submit it again"):
             run.proceed()
+
+
+def test_two_who_resume_at_once_start_one_thread(tmp_path: Path) -> None:
+    with Service(tmp_path, make=partial(build, wait=0.002)) as service:
+        run = service.submit(asked(steps=30), paused=True)
+        run.stop()
+        over(run)
+        asking = [threading.Thread(target=run.proceed) for _ in range(8)]
+        for one in asking:
+            one.start()
+        for one in asking:
+            one.join()
+        assert sum(one.name == f"run {run.name}" for one in threading.enumerate()) == 1
+        assert over(run).state == "done"
+    assert [event["step"] for event in run.events.read(0)] == list(range(1, 31))
+
+
+def test_a_text_is_explained_for_the_input_that_it_is_for(tmp_path: Path) -> None:
+    class Times(Objective):
+        """The number of letters, times that of the input."""
+
+        def energy(self, batch: Batch) -> Tensor:
+            return batch.lengths * (batch.inputs + 1.0)
+
+    def two(submission: Submission) -> Problem:
+        problem = build(submission)
+        return replace(problem, objective=Times(), start=replace(problem.start, inputs=torch.tensor([0, 1])))
+
+    with Service(tmp_path, make=two) as service:
+        run = service.submit(asked(steps=500), paused=True)
+        run.proceed(1)
+        until(lambda: run.state == "paused" and len(run.events) == 1)
+        assert [list(run.explain("abb", 0, own).values()) for own in (0, 1)] == [[3.0], [6.0]]
+        for given, told in (((1, 0), "search=1 is none of the 1"), ((0, 2), "input=2 is none of the 2")):
+            with pytest.raises(ValueError, match=told):
+                run.explain("a", *given)
+
+
+def test_a_folder_that_is_opened_is_not_opened_by_another_service(tmp_path: Path) -> None:
+    with Service(tmp_path / "one", make=build) as service:
+        folder = over(service.submit(asked())).folder
+    with Service(tmp_path / "two", make=build) as service:
+        service.open(str(folder))
+        with pytest.raises(ValueError, match="another service has the folder"):
+            Service(tmp_path / "one")
+    Service(tmp_path / "one").close()
 
 
 @pytest.mark.parametrize(

@@ -194,6 +194,7 @@ class _Run:
         """The same of a server."""
         self.remote = Remote(found(server), self.stop, quiet=self.shown.quiet)
         plain = {name: value for name, value in self.settings.items() if name not in MODELS} | {"seed": self.seed}
+        models = {name: self.settings[name] for name in MODELS if name in self.settings}
         asked = Asked(
             command=self.command,
             inputs=[self.inputs[number].value for number in fine],
@@ -201,7 +202,8 @@ class _Run:
             done=done,
             batch_inputs=self.shown.batch_inputs,
             settings={name: _plain(name, value) for name, value in plain.items()},
-            models={name: self.settings[name] for name in MODELS if name in self.settings},
+            models=models,
+            marks={kind: fingerprint(kind, name) for kind, name in models.items() if name is not None},
             progress=not self.shown.quiet,
             report=self.shown.report,
         )

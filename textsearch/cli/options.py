@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from textsearch.addresses import checked_token
 from textsearch.cli.models import model_name
 from textsearch.cli.server.client import address
 
@@ -20,6 +21,14 @@ def temperature(number: float) -> float:
     if not 0 < number < math.inf:
         raise typer.BadParameter(f"temperature={number:g} must be a number above 0; for a pure search take a small one")
     return number
+
+
+def token(given: str | None) -> str | None:
+    """What requests must bring, if it can be that."""
+    try:
+        return given if given is None else checked_token(given)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def kept(given: str | bool) -> Any:

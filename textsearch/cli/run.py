@@ -12,6 +12,7 @@ import typer
 from textsearch.cli.application import app
 from textsearch.cli.console import json_text, say, show, write
 from textsearch.cli.leaving import REFUSED
+from textsearch.cli.signals import heeded
 from textsearch.waiting import waiting
 
 
@@ -47,18 +48,23 @@ def run(
         submission = Submission.of(told)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="SUBMISSION") from error
-    try:
-        with waiting("preparing the run", not quiet):
-            problem = build(submission)
-        result = solve(problem, sampler=sampler_of(submission), progress=not quiet, checkpoint=checkpoint)
-    except ValueError as error:
-        say(error, error=True)
-        raise typer.Exit(REFUSED) from error
-    for record in result.to_records():
-        if jsonl:
-            write(json_text(record, file=sys.stdout))
-        else:
-            show(str(record["text"]), before=f"  {record['energy']:6.2f}  ")
+    with heeded() as stop:
+        try:
+            with waiting("preparing the run", not quiet):
+                problem = build(submission)
+            result = solve(problem, sampler=sampler_of(submission), progress=not quiet, checkpoint=checkpoint)
+        except (ValueError, ImportError) as error:
+            say(error, error=True)
+            raise typer.Exit(REFUSED) from error
+        for record in result.to_records():
+            if jsonl:
+                write(json_text(record, file=sys.stdout))
+            else:
+                show(str(record["text"]), before=f"  {record['energy']:6.2f}  ")
+        if result.interrupted:
+            kept = "; run the same command again to go on" if checkpoint is not None else ""
+            say(f"interrupted: {result.steps} of {problem.steps} steps were taken{kept}")
+            raise typer.Exit(stop.exit_code)
 
 
 def _submission(asked: str) -> Any:

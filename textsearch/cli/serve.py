@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from textsearch.addresses import is_loopback
 from textsearch.cli import options
 from textsearch.cli.application import app
 from textsearch.cli.console import say
@@ -40,6 +41,7 @@ def serve(
         str | None,
         typer.Option(
             metavar="TOKEN",
+            callback=options.token,
             envvar=TOKEN,
             help="What requests must bear. On any address but loopback there is one in any case, and it is printed.",
             show_default=False,
@@ -66,12 +68,10 @@ def serve(
     """
     with waiting("loading PyTorch", not quiet):
         from textsearch.cli.server.answering import Held
-        from textsearch.cli.server.http import Server, is_loopback
+        from textsearch.cli.server.http import Server
         from textsearch.service.limits import Limits
         from textsearch.tasks import keywords
 
-    if token is not None and (len(token) < 8 or not token.isascii() or not token.isprintable() or " " in token):
-        raise typer.BadParameter("a token has 8 characters or more, all of ASCII and no spaces", param_hint="--token")
     if token is None and not is_loopback(host):
         token = secrets.token_urlsafe(18)
     names = {"causal": causal or [], "masked": masked or [], "encoder": encoder or [], "classifier": classifier or []}

@@ -9,12 +9,12 @@ from typing import Annotated
 
 import typer
 
+from textsearch.addresses import is_loopback
+from textsearch.cli import options
 from textsearch.cli.application import app
 from textsearch.cli.console import say
 from textsearch.cli.leaving import REFUSED
 from textsearch.waiting import waiting
-
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @app.command("studio")
@@ -28,7 +28,11 @@ def studio(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for one that is free.")] = 7861,
     token: Annotated[
         str | None,
-        typer.Option(help="What every visitor must bring; one is made where it is needed.", show_default=False),
+        typer.Option(
+            help="What every visitor must bring; one is made where it is needed.",
+            callback=options.token,
+            show_default=False,
+        ),
     ] = None,
     running: Annotated[int, typer.Option(min=1, help="Runs that take turns at one time; the others are queued.")] = 4,
     steps: Annotated[int, typer.Option(min=1, help="The most steps that a run may have.")] = 2000,
@@ -50,8 +54,8 @@ def studio(
         from textsearch.service import Limits, Service
         from textsearch.studio.app import application
         from textsearch.studio.listening import listening
-    local = host in _LOOPBACK
-    if not local and token is None:
+    local = is_loopback(host)
+    if token is None and not local:
         token = secrets.token_urlsafe(16)
     try:
         socket = listening(host, port)

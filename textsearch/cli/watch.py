@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Group, RenderableType
     from rich.text import Text
 
-    from textsearch.service.reading import View
+    from textsearch.service.reading import Source, View
 
 _POLL = 0.3  # seconds
 _BARS = "▁▂▃▄▅▆▇█"
@@ -46,20 +46,36 @@ def watch(
         from rich.live import Live
 
         from textsearch.service.reading import OVER, source
+    console = Console(highlight=False)
     try:
         run = source(folder)
+        if once or not is_terminal(sys.stdout):
+            console.print(screen(_view(run)))
+            return
+        with Live(console=console, auto_refresh=False) as live:
+            while True:
+                view = _view(run)
+                live.update(screen(view), refresh=True)
+                if view.state in OVER:
+                    return
+                time.sleep(_POLL)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="FOLDER") from error
-    console = Console(highlight=False)
-    if once or not is_terminal(sys.stdout):
-        console.print(screen(run.view()))
-        return
-    with Live(console=console, auto_refresh=False) as live:
-        while True:
-            view = run.view()
-            live.update(screen(view), refresh=True)
-            if view.state in OVER:
-                return
+
+
+def _view(run: Source, tries: int = 10) -> View:
+    """How a run stands; a checkpoint that is being replaced while it is read is read again.
+
+    Raises:
+        ValueError: it stays damaged.
+    """
+    while True:
+        try:
+            return run.view()
+        except ValueError:
+            tries -= 1
+            if not tries:
+                raise
             time.sleep(_POLL)
 
 

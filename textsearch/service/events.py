@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from threading import Condition
@@ -64,6 +65,9 @@ class EventLog:
         line = (json.dumps(event, ensure_ascii=False, allow_nan=False) + "\n").encode()
         with self._path.open("ab") as file:
             file.write(line)
+            file.flush()
+            # a checkpoint is not to know of a step that the log has lost
+            os.fsync(file.fileno())
         with self.changed:
             self._ends.append(self._ends[-1] + len(line))
             self.changed.notify_all()

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, Final, final
 
 from textsearch.checks import keep, whole
+from textsearch.kinds import shown
+
+_OF: Final = {
+    "steps": "steps",
+    "chains": "chains",
+    "draws": "chains",
+    "drafts": "drafts",
+    "pool": "drafts",
+    "tries": "drafts",
+    "max_length": "tokens",
+}
+"""Setting of a task, or of an energy -> its limit."""
 
 
 @final
@@ -36,11 +49,42 @@ class Limits:
     def __post_init__(self) -> None:
         keep(self, **{name: whole(name, value, 1) for name, value in vars(self).items()})
 
-    def refuse(self, name: str, value: Any, most: int, unit: str = "") -> None:
+    def check(self, inputs: int, settings: Mapping[str, Any], given: Any) -> None:
+        """Refuse what is above a limit.
+
+        Args:
+            inputs: how many there are.
+            settings: of the task or the energy, its defaults among them.
+            given: the plain data that it came as, whose texts are measured.
+
+        Raises:
+            ValueError: the message names the value, and the limit.
+        """
+        self.refuse("inputs", inputs, self.inputs)
+        for name, limit in _OF.items():
+            if isinstance(settings.get(name), int):
+                self.refuse(name, settings[name], getattr(self, limit))
+        for text in texts_of(given):
+            if len(text) > self.characters:
+                raise ValueError(
+                    f"{shown(text)} has {len(text):,} characters, above the limit of {self.characters:,} of this "
+                    "service: shorten it"
+                )
+
+    def refuse(self, name: str, value: Any, most: int) -> None:
         """Refuse a number above its limit.
 
         Raises:
             ValueError: it is.
         """
         if value > most:
-            raise ValueError(f"{name}={value:,} is above the limit of {most:,}{unit} of this service: ask for fewer")
+            raise ValueError(f"{name}={value:,} is above the limit of {most:,} of this service: ask for fewer")
+
+
+def texts_of(part: Any) -> list[str]:
+    """All texts in plain data."""
+    if isinstance(part, str):
+        return [part]
+    if isinstance(part, Mapping):
+        return [text for pair in part.items() for one in pair for text in texts_of(one)]
+    return [text for one in part for text in texts_of(one)] if isinstance(part, list | tuple) else []

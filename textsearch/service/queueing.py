@@ -35,9 +35,11 @@ class Places:
         own = object() if ticket is None else ticket
         with self._changed:
             self._line.append(own)
-            self._changed.wait_for(lambda: given_up() or (self._free > 0 and self._line[0] is own))
-            self._line.remove(own)
-            self._changed.notify_all()
+            try:
+                self._changed.wait_for(lambda: given_up() or (self._free > 0 and self._line[0] is own))
+            finally:
+                self._line.remove(own)
+                self._changed.notify_all()
             if given_up():
                 return False
             self._free -= 1

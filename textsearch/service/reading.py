@@ -50,8 +50,13 @@ def source(folder: Path) -> Source:
         raise ValueError(
             f"{folder} holds no run: name a folder of checkpoints, or one where textsearch studio keeps runs"
         )
-    newest = max(own or found, key=lambda path: max(one.stat().st_mtime for one in path.parent.iterdir()))
+    newest = max(own or found, key=lambda path: _changed(path.parent))
     return Served(newest.parent) if newest.name == "submission.json" else Kept(newest.parent)
+
+
+def _changed(folder: Path) -> float:
+    """When something in it was last written; files beside those that are being replaced are gone in a moment."""
+    return max(one.stat().st_mtime for one in folder.iterdir() if not one.name.startswith("."))
 
 
 @final

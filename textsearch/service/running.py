@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, final
 
@@ -27,6 +27,7 @@ LIVE: Final = ("queued", "building", "running", "paused")
 """States of a run that is not over."""
 
 _EVERY: Final = 10.0  # seconds from one checkpoint to the next
+_AT_ONCE: Final = 100  # events in memory
 
 
 @final
@@ -62,10 +63,12 @@ class ServiceRun:
         self._status = status
         self._doing = ""
         self._known: dict[int, int] = {}
-        for event in self.events.read(0):
-            if event["kind"] == "step":
-                self._known[event["search"]] = event["step"]
-        self._control = threading.Condition()
+        # of a run that is done no step is taken again
+        for first in range(0, 0 if status.get("state") == "done" else len(self.events), _AT_ONCE):
+            for event in self.events.read(first, _AT_ONCE):
+                if event["kind"] == "step":
+                    self._known[event["search"]] = event["step"]
+        self._control, self._starting = threading.Condition(), threading.Lock()
         self._allowed: int | None = None  # steps that may be taken; None for all
         self._stopping, self._closing, self._left = False, False, ""
         self._seated = False
@@ -116,22 +119,24 @@ class ServiceRun:
         }
 
     def proceed(self, steps: int | None = None) -> None:
-        """Go on: to the end, or so many steps and then pause. Of a run that was stopped too: it has its checkpoints.
+        """Go on, to the end or for so many steps; what was stopped or failed goes on from its checkpoints.
 
         Raises:
-            ValueError: it is done, or failed.
+            ValueError: it is done.
         """
-        if self.state in ("done", "failed"):
-            raise ValueError(f"the run {self.name} is {self.state}: submit it again for another")
-        if self._thread is not None and not self.live:
-            self._thread.join()  # it has said its last word
-        with self._control:
-            self._allowed, self._stopping = steps, False
-            self._control.notify_all()
-        if self._thread is None or not self._thread.is_alive():
-            self._note("queued")
-            self._thread = threading.Thread(target=self._live, name=f"run {self.name}", daemon=True)
-            self._thread.start()
+        if self.state == "done":
+            raise ValueError(f"the run {self.name} is done: submit it again for another")
+        # two who ask at the same time start one thread
+        with self._starting:
+            if self._thread is not None and not self.live:
+                self._thread.join()  # it has said its last word
+            with self._control:
+                self._allowed, self._stopping = steps, False
+                self._control.notify_all()
+            if self._thread is None or not self._thread.is_alive():
+                self._note("queued", error=None)
+                self._thread = threading.Thread(target=self._live, name=f"run {self.name}", daemon=True)
+                self._thread.start()
 
     def pause(self) -> None:
         """Take no step after the one under way; the place goes to the next in line."""
@@ -149,8 +154,9 @@ class ServiceRun:
             self._stopping = True
             self._control.notify_all()
         self._shared.places.wake()
-        if self.live and (self._thread is None or not self._thread.is_alive()):
-            self._note("stopped")
+        with self._starting:
+            if self.live and (self._thread is None or not self._thread.is_alive()):
+                self._note("stopped")
 
     def end(self) -> None:
         """Take no step after the one under way, and stay what it is, for a service that comes later; see `close`."""
@@ -167,15 +173,26 @@ class ServiceRun:
         if self._left in LIVE:
             self._note(self._left)
 
-    def explain(self, text: str, search: int = 0) -> dict[str, float | str | None]:
+    def explain(self, text: str, search: int = 0, own_input: int = 0) -> dict[str, float | str | None]:
         """Every term of the energy of a text, by name, nats: also those that a step had no need of.
 
+        Args:
+            text: as a chain has it, or was proposed.
+            search: the number of the search that it belongs to, of several that follow one another.
+            own_input: the number of the input that it is for.
+
         Raises:
-            ValueError: the run is over, or has not begun; its energy is not in memory.
+            ValueError: there is no such search or input; or the run is over, or has not begun, and its energy is not in
+                memory.
         """
         problem = self._problem
         if problem is None:
             raise ValueError(f"the run {self.name} is {self.state}, and its energy is not in memory: resume it first")
+        inputs = int(problem.start.inputs.max()) + 1
+        if not 0 <= search <= len(problem.after):
+            raise ValueError(f"search={search} is none of the {len(problem.after) + 1} of the run {self.name}")
+        if not 0 <= own_input < inputs:
+            raise ValueError(f"input={own_input} is none of the {inputs} of the run {self.name}")
         import torch
 
         from textsearch.objective import term_names
@@ -185,6 +202,7 @@ class ServiceRun:
         try:
             with torch.inference_mode():
                 batch = problem.moves.vocabulary.encode([text])
+                batch = replace(batch, inputs=torch.full_like(batch.inputs, own_input))
                 values = {
                     name: weight * float(term.energy(batch)[0])
                     for name, (weight, term) in zip(term_names(objective), objective.parts, strict=True)
@@ -265,10 +283,13 @@ class ServiceRun:
         last = progress.step == progress.steps and search == len(self._names) - 1
         if self._allowed == 0 and not last:
             self._shared.turn.leave()
-            self._leave()
-            self._note("paused")
-            going = self._wait() and self._sit()
-            self._shared.turn.take(lambda: False)
+            try:
+                self._leave()
+                self._note("paused")
+                going = self._wait() and self._sit()
+            finally:
+                # whoever ends the run gives the turn back, after an error too
+                self._shared.turn.take(lambda: False)
             if not going:
                 return True
             self._note("running")
@@ -310,7 +331,8 @@ class ServiceRun:
         """
         path = self.folder / "answers.json"
         if self.live or not path.exists():
-            raise ValueError(f"the run {self.name} is {self.state}, and has no answers yet: wait for it, or stop it")
+            remedy = "wait for it, or stop it" if self.live else "resume it"
+            raise ValueError(f"the run {self.name} is {self.state}, and has no answers yet: {remedy}")
         found: list[dict[str, Any]] = json.loads(path.read_bytes())["texts"]
         return found
 

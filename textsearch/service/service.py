@@ -62,6 +62,7 @@ class Service:
         self._shared = Shared(make or partial(build, models=models), Places(self.limits.running), Places(1))
         self._guard = Lock()
         self._runs: dict[str, ServiceRun] = {}
+        self._homes: dict[Path, FileLock] = {}
         self.damaged: dict[str, str] = {}
         for own in sorted(path.parent for path in self.folder.glob("*/submission.json")):
             try:
@@ -117,18 +118,26 @@ class Service:
                 f"{shown(str(folder))} is no folder of a run: name one that "
                 "holds a submission.json; textsearch watch shows the checkpoints of other runs"
             )
-        if place.name in self._runs:
-            raise ValueError(f"a run called {place.name} is here already: rename the folder {place}")
-        lock = FileLock(place.parent / ".service.lock")
-        try:
-            with lock.acquire(timeout=0):
-                run = ServiceRun.opened(place, self._shared)
-        except Timeout as error:
-            raise ValueError(f"another service has {place}: textsearch watch shows it, or end that one") from error
-        if run.live:
-            run.rest()
-        self._runs[run.name] = run
+        with self._guard:
+            if place.name in self._runs:
+                raise ValueError(f"a run called {place.name} is here already: rename the folder {place}")
+            self._hold(place.parent)
+            run = ServiceRun.opened(place, self._shared)
+            if run.live:
+                run.rest()
+            self._runs[run.name] = run
         return run
+
+    def _hold(self, home: Path) -> None:
+        """Keep other services out of a folder of runs as long as this one may write there."""
+        if home == self.folder.resolve() or home in self._homes:
+            return
+        lock = FileLock(home / ".service.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise ValueError(f"another service has {home}: textsearch watch shows its runs, or end that one") from error
+        self._homes[home] = lock
 
     def runs(self) -> list[dict[str, Any]]:
         """How all runs stand, the newest first."""
@@ -140,7 +149,8 @@ class Service:
             run.end()
         for run in self._runs.values():
             run.close(timeout)
-        self._lock.release()
+        for lock in (self._lock, *self._homes.values()):
+            lock.release()
 
     def __enter__(self) -> Service:
         return self

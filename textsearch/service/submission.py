@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Final, final
 
@@ -34,8 +34,8 @@ TASKS: Final[Mapping[str, tuple[str, type[RunSettings]]]] = {
 RUN: Final = ("steps", "chains", "seed", "temperature")
 """Settings that a submission has in fields of its own."""
 
-PYTHON_ONLY: Final = {"confusions", "constraint", "lang"}
-"""Settings that no plain data can tell, or that need other models than a service has."""
+PYTHON_ONLY: Final = ("confusions", "constraint")
+"""Settings that no plain data can tell."""
 
 ENERGY_STEPS, ENERGY_CHAINS = 200, 4
 
@@ -154,21 +154,8 @@ class Submission:
     def task_settings(self) -> RunSettings:
         """The settings of the task, checked by the task's own dataclass."""
         assert self.task is not None
-        kind = TASKS[self.task][1]
-        known = {one.name: one for one in fields(kind) if one.name not in (*RUN, *PYTHON_ONLY)}
-        if self.task == "sample":
-            known.pop("draws")
-        told = dict(self.settings)
-        if strange := [name for name in told if name not in known]:
-            raise ValueError(f"{self.task} has no setting {shown(strange[0])}: choose from {', '.join(known)}")
-        for name, value in told.items():
-            default: Any = known[name].default
-            if is_dataclass(default) and isinstance(value, Mapping):
-                inner: Any = type(default)
-                told[name] = inner(**value)
-        if isinstance(told.get("keep"), str):
-            raise ValueError(f"keep={shown(told['keep'])} must be true, false or a list of words")
-        return kind(**told, **self.run_settings())
+        own = (*RUN, "lang", *(["draws"] if self.task == "sample" else []))
+        return settings_of(self.task, self.settings, but=own, more=self.run_settings())
 
     def run_settings(self) -> dict[str, Any]:
         """Those of steps, chains, temperature and seed that were given, by the task's own names for them."""
@@ -183,20 +170,9 @@ class Submission:
         Raises:
             ValueError: the message names the value, and the limit.
         """
-        limits.refuse("inputs", len(self.inputs), limits.inputs)
-        told: dict[str, Any] = dict(vars(self)) if self.task is None else dict(vars(self.task_settings()))
-        own = {"steps": "steps", "chains": "chains", "draws": "chains", "drafts": "drafts", "pool": "drafts"}
-        own |= {"max_length": "tokens", "tries": "drafts"}
-        for name, limit in own.items():
-            if isinstance(told.get(name), int):
-                limits.refuse(name, told[name], getattr(limits, limit))
+        settings = vars(self) if self.task is None else vars(self.task_settings())
         given = [self.inputs, self.start, self.settings, *(term.arguments for term in self.terms)]
-        for text in (text for part in given for text in _texts(part)):
-            if len(text) > limits.characters:
-                raise ValueError(
-                    f"{shown(text)} has {len(text):,} characters, above the limit of {limits.characters:,} of this "
-                    "service: shorten it"
-                )
+        limits.check(len(self.inputs), settings, given)
         for expression in self._expressions():
             _check_steps(expression)
 
@@ -206,6 +182,38 @@ class Submission:
         found += [one["regex"] for one in self.inputs if isinstance(one, Mapping) and "regex" in one]
         found += [self.settings["regex"]] if "regex" in self.settings else []
         return [one for one in found if isinstance(one, str)] + list(_patterns(self.settings.get("json_schema")))
+
+
+def settings_of(
+    task: str, told: Mapping[str, Any], *, but: Collection[str] = (), more: Mapping[str, Any] | None = None
+) -> RunSettings:
+    """The settings of a task from plain data, checked by the task's own dataclass.
+
+    Args:
+        task: one of `TASKS`.
+        told: setting -> its value, as JSON has it.
+        but: settings that it may not have.
+        more: settings besides, which need no reading.
+
+    Raises:
+        ValueError: it holds something that cannot be meant; the message says what.
+    """
+    kind = TASKS[task][1]
+    known = {one.name: one for one in fields(kind) if one.name not in (*but, *PYTHON_ONLY)}
+    read = dict(told)
+    for name, value in read.items():
+        if name not in known:
+            raise ValueError(f"{task} has no setting {shown(name)}: choose from {', '.join(known)}")
+        default: Any = known[name].default
+        if is_dataclass(default) and isinstance(value, Mapping):
+            inner: Any = type(default)
+            read[name] = inner(**value)
+    if isinstance(read.get("keep"), str):
+        raise ValueError(f"keep={shown(read['keep'])} must be true, false or a list of words: no files are read here")
+    try:
+        return kind(**read, **(more or {}))
+    except TypeError as error:
+        raise ValueError(str(error)) from error
 
 
 def _input(task: str, given: Any) -> Any:
@@ -231,15 +239,6 @@ def _input(task: str, given: Any) -> Any:
     if not isinstance(given, str) or not given.strip():
         raise ValueError(f"{shown(given)} must be a text to {task}")
     return given
-
-
-def _texts(part: Any) -> list[str]:
-    """All texts in plain data."""
-    if isinstance(part, str):
-        return [part]
-    if isinstance(part, Mapping):
-        return [text for pair in part.items() for one in pair for text in _texts(one)]
-    return [text for one in part for text in _texts(one)] if isinstance(part, list | tuple) else []
 
 
 def _patterns(schema: Any) -> list[str]:

@@ -25,6 +25,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from textsearch.addresses import is_loopback
 from textsearch.service import Service
 from textsearch.service.running import ServiceRun
 from textsearch.service.summaries import Tally, brief
@@ -32,7 +33,6 @@ from textsearch.studio.choices import as_written, choices
 from textsearch.studio.downloads import KINDS, download
 
 PAGE: Final = Path(__file__).parent / "page"
-LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 _COOKIE: Final = "textsearch-token"
 _LARGEST: Final = 1_000_000  # bytes of a request
@@ -117,10 +117,12 @@ def application(service: Service, token: str | None = None, *, folders: bool = F
 
     async def explain(request: Request) -> Response:
         run, asked = run_of(request), await _body(request)
-        text, search = asked.get("text"), asked.get("search", 0)
-        if not isinstance(text, str) or len(text) > service.limits.characters or not isinstance(search, int):
-            raise ValueError("text must be a text, and search a number")
-        return JSONResponse(await run_in_threadpool(run.explain, text, search))
+        text, search, own = asked.get("text"), asked.get("search", 0), asked.get("input", 0)
+        if not isinstance(text, str) or len(text) > service.limits.characters:
+            raise ValueError(f"text must be a text of {service.limits.characters:,} characters at most")
+        if not isinstance(search, int) or not isinstance(own, int):
+            raise ValueError("search and input must be whole numbers")
+        return JSONResponse(await run_in_threadpool(run.explain, text, search, own))
 
     async def numbers(request: Request) -> Response:
         run = run_of(request)
@@ -251,8 +253,8 @@ class _Guard:
     def _refusal(self, request: Request) -> str | None:
         if self._token is None:
             # another site whose name leads here would be another host
-            host = request.url.hostname
-            return None if host in LOOPBACK else f"the host {host} is not this machine: start with --host and a token"
+            host = request.url.hostname or ""
+            return None if is_loopback(host) else f"the host {host} is not this machine: start with --host and a token"
         brought = [
             request.headers.get("authorization", "").removeprefix("Bearer "),
             request.cookies.get(_COOKIE, ""),

@@ -43,8 +43,8 @@ def download(run: ServiceRun, kind: str) -> bytes:
 
 
 def _answers(run: ServiceRun) -> list[dict[str, Any]]:
-    """Those of a run that is over; else its chains after the last step."""
-    if not run.live:
+    """Those of a run that is done or stopped; else its chains after the last step."""
+    if run.state in ("done", "stopped"):
         return run.answers()
     last = run.events.read(max(len(run.events) - 1, 0), 1)
     if not last:

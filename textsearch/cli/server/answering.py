@@ -9,13 +9,14 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from threading import Event
-from typing import TYPE_CHECKING, Any, cast, final
+from typing import TYPE_CHECKING, Any, final
 
 from textsearch import tasks
 from textsearch.cli.faults import Unable, able
 from textsearch.cli.leaving import REFUSED, USAGE
+from textsearch.cli.models import fingerprint
 from textsearch.cli.sample import Trust
 from textsearch.cli.server.wire import RESTART, Asked
 from textsearch.cli.sidecar import versions
@@ -24,7 +25,7 @@ from textsearch.kinds import shown
 from textsearch.result.display import far
 from textsearch.service.limits import Limits
 from textsearch.service.queueing import Places
-from textsearch.service.submission import TASKS
+from textsearch.service.submission import TASKS, settings_of
 from textsearch.tasks import resolve
 from textsearch.watching import Note, Waiting, watched
 
@@ -36,8 +37,6 @@ Emit = Callable[[Mapping[str, Any]], None]
 """Sends an event."""
 
 KINDS = ("causal", "masked", "encoder", "classifier")
-PYTHON_ONLY = ("confusions", "constraint")
-"""Settings that no plain data can tell."""
 
 _OFTEN = 0.1  # seconds between two events of steps
 
@@ -49,9 +48,11 @@ class Held:
 
     Attributes:
         named: kind -> name -> the model, of those that are not the default ones.
+        marks: kind -> name -> what tells it from another that goes by the same name.
     """
 
     named: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    marks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @staticmethod
     def of(names: Mapping[str, Sequence[str]]) -> Held:
@@ -60,13 +61,20 @@ class Held:
         Raises:
             ValueError: one cannot be loaded.
         """
-        return Held({kind: {name: getattr(resolve, kind)(name) for name in own} for kind, own in names.items()})
+        marks = {kind: {name: fingerprint(kind, name) for name in own} for kind, own in names.items()}
+        named = {kind: {name: getattr(resolve, kind)(name) for name in own} for kind, own in names.items()}
+        return Held(named, marks)
 
-    def model(self, kind: str, name: str | None) -> Any:
+    def model(self, kind: str, name: str | None, mark: str | None = None) -> Any:
         """The model; None for the default one, which a task loads once a process.
 
+        Args:
+            kind: of it.
+            name: of it, None for the default.
+            mark: of the model that the command has by this name; None if it has none.
+
         Raises:
-            ValueError: it is not among those that the server holds.
+            ValueError: it is not among those that the server holds, or is another by the same name.
         """
         if name is None:
             return None
@@ -75,6 +83,11 @@ class Held:
             raise ValueError(
                 f"{kind}={shown(name)} is no model that it was started with ({have}): start it with --{kind} "
                 f"{name}, or leave --server out"
+            )
+        if mark is not None and self.marks.get(kind, {}).get(name, mark) != mark:
+            raise ValueError(
+                f"{kind}={shown(name)} is another model there than here: a server keeps what it loaded when it was "
+                "started, from its own folder; start it again from where the command is, or leave --server out"
             )
         return self.named[kind][name]
 
@@ -93,46 +106,10 @@ def checked(asked: Asked, held: Held, limits: Limits) -> dict[str, Any]:
                 f"it runs {name} {own}, the command {asked.versions.get(name)}, and answers may differ: start it again "
                 "from where the command is"
             )
-    kind = TASKS[asked.command][1]
-    known = {one.name: one for one in fields(kind) if one.name not in PYTHON_ONLY}
-    told = dict(asked.settings)
-    for name, value in told.items():
-        if name not in known:
-            raise ValueError(f"{asked.command} has no setting {shown(name)}: choose from {', '.join(known)}")
-        if is_dataclass(default := known[name].default) and isinstance(value, Mapping):
-            told[name] = cast(Any, type(default))(**value)
-    if isinstance(told.get("keep"), str):
-        raise ValueError(f"keep={shown(told['keep'])} must be true, false or a list of words: files are not read here")
-    try:
-        kind(**told)
-    except TypeError as error:
-        raise ValueError(str(error)) from error
-    _check_limits(asked, told, limits)
-    return told | {name: held.model(name, value) for name, value in asked.models.items()}
-
-
-def _check_limits(asked: Asked, told: Mapping[str, Any], limits: Limits) -> None:
-    limits.refuse("inputs", len(asked.inputs), limits.inputs)
-    own = {"steps": "steps", "chains": "chains", "draws": "chains", "drafts": "drafts", "pool": "drafts"}
-    own |= {"max_length": "tokens", "tries": "drafts"}
-    for name, limit in own.items():
-        if name in told:
-            limits.refuse(name, told[name], getattr(limits, limit))
-    for text in _texts([*asked.inputs, told]):
-        if len(text) > limits.characters:
-            raise ValueError(
-                f"{shown(text)} has {len(text):,} characters, above the limit of {limits.characters:,} of this server: "
-                "shorten it"
-            )
-
-
-def _texts(part: Any) -> list[str]:
-    """All texts in plain data."""
-    if isinstance(part, str):
-        return [part]
-    if isinstance(part, Mapping):
-        return [text for pair in part.items() for one in pair for text in _texts(one)]
-    return [text for one in part for text in _texts(one)] if isinstance(part, list | tuple) else []
+    settings = vars(settings_of(asked.command, asked.settings))
+    limits.check(len(asked.inputs), settings, [asked.inputs, asked.settings])
+    told = {name: settings[name] for name in asked.settings}
+    return told | {name: held.model(name, value, asked.marks.get(name)) for name, value in asked.models.items()}
 
 
 @final

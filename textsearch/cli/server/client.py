@@ -18,7 +18,7 @@ import typer
 
 from textsearch.cli.faults import Unable
 from textsearch.cli.leaving import REFUSED, USAGE
-from textsearch.cli.server.wire import ALIVE, LOOPBACK, RESTART, Address, Asked, announced, token_of
+from textsearch.cli.server.wire import ALIVE, RESTART, Address, Asked, announced, token_of
 from textsearch.kinds import shown
 from textsearch.steps_bar import Far, steps_bar
 from textsearch.waiting import note, waiting
@@ -168,7 +168,7 @@ class Remote:
     def _connection(self, timeout: float) -> http.client.HTTPConnection:
         parts = urlsplit(self._where.url)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        return kind(parts.hostname or LOOPBACK[0], parts.port, timeout=timeout)
+        return kind(parts.hostname or "127.0.0.1", parts.port, timeout=timeout)
 
     def _headers(self) -> dict[str, str]:
         token = {"Authorization": f"Bearer {self._where.token}"} if self._where.token else {}

@@ -9,20 +9,19 @@ one dependency less to keep safe. Where others than its owner come, a proxy that
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import json
 import secrets
 import socket
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, final
 from urllib.parse import urlsplit
 
+from textsearch.addresses import is_loopback
 from textsearch.cli.server.answering import Answering, Held, checked
-from textsearch.cli.server.wire import ALIVE, LARGEST, LOOPBACK, Asked
+from textsearch.cli.server.wire import ALIVE, LARGEST, Asked
 from textsearch.cli.sidecar import versions
 from textsearch.service.limits import Limits
 from textsearch.service.queueing import Places
@@ -51,7 +50,7 @@ class Server(ThreadingHTTPServer):
         self, host: str, port: int, *, token: str | None = None, held: Held | None = None, limits: Limits | None = None
     ) -> None:
         if token is None and not is_loopback(host):
-            raise ValueError(f"host={host!r} can be reached by others, and there is no token: pass one")
+            raise ValueError(f"host={host!r} can be reached by others: use 127.0.0.1, or start it with --token")
         self.token, self.held, self.limits = token, held or Held(), limits or Limits()
         self.turn = Places(1)
         self.runs: dict[str, Answering] = {}
@@ -125,8 +124,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         held = {kind: list(own) for kind, own in self.server.held.named.items()}
         limits = vars(self.server.limits)
-        runs = [{"run": name, "before": run.before} for name, run in self.server.runs.items()]
-        self._say(200, {"versions": versions(), "models": held, "limits": limits, "runs": len(runs)})
+        self._say(200, {"versions": versions(), "models": held, "limits": limits, "runs": len(self.server.runs)})
 
     def do_POST(self) -> None:
         """A run, or its stop."""
@@ -186,8 +184,10 @@ class Handler(BaseHTTPRequestHandler):
                 self._refuse(401, "it wants its token: set TEXTSEARCH_SERVER_TOKEN to what textsearch serve printed")
                 return False
         # a page of another site that had its own name point here would send that name
-        elif (urlsplit(f"//{self.headers.get('Host', '')}").hostname or "") not in LOOPBACK:
-            self._refuse(403, "it answers to the names of this machine alone")
+        elif not is_loopback(host := urlsplit(f"//{self.headers.get('Host', '')}").hostname or ""):
+            self._refuse(
+                403, f"the host {host!r} is not this machine: use 127.0.0.1, or start textsearch serve --token"
+            )
             return False
         return True
 
@@ -245,14 +245,3 @@ class _Lines:
             elif told >= ALIVE:
                 told = 0.0
                 self.write({"alive": True})
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only programs on this machine can reach it.
-
-    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0"), is_loopback("::1")
-    (True, True, False, True)
-    """
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"

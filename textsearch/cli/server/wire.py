@@ -1,6 +1,6 @@
 """What a command and a server say to one another: JSON over HTTP, and where a server on this machine is found.
 
-    GET  /v1/status         {"version", "models", "limits", "runs"}
+    GET  /v1/status         {"versions", "models", "limits", "runs"}
     POST /v1/runs           an `Asked`; the answer is a line of JSON an event, until the connection is closed:
                             {"run": id}, {"group": true}, {"before": runs that come first}, {"waiting": message},
                             {"note": message}, {"steps": [...]}, {"record": {...}}, {"alive": true}, and at the end
@@ -26,9 +26,6 @@ from textsearch.kinds import shown
 
 PORT = 8760
 """The port of a server, if none is named."""
-
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-"""Addresses that only programs on this machine can reach."""
 
 RESTART = "start it again with: textsearch serve; then run the command again, or leave --server out"
 """What to do about a server that is no more."""
@@ -56,6 +53,7 @@ class Asked:
         batch_inputs: inputs that run together.
         settings: of the task, its seed among them.
         models: kind -> name, None for the default.
+        marks: kind -> what tells a named model from another that goes by the same name.
         progress: whether anybody watches.
         report: whether to say what each kind of move did.
         versions: of the packages that answers depend on, as the command has them.
@@ -68,6 +66,7 @@ class Asked:
     batch_inputs: int = 16
     settings: Mapping[str, Any] = field(default_factory=dict)
     models: Mapping[str, str | None] = field(default_factory=dict)
+    marks: Mapping[str, str] = field(default_factory=dict)
     progress: bool = False
     report: bool = False
     versions: Mapping[str, str] = field(default_factory=versions)
@@ -93,6 +92,7 @@ class Asked:
             "batch_inputs": int,
             "settings": dict,
             "models": dict,
+            "marks": dict,
             "progress": bool,
             "report": bool,
             "versions": dict,

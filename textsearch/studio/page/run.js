@@ -107,10 +107,10 @@ export class RunView {
     this.state.dataset.state = status.state;
     this.doing.textContent = status.state === "building" || status.doing ? status.doing || say("building")
       : status.before ? `${status.before} ${say("before")}` : "";
-    if (status.state === "failed") this.error.textContent = status.error;
+    this.error.textContent = status.state === "failed" ? status.error : "";
     const over = !LIVE.includes(status.state);
-    const able = { resume: status.state === "paused" || status.state === "stopped",
-      step: status.state === "paused" || status.state === "stopped",
+    const still = ["paused", "stopped", "failed"].includes(status.state);
+    const able = { resume: still, step: still,
       pause: ["queued", "building", "running"].includes(status.state), stop: !over };
     for (const one of this.buttons.querySelectorAll("[data-action]")) {
       const focused = document.activeElement === one;
@@ -126,7 +126,8 @@ export class RunView {
     if (!event) return;
     this.progress.max = event.steps || 1;
     this.progress.value = event.step;
-    const lowest = event.chains.reduce((a, b) => (b.best_energy < a.best_energy ? b : a));
+    const low = (chain) => finite(chain.best_energy) ? chain.best_energy : chain.best_energy === "-inf" ? -Infinity : Infinity;
+    const lowest = event.chains.reduce((a, b) => (low(b) < low(a) ? b : a));
     this.best.textContent = lowest.best;
     const recent = this.brief.slice(-20), [first, last] = [recent[0], recent[recent.length - 1]];
     const seconds = recent.length > 1 && last.search === first.search ? last.seconds - first.seconds : 0;
@@ -207,7 +208,7 @@ export class RunView {
         make("td", {}, finite(before) && finite(after) ? number(after - before, 4) : "–"))))),
       open && LIVE.includes(this.status?.state) ? make("button", { type: "button", onclick: async (click) => {
         try {
-          Object.assign(proposal.terms, await ask(`/api/runs/${this.name}/explain`, { text: proposal.text, search: event.search }));
+          Object.assign(proposal.terms, await ask(`/api/runs/${this.name}/explain`, { text: proposal.text, search: event.search, input: chain.input }));
           const values = Object.values(proposal.terms);
           proposal.energy = values.includes("inf") ? "inf" : values.reduce((a, b) => a + b, 0);
           proposal.whole = true;
