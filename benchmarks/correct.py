@@ -148,8 +148,8 @@ def failures(found: Sequence[Answer], references: Sequence[Sequence[str]], lm: T
     for (answer, own), (source, *others) in zip(texts, rows, strict=True):
         own_source = vocabulary.batch([source])
         judges, edits = judging(lm, own_source.texts())
-        channel = Channel(EnglishConfusions(), edits=edits)
-        objective: Objective = Closeness(own_source, channel) + ChangedSentences(own_source, channel)
+        channel = Channel(EnglishConfusions())
+        objective: Objective = Closeness(own_source, channel, edits) + ChangedSentences(own_source, channel)
         for weight, judge in judges:
             objective += weight * EvenlySpaced(judge)
         with torch.inference_mode():

@@ -14,7 +14,7 @@ from textsearch.batch import Batch
 from textsearch.checks import keep, positive
 from textsearch.kinds import BATCH, shown
 from textsearch.objective import Cost, Objective
-from textsearch.per_input import PerInput, text_per_input
+from textsearch.per_input import PerInput, number_per_input, text_per_input
 
 EditCost = Callable[[str | None, str | None], float]
 """Nats for an old token and a new one; None stands for nothing, so (None, new) is an insertion."""
@@ -33,9 +33,11 @@ class Closeness(Objective):
             with source `batch.inputs[r]`. Texts are encoded with the vocabulary of the batch that is judged.
         edit: nats for one inserted, deleted or replaced token, or a function of the old and the new token, as the
             vocabulary writes them; what it says of two tokens must not change.
+        scale: times the whole, one number for all inputs or one for each: below 1 where something else judges edits
+            too.
 
     Raises:
-        ValueError: no sources, or an edit cost that is no positive number.
+        ValueError: no sources, or an edit cost or a scale that is no positive number.
 
     >>> from textsearch.testing import letters
     >>> Closeness(["abc"], 2.0).energy(letters("abc").encode(["abc", "bc", "cba", ""])).tolist()
@@ -44,7 +46,9 @@ class Closeness(Objective):
 
     sources: str | Sequence[str] | Batch
     edit: float | EditCost = 1.0
+    scale: float | Sequence[float] = 1.0
     _rows: PerInput[int] = field(init=False, repr=False, compare=False)
+    _scales: PerInput[float] = field(init=False, repr=False, compare=False)
     _costs: dict[tuple[str | None, str | None], float] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -53,6 +57,8 @@ class Closeness(Objective):
         if not BATCH.of(self.sources):
             keep(self, sources=text_per_input("sources", self.sources).values)
         keep(self, _rows=PerInput("sources", tuple(range(len(self.sources)))))
+        scales = number_per_input("scale", self.scale, positive)
+        keep(self, scale=scales.values[0] if scales.shared else scales.values, _scales=scales)
         if isinstance(self.edit, type):
             raise TypeError(f"edit={shown(self.edit)} is a class: make one, {shown(self.edit)}(...)")
         if not callable(self.edit):
@@ -68,6 +74,7 @@ class Closeness(Objective):
     def check(self, batch: Batch) -> None:
         """Refuse an input without a source."""
         self._rows.check(batch)
+        self._scales.check(batch)
         self._encoded(batch)
 
     def energy(self, batch: Batch) -> Tensor:
@@ -98,7 +105,8 @@ class Closeness(Objective):
                 best[:, both], distance[:, i[both] - 1, j[both] - 1] + replace[:, i[both] - 1, j[both] - 1]
             )
             distance[:, i, j] = best
-        return distance[torch.arange(rows), n, m].to(batch.device)
+        scale = torch.tensor(self._scales.rows(batch), dtype=torch.float64)
+        return (scale * distance[torch.arange(rows), n, m]).to(batch.device)
 
     def _encoded(self, batch: Batch) -> Batch:
         return self.sources if isinstance(self.sources, Batch) else batch.vocabulary.encode(self.sources)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, final
 
@@ -13,7 +12,8 @@ from torch import Tensor
 from objectives.freezing import Kept, freeze_words
 from objectives.text_features import zero_or_inf
 from textsearch.batch import Batch
-from textsearch.checks import flag, keep, string
+from textsearch.checks import flag, keep, string, strings
+from textsearch.kinds import shown
 from textsearch.objective import Cost, Objective
 from textsearch.per_input import PerInput, list_per_input
 
@@ -31,10 +31,10 @@ def places_of(text: str, phrases: Sequence[str]) -> Places:
     >>> places_of("5 kg, 1.5 kg and 15 kg", ["5 kg", "5"])
     [('5 kg', 0, 4)]
     """
-    return _places(text, _pattern(tuple(phrases))) if phrases else []
+    return _places(text, _pattern(phrases)) if phrases else []
 
 
-def _pattern(phrases: tuple[str, ...]) -> Any:
+def _pattern(phrases: Collection[str]) -> Any:
     before = rf"(?:(?<!{_LETTER})(?!(?<=\d[.,:/])\d)|(?!{_LETTER}))"
     behind = rf"(?:(?!{_LETTER})(?!(?<=\d)[.,:/]\d)|(?<!{_LETTER}))"
     return regex.compile(
@@ -61,21 +61,25 @@ class Verbatim(Objective):
     Attributes:
         phrases: of all inputs, or one sequence of them for each: row r is judged by `phrases[batch.inputs[r]]`. An
             input may have none.
+        ways: of a phrase, other ways to write it that will do as well.
         freeze_tokens: whether to make their tokens in the starting texts uneditable, as above.
 
     Raises:
-        ValueError: no sequence of phrases at all, or an empty phrase.
+        ValueError: no sequence of phrases at all, an empty phrase, or other ways of what is no phrase.
 
     >>> from textsearch.testing import letters
     >>> batch = letters("adgoDG ").encode(["a dog", "a Dog", "a dogg", "dog dog"])
     >>> Verbatim(["dog"]).energy(batch).tolist(), Verbatim(["dog", "dog"]).energy(batch).tolist()
     ([0.0, inf, inf, 0.0], [inf, inf, inf, 0.0])
+    >>> Verbatim(["dog"], ways={"dog": ["Dog"]}).energy(batch).tolist()
+    [0.0, 0.0, inf, 0.0]
     """
 
     phrases: Sequence[str] | Sequence[Sequence[str]]
     _: KW_ONLY
+    ways: Mapping[str, Sequence[str]] = field(default_factory=dict)
     freeze_tokens: bool = True
-    _wanted: PerInput[tuple[Counter[str], Any]] = field(init=False, repr=False, compare=False)
+    _wanted: PerInput[tuple[list[frozenset[str]], Any]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         def phrase(name: str, value: Any) -> str:
@@ -85,7 +89,21 @@ class Verbatim(Objective):
 
         given = list_per_input("phrases", self.phrases, phrase, "phrases", none=True)
         keep(self, phrases=given.values, freeze_tokens=flag("freeze_tokens", self.freeze_tokens))
-        keep(self, _wanted=given.map(lambda own: (Counter(own), _pattern(own) if own else None)))
+        if not isinstance(self.ways, Mapping):
+            raise TypeError(
+                f"ways={shown(self.ways)} is no mapping: pass phrases with lists of other ways to write them"
+            )
+        known = {one for own in given.values for one in own}
+        if strange := [one for one in self.ways if one not in known]:
+            raise ValueError(f"ways has other ways to write {shown(strange[0])}, which is none of the phrases")
+        ways = {one: strings(f"ways[{one!r}]", others) for one, others in self.ways.items()}
+        keep(self, ways={one: tuple(phrase(f"ways[{one!r}]", way) for way in others) for one, others in ways.items()})
+
+        def wanted(own: tuple[str, ...]) -> tuple[list[frozenset[str]], Any]:
+            each = [frozenset((one, *self.ways.get(one, ()))) for one in own]
+            return each, _pattern(frozenset().union(*each)) if each else None
+
+        keep(self, _wanted=given.map(wanted))
 
     @property
     def cost(self) -> Cost:
@@ -100,6 +118,10 @@ class Verbatim(Objective):
         """Each input has its phrases."""
         self._wanted.check(batch)
 
+    def concerns(self, number: int) -> bool:
+        """Whether the input has phrases."""
+        return bool(self._wanted.of(number)[0])
+
     def freeze(self, batch: Batch) -> Batch:
         """The first places of the phrases uneditable, unless `freeze_tokens=False`; a row without them stays."""
         if not self.freeze_tokens:
@@ -112,9 +134,19 @@ class Verbatim(Objective):
         wanted, pattern = self._wanted.of(number)
         if pattern is None:
             return []
-        left, found = Counter(wanted), []
-        for phrase, start, stop in _places(text, pattern):
-            if left[phrase] > 0:
-                left[phrase] -= 1
-                found.append((start, stop))
-        return found if len(found) == wanted.total() else None
+        places = _places(text, pattern)
+        taken: dict[int, int] = {}  # place -> the phrase that has it
+
+        def seat(phrase: int, asked: set[int]) -> bool:
+            """Give a phrase the first place that is free, or whose phrase finds another (Kuhn, 1955)."""
+            for place, (way, _, _) in enumerate(places):
+                if way in wanted[phrase] and place not in asked:
+                    asked.add(place)
+                    if place not in taken or seat(taken[place], asked):
+                        taken[place] = phrase
+                        return True
+            return False
+
+        if not all(seat(phrase, set()) for phrase in range(len(wanted))):
+            return None
+        return [places[place][1:] for place in sorted(taken)]

@@ -115,7 +115,7 @@ def test_all_that_hold_a_default_share_one_model(monkeypatch: pytest.MonkeyPatch
     assert len(loaded) == 1 and all(one is vocabulary for one in found)
     assert MetropolisHastings().vocabulary is Gibbs().vocabulary is pickle.loads(pickle.dumps(Gibbs())).vocabulary
     task: Any = resolve._masked
-    assert task.__wrapped__(None, False) is loaded[0] and len(loaded) == 1
+    assert task.__wrapped__(None) is loaded[0] and len(loaded) == 1
 
 
 def test_a_default_answers_as_the_model_itself(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,6 +74,14 @@ def test_each_row_is_held_against_the_source_of_its_input() -> None:
     assert objective.energy(batch.rows([3, 0])).tolist() == [2.0, 0.0]
 
 
+def test_each_input_has_its_scale() -> None:
+    batch = LETTERS.encode(["abc", "b", "acb"]).repeat(2)
+    assert Closeness(["abc"], 2.0, 0.5).energy(batch).tolist() == [0.0, 0.0, 2.0, 2.0, 2.0, 2.0]
+    assert Closeness("abc", 2.0, [1.0, 0.5, 3.0]).energy(batch).tolist() == [0.0, 0.0, 2.0, 2.0, 12.0, 12.0]
+    with pytest.raises(ValueError, match="scale has 2 values"):
+        Closeness("abc", 2.0, [1.0, 0.5]).check(batch)
+
+
 def test_it_needs_no_model() -> None:
     assert Closeness(["a"]).cost is Cost.CHEAP
 
@@ -85,6 +93,7 @@ def test_it_needs_no_model() -> None:
         (([],), "is empty"),
         ((["a"], 0.0), "edit=0.0 must be"),
         ((["a"], float("inf")), "edit=inf must be"),
+        ((["a"], 1.0, 0.0), "scale=0.0 must be"),
     ],
 )
 def test_arguments_that_cannot_be_meant(arguments: tuple[object, ...], message: str) -> None:

@@ -75,6 +75,28 @@ def test_each_input_has_its_phrases() -> None:
         objective.check(LETTERS.encode(["a", "b", "c", "d"]))
 
 
+def test_other_ways_to_write_a_phrase() -> None:
+    batch = LETTERS.encode(["PO PO", "Po PO", "PO TO", "po Po"])
+    ways = {"PO": ["Po", "TO"]}
+    assert Verbatim(["PO"], ways=ways).energy(batch).tolist() == [0.0, 0.0, 0.0, 0.0]
+    # "Po" may be had from "PO", for which another place will do
+    found = Verbatim(["PO", "Po"], ways=ways)
+    assert found.energy(batch).tolist() == [math.inf, 0.0, math.inf, math.inf]
+    frozen = found.freeze(batch).editable
+    assert not frozen[1, [0, 1, 3, 4]].any() and frozen[[0, 2, 3]].all()
+    # the twin gives each phrase the first place that suits it
+    twin = [bool(places_of(text, ["PO", "Po"])) and text[:2] == "PO" and "Po" in text for text in batch.texts()]
+    assert twin[1] is False
+    for wrong, error, message in (
+        ({"TO": ["to"]}, ValueError, "ways has other ways to write 'TO', which is none of the phrases"),
+        ({"PO": "po"}, TypeError, r"ways\['PO'\]='po' is one string"),
+        ({"PO": [""]}, ValueError, r"ways\['PO'\]='' is empty"),
+        (["PO"], TypeError, r"ways=\['PO'\] is no mapping"),
+    ):
+        with pytest.raises(error, match=message):
+            Verbatim(["PO"], ways=wrong)  # type: ignore[arg-type]
+
+
 def test_the_first_places_are_frozen_and_closed() -> None:
     batch = LETTERS.encode(["a 5 kg 5 kg", "kg"])
     found = Verbatim(["5 kg"]).freeze(batch)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 
 from objectives import Keywords
 from tests.models.tiny import PIECES, Tiny, byte_masked, roomy_causal, wordpiece_tokenizer
@@ -14,7 +16,8 @@ from textsearch.models import causal_lm, masked_lm
 from textsearch.models.masked import TransformersMaskedLM
 from textsearch.models.vocabulary import TokenizerVocabulary
 from textsearch.tasks import infill, keywords, write
-from textsearch.tasks.written import letter_by_letter
+from textsearch.tasks.request import Request
+from textsearch.tasks.written import letter_by_letter, phrases_of, word_for_word
 
 WORDPIECE = TokenizerVocabulary(wordpiece_tokenizer(PIECES), 38)
 
@@ -38,6 +41,11 @@ def test_other_spellings_are_forbidden_where_nothing_renders_them(mlm: Transform
     assert found.tolist() == [0.0, math.inf, math.inf, math.inf, 0.0, 0.0, math.inf]
     # the twin, the keywords alone, takes any
     assert Keywords(["NASA", "C++"]).energy(batch.rows([0, 1, 2])).tolist() == [0.0, 0.0, 0.0]
+    assert exact.concerns(0) and not exact.concerns(1)
+    # each place serves one phrase: "C" is no part of "C++", and what is named twice stands there twice
+    twice = letter_by_letter(mlm.vocabulary, [["C", "C++", "iPhone", "iPhone"]], inflections=True)
+    texts = ["C++, C, iPhone, iPhones.", "C++ and c: iPhone, iPhone.", "C++, C, iPhone, iphone."]
+    assert twice is not None and twice.energy(mlm.vocabulary.encode(texts)).tolist() == [0.0, math.inf, math.inf]
     assert letter_by_letter(WORDPIECE, phrases) is None
     assert letter_by_letter(mlm.vocabulary, [["dog"]]) is None
 
@@ -62,6 +70,18 @@ def test_write(tiny: Tiny, mlm: TransformersMaskedLM, request_: dict[str, Any], 
         assert part in text and "  " not in text and text == text.strip()
         assert not text[:1].islower() or text.startswith(part)
         assert text[-1] in ".!?" and text[-2] != " "
+
+
+def test_what_two_constraints_name_may_stand_at_one_place(mlm: TransformersMaskedLM) -> None:
+    requests = [Request(prefix="NASA and", required=["NASA"]), Request(suffix="a dog")]
+    terms = word_for_word(mlm.vocabulary, requests)
+    batch = mlm.vocabulary.encode(["NASA and a dog.", "Nasa and a dog."])
+    batch = replace(batch, inputs=torch.zeros_like(batch.inputs))
+    assert [term.energy(batch).tolist() for term in terms] == [[0.0, math.inf]] * 2
+    assert [[term.concerns(number) for number in (0, 1)] for term in terms] == [[True, False]] * 2
+    # the twin asks for both at once
+    both = letter_by_letter(mlm.vocabulary, list(map(phrases_of, requests)))
+    assert both is not None and both.energy(batch).tolist() == [math.inf, math.inf]
 
 
 def test_keywords(tmp_path_factory: pytest.TempPathFactory, mlm: TransformersMaskedLM) -> None:

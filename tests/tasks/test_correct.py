@@ -24,7 +24,7 @@ from textsearch.models import causal_lm
 from textsearch.tasks import correct, stream
 from textsearch.tasks.channel import COSTS, ChangedSentences, Channel, NonWords, sentences
 from textsearch.tasks.correction import EvenlySpaced, names, sealed, spared
-from textsearch.tasks.judging import request
+from textsearch.tasks.judging import judging, request
 from textsearch.tasks.restoring import restored
 
 LISTED = ListedConfusions(
@@ -77,14 +77,29 @@ def test_a_model_that_takes_requests_is_asked_to_correct(tiny: Tiny, tmp_path: P
     assert even[0] == "the dgo sat. He run to London"
     prompts = [request(lm, text) for text in even]
     assert all(text in prompt and "becouse" in prompt for text, prompt in zip(even, prompts, strict=True))
-    channel = Channel(given["confusions"], strictness=0.01, edits=0.5)
-    own = Closeness(sources, channel) + ChangedSentences(sources, channel) + NonWords(given["confusions"])
+    channel = Channel(given["confusions"], strictness=0.01)
+    own = Closeness(sources, channel, 0.5) + ChangedSentences(sources, channel) + NonWords(given["confusions"])
     judged = 0.75 * EvenlySpaced(Fluency(lm)) + 0.25 * EvenlySpaced(Conditional(lm, prompts))
     assert (judged + own).energy(batch).numpy() == pytest.approx(result.best_energies, abs=1e-4)
     # the control: what was not asked
     assert (EvenlySpaced(Fluency(lm)) + own).energy(batch).numpy() != pytest.approx(result.best_energies, abs=0.1)
     assert request(tiny.causal(), "a cat") == ""
     assert "conditional" not in write(tiny, texts, steps=0, **given).best_terms
+
+
+def test_a_text_that_is_too_long_to_be_asked_about_is_judged_as_by_a_model_that_takes_no_requests(
+    tmp_path: Path,
+) -> None:
+    lm = causal_lm(roomy_causal(tmp_path), device="cpu")
+    texts = ["a cat sat", "a dog sat " * 400 + "."]
+    assert request(lm, texts[0]) and not request(lm, texts[1])
+    terms, scales = judging(lm, texts)
+    assert scales == [0.5, 1.0]
+    batch = lm.vocabulary.encode(texts)
+    energies = sum(weight * term.energy(batch) for weight, term in terms)
+    assert isinstance(energies, torch.Tensor)
+    plain = Fluency(lm).energy(batch)
+    assert energies[1].item() == pytest.approx(plain[1].item(), abs=1e-6) and abs(energies[0] - plain[0]) > 0.01
 
 
 def test_only_what_is_listed_changes(tiny: Tiny) -> None:
@@ -128,7 +143,6 @@ def test_what_edits_cost() -> None:
     assert channel(None, ",") == 2 * COSTS["insert a comma"]
     assert channel(",", None) == 2 * COSTS["delete a comma"]
     assert channel("dog", None) == 2 * COSTS["delete"]
-    assert replace(channel, edits=0.5)("dog", None) == COSTS["delete"]
 
 
 def test_the_gap_before_a_word_costs_nothing() -> None:

@@ -123,6 +123,28 @@ def test_literals_stay_letter_by_letter(models: dict[str, Any]) -> None:
     assert lost(keep=False)
 
 
+def test_what_stands_around_a_text_comes_back(models: dict[str, Any]) -> None:
+    texts = ["  The dog ran.\n", "\tdid the dog run \u00a0", "a dog\r\n\r\n"]
+    found = paraphrase(texts, chains=1, steps=2, pool=1, seed=1, **models)
+    for text, other in zip(texts, found.texts, strict=True):
+        start, end = len(text) - len(text.lstrip()), len(text.rstrip())
+        assert (
+            other[:start] == text[:start]
+            and other.endswith(text[end:])
+            and other.strip() == other[start : len(other) - len(text) + end]
+        )
+
+
+def test_terms_do_not_depend_on_the_texts_beside_it(models: dict[str, Any]) -> None:
+    def terms(texts: list[str]) -> list[str]:
+        found = paraphrase(texts, chains=1, steps=1, pool=1, seed=1, **models)
+        return list(next(record for record in found.to_records() if record["input"] == 0)["terms"])
+
+    assert terms(["the dog ran"]) == terms(["the dog ran", "it ran at 3:00pm"])
+    # the control
+    assert "verbatim" in terms(["it ran at 3:00pm", "the dog ran"])
+
+
 def test_meaning_is_kept_unless_it_is_told_not_to(models: dict[str, Any]) -> None:
     kept, loose = (
         build(["I saw 2 dogs."], Paraphrasing(chains=1, pool=1, meaning=meaning, keep=False), Models(**models))

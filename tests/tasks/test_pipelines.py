@@ -92,11 +92,21 @@ def test_a_table_gives_a_table() -> None:
     assert set(found["input"]) == {0, 1} and set(found["words"]) == {"dog park", "cat"}
     assert calls == [[["dog", "park"], ["cat"]]]
     assert found.loc[found["input"] == 1, "words"].eq("cat").all()
+    # of a file without a head the columns are numbers
+    found = textsearch.pipeline("paraphrase", top=1)(pd.DataFrame({0: ["a"], 1: ["b"]}), column=1)
+    assert found[1].tolist() == ["b"]
+    assert list(textsearch.pipeline("paraphrase")(frame[:0], column="words").columns) == [
+        "input",
+        "words",
+        "text",
+        "energy",
+    ]
 
 
 @pytest.mark.usefixtures("stub")
 def test_errors_name_the_value_and_the_remedy() -> None:
     pipe, frame = textsearch.pipeline("paraphrase"), pd.DataFrame({"text": ["a", None]})
+    twice = pd.concat([frame, frame], axis=1)
     for call, error, message in (
         (lambda: textsearch.pipeline("paraphrases"), ValueError, "is no task: did you mean 'paraphrase'"),
         (lambda: textsearch.pipeline(3), ValueError, "task=3 is no task: choose from correct"),  # type: ignore[arg-type]
@@ -109,6 +119,8 @@ def test_errors_name_the_value_and_the_remedy() -> None:
         (lambda: pipe(frame), ValueError, r"of the columns \['text'\] says not which of them holds the inputs"),
         (lambda: pipe(frame, column="texts"), ValueError, "column='texts' is no column of the table: did you mean 't"),
         (lambda: pipe(frame, column="text"), ValueError, "row 1 of the column 'text' holds"),
+        (lambda: pipe(frame.astype("string"), column="text"), ValueError, "row 1 of the column 'text' holds"),
+        (lambda: pipe(twice, column="text"), ValueError, "column='text' is the name of 2 columns of the table"),
         (lambda: pipe(["a"], column="text"), TypeError, "is a list, not a DataFrame or a Dataset: leave column= out"),
     ):
         with pytest.raises(error, match=message):
@@ -159,7 +171,9 @@ class FakeDataset:
 def test_a_dataset_gives_a_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(Dataset=FakeDataset))
     found = textsearch.pipeline("paraphrase", top=1)(FakeDataset({"text": ["a", "b"]}), column="text")
-    assert found.column_names == ["input", "text", "energy", "b (term)"]
+    # a column of the user's that is called like one of ours is still there
+    assert found.column_names == ["input", "source", "text", "energy", "b (term)"]
+    assert list(found["source"]) == ["a", "b"]
     result = toy(["a", "b"])
     assert result.to_dataset().column_names == list(result.to_pandas().columns)
 

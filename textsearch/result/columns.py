@@ -6,7 +6,7 @@ Both are told by their methods, and loaded only where one is to be made.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Literal
 
 from textsearch.kinds import Kind, nature, shown
@@ -27,7 +27,7 @@ def form_of(table: object) -> Form | None:
     return "pandas" if FRAME.of(table) else "datasets" if DATASET.of(table) else None
 
 
-def column_of(table: Any, name: str | None) -> list[Any]:
+def column_of(table: Any, name: Hashable | None) -> list[Any]:
     """The values of a column, row by row.
 
     Raises:
@@ -40,16 +40,22 @@ def column_of(table: Any, name: str | None) -> list[Any]:
         raise TypeError(
             f"{shown(table, 40)} is {nature(table)}{streamed}, not a DataFrame or a Dataset: leave column= out"
         )
-    names = [str(one) for one in (table.columns if form == "pandas" else table.column_names)]
+    names = list(table.columns if form == "pandas" else table.column_names)
     if name is None:
         raise ValueError(f"a table of the columns {shown(names)} says not which of them holds the inputs: pass column=")
     if name not in names:
-        near = difflib.get_close_matches(name, names, 1)
+        near = difflib.get_close_matches(str(name), [one for one in names if isinstance(one, str)], 1)
         meant = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(map(repr, names))}"
         raise ValueError(f"column={shown(name)} is no column of the table: {meant}")
-    values = table[name].tolist() if form == "pandas" else list(table[name])
-    for row, value in enumerate(values):
-        if value is None or value != value:  # what pandas has in place of nothing is unequal to itself
+    if names.count(name) > 1:
+        raise ValueError(f"column={shown(name)} is the name of {names.count(name)} columns of the table: rename them")
+    if form == "pandas":
+        values, missing = table[name].tolist(), table[name].isna().tolist()
+    else:
+        values = list(table[name])
+        missing = [value is None or value != value for value in values]
+    for row, (value, lacks) in enumerate(zip(values, missing, strict=True)):
+        if lacks:
             raise ValueError(f"row {row} of the column {name!r} holds {shown(value)}: leave such rows out")
     return values
 

@@ -64,7 +64,6 @@ class Channel:
         letter: nats for each letter beyond the first that an unknown word is away from what replaces it.
         slip: nats less where letters of it are in another order only, or one is doubled or not.
         strictness: times all of it: above 1 fewer edits are worth their cost, below 1 more are.
-        edits: times the costs of edits, not of a changed sentence: below 1 where something else judges edits too.
 
     >>> from textsearch.language.confusions import ListedConfusions
     >>> channel = Channel(ListedConfusions({"then": {"than": "confusion"}}))
@@ -77,16 +76,14 @@ class Channel:
     letter: float = 5.0
     slip: float = 1.0
     strictness: float = 1.0
-    edits: float = 1.0
 
     def __post_init__(self) -> None:
         instance("confusions", self.confusions, CONFUSIONS)
-        strictness = positive("strictness", self.strictness, remedy=": 1 is usual, more keeps more as it was")
-        keep(self, strictness=strictness, edits=positive("edits", self.edits))
+        keep(self, strictness=positive("strictness", self.strictness, remedy=": 1 is usual, more keeps more as it was"))
 
     def __call__(self, old: str | None, new: str | None) -> float:
         """Nats; None is nothing. The gap before a word is no part of it."""
-        return self.strictness * self.edits * self._cost(old and old.strip(), new and new.strip())
+        return self.strictness * self._cost(old and old.strip(), new and new.strip())
 
     def _cost(self, old: str | None, new: str | None) -> float:
         if old is None or new is None:

@@ -149,7 +149,7 @@ def build(
     if settings.meaning and isinstance(english, EnglishConfusions):
         # what would always be refused is not proposed
         english = replace(english, inserted=tuple(word for word in english.inserted if not facts(word)))
-    plain = Channel(english, strictness=settings.strictness)
+    channel = Channel(english, strictness=settings.strictness)
     inner = [" ".join(text.split()) if tokenised else text.strip() for text in texts]
     cut = [attached(text.split(), kept.spans(text)) if tokenised else marked(text, kept.spans(text)) for text in inner]
     if isinstance(english, EnglishConfusions):
@@ -165,9 +165,9 @@ def build(
     assert isinstance(sources.vocabulary, WordVocabulary)
     even = replace(sources, vocabulary=sources.vocabulary.evenly_spaced).texts()
     # the request is English, as what may have been meant must be
-    judges, edits = judging(lm, even) if isinstance(english, EnglishConfusions) else ([(1.0, Fluency(lm))], 1.0)
-    channel = replace(plain, edits=edits)
-    free: Objective = Closeness(sources, channel)
+    asked = isinstance(english, EnglishConfusions)
+    judges, scale = judging(lm, even) if asked else ([(1.0, Fluency(lm))], [1.0] * len(even))
+    free: Objective = Closeness(sources, channel, scale)
     for weight, judge in judges:
         free += weight * EvenlySpaced(judge)
     if isinstance(english, EnglishConfusions):
@@ -178,7 +178,7 @@ def build(
     objective = free + ChangedSentences(sources, channel)
     moves = Corrections(mlm, clusters)
     with waiting("spelling", progress), torch.inference_mode():
-        start = spelled(sources, moves, plain)
+        start = spelled(sources, moves, channel)
         here, there = evaluate(free, sources), evaluate(free, start)
         start = sources.where(there.energy < here.energy, start)
     return Problem(

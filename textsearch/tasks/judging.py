@@ -21,7 +21,7 @@ SHARE = 0.25
 """Of the model that was asked to correct the source."""
 
 EDITS = 0.5
-"""Times the costs of edits, where a model is asked; chosen with `SHARE`, see docs/correct.md."""
+"""Times the costs of edits, where a model is asked; chosen with `SHARE`, see docs/results/correct.md."""
 
 ASK = "Correct the mistakes, and change nothing else: "
 
@@ -48,10 +48,12 @@ def request(lm: CausalLM, text: str) -> str:
     return prompt
 
 
-def judging(lm: CausalLM, sources: Sequence[str]) -> tuple[list[tuple[float, Objective]], float]:
-    """Weights and terms that judge the corrections of some texts, and the factor on the costs of edits."""
+def judging(lm: CausalLM, sources: Sequence[str]) -> tuple[list[tuple[float, Objective]], list[float]]:
+    """Weights and terms that judge the corrections of some texts, and for each the factor on the costs of its edits."""
     # whether the model takes requests at all: what judges a text does not depend on those beside it
     if not request(lm, EXAMPLES[0][0]):
-        return [(1.0, Fluency(lm))], 1.0
+        return [(1.0, Fluency(lm))], [1.0] * len(sources)
     prompts = [request(lm, text) for text in sources]
-    return [(1.0 - SHARE, Fluency(lm)), (SHARE, Conditional(lm, prompts))], EDITS
+    terms: list[tuple[float, Objective]] = [(1.0 - SHARE, Fluency(lm)), (SHARE, Conditional(lm, prompts))]
+    # a text that is too long to be asked about is judged by the model alone, as p(x | no request) = p(x)
+    return terms, [EDITS if prompt else 1.0 for prompt in prompts]

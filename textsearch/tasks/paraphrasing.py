@@ -219,9 +219,10 @@ def build(
     if not texts:
         raise ValueError("texts is empty: pass at least one text")
     kept = Kept.of(settings.keep)
-    # marks of markdown that a text begins with are put in front of its paraphrases again
-    heads = [opening(text) if kept.on else "" for text in texts]
-    bodies = [text[len(head) :] for text, head in zip(texts, heads, strict=True)]
+    # white space around a text, and marks of markdown that it begins with, are put around its paraphrases again
+    heads = [opening(text) if kept.on else text[: len(text) - len(text.lstrip())] for text in texts]
+    tails = [text[len(text.rstrip()) :] for text in texts]
+    bodies = [text[len(head) :].rstrip() for text, head in zip(texts, heads, strict=True)]
     for text, body in zip(texts, bodies, strict=True):
         if not plain_words(body):
             raise ValueError(f"{text!r} has no words: give each text at least one")
@@ -234,8 +235,8 @@ def build(
     language(lang).check(causal=models.causal, masked=models.masked, encoder=models.encoder)
     mlm = given.masked(models.masked, progress)
     # a sentence without its mark gets it for the time of the run: models read it as it is meant, and none is added
-    marks = ["" if lang != "en" or not text.rstrip()[-1].isalnum() else "?" if asks(text) else "." for text in bodies]
-    ended = [text.rstrip() + mark if mark else text for text, mark in zip(bodies, marks, strict=True)]
+    marks = ["" if lang != "en" or not text[-1].isalnum() else "?" if asks(text) else "." for text in bodies]
+    ended = [text + mark for text, mark in zip(bodies, marks, strict=True)]
     check_texts(ended, mlm.vocabulary)
     verbatim = Verbatim([[phrase for phrase, *_ in places_of(*own)] for own in zip(ended, literals, strict=True)])
     mlm = cased(mlm, ended, literals)
@@ -289,14 +290,24 @@ def build(
         temperature=settings.temperature,
         different=different,
         numbers=numbers,
-        finish=partial(as_given, texts=texts, heads=heads, marks=marks),
+        finish=partial(as_given, texts=texts, heads=heads, marks=marks, tails=tails),
     )
 
 
-def as_given(result: Generations, *, texts: Sequence[str], heads: Sequence[str], marks: Sequence[str]) -> Generations:
-    """The result without the marks that sentences had for the time of the run, and with what the texts begin with."""
+def as_given(
+    result: Generations,
+    *,
+    texts: Sequence[str],
+    heads: Sequence[str],
+    marks: Sequence[str],
+    tails: Sequence[str],
+) -> Generations:
+    """The result without the marks that sentences had for the time of the run, between what stands around the texts."""
     own = [
-        [heads[number] + text.removesuffix(marks[number]) for text, number in zip(found, result.inputs, strict=True)]
+        [
+            heads[number] + text.removesuffix(marks[number]) + tails[number]
+            for text, number in zip(found, result.inputs, strict=True)
+        ]
         for found in (result.texts, result.best_texts)
     ]
     return replace(result, texts=own[0], best_texts=own[1], sources=list(texts))
@@ -386,6 +397,15 @@ def drafted(
     return lines
 
 
+def ending(line: str, end: str) -> str:
+    """A draft with the mark at its end that its source has; as it is if the source ends with none.
+
+    >>> ending("Is it true!", "?"), ending("Think of this:", ":"), ending("So it is.", ""), ending("At 4 p.m.", ".")
+    ('Is it true?', 'Think of this:', 'So it is.', 'At 4 p.m.')
+    """
+    return line if line.endswith(end) else line.rstrip("".join(_MARKS) + " ") + end
+
+
 def written(lines: Sequence[Sequence[str]], source: Batch, verbatim: Verbatim) -> list[Batch]:
     """For each source its drafts that the vocabulary can write and that have its literals; itself if there are none.
 
@@ -398,7 +418,7 @@ def written(lines: Sequence[Sequence[str]], source: Batch, verbatim: Verbatim) -
         rows = []
         for line in own:
             with suppress(ValueError):
-                row = source.vocabulary.encode([line.rstrip(".?!？。！ ") + end])
+                row = source.vocabulary.encode([ending(line, end)])
                 row = replace(row, inputs=torch.full_like(row.inputs, number))
                 # a longer one could not be edited
                 rows += [row] if row.width <= MAX_TOKENS and not verbatim.energy(row).any() else []

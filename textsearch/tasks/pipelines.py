@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from importlib import import_module
 from typing import Any, final
 
@@ -74,7 +74,7 @@ class Pipeline:
     def __repr__(self) -> str:
         return f"pipeline({', '.join([repr(self.task), *(f'{k}={shown(v)}' for k, v in self._told.items())])})"
 
-    def __call__(self, inputs: Any, *, column: str | None = None, **settings: Any) -> Any:
+    def __call__(self, inputs: Any, *, column: Hashable | None = None, **settings: Any) -> Any:
         """The texts of one input, or of each of several.
 
         Args:
@@ -86,8 +86,9 @@ class Pipeline:
 
         Returns:
             Of one input its texts, the best first, each {"text", "energy", "terms"}; of several a list of such lists;
-            of a table a table of the same package, one row a text: "input" (the number of its row), the column,
-            "text", "energy", and each term of the energy as "... (term)".
+            of a table a table of the same package, one row a text: "input" (the number of its row), the column (as
+            "source" if it is called like one of the others), "text", "energy", and each term of the energy as
+            "... (term)".
 
         Raises:
             ValueError: an input that the task refuses: the message says which and why. `textsearch.stream` goes on with
@@ -101,13 +102,13 @@ class Pipeline:
         if (form := form_of(inputs)) is not None or column is not None:
             values = column_of(inputs, column)
             found = self._answers(values, told, top)
-            records = [
-                {"input": number, column: value, **text}
-                for number, (value, own) in enumerate(zip(values, found, strict=True))
-                for text in own
-            ]
-            assert form is not None
-            return table_of(flat(records), form, "a pipeline on such a table")
+            assert form is not None and column is not None
+            rows = [{"input": number, **text} for number, own in enumerate(found) for text in own]
+            columns = {"input": [], "text": [], "energy": [], **flat(rows)}
+            # what a user's table holds is not written over
+            name = "source" if column in columns else column
+            sources = [values[number] for number in columns["input"]]
+            return table_of({"input": columns.pop("input"), name: sources, **columns}, form, "a pipeline on a table")
         if _is_one(self.task, inputs):
             return self._answers([inputs], told, top, alone=True)[0]
         if not isinstance(inputs, Iterable):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
 
 from textsearch.checks import model_name
 from textsearch.kinds import CAUSAL, ENCODER, MASKED, SAMPLER, Kind, instance, nature, shown
@@ -16,6 +17,9 @@ from textsearch.models.reading.turns import remembered
 from textsearch.proposal import Proposal
 from textsearch.sampler import Sampler
 from textsearch.waiting import note, waiting
+
+if TYPE_CHECKING:
+    from textsearch.models.masked import TransformersMaskedLM
 
 Name = str | os.PathLike[str]
 Causal = CausalLM | Name | None
@@ -49,8 +53,12 @@ def masked(given: Masked, progress: bool = False) -> MaskedLM:
     """The masked model to use."""
     if MASKED.of(given):
         return cast(MaskedLM, given)
+    name = _name("masked", given, MASKED)
     with waiting("loading the masked model", progress):
-        return _masked(_name("masked", given, MASKED), progress)
+        model = _masked(name)
+    if name is not None and model.vocabulary.lower_cases:
+        _tell_of_small_letters(name, progress)
+    return model
 
 
 def encoder(given: Encoder, progress: bool = False) -> protocols.Encoder:
@@ -131,17 +139,18 @@ def _causal(name: str | None) -> TaskLM:
 
 
 @remembered(most=2)
-def _masked(name: str | None, progress: bool) -> MaskedLM:
-    if name is None:
-        return default_masked_lm()
-    mlm = masked_lm(name)
-    if mlm.vocabulary.lower_cases:
-        note(
-            f"{name} reads small letters only: words that it writes get their capitals by rule; all that is not "
-            "rewritten, and what you named, stays as it was",
-            progress,
-        )
-    return mlm
+def _masked(name: str | None) -> TransformersMaskedLM:
+    return default_masked_lm() if name is None else masked_lm(name)
+
+
+@cache
+def _tell_of_small_letters(name: str, progress: bool) -> None:
+    """Tell it, once a process."""
+    note(
+        f"{name} reads small letters only: words that it writes get their capitals by rule; all that is not "
+        "rewritten, and what you named, stays as it was",
+        progress,
+    )
 
 
 @remembered(most=2)

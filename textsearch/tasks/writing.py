@@ -40,7 +40,7 @@ from textsearch.tasks.room import check_request, check_words
 from textsearch.tasks.settings import Writing
 from textsearch.tasks.starts.beginnings import beginnings, constraints, stated
 from textsearch.tasks.starts.frames import Lexicon, frame, layout_numbers
-from textsearch.tasks.written import as_written, letter_by_letter, phrases_of
+from textsearch.tasks.written import as_written, phrases_of, word_for_word
 from textsearch.waiting import waiting
 
 EDITS = {(1, 1): 0.46, (0, 1): 0.12, (1, 0): 0.12, (2, 2): 0.14, (1, 2): 0.08, (2, 1): 0.08}
@@ -178,8 +178,8 @@ def build(
     plain = given.masked(models.masked, progress)
     mlm = as_written(plain, [phrases_of(request) for request in wanted])
     hard.check(mlm.vocabulary.encode([speech.stop] * len(wanted)))
-    exact = letter_by_letter(mlm.vocabulary, list(map(phrases_of, wanted)))
-    hard = hard if exact is None else hard + exact
+    for exact in word_for_word(mlm.vocabulary, wanted):
+        hard = hard + exact
     different = settings.different * settings.different_weight
     lexicon = _lexicon(unrendered(plain.vocabulary))
     for request in wanted:

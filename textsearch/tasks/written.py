@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import regex
-
-from objectives.pattern import Pattern
+from objectives.verbatim import Verbatim
 from textsearch.batch import Vocabulary
 from textsearch.language.inflection import inflections
 from textsearch.models.protocols import MaskedLM
 from textsearch.models.rendered import SpellingVocabulary, keeps_texts, rendered
+from textsearch.objective import Objective
 from textsearch.tasks.request import Request
 
 
@@ -32,24 +31,16 @@ def as_written(mlm: MaskedLM, phrases: Sequence[Iterable[str]]) -> MaskedLM:
 
 def letter_by_letter(
     vocabulary: Vocabulary, phrases: Sequence[Iterable[str]], *, inflections: bool = False
-) -> Pattern | None:
+) -> Verbatim | None:
     """The texts that hold the phrases of their input as they are written, +inf for others; None where none can differ.
 
-    A phrase in small letters may begin with a capital, or be in capitals.
+    A phrase in small letters may begin with a capital, or be in capitals. Where letters are enough nothing is asked.
     """
-    patterns = [verbatim(own, inflections) for own in phrases] if keeps_texts(vocabulary) else []
-    return Pattern(patterns) if any(patterns) else None
-
-
-def verbatim(phrases: Iterable[str], inflections: bool = False) -> str:
-    """A regular expression of the texts that hold all phrases as they are written; empty where letters are enough.
-
-    >>> found = verbatim(["C++", "don't", "dog"])
-    >>> [bool(regex.search(found, text)) for text in ("Don't use C++.", "Don't use C ++.", "Don 't use C++.")]
-    [True, False, False]
-    """
-    found = [_spelt(with_forms([phrase]) if inflections else [phrase]) for phrase in phrases if not _plain(phrase)]
-    return "^" + "".join(f"(?=(?s:.*){one})" for one in dict.fromkeys(found)) if found else ""
+    own = [[one for one in some if not _plain(one)] for some in phrases] if keeps_texts(vocabulary) else []
+    if not any(own):
+        return None
+    ways = {one: _ways(one, inflections) for some in own for one in some}
+    return Verbatim(own, ways=ways, freeze_tokens=False)
 
 
 def _plain(phrase: str) -> bool:
@@ -57,14 +48,15 @@ def _plain(phrase: str) -> bool:
     return phrase == phrase.lower() and phrase.replace(" ", "").isalpha()
 
 
-def _spelt(forms: Sequence[str]) -> str:
-    """A regular expression of any of these, as words of their own."""
-    ways = []
-    for form in forms:
-        before = r"(?<![\p{L}\p{M}\p{N}])" if form[0].isalnum() else ""
-        behind = r"(?![\p{L}\p{M}\p{N}])" if form[-1].isalnum() else ""
-        ways.append(before + regex.escape(form) + behind)
-    return f"(?{'i' * (forms[0] == forms[0].lower())}:{'|'.join(ways)})"
+def _ways(phrase: str, inflections: bool) -> list[str]:
+    """Other ways to write a phrase that are as good.
+
+    >>> _ways("don't", False), _ways("NASA", False)
+    (["Don't", "DON'T"], [])
+    """
+    if phrase == phrase.lower():
+        return list(dict.fromkeys([phrase[0].upper() + phrase[1:], phrase.upper()]))
+    return with_forms([phrase])[1:] if inflections else []
 
 
 def with_forms(keywords: Iterable[str]) -> list[str]:
@@ -91,3 +83,10 @@ def phrases_of(request: Request) -> list[str]:
     ['in New York?', 'NASA', 'the']
     """
     return [text for _, _, text in request.fixed()]
+
+
+def word_for_word(vocabulary: Vocabulary, requests: Sequence[Request]) -> list[Objective]:
+    """`letter_by_letter` of each kind of constraint: what two of them name may stand at one place."""
+    names = dict.fromkeys(name for request in requests for name, _, _ in request.fixed())
+    every = [[[text for own, _, text in one.fixed() if own == name] for one in requests] for name in names]
+    return [term for own in every if (term := letter_by_letter(vocabulary, own)) is not None]
