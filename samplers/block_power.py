@@ -100,7 +100,7 @@ class BlockPower(OfTokenLM):
         limit = (self.max_length + 1 - cuts).clamp(min=0)  # tokens that a row may grow by, its end among them
         width = int(limit.max()) if len(batch) else 0
         none = torch.zeros(len(batch), width, dtype=torch.float64, device=batch.device)
-        draft = _Draft(Unfinished.start(batch, cuts, width), none, none)
+        draft = _Draft(Unfinished.start(batch, cuts, width), none)
         for number, done in enumerate(range(0, width, self.block)):
             own = rng.fold(number)
             rows = (~draft.texts.ended & (limit > done)).nonzero().squeeze(-1)
@@ -138,8 +138,7 @@ class BlockPower(OfTokenLM):
                 ]
             )
             tokens = categorical(laws, rng.rows(going).uniform(_TOKENS + place))
-            log_p = laws.gather(1, tokens[:, None])[:, 0]
-            draft = draft.grown(going, tokens, log_p, log_p - log_totals(laws), self.lm.eos)
+            draft = draft.grown(going, tokens, log_totals(laws), self.lm.eos)
         return draft
 
 
@@ -150,13 +149,12 @@ class _Draft:
 
     Attributes:
         texts: the tokens.
-        log_p: (K, W) float64, of each token behind the cut and of the end, power times log p.
-        log_q: (K, W) float64, log-probability of having drawn it.
+        log_totals: (K, W) float64, of each token behind the cut and of the end, power times log p less the
+            log-probability of having drawn it: the log of what all tokens add up to there.
     """
 
     texts: Unfinished
-    log_p: Tensor
-    log_q: Tensor
+    log_totals: Tensor
 
     @property
     def sizes(self) -> Tensor:
@@ -165,25 +163,23 @@ class _Draft:
 
     def gain(self, first: Tensor) -> Tensor:
         """(K,) log p - log q of what was drawn from place `first` (K,) on."""
-        place = torch.arange(self.log_p.shape[1], device=first.device)
+        place = torch.arange(self.log_totals.shape[1], device=first.device)
         inside = (place >= first[:, None]) & (place < self.sizes[:, None])
         # cumsum adds from left to right: no bit depends on the width
-        return (self.log_p - self.log_q).where(inside, 0.0).cumsum(1)[:, -1]
+        return self.log_totals.where(inside, 0.0).cumsum(1)[:, -1]
 
     def cut(self, sizes: Tensor) -> _Draft:
         """What is left when all behind `sizes` (K,) tokens is taken off."""
         return replace(self, texts=replace(self.texts, counts=sizes, ended=torch.zeros_like(self.texts.ended)))
 
-    def grown(self, index: Tensor, tokens: Tensor, log_p: Tensor, log_q: Tensor, end: int) -> _Draft:
+    def grown(self, index: Tensor, tokens: Tensor, totals: Tensor, end: int) -> _Draft:
         """The texts under `index` (J,) with a token or their end more."""
         place = (index, self.texts.counts[index])
-        return _Draft(
-            self.texts.grown(index, tokens, end), self.log_p.index_put(place, log_p), self.log_q.index_put(place, log_q)
-        )
+        return _Draft(self.texts.grown(index, tokens, end), self.log_totals.index_put(place, totals))
 
     def rows(self, index: Tensor) -> _Draft:
         """The texts that `index` picks."""
-        return _Draft(self.texts.rows(index), self.log_p[index], self.log_q[index])
+        return _Draft(self.texts.rows(index), self.log_totals[index])
 
     def where(self, taken: Tensor, new: _Draft) -> _Draft:
         """Text k of `new` where `taken[k]`."""
@@ -194,7 +190,7 @@ class _Draft:
             counts=other.counts.where(taken, own.counts),
             ended=other.ended.where(taken, own.ended),
         )
-        return _Draft(texts, new.log_p.where(taken[:, None], self.log_p), new.log_q.where(taken[:, None], self.log_q))
+        return _Draft(texts, new.log_totals.where(taken[:, None], self.log_totals))
 
     def put(self, index: Tensor, new: _Draft) -> _Draft:
         """`new` in place of the texts under `index`."""
@@ -204,4 +200,4 @@ class _Draft:
             counts=self.texts.counts.index_copy(0, index, new.texts.counts),
             ended=self.texts.ended.index_copy(0, index, new.texts.ended),
         )
-        return _Draft(texts, self.log_p.index_copy(0, index, new.log_p), self.log_q.index_copy(0, index, new.log_q))
+        return _Draft(texts, self.log_totals.index_copy(0, index, new.log_totals))

@@ -10,12 +10,12 @@ alike wherever it stands. A causal model is asked for the text, without that spa
 from __future__ import annotations
 
 import codecs
-import json
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from textsearch.beginnings import characters
+from textsearch.models.token_bytes import is_byte_level
 
 MASK = "[MASK]"
 """How a gap is written in texts, whatever the tokenizer calls its mask."""
@@ -23,12 +23,6 @@ MASK = "[MASK]"
 _WITHIN = range(0x80, 0xC0)
 _MARKS = (b"\xc2", b"\xe2", b"\xe3\x80", b"\xf0\x9f")
 """What signs begin with that are no letters: of Latin-1, of punctuation, of Chinese punctuation, emoji."""
-
-
-def is_byte_level(tokenizer: Any) -> bool:
-    """Whether each token of a tokenizer of transformers writes certain bytes."""
-    decoder = getattr(getattr(tokenizer, "backend_tokenizer", None), "decoder", None)
-    return decoder is not None and json.loads(decoder.__getstate__())["type"] == "ByteLevel"
 
 
 def keeps_texts(tokenizer: Any) -> bool:
@@ -55,7 +49,7 @@ def goes_on(piece: bytes) -> bool:
     whole = found[0] if found else piece.decode(errors="ignore")
     if whole:
         category = unicodedata.category(whole[0])
-        # what joins emoji and tells their colour belongs to them
+        # what joins emoji (U+200D, a format character) belongs to them; what tells their colour is a sign of its own
         return category[0] in "LMN" or category == "Cf"
     return piece[0] > 0x7F and not piece.startswith(_MARKS)
 

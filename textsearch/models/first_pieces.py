@@ -28,6 +28,7 @@ _SPELLING = (
     _HERE.with_name("vocabulary.py"),
     _HERE.with_name("byte_level.py"),
     _HERE.with_name("sources.py"),
+    _HERE.with_name("token_bytes.py"),
     _HERE.parents[1] / "language" / "surface.py",
 )
 """The code that an answer depends on."""

@@ -59,12 +59,22 @@ class BytesOfTokens(Sequence[bytes]):
 
 def bytes_of_tokens(vocabulary: Pieces) -> BytesOfTokens | None:
     """The bytes of each token; None if texts are not the bytes of their tokens, one after another."""
-    backend = getattr(vocabulary.tokenizer, "backend_tokenizer", None)
-    decoder = getattr(backend, "decoder", None)
-    if decoder is None or getattr(vocabulary.tokenizer, "clean_up_tokenization_spaces", False):
-        return None  # without a decoder there are spaces between tokens
-    reader = _reader(json.loads(decoder.__getstate__()))
-    return None if reader is None else BytesOfTokens(vocabulary, reader)
+    reader = _reader_of(vocabulary.tokenizer)
+    if reader is None or getattr(vocabulary.tokenizer, "clean_up_tokenization_spaces", False):
+        return None
+    return BytesOfTokens(vocabulary, reader)
+
+
+def is_byte_level(tokenizer: Any) -> bool:
+    """Whether each token of a tokenizer of transformers is of byte-level pairs."""
+    return _reader_of(tokenizer) is byte_level
+
+
+def _reader_of(tokenizer: Any) -> Callable[[str], bytes] | None:
+    """What one token writes; None where that depends on the tokens around it."""
+    decoder = getattr(getattr(tokenizer, "backend_tokenizer", None), "decoder", None)
+    # without a decoder there are spaces between tokens
+    return None if decoder is None else _reader(json.loads(decoder.__getstate__()))
 
 
 def _reader(decoder: dict[str, Any]) -> Callable[[str], bytes] | None:

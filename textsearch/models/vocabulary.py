@@ -21,7 +21,6 @@ from textsearch.models.byte_level import (
     adds,
     first_unwritable,
     goes_on,
-    is_byte_level,
     is_layout,
     parts_of,
     unwritable,
@@ -30,7 +29,7 @@ from textsearch.models.checkpoints.characters import is_character_level
 from textsearch.models.reading.turns import lock_of
 from textsearch.models.recipes import reduced_as_one
 from textsearch.models.sources import Source, begins_sentence, runs
-from textsearch.models.token_bytes import byte_level, bytes_of_tokens
+from textsearch.models.token_bytes import byte_level, bytes_of_tokens, is_byte_level
 
 _OF_TOKENS = ("pieces", "size", "mask_id", "wordpiece", "one_spelling", "lower_cases", "allowed", "continues", "_bytes")
 _ANCHOR = ["x"]  # what follows is within a sentence

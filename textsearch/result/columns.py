@@ -50,7 +50,8 @@ def column_of(table: Any, name: Hashable | None) -> list[Any]:
     if names.count(name) > 1:
         raise ValueError(f"column={shown(name)} is the name of {names.count(name)} columns of the table: rename them")
     if form == "pandas":
-        values, missing = table[name].tolist(), table[name].isna().tolist()
+        values: list[Any] = table[name].tolist()
+        missing = table[name].isna().tolist()
     else:
         values = list(table[name])
         missing = [value is None or value != value for value in values]
@@ -60,7 +61,7 @@ def column_of(table: Any, name: Hashable | None) -> list[Any]:
     return values
 
 
-def table_of(columns: Mapping[str, Sequence[Any]], form: Form, method: str) -> Any:
+def table_of(columns: Mapping[Any, Sequence[Any]], form: Form, method: str) -> Any:
     """The columns as a table.
 
     Raises:
