@@ -214,6 +214,7 @@ def test_a_folder_that_is_opened_is_not_opened_by_another_service(tmp_path: Path
         ({"terms": [{"name": "Length", "arguments": {"mean": "long"}}]}, "Length.mean='long' must be a number"),
         ({"terms": [{"name": "Length", "weight": -1}]}, "weight of Length=-1"),
         ({"terms": [{"name": "Nice"}]}, "no term 'Nice'"),
+        ({"terms": [{"name": "Fluency"}] * 33}, "terms=33 is above the limit of 32"),
         ({"terms": [{"name": "Fluency"}], "sampler": "magic"}, "no sampler 'magic'"),
         ({"terms": [{"name": "Fluency"}], "speed": 3}, "no 'speed'"),
     ],

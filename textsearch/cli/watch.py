@@ -53,9 +53,12 @@ def watch(
             console.print(screen(_view(run)))
             return
         with Live(console=console, auto_refresh=False) as live:
+            drawn: View | None = None
             while True:
                 view = _view(run)
-                live.update(screen(view), refresh=True)
+                if view is not drawn:
+                    live.update(screen(view), refresh=True)
+                    drawn = view
                 if view.state in OVER:
                     return
                 time.sleep(_POLL)
@@ -86,7 +89,7 @@ def screen(view: View) -> Group:
     from rich.table import Table
     from rich.text import Text
 
-    from textsearch.service.summaries import Tally, brief
+    from textsearch.service.summaries import StepCounts, brief
 
     head = Text(visible(view.title) + "  ")
     head.append(view.state, "bold")
@@ -102,9 +105,9 @@ def screen(view: View) -> Group:
     )
     curve = Text("energy  ", "dim") + Text(bars([_mean(step["energies"]) for step in steps]))
     moves = Table("move", "proposed", "accepted", box=None, header_style="dim")
-    tally = Tally()
-    tally.take(view.events)
-    for kind, count in tally.acceptance().items():
+    counts = StepCounts()
+    counts.take(view.events)
+    for kind, count in counts.acceptance().items():
         moves.add_row(kind, str(count["proposed"]), f"{count['accepted'] / count['proposed']:.0%}")
     return Group(head, best, *(_chain(number, chain) for number, chain in enumerate(last["chains"], 1)), curve, moves)
 

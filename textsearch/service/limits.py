@@ -30,6 +30,7 @@ class Limits:
         steps: of every chain.
         chains: for each input.
         inputs: of one run.
+        terms: of one energy.
         drafts: texts that a causal model writes for one input before its chains begin.
         characters: of one input, one word of a term or one grammar.
         tokens: of a text that is drawn.
@@ -40,6 +41,7 @@ class Limits:
     steps: int = 2000
     chains: int = 32
     inputs: int = 32
+    terms: int = 32
     drafts: int = 64
     characters: int = 2000
     tokens: int = 256

@@ -67,16 +67,20 @@ class Served:
         self._folder = folder
         self._log = EventLog(folder / "events.jsonl", ours=False)
         self._events: list[dict[str, Any]] = []
+        self._seen: tuple[object, View] | None = None
 
     def view(self) -> View:
-        """How it stands now."""
+        """How it stands now; the same object while nothing happened."""
         told = unsealed(self._folder / "submission.json")["submission"]
         status = unsealed(self._folder / "status.json")
         what = told["task"] or " + ".join(f"{term['weight']:g} {term['name']}" for term in told["terms"])
         self._log.refresh()
         self._events += self._log.read(len(self._events))
         title = f"{self._folder.name}  {what}  {told['sampler']}  seed {told['seed']}"
-        return View(title, status["state"], status.get("error") or "", self._events)
+        now = status["state"], status.get("error") or "", len(self._events)
+        if self._seen is None or self._seen[0] != now:
+            self._seen = now, View(title, *now[:2], self._events)
+        return self._seen[1]
 
 
 @final
@@ -85,9 +89,16 @@ class Kept:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._seen: tuple[float, View] | None = None
 
     def view(self) -> View:
-        """How it stands now."""
+        """How it stands now; the same object while no checkpoint was written."""
+        changed = _changed(self._folder)
+        if self._seen is None or self._seen[0] != changed:
+            self._seen = changed, self._read()
+        return self._seen[1]
+
+    def _read(self) -> View:
         from textsearch.run.checkpoint import Checkpoint
 
         checkpoint = Checkpoint(self._folder)

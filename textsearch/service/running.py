@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, final
@@ -335,12 +334,6 @@ class ServiceRun:
             raise ValueError(f"the run {self.name} is {self.state}, and has no answers yet: {remedy}")
         found: list[dict[str, Any]] = json.loads(path.read_bytes())["texts"]
         return found
-
-    def watch(self, first: int, timeout: float, seen: Callable[[], Any] | None = None) -> list[dict[str, Any]]:
-        """Events from number `first` on, as soon as there are any; none after `timeout` seconds."""
-        with self.events.changed:
-            self.events.changed.wait_for(lambda: len(self.events) > first or not self.live, timeout)
-        return self.events.read(first)
 
 
 class _Stopped(Exception):  # noqa: N818

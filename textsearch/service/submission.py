@@ -173,6 +173,7 @@ class Submission:
         settings = vars(self) if self.task is None else vars(self.task_settings())
         given = [self.inputs, self.start, self.settings, *(term.arguments for term in self.terms)]
         limits.check(len(self.inputs), settings, given)
+        limits.refuse("terms", len(self.terms), limits.terms)
         for expression in self._expressions():
             _check_steps(expression)
 

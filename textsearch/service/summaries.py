@@ -40,13 +40,13 @@ def brief(event: dict[str, Any]) -> dict[str, Any]:
 
 
 @final
-class Tally:
+class StepCounts:
     """What is counted over all steps of a run, as they come.
 
-    >>> tally = Tally()
+    >>> counts = StepCounts()
     >>> chain = {"move": "replace", "accepted": True, "energy": 2.0}
-    >>> tally.take([{"search": 0, "step": 1, "chains": [chain, chain]}])
-    >>> tally.acceptance(), tally.taken
+    >>> counts.take([{"search": 0, "step": 1, "chains": [chain, chain]}])
+    >>> counts.acceptance(), counts.taken
     ({'replace': {'proposed': 2, 'accepted': 2}}, 1)
     """
 

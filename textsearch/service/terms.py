@@ -45,7 +45,6 @@ class NamedTerm:
     name: str
     says: tuple[str, str]
     arguments: tuple[Argument, ...] = ()
-    hard: bool = False
 
     def read(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments, each of its kind; those that nobody gave are left out.
@@ -108,13 +107,11 @@ TERMS: Mapping[str, NamedTerm] = MappingProxyType(
                     Argument("inflections", "flag", ("dog is found in dogs", "允许词形变化"), True),
                     Argument("in_order", "flag", ("in this order", "按此顺序"), False),
                 ),
-                hard=True,
             ),
             NamedTerm(
                 "Forbidden",
                 ("Forbidden: must not hold these words", "禁词：不得包含"),
                 (Argument("phrases", "words", ("words", "词语"), "cat"),),
-                hard=True,
             ),
             NamedTerm(
                 "Length",
@@ -131,7 +128,6 @@ TERMS: Mapping[str, NamedTerm] = MappingProxyType(
                     Argument("low", "whole", ("fewest words", "最少词数"), 4),
                     Argument("high", "whole", ("most words", "最多词数"), 12),
                 ),
-                hard=True,
             ),
             NamedTerm(
                 "Pattern",
@@ -140,25 +136,18 @@ TERMS: Mapping[str, NamedTerm] = MappingProxyType(
                     Argument("pattern", "text", ("expression", "表达式"), r"[.!]$"),
                     Argument("forbid", "flag", ("must not be found", "不得匹配"), False),
                 ),
-                hard=True,
             ),
-            NamedTerm(
-                "Prefix", ("Begins with", "开头为"), (Argument("prefix", "text", ("text", "文本"), "The"),), hard=True
-            ),
-            NamedTerm(
-                "Suffix", ("Ends with", "结尾为"), (Argument("suffix", "text", ("text", "文本"), "home."),), hard=True
-            ),
+            NamedTerm("Prefix", ("Begins with", "开头为"), (Argument("prefix", "text", ("text", "文本"), "The"),)),
+            NamedTerm("Suffix", ("Ends with", "结尾为"), (Argument("suffix", "text", ("text", "文本"), "home."),)),
             NamedTerm(
                 "Template",
                 ("Template with gaps *", "带空位 * 的模板"),
                 (Argument("template", "text", ("template", "模板"), "The * ran to the *."),),
-                hard=True,
             ),
             NamedTerm(
                 "Acrostic",
                 ("Acrostic: first letters", "藏头：首字母"),
                 (Argument("letters", "text", ("letters", "字母"), "dog"),),
-                hard=True,
             ),
             NamedTerm(
                 "Grammar",
@@ -168,7 +157,6 @@ TERMS: Mapping[str, NamedTerm] = MappingProxyType(
                         "grammar", "text", ("rules, or a name", "规则或名称"), 'start: "A " ("dog" | "cat") " ran."'
                     ),
                 ),
-                hard=True,
             ),
             NamedTerm(
                 "Similarity",

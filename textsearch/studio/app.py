@@ -28,7 +28,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from textsearch.addresses import is_loopback
 from textsearch.service import Service
 from textsearch.service.running import ServiceRun
-from textsearch.service.summaries import Tally, brief
+from textsearch.service.summaries import StepCounts, brief
 from textsearch.studio.choices import as_written, choices
 from textsearch.studio.downloads import KINDS, download
 
@@ -56,7 +56,7 @@ def application(service: Service, token: str | None = None, *, folders: bool = F
         folders: whether run folders of this machine may be opened by their name.
     """
 
-    tallies: dict[str, tuple[Tally, Lock]] = {}
+    tallies: dict[str, tuple[StepCounts, Lock]] = {}
 
     def run_of(request: Request) -> ServiceRun:
         try:
@@ -126,7 +126,9 @@ def application(service: Service, token: str | None = None, *, folders: bool = F
 
     async def numbers(request: Request) -> Response:
         run = run_of(request)
-        return JSONResponse(await run_in_threadpool(_numbers, run, tallies.setdefault(run.name, (Tally(), Lock()))))
+        return JSONResponse(
+            await run_in_threadpool(_numbers, run, tallies.setdefault(run.name, (StepCounts(), Lock())))
+        )
 
     async def events(request: Request) -> Response:
         first = request.query_params.get("from", "0")
@@ -190,17 +192,22 @@ async def _refused(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": error.detail if isinstance(error, HTTPException) else str(error)}, status)
 
 
-def _numbers(run: ServiceRun, counted: tuple[Tally, Lock]) -> dict[str, Any]:
+def _numbers(run: ServiceRun, counted: tuple[StepCounts, Lock]) -> dict[str, Any]:
     """Acceptance by move, and R-hat and effective draws as they grow."""
-    tally, lock = counted
+    counts, lock = counted
     with lock:
-        while steps := run.events.read(tally.taken, _BATCH):
-            tally.take(steps)
+        while steps := run.events.read(counts.taken, _BATCH):
+            counts.take(steps)
         try:
-            found = tally.convergence()
+            found = counts.convergence()
         except ImportError:
             found = {"points": [], "why": "ArviZ is not installed: pip install 'textsearch-sampling[diagnostics]'"}
-        return {"acceptance": tally.acceptance(), "convergence": found}
+        return {"acceptance": counts.acceptance(), "convergence": found}
+
+
+def _steps(first: int, events: list[dict[str, Any]]) -> str:
+    """Steps for a page: all in brief, the newest whole."""
+    return json.dumps({"from": first, "steps": [brief(event) for event in events], "last": events[-1]})
 
 
 async def _stream(run: ServiceRun, first: int) -> AsyncIterator[str]:
@@ -213,8 +220,8 @@ async def _stream(run: ServiceRun, first: int) -> AsyncIterator[str]:
             if not found:
                 break
             first += len(found)
-            data = {"from": first - len(found), "steps": [brief(event) for event in found], "last": found[-1]}
-            yield f"id: {first}\nevent: steps\ndata: {json.dumps(data)}\n\n"
+            data = await run_in_threadpool(_steps, first - len(found), found)
+            yield f"id: {first}\nevent: steps\ndata: {data}\n\n"
         now = json.dumps(status)
         if now != told:
             told, quiet = now, 0.0

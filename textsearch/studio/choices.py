@@ -50,7 +50,6 @@ def choices(limits: Limits, folders: bool) -> dict[str, Any]:
             {
                 "name": term.name,
                 "says": term.says,
-                "hard": term.hard,
                 "arguments": [asdict(argument) for argument in term.arguments],
             }
             for term in TERMS.values()
