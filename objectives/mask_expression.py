@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Final, final
+from typing import Final
 
 import regex
 
@@ -30,9 +30,9 @@ def grammar_of(tree: Tree, full: bool) -> str:
         full: the match is the whole text; else it is somewhere within.
 
     >>> from objectives.linear_search import tree_of
-    >>> print(grammar_of(tree_of("(?=.b)^[ac]+$"), full=True))
+    >>> print(grammar_of(tree_of("(?=.b)[ac]+"), full=True))
     start: TEXT
-    TEXT: (/[\x{0}-\x{9}\x{b}-\x{10ffff}]\x{62}(?s:.*)/ & (/(?:[\x{61}\x{63}])+/ (/(?:\x{a})?/ & /()/)))
+    TEXT: (/[\x{0}-\x{9}\x{b}-\x{10ffff}]\x{62}(?s:.*)/ & /(?:[\x{61}\x{63}])+/)
     """
     parts = tree if full else Row((ANYTHING, tree, ANYTHING))
     return f"start: TEXT\nTEXT: {_text(parts)}"
@@ -40,11 +40,14 @@ def grammar_of(tree: Tree, full: bool) -> str:
 
 def _text(tree: Tree) -> str:
     """The engine's expression for a whole text."""
-    match _flat(tree):
-        case [Either() as one]:
-            return f"({' | '.join(map(_text, one.parts))})"
-        case parts:
-            return _joined(_Line(True).of(parts))
+    parts = _flat(tree)
+    if len(parts) == 1 and isinstance(parts[0], Either):
+        return f"({' | '.join(map(_text, parts[0].parts))})"
+    ahead = _joined(_before_the_rest(parts))
+    # that a text begins where it begins is no news
+    looks_back = any(_conditions(part)[0] for place, part in enumerate(parts) if place or isinstance(part, Look))
+    # each of the two leaves out what the other keeps: a text must be in both
+    return f"({ahead} & {_joined(_behind_the_rest(parts))})" if looks_back else ahead
 
 
 def _flat(tree: Tree) -> list[Tree]:
@@ -53,32 +56,33 @@ def _flat(tree: Tree) -> list[Tree]:
 
 def _joined(expressions: Sequence[str]) -> str:
     """One after another."""
-    return expressions[0] if len(expressions) == 1 else f"({' '.join(expressions) or _EMPTY})"
+    return expressions[0] if len(expressions) == 1 else f"({' '.join(expressions)})" if expressions else _EMPTY
 
 
-@final
-class _Line:
-    """Parts one after another up to the end of the text, with what they say of one another.
+def _before_the_rest(parts: Sequence[Tree]) -> list[str]:
+    """The parts one after another up to the end of the text, with the conditions on what comes behind them."""
+    found: list[str] = []
+    for place, part in enumerate(parts):
+        _, ahead = _conditions(part)
+        if ahead:
+            return [*found, f"({ahead} & {_joined(_before_the_rest(parts[place + 1 :]))})"]
+        found += _plain(part)
+    return found
 
-    Args:
-        whole: whether they begin where the text does, so that conditions on what stands before them can be kept.
-    """
 
-    def __init__(self, whole: bool) -> None:
-        self._whole = whole
+def _behind_the_rest(parts: Sequence[Tree]) -> list[str]:
+    """The parts one after another from the beginning of the text, with the conditions on what comes before them."""
+    found: list[str] = []
+    for part in parts:
+        behind, _ = _conditions(part)
+        if behind:
+            found = [f"({behind} & {_joined(found)})"]
+        found += _plain(part)
+    return found
 
-    def of(self, parts: Sequence[Tree]) -> list[str]:
-        """The engine's expressions, one after another."""
-        found: list[str] = []
-        for place, part in enumerate(parts):
-            before, behind = _conditions(part)
-            if before and self._whole:
-                found = [f"({before} & {_joined(found)})"]
-            if behind:
-                return [*found, f"({behind} & {_joined(_Line(False).of(parts[place + 1 :]))})"]
-            if not isinstance(part, Here | Look):
-                found.append(f"/{_expression(part)}/")
-        return found
+
+def _plain(part: Tree) -> list[str]:
+    return [] if isinstance(part, Here | Look) else [f"/{_expression(part)}/"]
 
 
 def _conditions(part: Tree) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from benchmarks.grammars import infinite
 from benchmarks.grammars.patterns import Problem
 from benchmarks.grammars.report import table_of
 from benchmarks.grammars.schemas import LONG_RUN, Schema, distances
-from benchmarks.intervals import Interval, interval, shown
+from benchmarks.intervals import Interval, interval, mean_of, shown
 
 Known = Mapping[tuple[str, ...], Mapping[str, Any]]
 Row = Mapping[str, Any]
@@ -66,7 +66,7 @@ def schema_tables(given: Sequence[Schema], known: Known) -> list[Table]:
         fields.add_row(
             method, str(len(one)), str(len(pairs)),
             f"{pairs[:, 0].mean():.3f}", f"{pairs[:, 1].mean():.3f}",
-            shown(interval(len(pairs), lambda chosen, own=pairs: float((own[chosen, 0] - own[chosen, 1]).mean()), 0), 3),
+            shown(interval(len(pairs), mean_of(pairs[:, 0] - pairs[:, 1]), 0), 3),
         )  # fmt: skip
     longest = [known[name, LONG_RUN] for name in names if (name, LONG_RUN) in known]
     fields.caption = f"draws of the long runs: {', '.join(str(row['valid']) for row in longest) or 'none'}"
@@ -108,8 +108,8 @@ def _costs(title: str, found: Mapping[str, Sequence[Row]], asked: int) -> Table:
             _over([row for row in rows if "kl" in row], lambda own: float(np.median([row["kl"] for row in own])), 2),
         )
     table.caption = (
-        "brackets: 95 %, by Wilson for shares, else by the bootstrap over rows; tokens and seconds of all texts over the "
-        "number of valid draws, then medians where there is one"
+        "brackets: 95 %, by Wilson for shares, else by the bootstrap over rows; tokens and seconds of all texts over "
+        "the number of valid draws, then medians where there is one"
     )
     return table
 

@@ -30,6 +30,10 @@ MASKED, CHAINS = "masked decoding", "suffix MH, uniform cuts"
 REJECTION, WEIGHTED = "adaptive rejection", "weighted rejection (AWRS)"
 
 
+ATTEMPTS = 50
+"""Attempts of adaptive rejection that count as one try: most end at their first token, which has been read before."""
+
+
 @final
 @dataclass(frozen=True)
 class Effort:
@@ -115,7 +119,7 @@ def rejection(setting: methods.Setting, effort: Effort, seed: int) -> tuple[list
         max_length=setting.max_length,
         power=setting.power,
         explore=effort.draws,
-        max_attempts=effort.tries,
+        max_attempts=ATTEMPTS * effort.tries,
     )
     start = _of_one_input(effort.draws, setting)
     state, info = sampler.step(
