@@ -70,7 +70,7 @@ class Size:
 
 
 SIZES = {
-    "quick": Size(("cities", "dates", "sums"), 1_000, 24, 16, 0, 10, 0, Effort(4, 4, 6, 20.0), 40, 32),
+    "quick": Size(("cities", "dates", "sums"), 1_000, 24, 16, 0, 10, 0, Effort(4, 2, 6, 15.0), 40, 32),
     "full": Size((), 10_000, 100, 40, 0, 10, 0, Effort(40, 32, 40, 600.0), 400, 128),
 }
 
@@ -81,6 +81,7 @@ def main() -> None:
     parser.add_argument("--size", choices=SIZES, default="quick")
     parser.add_argument("--languages", nargs="+", help="of the first part; by default the size's")
     parser.add_argument("--patterns", type=Path, help="a regular expression a line")
+    parser.add_argument("--families", type=int, help="sets of words; by default the size's")
     parser.add_argument("--limit", type=int, help="patterns, or schemas, evenly spread; by default the size's")
     parser.add_argument("--minutes", type=float, help="begin no pattern or schema after so long; run again to go on")
     parser.add_argument("--again", action="store_true", help="run languages again that are in the results already")
@@ -129,7 +130,8 @@ def main() -> None:
     if "patterns" in args.part:
         rows = Rows(args.out / "patterns.jsonl", setup)
         lines = args.patterns.read_text(encoding="utf-8").splitlines() if args.patterns else []
-        given = patterns.problems(lines, size.patterns if args.limit is None else args.limit, size.families)
+        families = size.families if args.families is None else args.families
+        given = patterns.problems(lines, size.patterns if args.limit is None else args.limit, families)
         patterns.run(given, lm, rows, effort=size.effort, seed=args.seed, clock=clock, tell=progress.print)
         for table in hard_report.pattern_tables(given, rows.known):
             console.print(table)

@@ -30,7 +30,7 @@ MASKED, CHAINS = "masked decoding", "suffix MH, uniform cuts"
 REJECTION, WEIGHTED = "adaptive rejection", "weighted rejection (AWRS)"
 
 
-ATTEMPTS = 50
+ATTEMPTS = 32
 """Attempts of adaptive rejection that count as one try: most end at their first token, which has been read before."""
 
 

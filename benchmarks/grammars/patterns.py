@@ -15,7 +15,7 @@ import regex
 
 from benchmarks.grammars import infinite, methods
 from benchmarks.grammars.infinite import Effort
-from benchmarks.grammars.rows import Clock, Rows
+from benchmarks.grammars.rows import Clock, Rows, spread_out
 from objectives import Pattern
 from textsearch.beginnings import Beginnings
 from textsearch.models.causal import TransformersCausalLM
@@ -99,7 +99,7 @@ def run(
     tell: Callable[[str], None],
 ) -> None:
     """Figures of every method on every problem, as far as there is time; what is in the rows is not run again."""
-    for problem in given:
+    for problem in spread_out(given):
         for method in infinite.METHODS:
             if (problem.name, method) in rows.known:
                 continue

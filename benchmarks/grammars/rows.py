@@ -6,12 +6,14 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any, final
+from typing import Any, TypeVar, final
+
+T = TypeVar("T")
 
 
 @final
@@ -94,3 +96,14 @@ class Clock:
     def over(self) -> bool:
         """Whether no other job should begin."""
         return self._ends is not None and time.monotonic() >= self._ends
+
+
+def spread_out(items: Sequence[T]) -> list[T]:
+    """The items in an order whose every beginning is spread evenly over them (van der Corput, 1935).
+
+    >>> spread_out(range(8))
+    [0, 4, 2, 6, 1, 5, 3, 7]
+    """
+    bits = max(1, (len(items) - 1).bit_length())
+    turned = (int(f"{number:0{bits}b}"[::-1], 2) for number in range(2**bits))
+    return [items[at] for at in turned if at < len(items)]

@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.grammars import infinite, methods
 from benchmarks.grammars.infinite import Effort
-from benchmarks.grammars.rows import Clock, Rows
+from benchmarks.grammars.rows import Clock, Rows, spread_out
 from objectives import JSONSchema
 from textsearch.models.causal import TransformersCausalLM
 
@@ -124,7 +124,7 @@ def run(
         tell: what is going on.
     """
     longer = replace(effort, draws=long_run, tries=20, seconds=4 * effort.seconds)
-    for schema in given:
+    for schema in spread_out(given):
         jobs = [(method, method, effort, seed) for method in infinite.METHODS]
         if schema.depth <= deepest:
             jobs.append((LONG_RUN, infinite.REJECTION, longer, seed + 1))
