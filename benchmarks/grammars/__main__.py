@@ -70,7 +70,7 @@ class Size:
 
 
 SIZES = {
-    "quick": Size(("cities", "dates", "sums"), 1_000, 24, 16, 0, 10, 0, Effort(4, 2, 6, 15.0), 40, 32),
+    "quick": Size(("cities", "dates", "sums"), 1_000, 24, 16, 0, 10, 0, Effort(4, 2, 6, 20.0), 40, 32),
     "full": Size((), 10_000, 100, 40, 0, 10, 0, Effort(40, 32, 40, 600.0), 400, 128),
 }
 

@@ -73,7 +73,7 @@ def problems(lines: Sequence[str], count: int, families: int) -> list[Problem]:
     if count and len(chosen) > count:
         chosen = [chosen[round(i * (len(chosen) - 1) / max(1, count - 1))] for i in range(count)]
     found = [
-        Problem(line, line, f"Write a short text that matches the regular expression {line}", 32, words=False)
+        Problem(line, line, f"Write a short text that matches the regular expression {line}", 16, words=False)
         for line in chosen
     ]
     return found + [
