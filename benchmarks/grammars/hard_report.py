@@ -94,7 +94,7 @@ def _costs(title: str, found: Mapping[str, Sequence[Row]], asked: int) -> Table:
             f"{len(rows)} of {asked}",
             shown(wilson(len(some), len(rows)), 2),
             f"{sum(row['valid'] for row in rows)} of {texts}",
-            _over(rows, lambda own: sum(row["distinct"] for row in own) / sum(row["valid"] for row in own), 2),
+            _over(some, lambda own: sum(row["distinct"] for row in own) / sum(row["valid"] for row in own), 2),
             *(
                 _over(
                     rows, lambda own, key=key: sum(row[key] for row in own) / sum(row["valid"] for row in own), digits
@@ -115,16 +115,17 @@ def _costs(title: str, found: Mapping[str, Sequence[Row]], asked: int) -> Table:
 
 
 def _over(rows: Sequence[Row], figure: Callable[[Sequence[Row]], float], digits: int) -> str:
-    """A figure of rows with its interval."""
+    """A figure of rows with its interval; without end where some resampled rows have no valid draw."""
     if not any(row["valid"] for row in rows):
         return ""
 
-    def chosen(index: Any) -> float:
+    def of(index: Any) -> float:
         own = [rows[i] for i in index]
-        return figure(own) if any(row["valid"] for row in own) else math.nan
+        return figure(own) if any(row["valid"] for row in own) else math.inf
 
-    middle, low, high = interval(len(rows), chosen, 0)
-    return shown((middle, low, high), digits)
+    rng = np.random.default_rng(0)
+    again = sorted(of(rng.integers(0, len(rows), len(rows))) for _ in range(1000))
+    return shown((of(range(len(rows))), again[25], again[974]), digits)
 
 
 def _trouble(names: Sequence[str], known: Known) -> Table:
