@@ -193,7 +193,9 @@ def suffix_log_probs(
     if constraint is None:
         return sums[:, 0]
     gone = dead_behind(constraint, lm.vocabulary, lm.eos, own, cuts.tolist(), inputs)
-    return mixed(sums[:, 1], sums[:, 0], free).masked_fill(torch.tensor(gone, dtype=torch.bool, device=sums.device), -torch.inf)
+    return mixed(sums[:, 1], sums[:, 0], free).masked_fill(
+        torch.tensor(gone, dtype=torch.bool, device=sums.device), -torch.inf
+    )
 
 
 def _tempered(lm: Reader, logits: Tensor, temperature: float) -> Tensor:
