@@ -21,14 +21,14 @@ import argparse
 import json
 import pickle
 import platform
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
 
-from benchmarks.grammars import every_text, hard_report, patterns, powers, report, schemas, truth
+from benchmarks.grammars import every_text, hard_report, infinite, patterns, powers, report, schemas, truth
 from benchmarks.grammars.figure import draw
 from benchmarks.grammars.infinite import Effort
 from benchmarks.grammars.languages import LANGUAGES, Language
@@ -83,6 +83,13 @@ def main() -> None:
     parser.add_argument("--patterns", type=Path, help="a regular expression a line")
     parser.add_argument("--families", type=int, help="sets of words; by default the size's")
     parser.add_argument("--limit", type=int, help="patterns, or schemas, evenly spread; by default the size's")
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        choices=infinite.METHODS,
+        default=tuple(infinite.METHODS),
+        help="of patterns and schemas",
+    )
     parser.add_argument("--minutes", type=float, help="begin no pattern or schema after so long; run again to go on")
     parser.add_argument("--again", action="store_true", help="run languages again that are in the results already")
     parser.add_argument("--out", type=Path, default=Path("results"))
@@ -132,17 +139,21 @@ def main() -> None:
         lines = args.patterns.read_text(encoding="utf-8").splitlines() if args.patterns else []
         families = size.families if args.families is None else args.families
         given = patterns.problems(lines, size.patterns if args.limit is None else args.limit, families)
-        patterns.run(given, lm, rows, effort=size.effort, seed=args.seed, clock=clock, tell=progress.print)
+        patterns.run(
+            given, args.methods, lm, rows, effort=size.effort, seed=args.seed, clock=clock, tell=progress.print
+        )
         for table in hard_report.pattern_tables(given, rows.known):
             console.print(table)
     if "schemas" in args.part:
-        rows = Rows(args.out / "schemas.jsonl", setup)
+        effort = replace(size.effort, seconds=3 * size.effort.seconds)
+        rows = Rows(args.out / "schemas.jsonl", {**asdict(effort), "seed": args.seed})
         chosen_schemas = schemas.chosen(size.schemas if args.limit is None else args.limit)
         schemas.run(
             chosen_schemas,
+            args.methods,
             lm,
             rows,
-            effort=size.effort,
+            effort=effort,
             long_run=size.long_run,
             deepest=1,
             seed=args.seed,

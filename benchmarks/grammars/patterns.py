@@ -90,6 +90,7 @@ def problems(lines: Sequence[str], count: int, families: int) -> list[Problem]:
 
 def run(
     given: Sequence[Problem],
+    names: Sequence[str],
     lm: TransformersCausalLM,
     rows: Rows,
     *,
@@ -98,9 +99,9 @@ def run(
     clock: Clock,
     tell: Callable[[str], None],
 ) -> None:
-    """Figures of every method on every problem, as far as there is time; what is in the rows is not run again."""
+    """Figures of the methods on every problem, as far as there is time; what is in the rows is not run again."""
     for problem in spread_out(given):
-        for method in infinite.METHODS:
+        for method in names:
             if (problem.name, method) in rows.known:
                 continue
             if clock.over:

@@ -100,6 +100,7 @@ def valid_documents(schema: Schema, texts: Iterable[str]) -> list[Any]:
 
 def run(
     given: Sequence[Schema],
+    names: Sequence[str],
     lm: TransformersCausalLM,
     rows: Rows,
     *,
@@ -110,10 +111,11 @@ def run(
     clock: Clock,
     tell: Callable[[str], None],
 ) -> None:
-    """Figures of every method on every schema, as far as there is time; what is in the rows is not run again.
+    """Figures of the methods on every schema, as far as there is time; what is in the rows is not run again.
 
     Args:
         given: the schemas.
+        names: of the methods; the long runs are by adaptive rejection, and are left out without it.
         lm: the model.
         rows: what is known, and where figures go.
         effort: of each method on each schema.
@@ -125,8 +127,8 @@ def run(
     """
     longer = replace(effort, draws=long_run, tries=20, seconds=4 * effort.seconds)
     for schema in spread_out(given):
-        jobs = [(method, method, effort, seed) for method in infinite.METHODS]
-        if schema.depth <= deepest:
+        jobs = [(method, method, effort, seed) for method in names]
+        if schema.depth <= deepest and infinite.REJECTION in names:
             jobs.append((LONG_RUN, infinite.REJECTION, longer, seed + 1))
         for name, method, own, number in jobs:
             if (schema.name, name) in rows.known:

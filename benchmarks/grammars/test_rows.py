@@ -52,9 +52,10 @@ def test_patterns_are_run_once_and_troubles_are_named(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(infinite, "record", record)
     told: list[str] = []
+    names = tuple(infinite.METHODS)
     for _ in range(2):
         rows = Rows(tmp_path / "rows.jsonl", {})
-        patterns.run(given, lm, rows, effort=Effort(2, 1, 1, 5.0), seed=0, clock=Clock(None), tell=told.append)
+        patterns.run(given, names, lm, rows, effort=Effort(2, 1, 1, 5.0), seed=0, clock=Clock(None), tell=told.append)
     assert len(told) == len(rows.known) == 3 * len(infinite.METHODS)
     patterns.run(
         given, lm, Rows(tmp_path / "other", {}), effort=Effort(2, 1, 1, 5.0), seed=0, clock=Clock(0.0), tell=print
