@@ -88,7 +88,8 @@ def _costs(title: str, found: Mapping[str, Sequence[Row]], asked: int) -> Table:
         if not rows:
             continue
         some = [row for row in rows if row["valid"]]
-        texts = sum(len(row["texts"]) for row in rows)
+        # what masked decoding has written is its draws; chains stand at a text, and the others tell what is none
+        texts = sum(row.get("written", 0) if method == infinite.MASKED else len(row["texts"]) for row in rows)
         table.add_row(
             method,
             f"{len(rows)} of {asked}",
