@@ -8,7 +8,8 @@ nothing. And a hint which tokens may come next, which may be wrong both ways.
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol, final
 
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ from textsearch.batch import Batch
 from textsearch.beginnings import Beginnings, characters
 from textsearch.objective import Cost, Objective
 from textsearch.per_input import PerInput
+from textsearch.watching import tell
 
 
 class Language(Protocol):
@@ -38,6 +40,22 @@ class Language(Protocol):
     @property
     def masks(self) -> Masks | None:
         """The mask engine for it; None where there is none."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What a watcher is told of texts that a parser has judged; see `textsearch.watching`.
+
+    Attributes:
+        objective: whose parser it is; its mask may think otherwise.
+        batch: the texts.
+        energy: (B,) 0 for those that are accepted, +inf for the others.
+    """
+
+    objective: LanguageObjective
+    batch: Batch
+    energy: Tensor
 
 
 class LanguageObjective(Objective):
@@ -60,7 +78,9 @@ class LanguageObjective(Objective):
 
     def energy(self, batch: Batch) -> Tensor:
         """(B,) 0 for the texts of the language, +inf for the others."""
-        return zero_or_inf(batch, lambda text, number: bool(self.languages.of(number).accepts(text)))
+        found = zero_or_inf(batch, lambda text, number: bool(self.languages.of(number).accepts(text)))
+        tell(Judged(self, batch, found))
+        return found
 
     def check(self, batch: Batch) -> None:
         """Each input has its language."""

@@ -227,10 +227,14 @@ def differences(objective: Objective, batch: Batch, end: int) -> Differences:
     fine = (evaluate(objective, batch).energy < torch.inf).tolist()
     narrow = wide = 0
     for row, number, accepted in zip(batch.token_lists(), batch.inputs.tolist(), fine, strict=True):
-        begun = [row[:size] for size in range(len(row) + 1)]
-        mask = next_allowed_by(objective, Beginnings(batch.vocabulary, end, begun, [number] * len(begun)))
-        written = mask is None or all(bool(mask[place, token]) for place, token in enumerate([*row, end]))
-        if mask is not None:
-            narrow += accepted and not written
-            wide += written and not accepted
+        written = mask_writes(objective, batch.vocabulary, end, row, number)
+        narrow += accepted and written is False
+        wide += written is True and not accepted
     return Differences(len(fine), narrow, wide)
+
+
+def mask_writes(objective: Objective, vocabulary: Vocabulary, end: int, row: Sequence[int], number: int) -> bool | None:
+    """Whether the mask of an objective lets a text and its end be written, for an input; None if there is no mask."""
+    begun = [row[:size] for size in range(len(row) + 1)]
+    mask = next_allowed_by(objective, Beginnings(vocabulary, end, begun, [number] * len(begun)))
+    return None if mask is None else all(bool(mask[place, token]) for place, token in enumerate([*row, end]))

@@ -10,8 +10,9 @@ from typing import Any, Protocol, final
 import regex
 
 from objectives.language import LanguageObjective
-from objectives.linear_search import LinearSearch, NotRegularError
+from objectives.linear_search import LinearSearch, NotRegularError, Tree
 from objectives.mask_engine import Masks
+from objectives.mask_expression import grammar_of
 from objectives.partial_search import PartialSearch
 from objectives.relaxed_tree import relaxed_tree_of
 from textsearch.checks import flag, keep, positive
@@ -108,7 +109,7 @@ class Matching:
         # what matches more than the expression proves nothing of those that must not match
         exact = isinstance(self._search, LinearSearch)
         self._partial = None if tree is None or (forbid and not exact) else PartialSearch(tree, full)
-        self.masks = None if forbid else Masks(partial(_readable, pattern if full else f"(?s:.*)(?:{pattern})(?s:.*)"))
+        self.masks = None if forbid else Masks(partial(_readable, pattern, tree, full))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Matching, self._asked
@@ -126,9 +127,11 @@ class Matching:
         return not self._partial.may_be_found(beginning)
 
 
-def _readable(pattern: str, matcher: Any) -> str:
-    """What the mask engine reads."""
-    return str(matcher.grammar_from_regex(pattern))
+def _readable(pattern: str, tree: Tree | None, full: bool, matcher: Any) -> str:
+    """What the mask engine reads: all that is known of the expression, or else the expression, as far as it can."""
+    if tree is not None:
+        return str(matcher.grammar_from_lark(grammar_of(tree, full)))
+    return str(matcher.grammar_from_regex(pattern if full else f"(?s:.*)(?:{pattern})(?s:.*)"))
 
 
 @final

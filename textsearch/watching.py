@@ -62,3 +62,24 @@ def watched(watcher: Watcher) -> Iterator[None]:
         yield
     finally:
         _WATCHER.reset(token)
+
+
+@contextmanager
+def overheard(listener: Watcher) -> Iterator[None]:
+    """While the block runs, `listener` sees what this thread tells, and whoever watches it sees it too.
+
+    >>> seen, also_seen = [], []
+    >>> with watched(seen.append), overheard(also_seen.append):
+    ...     tell(Note("found"))
+    >>> seen == also_seen == [Note("found")]
+    True
+    """
+    watcher = _WATCHER.get()
+
+    def both(thing: object) -> None:
+        listener(thing)
+        if watcher is not None:
+            watcher(thing)
+
+    with watched(both):
+        yield

@@ -10,7 +10,9 @@
 4. powers: p^4, where it is known, on finite languages and over all texts of a toy, and on a long text.
 
 Writes `grammars.json` after each language and `grammars.png`, and keeps what is there and not asked for. Tables of the
-languages are kept in the folder `tables`. All run on one thread.
+languages are kept in the folder `tables`. Patterns and schemas have a line each and method in `patterns.jsonl` and
+`schemas.jsonl`, written at once: the same command goes on where it was broken off, and `--minutes` breaks it off. All
+run on one thread.
 """
 
 from __future__ import annotations
@@ -19,16 +21,18 @@ import argparse
 import json
 import pickle
 import platform
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
 
-from benchmarks.grammars import every_text, patterns, powers, report, schemas, truth
+from benchmarks.grammars import every_text, hard_report, infinite, patterns, powers, report, schemas, truth
 from benchmarks.grammars.figure import draw
+from benchmarks.grammars.infinite import Effort
 from benchmarks.grammars.languages import LANGUAGES, Language
+from benchmarks.grammars.rows import Clock, Rows
 from benchmarks.grammars.tables import Truth
 from textsearch.models import causal_lm
 from textsearch.models.causal import TransformersCausalLM
@@ -48,8 +52,8 @@ class Size:
         patterns: lines of the file, evenly spread; 0 for all.
         families: sets of words.
         schemas: evenly spread; 0 for all.
-        draws: of a pattern or schema.
-        long_run: chains of the runs that field marginals are compared with.
+        effort: of a method on a pattern, a set of words or a schema.
+        long_run: draws of the runs that field marginals are compared with.
         text: tokens of the long text.
     """
 
@@ -60,14 +64,14 @@ class Size:
     patterns: int
     families: int
     schemas: int
-    draws: int
+    effort: Effort
     long_run: int
     text: int
 
 
 SIZES = {
-    "quick": Size(("cities", "dates", "sums"), 1_000, 24, 16, 10, 2, 1, 4, 8, 32),
-    "full": Size((), 10_000, 100, 40, 0, 10, 0, 40, 200, 128),
+    "quick": Size(("cities", "dates", "sums"), 1_000, 24, 16, 0, 10, 0, Effort(4, 2, 6, 20.0), 40, 32),
+    "full": Size((), 10_000, 100, 40, 0, 10, 0, Effort(40, 32, 40, 600.0), 400, 128),
 }
 
 
@@ -77,6 +81,16 @@ def main() -> None:
     parser.add_argument("--size", choices=SIZES, default="quick")
     parser.add_argument("--languages", nargs="+", help="of the first part; by default the size's")
     parser.add_argument("--patterns", type=Path, help="a regular expression a line")
+    parser.add_argument("--families", type=int, help="sets of words; by default the size's")
+    parser.add_argument("--limit", type=int, help="patterns, or schemas, evenly spread; by default the size's")
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        choices=infinite.METHODS,
+        default=tuple(infinite.METHODS),
+        help="of patterns and schemas",
+    )
+    parser.add_argument("--minutes", type=float, help="begin no pattern or schema after so long; run again to go on")
     parser.add_argument("--again", action="store_true", help="run languages again that are in the results already")
     parser.add_argument("--out", type=Path, default=Path("results"))
     parser.add_argument("--seed", type=int, default=0)
@@ -118,21 +132,36 @@ def main() -> None:
             draw(own).savefig(args.out / "grammars.png", dpi=130)
         for table in report.truth_tables(own):
             console.print(table)
+    clock = Clock(None if args.minutes is None else 60 * args.minutes)
+    setup = {**asdict(size.effort), "seed": args.seed}
     if "patterns" in args.part:
-        own = found.setdefault("patterns", {})
+        rows = Rows(args.out / "patterns.jsonl", setup)
         lines = args.patterns.read_text(encoding="utf-8").splitlines() if args.patterns else []
-        for problem in patterns.problems(lines, size.patterns, size.families):
-            own[problem.name] = patterns.record(problem, lm, draws=size.draws, seed=args.seed, tell=progress.print)
-            save()
-        console.print(report.patterns_table(own))
+        families = size.families if args.families is None else args.families
+        given = patterns.problems(lines, size.patterns if args.limit is None else args.limit, families)
+        patterns.run(
+            given, args.methods, lm, rows, effort=size.effort, seed=args.seed, clock=clock, tell=progress.print
+        )
+        for table in hard_report.pattern_tables(given, rows.known):
+            console.print(table)
     if "schemas" in args.part:
-        own = found.setdefault("schemas", {})
-        for schema in schemas.chosen(size.schemas):
-            own[schema.name] = schemas.record(
-                schema, lm, draws=size.draws, long_run=size.long_run, seed=args.seed, tell=progress.print
-            )
-            save()
-        console.print(report.schemas_table(own))
+        effort = replace(size.effort, seconds=3 * size.effort.seconds)
+        rows = Rows(args.out / "schemas.jsonl", {**asdict(effort), "seed": args.seed})
+        chosen_schemas = schemas.chosen(size.schemas if args.limit is None else args.limit)
+        schemas.run(
+            chosen_schemas,
+            args.methods,
+            lm,
+            rows,
+            effort=effort,
+            long_run=size.long_run,
+            deepest=1,
+            seed=args.seed,
+            clock=clock,
+            tell=progress.print,
+        )
+        for table in hard_report.schema_tables(chosen_schemas, rows.known):
+            console.print(table)
     if "powers" in args.part:
         own = found.setdefault("powers", {})
         own["toys"] = powers.toys(

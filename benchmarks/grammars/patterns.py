@@ -1,18 +1,23 @@
-"""Hard regular expressions of a file, and sentences with all words of a set, in the way of CommonGen (Lin, 2020)."""
+r"""Hard regular expressions of a file, and sentences with all words of a set, in the way of CommonGen (Lin, 2020).
+
+A text is valid where the whole of it matches. The bounds on words of a sentence are a part of its expression, as are
+its words, `(?=.*\bdog\b)`, in any order.
+"""
 
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
-import numpy as np
 import regex
 
 from benchmarks.grammars import infinite, methods
+from benchmarks.grammars.infinite import Effort
+from benchmarks.grammars.rows import Clock, Rows, spread_out
 from objectives import Pattern
+from textsearch.beginnings import Beginnings
 from textsearch.models.causal import TransformersCausalLM
 
 WORDS = (
@@ -40,14 +45,14 @@ class Problem:
         pattern: in the syntax of `regex`.
         request: what the model is asked for.
         max_length: tokens.
-        whole: whether the whole text must match; else a part of it.
+        words: whether it is a sentence with all words of a set.
     """
 
     name: str
     pattern: str
     request: str
     max_length: int
-    whole: bool
+    words: bool
 
 
 def family(words: Sequence[str], least: int, most: int) -> str:
@@ -64,11 +69,11 @@ def family(words: Sequence[str], least: int, most: int) -> str:
 
 def problems(lines: Sequence[str], count: int, families: int) -> list[Problem]:
     """`count` lines spread over the file, or all for 0; and so many sets of words."""
-    chosen = [line for line in lines if line]
+    chosen = list(dict.fromkeys(line for line in lines if line))
     if count and len(chosen) > count:
         chosen = [chosen[round(i * (len(chosen) - 1) / max(1, count - 1))] for i in range(count)]
     found = [
-        Problem(line, line, f"Write a short text that matches the regular expression {line}", 32, whole=False)
+        Problem(line, line, f"Write a short text that matches the regular expression {line}", 16, words=False)
         for line in chosen
     ]
     return found + [
@@ -83,45 +88,38 @@ def problems(lines: Sequence[str], count: int, families: int) -> list[Problem]:
     ]
 
 
-def record(
-    problem: Problem, lm: TransformersCausalLM, *, draws: int, seed: int, tell: Callable[[str], None], steps: int = 6
-) -> dict[str, Any]:
-    """Figures of masked decoding and of exact chains; or what was wrong with the pattern, before a model ran."""
-    began = time.perf_counter()
+def run(
+    given: Sequence[Problem],
+    names: Sequence[str],
+    lm: TransformersCausalLM,
+    rows: Rows,
+    *,
+    effort: Effort,
+    seed: int,
+    clock: Clock,
+    tell: Callable[[str], None],
+) -> None:
+    """Figures of the methods on every problem, as far as there is time; what is in the rows is not run again."""
+    for problem in spread_out(given):
+        for method in names:
+            if (problem.name, method) in rows.known:
+                continue
+            if clock.over:
+                return
+            row = record(problem, method, lm, effort, seed)
+            rows.add((problem.name, method), row)
+            said = row.get("error") or row.get("stopped") or f"{row['valid']} valid, {row['seconds']:.1f} s"
+            tell(f"{problem.name[:60]}, {method}: {said}")
+
+
+def record(problem: Problem, method: str, lm: TransformersCausalLM, effort: Effort, seed: int) -> dict[str, Any]:
+    """Figures of a method; or what is wrong with the expression, or with a search for it."""
+    about: dict[str, Any] = {"pattern": problem.pattern, "words": problem.words}
     try:
         constraint = Pattern(problem.pattern, full=True)
-        setting = methods.Setting(lm, lm.ask(problem.request), constraint, problem.max_length)
-        found, begun = infinite.masked(setting, draws, seed)
-        methods_found: dict[str, Any] = {infinite.MASKED: found}
-        if len(begun.batch):
-            methods_found[infinite.CHAINS] = infinite.chains(setting, begun, draws, steps, seed)
     except ValueError as error:
-        tell(f"{problem.name[:60]}: {error}")
-        return {"pattern": problem.pattern, "error": str(error)[:300]}
-    tell(f"{problem.name[:60]}: {found['valid']:.2f} of masked draws valid, {time.perf_counter() - began:.0f} s")
-    for own in methods_found.values():
-        del own["all"]
-    return {"pattern": problem.pattern, "whole": problem.whole, "methods": methods_found}
-
-
-def summary(found: dict[str, Any], whole: bool) -> dict[str, Any]:
-    """Over patterns, or over sets of words: shares satisfied, medians of tokens, seconds and KL."""
-    own = [one for one in found.values() if one.get("whole") is whole]
-    out: dict[str, Any] = {"problems": len(own)}
-    for name in (infinite.MASKED, infinite.CHAINS):
-        parts = [one["methods"].get(name) for one in own]
-        some = [part for part in parts if part and part["valid"] > 0]
-        out[name] = {
-            "satisfied": len(some) / max(1, len(own)),
-            "valid": float(np.mean([part["valid"] if part else 0.0 for part in parts])) if parts else 0.0,
-            **{
-                key: _middle([part[key] for part in some if part.get(key) is not None])
-                for key in ("tokens_a_draw", "seconds_a_draw", "distinct", "kl", "energy")
-            },
-        }
-    return out
-
-
-def _middle(values: Sequence[float]) -> list[float] | None:
-    """Median and quartiles."""
-    return [float(value) for value in np.quantile(values, (0.5, 0.25, 0.75))] if values else None
+        return about | {"error": str(error)}
+    mask = constraint.allowed_next(Beginnings(lm.vocabulary, lm.eos, [[]], [0]))
+    about["mask"] = mask is not None
+    setting = methods.Setting(lm, lm.ask(problem.request), constraint, problem.max_length)
+    return about | infinite.record(method, setting, effort, seed)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from rich.table import Table
 
-from benchmarks.grammars import infinite, methods
-from benchmarks.grammars.patterns import summary
+from benchmarks.grammars import methods
 from benchmarks.grammars.truth import goal
 
 
@@ -20,11 +18,11 @@ def tokens_to_goal(found: Mapping[str, Any]) -> dict[str, float | None]:
 
 def truth_tables(found: Mapping[str, Mapping[str, Any]]) -> list[Table]:
     """Languages; distances and tokens of each method."""
-    languages = _table("finite languages", "language", "strings",
+    languages = table_of("finite languages", "language", "strings",
                        "log mass", "effective strings", "TV of masking",
                        "of its canonical texts", "KL", "TV of 10,000 exact", "chains", "their chance")  # fmt: skip
-    tokens = _table("tokens a draw within the goal, and times fewer than restart", "language", *_names(found))
-    last = _table("total variation at the end, less chance", "language", *_names(found))
+    tokens = table_of("tokens a draw within the goal, and times fewer than restart", "language", *_names(found))
+    last = table_of("total variation at the end, less chance", "language", *_names(found))
     for name, own in found.items():
         mask, exact = own["methods"].get("masked decoding", {}), own["exact_10000"]
         languages.add_row(
@@ -47,50 +45,14 @@ def truth_tables(found: Mapping[str, Mapping[str, Any]]) -> list[Table]:
     return [languages, tokens, last]
 
 
-def patterns_table(found: Mapping[str, Any]) -> Table:
-    """Regular expressions, and sets of words."""
-    table = _table("patterns", "what", "method", "problems", "satisfied", "valid", "tokens a draw", "seconds a draw",
-                   "distinct", "KL of masking", "energy")  # fmt: skip
-    for label, whole in (("patterns", False), ("words", True)):
-        own = summary(dict(found), whole)
-        for name in (infinite.MASKED, infinite.CHAINS):
-            one = own[name]
-            table.add_row(
-                label, name, str(own["problems"]), f"{one['satisfied']:.2f}", f"{one['valid']:.3f}",
-                *(_spread(one[key], digits) for key, digits in
-                  (("tokens_a_draw", 1), ("seconds_a_draw", 3), ("distinct", 2), ("kl", 2), ("energy", 1))),
-            )  # fmt: skip
-    errors = [name for name, one in found.items() if "error" in one]
-    table.caption = f"medians with quartiles; refused before a model ran: {len(errors)}"
-    return table
-
-
-def schemas_table(found: Mapping[str, Any]) -> Table:
-    """By depth."""
-    table = _table("schemas", "depth", "schemas", "method", "valid", "distinct", "fields: TV to the long run", "tokens",
-                   "seconds")  # fmt: skip
-    for depth in sorted({one["depth"] for one in found.values()}):
-        own = [one for one in found.values() if one["depth"] == depth]
-        for name in (infinite.MASKED, infinite.CHAINS):
-            parts = [one["methods"][name] for one in own if name in one["methods"]]
-            fields = [value for part in parts for value in part.get("fields", {}).values()]
-            table.add_row(
-                str(depth), str(len(own)), name, _mean([part["valid"] for part in parts]),
-                _mean([part["distinct"] for part in parts]), _mean(fields),
-                _mean([part["tokens_a_draw"] for part in parts if part["tokens_a_draw"]], 1),
-                _mean([part["seconds_a_draw"] for part in parts if part["seconds_a_draw"]], 3),
-            )  # fmt: skip
-    return table
-
-
 def powers_tables(found: Mapping[str, Any]) -> list[Table]:
     """Finite languages under p^4, all texts of a toy, and the long text."""
-    toys = _table("p^4 on finite languages: total variation less chance, by tokens", "language", "method", "points")
+    toys = table_of("p^4 on finite languages: total variation less chance, by tokens", "language", "method", "points")
     for name, own in found["toys"].items():
         for method, one in own["methods"].items():
             points = [one["points"][0], *one["points"][3::3]]
             toys.add_row(name, method, "  ".join(f"{point['tokens']:.0f}: {point['excess']:.3f}" for point in points))
-    every = _table(
+    every = table_of(
         "p^4 over all texts of a toy", "method", "guarantee", "steps", "draws", "TV less chance", "KL", "tokens a step"
     )
     for name, one in found["every text"]["methods"].items():
@@ -98,7 +60,7 @@ def powers_tables(found: Mapping[str, Any]) -> list[Table]:
             name, one["guarantee"], str(one["steps"]), str(one["draws"]), f"{one['excess']:.3f}", f"{one['kl']:.3f}",
             f"{one['tokens_a_step']:.0f}",
         )  # fmt: skip
-    text = _table("p^4 of a long text", "method", "tokens a move", "without reuse", "seconds", "accepted",
+    text = table_of("p^4 of a long text", "method", "tokens a move", "without reuse", "seconds", "accepted",
                   "energy at start",
                   "at the end", "tokens of a text")  # fmt: skip
     for name, one in found["text"].items():
@@ -117,7 +79,7 @@ def _names(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return names
 
 
-def _table(title: str, *columns: str) -> Table:
+def table_of(title: str, *columns: str) -> Table:
     table = Table(title=title, caption_justify="left")
     for column in columns:
         table.add_column(column)
@@ -126,11 +88,3 @@ def _table(title: str, *columns: str) -> Table:
 
 def _number(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:.{digits}f}"
-
-
-def _mean(values: Sequence[float], digits: int = 2) -> str:
-    return f"{np.mean(values):.{digits}f}" if values else ""
-
-
-def _spread(values: Sequence[float] | None, digits: int) -> str:
-    return f"{values[0]:.{digits}f} [{values[1]:.{digits}f}, {values[2]:.{digits}f}]" if values else ""

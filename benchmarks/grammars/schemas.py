@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
 import jsonschema
-import torch
+import numpy as np
 
 from benchmarks.grammars import infinite, methods
+from benchmarks.grammars.infinite import Effort
+from benchmarks.grammars.rows import Clock, Rows, spread_out
 from objectives import JSONSchema
 from textsearch.models.causal import TransformersCausalLM
 
 FILE = Path(__file__).with_name("schemas.jsonl")
 ABSENT = "(absent)"
+LONG_RUN = "long run"
 
 
 @final
@@ -96,35 +98,84 @@ def valid_documents(schema: Schema, texts: Iterable[str]) -> list[Any]:
     return found
 
 
-def record(
-    schema: Schema, lm: TransformersCausalLM, *, draws: int, long_run: int, seed: int, tell: Callable[[str], None]
-) -> dict[str, Any]:
-    """Figures of masked decoding and of exact chains, and their fields against those of longer runs of other chains."""
-    began = time.perf_counter()
+def run(
+    given: Sequence[Schema],
+    names: Sequence[str],
+    lm: TransformersCausalLM,
+    rows: Rows,
+    *,
+    effort: Effort,
+    long_run: int,
+    deepest: int,
+    seed: int,
+    clock: Clock,
+    tell: Callable[[str], None],
+) -> None:
+    """Figures of the methods on every schema, as far as there is time; what is in the rows is not run again.
+
+    Args:
+        given: the schemas.
+        names: of the methods; the long runs are by adaptive rejection, and are left out without it.
+        lm: the model.
+        rows: what is known, and where figures go.
+        effort: of each method on each schema.
+        long_run: independent draws of schemas that are not deeper than `deepest`, for the marginals of fields.
+        deepest: see there.
+        seed: of all of it; that of long runs is the next.
+        clock: ends it.
+        tell: what is going on.
+    """
+    longer = replace(effort, draws=long_run, tries=20, seconds=4 * effort.seconds)
+    for schema in spread_out(given):
+        jobs = [(method, method, effort, seed) for method in names]
+        if schema.depth <= deepest and infinite.REJECTION in names:
+            jobs.append((LONG_RUN, infinite.REJECTION, longer, seed + 1))
+        for name, method, own, number in jobs:
+            if (schema.name, name) in rows.known:
+                continue
+            if clock.over:
+                return
+            row = record(schema, method, lm, own, number)
+            rows.add((schema.name, name), row)
+            said = row.get("error") or row.get("stopped") or f"{row['valid']} valid, {row['seconds']:.1f} s"
+            tell(f"{schema.name}, {name}: {said}")
+
+
+def record(schema: Schema, method: str, lm: TransformersCausalLM, effort: Effort, seed: int) -> dict[str, Any]:
+    """Figures of a method, its texts judged by the validator alone."""
     request = f"{schema.request} Answer in JSON."
     setting = methods.Setting(lm, lm.ask(request), JSONSchema(dict(schema.schema)), 32 + 20 * schema.depth)
-    found, begun = infinite.masked(setting, draws, seed)
-    if not len(begun.batch):
-        tell(f"{schema.name}: none of {draws} masked draws is valid")
-        return {"depth": schema.depth, "methods": {infinite.MASKED: found}}
-    short = infinite.chains(setting, begun, draws, 6, seed)
-    # other random numbers, and every chain from a text of its own as far as there are
-    order = torch.randperm(len(begun.batch), generator=torch.Generator().manual_seed(seed))
-    long = infinite.chains(
-        setting, type(begun)(begun.batch.rows(order), begun.evaluation.rows(order)), long_run, 18, seed + 1
-    )
-    documents = {
-        name: valid_documents(schema, own["all"])
-        for name, own in ((infinite.MASKED, found), (infinite.CHAINS, short), ("long", long))
-    }
-    for name, own in ((infinite.MASKED, found), (infinite.CHAINS, short)):
-        own["fields"] = {path: marginal_distance(documents[name], documents["long"], path) for path in schema.fields}
-    short["valid"] = len(documents[infinite.CHAINS]) / draws
-    long["valid"] = len(documents["long"]) / long_run
-    for own in (found, short, long):
-        del own["all"]
-    tell(f"{schema.name}: {short['valid']:.2f} of chain draws valid, {time.perf_counter() - began:.0f} s")
-    return {
-        "depth": schema.depth,
-        "methods": {infinite.MASKED: found, infinite.CHAINS: short, "long run": long},
-    }
+    found = infinite.record(method, setting, effort, seed)
+    return found | {"depth": schema.depth, "valid": len(valid_documents(schema, found["texts"]))}
+
+
+def distances(known: Mapping[tuple[str, ...], Mapping[str, Any]]) -> dict[str, dict[str, list[tuple[float, float]]]]:
+    """By method and schema, for each field: total variation to the long run, and what as many draws of it have.
+
+    The second is the mean over draws of the method's number from the documents of the long run.
+    """
+    found: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    rng = np.random.default_rng(0)
+    for schema in every():
+        long = valid_documents(schema, known.get((schema.name, LONG_RUN), {}).get("texts", ()))
+        if not long:
+            continue
+        for method in infinite.METHODS:
+            own = valid_documents(schema, known.get((schema.name, method), {}).get("texts", ()))
+            if not own:
+                continue
+            found.setdefault(method, {})[schema.name] = [
+                (
+                    marginal_distance(own, long, path),
+                    float(
+                        np.mean(
+                            [
+                                marginal_distance([long[i] for i in rng.integers(0, len(long), len(own))], long, path)
+                                for _ in range(200)
+                            ]
+                        )
+                    ),
+                )
+                for path in schema.fields
+            ]
+    return found

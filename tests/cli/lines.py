@@ -53,7 +53,7 @@ OWN = {
     "sample": {"--prompt": TEXTS, "--draws": NUMBERS, "--power": NUMBERS, "--max-length": NUMBERS, "--tries": NUMBERS,
                "--choices": (["a,b", "red, green", '["a, b"]'], ["", " ", ",", "[", '["a"', "[1]", "[]", '[" "]']),
                "--regex": (["a+", "[0-9]{4}"], ["", "(", "a\n", "(?P<a>", "[", "((a{1000}){1000}){1000}"]),
-               "--sampler": (["auto", "chains"], ["nuts", "", "Auto"])},
+               "--sampler": (["auto", "chains", "particle-gibbs", "weighted-rejection"], ["nuts", "", "Auto"])},
     "write": {"--prefix": TEXTS, "--suffix": TEXTS, "--required": TEXTS, "--forbidden": TEXTS, "--words": RANGES,
               "--characters": RANGES,
               "--template": (["The * ran.", "*{2,4} a"], ["*", "*{", "*{4,2}", "* *", "* a " * 20, "a *{999999} b"]),

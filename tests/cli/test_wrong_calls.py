@@ -65,7 +65,7 @@ pytestmark = pytest.mark.usefixtures("stubbed")
         (["sample", "a", "--choices", "a,b", "--power", "0"], "power=0"),
         (
             ["sample", "a", "--choices", "a,b", "--sampler", "nuts"],
-            "method='nuts' is none of auto, rejection, chains, masked",
+            "method='nuts' is none of auto, rejection, chains, particle-gibbs, weighted-rejection, masked",
         ),
         (["sample", "a", "--choices", "a,b", "--max-length", "0"], "--max-length"),
         (["sample", "a", "--choices", "a,b", "--temperature", "0.7"], "No such option: --temperature"),

@@ -31,6 +31,9 @@ MASK = Hinted(
 
 def by_hand(lm: TransformersCausalLM, row: list[int], cut: int, prompt: list[int], heat: float) -> tuple[float, float]:
     """log q of row[cut:] and the end, without the mask and under it, from one plain pass."""
+    begun = {tuple(row[:size]) for size in range(cut + 1, len(row) + 1)}
+    if begun - {text[:size] for text in MASK.language for size in range(len(text) + 1)}:
+        return -math.inf, -math.inf  # it begins as no text does, and is not written on
     tokens = [*prompt, *row, lm.eos]
     with torch.inference_mode():
         logits = lm.model(input_ids=torch.tensor([tokens]), use_cache=False).logits[0].double() / heat
@@ -56,8 +59,9 @@ def test_prices_are_those_of_a_plain_forward_pass(tiny: Tiny, prompt: str) -> No
         for at, (row, own) in enumerate(zip(batch.token_lists(), cuts.tolist(), strict=True)):
             free, masked = by_hand(lm, row, own, start, 0.7)
             assert found[0.0][at] == pytest.approx(masked, abs=2e-5)
-            mixture = math.log(FREE * math.exp(free) + (1 - FREE) * math.exp(masked))
-            assert found[FREE][at] == pytest.approx(mixture, abs=2e-5)
+            mixture = FREE * math.exp(free) + (1 - FREE) * math.exp(masked)
+            assert found[FREE][at] == pytest.approx(math.log(mixture) if mixture else -math.inf, abs=2e-5)
+    assert lm.suffix_log_probs(batch.rows(torch.arange(0)), cuts[:0], constraint=MASK, free=FREE).shape == (0,)
 
 
 def test_sampled_log_probability_is_the_scored_one_and_the_law_is_that(tiny: Tiny) -> None:

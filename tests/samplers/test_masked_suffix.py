@@ -51,7 +51,13 @@ class MaskedSuffixLaw(SuffixLaw):
         return product
 
     def drawn(self, text: tuple[int, ...], kept: int) -> float:
-        """Of the mixture."""
+        """Of the mixture; what is proven to begin no text is not written on."""
+        assert self.constraint is not None
+        if self.constraint.proves and any(
+            all(text[:size] != one[:size] for one in self.constraint.language)
+            for size in range(kept + 1, len(text) + 1)
+        ):
+            return 0.0
         return (1 - self.free) * self.masked(text, kept) + self.free * self.probability(text, kept, self.temperature)
 
     def entropy(self, before: tuple[int, ...]) -> float:
@@ -89,14 +95,19 @@ class MaskedSuffixLaw(SuffixLaw):
 
 @dataclass(frozen=True, eq=False)
 class LanguageToy(Toy):
-    """A skewed target over the texts of a language."""
+    """A skewed target over the texts of a language, or over all texts, of which those of the language are a hint."""
+
+    everywhere: bool = False
 
     @cached_property
     def energies(self) -> Floats:
         assert isinstance(self.law, MaskedSuffixLaw) and self.law.constraint is not None
         rng, language = np.random.default_rng(5), self.law.constraint.language
         return np.array(
-            [1.5 * rng.normal() + 0.3 * len(s.tokens) if s.tokens in language else math.inf for s in self.states]
+            [
+                1.5 * rng.normal() + 0.3 * len(s.tokens) if self.everywhere or s.tokens in language else math.inf
+                for s in self.states
+            ]
         )
 
 
@@ -109,6 +120,7 @@ def masked_toy(
     heat: float = 1.0,
     prompt: str = "",
     cuts: str = "uniform",
+    everywhere: bool = False,
 ) -> LanguageToy:
     """Of a language over "ab"."""
     vocabulary = letters("ab")
@@ -124,7 +136,7 @@ def masked_toy(
         cuts=cuts,
     )
     proposal = SuffixResampling(model, prompt, heat, max_length, constraint, free, cuts)
-    return LanguageToy(proposal, law, vocabulary, start, temperature=1.2)
+    return LanguageToy(proposal, law, vocabulary, start, temperature=1.2, everywhere=everywhere)
 
 
 def no_double(row: Row) -> bool:
@@ -148,6 +160,7 @@ TOYS: dict[str, LanguageToy] = {
     "frozen": masked_toy(Hinted(rows_of(3, 5, no_double), 3, hidden=HIDDEN), "!ba", 5),
     "right, none without the mask": masked_toy(RIGHT, "a", 3, free=0.0),
     "restart": masked_toy(NARROW, "a", 3, cuts="restart"),
+    "no term of the energy": masked_toy(WIDE, "a", 3, everywhere=True),
     "by entropy": masked_toy(WIDE, "a", 3, heat=0.8, cuts="entropy"),
     "by entropy, frozen": masked_toy(Hinted(rows_of(3, 5, no_double), 3), "!ba", 5, cuts="entropy", prompt="b"),
 }
@@ -175,7 +188,9 @@ class Tampered:
 
     def priced(self, batch: Batch, cuts: Tensor, settings: dict[str, Any]) -> Tensor:
         settings = {name: settings[name] for name in ("prompt", "temperature", "constraint", "free")}
-        if self.fault.startswith("normaliser left out"):
+        if self.fault == "dead beginnings priced":
+            settings["constraint"] = replace(settings["constraint"], proves=False)
+        elif self.fault.startswith("normaliser left out"):
             settings.pop("constraint")
         else:
             settings["free"] = 1e-300
@@ -224,6 +239,7 @@ CASE = case(
     "share without the mask left out",
 )
 VARIANTS = {name: case(name) for name in ("wide, no way on", "restart", "by entropy, frozen")}
+VARIANTS["no term of the energy"] = case("no term of the energy", "dead beginnings priced")
 
 
 def test_every_text_of_the_language_is_reached_though_the_mask_is_narrow() -> None:
@@ -234,6 +250,17 @@ def test_every_text_of_the_language_is_reached_though_the_mask_is_narrow() -> No
     closed = masked_toy(NARROW, "a", 3, free=0.0)
     texts = {closed.text(state) for state in closed.states}
     assert {"aba", "baa"} & texts == set()
+
+
+def test_what_is_proven_to_begin_no_text_is_not_written_on() -> None:
+    """A text drawn without the mask holds no token behind its first dead beginning."""
+    model = TableCausalLM.random(letters("ab"), seed=7)
+    batch = model.vocabulary.encode(["aa"] * 400)
+    settings: dict[str, Any] = {"most": 12, "free": 0.9}
+    for proves in (True, False):
+        constraint = Hinted(frozenset({(A, A)}), 3, proves=proves)
+        new, _, _ = model.draw_suffixes(batch, batch.lengths * 0, Rng.start(0, 400), constraint=constraint, **settings)
+        assert all(tuple(row[:-1]) in {(), (A,), (A, A)} for row in new.token_lists()) is proves
 
 
 def test_what_is_drawn_from_the_left_is_priced_as_it_is_drawn() -> None:

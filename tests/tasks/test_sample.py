@@ -14,8 +14,9 @@ import pytest
 import scipy.stats
 from torch import Tensor
 
-from objectives import Choices
+from objectives import Choices, Pattern
 from objectives.grammar import shipped
+from objectives.language import LanguageObjective
 from samplers import MetropolisHastings, MultipleTry, SimulatedAnnealing
 from tests.models.tiny import roomy_causal
 from textsearch import FunctionObjective, Generations, Objective, causal_lm, load, partial_result, sample
@@ -54,7 +55,13 @@ def fits(found: Sequence[str], texts: Sequence[str], wanted: np.ndarray[Any, Any
 
 @pytest.mark.parametrize(
     ("method", "power", "steps"),
-    [("rejection", 1.0, 0), ("rejection", 2.0, 0), ("chains", 1.0, 80), ("chains", 2.0, 80)],
+    [
+        ("rejection", 1.0, 0),
+        ("rejection", 2.0, 0),
+        ("chains", 1.0, 80),
+        ("chains", 2.0, 80),
+        ("particle-gibbs", 1.0, 6),
+    ],
 )
 def test_draws_follow_the_law_of_the_model_over_what_is_allowed(method: str, power: float, steps: int) -> None:
     """In rows of two prompts, each with its own law."""
@@ -103,22 +110,60 @@ class Bounded(Objective):
         return self.term.energy(batch)
 
 
-class Narrow(Objective):
-    """Some choices, of which the mask leaves one out and lets one pass that is none."""
+class Narrow(LanguageObjective):
+    """Some texts, of which the mask leaves one out and lets one pass that is none."""
 
-    lower_bound = 0.0
-
-    def energy(self, batch: Batch) -> Tensor:
-        return Choices(LANGUAGE).energy(batch)
+    languages = Pattern("|".join(LANGUAGE), full=True).languages
 
     def allowed_next(self, beginnings: Beginnings) -> Tensor | None:
         return Choices((*LANGUAGE[1:], "ca")).allowed_next(beginnings)
 
 
-def test_what_a_mask_leaves_out_is_drawn_too() -> None:
+@pytest.mark.parametrize("method", ["chains", "particle-gibbs", "auto"])
+def test_what_a_mask_leaves_out_is_drawn_too_and_counted(method: str) -> None:
     """And what it lets through that is not allowed is not."""
-    result = sample(["a"], constraint=Narrow(), draws=300, method="chains", steps=40, causal=TOY, max_length=6)
+    settings: dict[str, Any] = {"draws": 150, "method": method, "steps": 12, "tries": 2, "causal": TOY, "max_length": 6}
+    result = sample(["a"], constraint=Narrow(), **settings)
     assert "ab" in result.texts and set(result.texts) <= set(LANGUAGE)
+    assert fits(result.texts, LANGUAGE, law(LANGUAGE, "a")) > 1e-4
+    (account,) = accounts(result)
+    # two texts that differ, each counted once a step
+    assert 0 < account.narrow <= result.steps and 0 < account.wide <= result.steps
+    assert account.narrow + account.wide < account.judged
+    said = f"mask and parser differ on {account.narrow + account.wide} of {account.judged} texts"
+    shown = " ".join(str(report(result)).split())
+    assert said in shown and f"the mask forbids {account.narrow} that it accepts" in shown
+
+
+def test_a_mask_that_is_right_has_nothing_to_count() -> None:
+    settings: dict[str, Any] = {"draws": 20, "tries": 2, "steps": 5, "causal": TOY, "max_length": 6}
+    result = sample(["a"], regex="|".join(LANGUAGE), **settings)
+    (account,) = accounts(result)
+    assert account.judged and not account.narrow and not account.wide
+    assert f"agree on the {account.judged} texts" in str(report(result))
+    # where there is no mask there is nothing to compare
+    (nothing,) = accounts(sample(["a"], constraint=Pattern("b", forbid=True), **settings))
+    assert nothing.judged == 0
+
+
+def test_weighted_texts_are_picked_by_their_weights() -> None:
+    """Of large populations, so that the law is near; the weights left out are told from it."""
+    settings: dict[str, Any] = {"choices": LANGUAGE, "method": "weighted-rejection", "causal": TOY, "max_length": 6}
+    result = sample(["a", "cb"], draws=2000, **settings)
+    assert len(result) == 4000 and result.guarantee is Guarantee.CONSISTENT
+    for number, prompt in enumerate(["a", "cb"]):
+        own = [text for text, of in zip(result.texts, result.inputs, strict=True) if of == number]
+        wanted = law(LANGUAGE, prompt)
+        found = np.array([own.count(text) for text in LANGUAGE]) / len(own)
+        assert abs(found - wanted).sum() / 2 < 0.04
+        assert abs(found - law(LANGUAGE, "b")).sum() / 2 > 0.05
+    few = sample(["a"], draws=3, **settings)
+    (account,) = accounts(few)
+    assert len(few) == 3 and account.word.startswith("nearly: ") and 3 < account.effective <= 64
+    log_z = float(TOY.score(TOY.vocabulary.encode(LANGUAGE), "a").log_prob.logsumexp(0))
+    assert abs(account.log_z - log_z) < 0.5 and not account.trusted
+    with pytest.raises(ValueError, match="64 particles, all of which came to nothing: raise draws"):
+        sample(["a"], draws=3, **{**settings, "max_length": 1, "choices": ["cccccccc"]})
 
 
 def test_masked_decoding_is_another_law_and_says_so() -> None:
@@ -188,7 +233,10 @@ def test_no_draw_is_an_error_that_carries_the_others() -> None:
         ({"constraint": "a"}, "constraint='a' is a string, not an objective"),
         ({"choices": ["a"], "draws": 0}, "draws=0 must be at least 1"),
         ({"choices": ["a"], "power": 0}, "power=0 must be a positive number"),
-        ({"choices": ["a"], "method": "nuts"}, "method='nuts' is none of auto, rejection, chains, masked"),
+        (
+            {"choices": ["a"], "method": "nuts"},
+            "method='nuts' is none of auto, rejection, chains, particle-gibbs, weighted",
+        ),
         ({"choices": ["a"], "max_length": 0}, "max_length=0 must be at least 1 token"),
         ({"choices": ["a"], "method": "rejection", "power": 0.5}, "power=0.5 is below 1"),
         ({"choices": ["a"], "temperature": 0.7}, r"sample\(\) has no argument temperature=0.7"),

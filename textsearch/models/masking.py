@@ -6,6 +6,9 @@ that begins within one word of a grammar and ends in the next. Proposals that mu
 suffixes from a mixture, which is priced at no extra pass:
 
     q(x) = (1 - free) * prod_t p(x_t | x_<t) 1[allowed] / p(allowed | x_<t)  +  free * prod_t p(x_t | x_<t)
+
+What is proven to begin no text of the constraint (`Objective.impossible`) is not written on, with the mask or without:
+such a text has no end, and q is 0. So a text without the mask, which most often is none, costs but its first tokens.
 """
 
 from __future__ import annotations
@@ -16,9 +19,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from textsearch.batch import Vocabulary
 from textsearch.beginnings import Beginnings
 from textsearch.models.protocols import TokenLM
-from textsearch.objective import Objective, next_allowed_by
+from textsearch.objective import Objective, impossible_by, next_allowed_by
 from textsearch.rng import Rng
 
 FREE = 0.05
@@ -57,6 +61,36 @@ def masked(log_probs: Tensor, constraint: Objective, beginnings: Beginnings) -> 
     dead = left.amax(-1, keepdim=True) == -math.inf
     # a softmax adds each row up in one order, whatever the number of rows; a dead end would be -inf - -inf
     return left.log_softmax(-1).masked_fill(dead, -math.inf)
+
+
+def dead(constraint: Objective, beginnings: Beginnings) -> list[bool]:
+    """For each of K beginnings whether it is proven to be that of no text."""
+    found = impossible_by(constraint, beginnings) if len(beginnings) else None
+    return [False] * len(beginnings) if found is None else found.tolist()
+
+
+def dead_behind(
+    constraint: Objective,
+    vocabulary: Vocabulary,
+    end: int,
+    rows: Sequence[Sequence[int]],
+    cuts: Sequence[int],
+    numbers: Sequence[int],
+) -> list[bool]:
+    """For each of B texts whether any of its beginnings longer than its cut is proven to be that of no text.
+
+    Args:
+        constraint: proves it.
+        vocabulary: of the tokens.
+        end: the token that ends a text.
+        rows: B rows of tokens.
+        cuts: B numbers of tokens.
+        numbers: B numbers of the inputs.
+    """
+    places = [(i, size) for i, row in enumerate(rows) for size in range(cuts[i] + 1, len(row) + 1)]
+    begun = Beginnings(vocabulary, end, [rows[i][:size] for i, size in places], [numbers[i] for i, _ in places])
+    found = {i for (i, _), gone in zip(places, dead(constraint, begun), strict=True) if gone}
+    return [i in found for i in range(len(rows))]
 
 
 def mixed(log_masked: Tensor, log_free: Tensor, free: float) -> Tensor:

@@ -7,7 +7,8 @@ from a forbidden text: the first draw that is allowed takes its place, and moves
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, final
 
@@ -25,6 +26,8 @@ from textsearch.result import Generations
 from textsearch.rng import Rng
 from textsearch.run.loop import Progress
 from textsearch.sampler import ChainState, Guarantee, Info, Sampler
+from textsearch.tasks.mask_counts import KINDS, MaskCounts
+from textsearch.watching import overheard
 
 INDEPENDENT = "independent"
 """What is recorded of each chain: whether it holds an independent draw."""
@@ -50,6 +53,7 @@ class DrawingState:
         moved: (B,) bool, whether a chain has left the text that it started from.
         tried: (B,) int64, independent draws that a chain has tried.
         envelope: (B,) float64, log of the mass that these were drawn from, nats.
+        masks: (B, 3) int64, texts for a chain's input on which mask and parser were compared; see `mask_counts`.
     """
 
     chain: ChainState
@@ -57,6 +61,7 @@ class DrawingState:
     moved: Tensor
     tried: Tensor
     envelope: Tensor
+    masks: Tensor
 
     @property
     def batch(self) -> Batch:
@@ -79,6 +84,7 @@ class Drawing:
         tries: steps of `first`.
         then: moves towards the target the chains that still have no draw; its state is texts and energies only. None
             to leave them without.
+        end: the token that ends a text: where mask and parser disagree is counted then.
 
     >>> from samplers import MetropolisHastings, Rejection
     >>> from samplers.proposals import FromLeft, SuffixResampling
@@ -95,6 +101,7 @@ class Drawing:
     first: Sampler[Any] | None
     tries: int
     then: Sampler[ChainState] | None
+    end: int | None = None
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -108,8 +115,8 @@ class Drawing:
 
     @property
     def guarantee(self) -> Guarantee:
-        """Exact if both are, else biased."""
-        return promised(self._parts)
+        """Exact if both are, else biased; what one alone promises stands."""
+        return promised(self._parts) if len(self._parts) > 1 else self._parts[0].guarantee
 
     @property
     def _parts(self) -> list[Sampler[Any]]:
@@ -119,7 +126,14 @@ class Drawing:
         """The texts with their energies, which may be +inf: what is forbidden gives way to what is allowed."""
         none = torch.zeros_like(batch.lengths)
         nobody = torch.zeros(len(batch), dtype=torch.bool, device=batch.device)
-        return DrawingState(ChainState(batch, evaluate(objective, batch)), nobody, nobody, none, none.to(torch.float64))
+        return DrawingState(
+            ChainState(batch, evaluate(objective, batch)),
+            nobody,
+            nobody,
+            none,
+            none.to(torch.float64),
+            torch.zeros(len(batch), len(KINDS), dtype=torch.int64, device=batch.device),
+        )
 
     def step(
         self, objective: Objective, state: DrawingState, rng: Rng, temperature: float | Tensor = 1.0
@@ -131,11 +145,16 @@ class Drawing:
         accepted = torch.zeros_like(state.resting)
         kind = torch.full_like(state.batch.lengths, len(self.kinds) - 1)
         log_ratio = torch.full((len(accepted),), -torch.inf, dtype=torch.float64, device=accepted.device)
-        chain, tried, envelope = state.chain, state.tried.clone(), state.envelope.clone()
+        chain, tried, envelope, masks = state.chain, state.tried.clone(), state.envelope.clone(), state.masks
+        recorded: dict[str, Tensor] = {}
         if sampler is not None and len(going):
             heat = temperature[going] if isinstance(temperature, Tensor) and temperature.ndim else temperature
-            with charged_to("/".join(dict.fromkeys(sampler.kinds))):
+            with charged_to("/".join(dict.fromkeys(sampler.kinds))), self._listening() as listener:
                 part, info = sampler.step(objective, chain.rows(going), rng.rows(going), heat)
+            if listener is not None:
+                masks = masks + listener.counts(chain.batch)
+            if self.first is None:
+                recorded |= info.recorded  # of all chains, since none rests
             accepted[going] = info.accepted
             if drawing:
                 tried[going] += info.recorded.get(ATTEMPTS, torch.ones_like(going))
@@ -144,14 +163,28 @@ class Drawing:
             log_ratio[going] = info.log_ratio
             chain = put(chain, going, part)
         resting = state.resting | accepted if drawing else state.resting
-        after = DrawingState(chain, resting, state.moved | accepted, tried, envelope)
-        recorded = {
+        # a start that is allowed is a text like others, once a chain has had a move to leave it
+        moved = state.moved | accepted | (~resting & (not drawing) & (chain.evaluation.energy < torch.inf))
+        after = DrawingState(chain, resting, moved, tried, envelope, masks)
+        recorded |= {
             INDEPENDENT: resting,
             MOVED: after.moved,
             TRIED: _by_input(chain.batch, tried),
             LOG_ENVELOPE: envelope,
         }
+        if self.end is not None:
+            recorded |= dict(zip(KINDS, masks.unbind(1), strict=True))
         return after, Info(accepted, kind, log_ratio, recorded)
+
+    @contextmanager
+    def _listening(self) -> Iterator[MaskCounts | None]:
+        """Gathers the texts that are judged within the block, if they are to be counted."""
+        if self.end is None:
+            yield None
+            return
+        listener = MaskCounts(self.end)
+        with overheard(listener.hear):
+            yield listener
 
 
 def _by_input(batch: Batch, counts: Tensor) -> Tensor:

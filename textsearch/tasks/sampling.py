@@ -9,17 +9,28 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
+import torch
 
 from objectives import Choices, Fluency, Grammar, JSONSchema, Pattern
 from objectives.grammar import named_grammars, shipped
-from samplers import AdaptiveRejection, MaskedDecoding, MetropolisHastings
+from samplers import (
+    AdaptiveRejection,
+    AdaptiveWeightedRejection,
+    MaskedDecoding,
+    MetropolisHastings,
+    ParticleGibbs,
+)
+from samplers.populations import systematic
 from samplers.proposals import SuffixResampling
+from samplers.weights import LOG_WEIGHTS
 from textsearch import Generations
 from textsearch.calls import told
 from textsearch.checks import strings
 from textsearch.kinds import TOKENWISE, shown
 from textsearch.models.protocols import TaskLM, asked
 from textsearch.objective import Objective
+from textsearch.result.diagnostics import rows_by_input
+from textsearch.rng import Rng
 from textsearch.run.loop import Callback, Rule
 from textsearch.run.partial import carry
 from textsearch.sampler import Sampler
@@ -27,6 +38,18 @@ from textsearch.tasks import resolve as given
 from textsearch.tasks.drawing import INDEPENDENT, MOVED, REST, Drawing, all_rest, only
 from textsearch.tasks.problem import MakeSampler, Models, Problem, answer
 from textsearch.tasks.settings import Sampling
+
+CHAINS = ("auto", "chains", "particle-gibbs")
+"""The methods with chains."""
+
+WEIGHTED = "weighted-rejection"
+"""The method whose draws are picked from weighted ones."""
+
+PARTICLES = 64
+"""Weighted texts for each prompt, or more where more draws are asked for."""
+
+SWEEP = 8
+"""Texts side by side in a step of particle Gibbs, the current one among them."""
 
 
 @told
@@ -74,8 +97,10 @@ def sample(
         power: above 1 is sharper: whole texts, not each token on its own, as a temperature would.
         chat: put the prompt in the model's chat format, if it has one.
         max_length: tokens of a text; what finds no end within them is no draw.
-        method: "rejection" or "chains" alone; "auto" leaves to chains what rejection could not draw; "masked" decodes
-            token by token as is usual, which is another law.
+        method: "rejection" or "chains" alone; "auto" leaves to chains what rejection could not draw; "particle-gibbs"
+            takes chains that write several texts a step; "weighted-rejection" a population of weighted texts, of which
+            draws are picked: exact as draws grow in number; "masked" decodes token by token as is usual, which is
+            another law.
         tries: texts that are tried for each draw without chains.
         steps: moves of every chain.
         seed: the same seed gives the same texts.
@@ -125,7 +150,13 @@ def sample(
 
 def _from_anywhere(sampler: MakeSampler, moves: SuffixResampling) -> Drawing:
     """A sampler of the moves whose chains may start from a forbidden text."""
-    return Drawing(None, 0, sampler(moves))
+    return Drawing(None, 0, sampler(moves), _end_of(moves.lm))
+
+
+def _end_of(lm: object) -> int | None:
+    """The token that ends a text; None of a model that does not tell."""
+    end: int | None = getattr(lm, "eos", None)
+    return end
 
 
 def build(
@@ -152,18 +183,29 @@ def build(
     first = independent(lm, asked_for, allowed, settings)
     # a step of adaptive rejection is all the tries of a draw
     tries = 0 if first is None else settings.tries if settings.method == "masked" else 1
-    chains = settings.method in ("auto", "chains")
+    weighted = settings.method == WEIGHTED
     return Problem(
         objective=settings.power * Fluency(lm, asked_for) + allowed,
         moves=moves,
-        sampler=lambda moves, steps: Drawing(first, tries, MetropolisHastings(moves) if chains else None),
-        start=starts.repeat(settings.draws),
-        steps=tries + (settings.steps if chains else 0),
+        sampler=lambda moves, steps: Drawing(first, tries, _going_on(lm, asked_for, moves, settings), _end_of(lm)),
+        start=starts.repeat(max(settings.draws, PARTICLES) if weighted else settings.draws),
+        steps=1 if weighted else tries + (settings.steps if settings.method in CHAINS else 0),
         seed=settings.seed,
         numbers=numbers,
-        finish=lambda result: finished(result, texts, settings),
+        finish=lambda result: finished(result, texts, settings, numbers),
         until=all_rest,
     )
+
+
+def _going_on(lm: Any, prompts: Sequence[str], moves: Any, settings: Sampling) -> Sampler[Any] | None:
+    """What draws from the target where no independent draw was found, or was asked for."""
+    if settings.method in ("auto", "chains"):
+        return MetropolisHastings(moves)
+    if settings.method == "particle-gibbs":
+        return ParticleGibbs(lm, prompts, particles=SWEEP, power=settings.power, max_length=settings.max_length)
+    if settings.method == WEIGHTED:
+        return AdaptiveWeightedRejection(lm, prompts, power=settings.power, max_length=settings.max_length)
+    return None
 
 
 def constraint_of(settings: Sampling) -> Objective:
@@ -188,6 +230,13 @@ def constraint_of(settings: Sampling) -> Objective:
 
 def independent(lm: TaskLM, prompts: Sequence[str], allowed: Objective, settings: Sampling) -> Sampler[Any] | None:
     """What draws whole texts, from the target unless `masked`; None where nothing bounds its weights, or for chains."""
+    if settings.method in ("particle-gibbs", WEIGHTED):
+        if not TOKENWISE.of(lm):
+            raise ValueError(
+                f"method={settings.method!r} writes token by token, and causal={shown(lm)} does not tell the next "
+                "token, log_probs_after: take method='chains'"
+            )
+        return None
     if settings.method == "masked":
         return MaskedDecoding(lm, allowed, prompts, 1 / settings.power, settings.max_length)
     why = ""
@@ -207,13 +256,16 @@ def independent(lm: TaskLM, prompts: Sequence[str], allowed: Objective, settings
     )
 
 
-def finished(result: Generations, prompts: Sequence[str], settings: Sampling) -> Generations:
+def finished(
+    result: Generations, prompts: Sequence[str], settings: Sampling, numbers: Sequence[int] | None = None
+) -> Generations:
     """The result with the chains that hold draws, and prompts for sources.
 
     Raises:
         ValueError: there is no draw for a prompt; the error carries the result of the others.
     """
-    rows = holding(result, settings)
+    weighted = settings.method == WEIGHTED and LOG_WEIGHTS in result.recorded
+    rows = picked(result, settings, numbers) if weighted else holding(result, settings)
     kept = replace(
         only(result, rows),
         sources=list(prompts),
@@ -235,15 +287,34 @@ def holding(result: Generations, settings: Sampling) -> list[int]:
     if not result.steps:
         return []
     held = result.recorded[INDEPENDENT][-1]
-    if settings.method in ("auto", "chains"):
+    if settings.method in CHAINS:
         held = held | (result.recorded[MOVED][-1] & np.isfinite(result.energies))
     return np.flatnonzero(held).tolist()
+
+
+def picked(result: Generations, settings: Sampling, numbers: Sequence[int] | None) -> list[int]:
+    """For each prompt as many chains as draws are wanted, by the weights of its population; a heavy one several times.
+
+    A prompt of whose particles none has a weight has none.
+    """
+    log_weights = torch.from_numpy(result.recorded[LOG_WEIGHTS][-1])
+    found: list[int] = []
+    for number, rows in rows_by_input(result.inputs):
+        own = log_weights[rows]
+        if bool(own.isfinite().any()):
+            whose = number if numbers is None else numbers[number]
+            comb = Rng.start(settings.seed, 1, number=whose, purpose="sample 1").uniform(0)
+            chosen = systematic(own[None], comb, torch.tensor([settings.draws]))[0, : settings.draws]
+            found += rows[chosen.numpy()].tolist()
+    return found
 
 
 def _no_draw(prompt: str, settings: Sampling) -> str:
     """That there is no draw after a prompt, and what to do about it."""
     few = f"in {settings.tries} tries for each of {settings.draws} draws: raise tries, or take method='chains'"
-    how = {"rejection": few, "masked": few}.get(
+    several = max(settings.draws, PARTICLES)
+    dead = f"by {several} particles, all of which came to nothing: raise draws, or take method='particle-gibbs'"
+    how = {"rejection": few, "masked": few, WEIGHTED: dead}.get(
         settings.method,
         f"in {settings.steps} moves of {settings.draws} chains: raise max_length={settings.max_length} if texts are "
         "cut before their end, or ask in the prompt for what is allowed",

@@ -263,7 +263,7 @@ class Paraphrasing(Several):
 LANGUAGES = ("grammar", "json_schema", "regex", "choices", "constraint")
 """Settings of `sample` that say what a text must be; one of them is to be given."""
 
-METHODS = ("auto", "rejection", "chains", "masked")
+METHODS = ("auto", "rejection", "chains", "particle-gibbs", "weighted-rejection", "masked")
 """Ways in which `sample` draws."""
 
 MAX_LENGTH = 4096
@@ -287,6 +287,7 @@ class Sampling(RunSettings):
         chat: put the prompt in the model's chat format, if it has one.
         max_length: tokens of a text; what finds no end within them is no draw.
         method: how to draw: rejection alone, chains alone, auto, which leaves to chains what rejection could not draw,
+            particle-gibbs, chains that write several texts a step, weighted-rejection, a population of weighted texts,
             or masked, the usual decoding, which is not the model's law.
         tries: texts that are tried for each draw without chains.
         steps: moves of every chain, where there are chains.

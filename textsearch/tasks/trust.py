@@ -17,6 +17,7 @@ from textsearch.result.diagnostics import FEWEST_DRAWS, autocorrelation, rows_by
 from textsearch.result.tables import Sheet
 from textsearch.sampler import Guarantee
 from textsearch.tasks.drawing import INDEPENDENT, MOVED, TRIED
+from textsearch.tasks.mask_counts import KINDS
 
 FORGOTTEN = 5.0
 """Autocorrelation times after which a chain counts as having forgotten its start: some e^-10 of it is left."""
@@ -43,7 +44,10 @@ class Account:
             that stay apart have a long one; nan without chains.
         log_z: log of the sum of what the law weighs over all texts, at power 1 of the probability that the model by
             itself writes a text that is allowed, nats, by the share of tries that were taken; nan if none was.
-        exact: whether the sampler leaves the law invariant at all.
+        guarantee: of the sampler.
+        judged: texts that a parser has judged and the mask engine has an opinion of, each once a step.
+        narrow: how many of them the parser accepts and the mask forbids.
+        wide: how many of them the parser refuses and the mask allows.
     """
 
     prompt: str
@@ -53,12 +57,15 @@ class Account:
     effective: float
     times: float
     log_z: float
-    exact: bool
+    guarantee: Guarantee
+    judged: int = 0
+    narrow: int = 0
+    wide: int = 0
 
     @property
     def trusted(self) -> bool:
         """Whether the draws may be taken for draws from the law that was asked for."""
-        if not self.exact or not self.draws:
+        if self.guarantee is not Guarantee.EXACT or not self.draws:
             return False
         return self.independent == self.draws or self.times >= FORGOTTEN
 
@@ -68,7 +75,12 @@ class Account:
         chains = self.draws - self.independent
         if not self.draws:
             return "no: there are no draws"
-        if not self.exact:
+        if self.guarantee is Guarantee.CONSISTENT:
+            return (
+                f"nearly: picked from weighted texts worth {self.effective:.0f} independent draws, exact as they grow "
+                "in number; take more --draws, or --sampler particle-gibbs"
+            )
+        if self.guarantee is not Guarantee.EXACT:
             return "no: masking token by token favours some texts over others; take another --sampler for draws"
         if not chains:
             return "yes: independent draws by rejection, exact"
@@ -103,10 +115,15 @@ def sheet(found: Sequence[Account]) -> Sheet:
         effective=sum(one.effective for one in found),
         times=math.nan,
         log_z=math.nan,
-        exact=all(one.exact for one in found),
+        guarantee=Guarantee.EXACT if all(one.guarantee is Guarantee.EXACT for one in found) else Guarantee.BIASED,
+        judged=sum(one.judged for one in found),
+        narrow=sum(one.narrow for one in found),
+        wide=sum(one.wide for one in found),
     )
     trusted = sum(one.trusted for one in found)
     words = [f"trust {_short(one.prompt)}? {one.word}" for one in listed]
+    if total.judged:
+        words.append(mask_word(total))
     if len(found) > 1:
         words.append(f"trusted: {trusted} of {len(found)} prompts")
     return Sheet(
@@ -114,6 +131,16 @@ def sheet(found: Sequence[Account]) -> Sheet:
         tuple(map(_figures, listed)),
         total=_figures(total) if len(found) > 1 else None,
         caption="\n".join(words),
+    )
+
+
+def mask_word(one: Account) -> str:
+    """Where the mask of what may come next and the parser differ."""
+    if not one.narrow and not one.wide:
+        return f"mask and parser agree on the {one.judged} texts that both judged"
+    return (
+        f"mask and parser differ on {one.narrow + one.wide} of {one.judged} texts, and the parser is right: the mask "
+        f"forbids {one.narrow} that it accepts, and allows {one.wide} that it refuses"
     )
 
 
@@ -138,15 +165,28 @@ def _account(result: Generations, number: int, rows: NDArray[np.int64], tokens: 
     chains = rows[~held]
     times = _times(result, chains)
     independent = int(held.sum())
+    judged, narrow, wide = (
+        int(result.recorded[kind][-1][rows[0]]) if kind in result.recorded and result.steps else 0 for kind in KINDS
+    )
+    if result.guarantee is Guarantee.CONSISTENT:
+        # of the population that the draws were picked from
+        effective = float(result.recorded["effective sample size"][-1][rows[0]])
+        log_z = float(result.recorded["log partition"][-1][rows[0]])
+    else:
+        effective = independent + (min(len(chains), len(chains) * times / 2) if len(chains) else 0.0)
+        log_z = _log_z(result, rows, independent)
     return Account(
         prompt=result.sources[number],
         draws=len(rows),
         independent=independent,
         tokens=tokens,
-        effective=independent + (min(len(chains), len(chains) * times / 2) if len(chains) else 0.0),
+        effective=effective,
         times=times,
-        log_z=_log_z(result, rows, independent),
-        exact=result.guarantee is Guarantee.EXACT,
+        log_z=log_z,
+        guarantee=result.guarantee,
+        judged=judged,
+        narrow=narrow,
+        wide=wide,
     )
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from textsearch.batch import Batch, Vocabulary
 from textsearch.beginnings import Beginnings
 from textsearch.checks import strings
-from textsearch.models.masking import FREE, masked, mixed, unmasked_rows
+from textsearch.models.masking import FREE, dead, dead_behind, masked, mixed, unmasked_rows
 from textsearch.models.protocols import Scores
 from textsearch.models.reading.suffixes import with_suffixes
 from textsearch.models.recipes import reduced_as_one
@@ -202,7 +202,12 @@ class TableCausalLM:
             if constraint is not None:
                 law = self._masked(law, constraint, batch, batch.tokens, at, asked)
                 log_masked += law.gather(1, ended[:, place, None])[:, 0].where(asked, 0.0)
-        return log_free if constraint is None else mixed(log_masked, log_free, free)
+        if constraint is None:
+            return log_free
+        rows, numbers = batch.token_lists(), batch.inputs.tolist()
+        gone = dead_behind(constraint, self.vocabulary, 0, rows, cuts.tolist(), numbers)
+        gone_rows = torch.tensor(gone, dtype=torch.bool, device=batch.device)
+        return mixed(log_masked, log_free, free).masked_fill(gone_rows, -torch.inf)
 
     def log_probs_after(self, rows: Sequence[Sequence[int]], prompts: Sequence[str], more: int = 0) -> Tensor:
         """(K, V) log-probabilities of the token that follows each row of tokens after its prompt."""
@@ -254,6 +259,11 @@ class TableCausalLM:
             tokens[row[on], at[on]] = token[on]
             counts += on
             going = on
+            if constraint is not None and bool(on.any()):
+                here = on.nonzero().squeeze(-1)
+                kept = [one[:end] for one, end in zip(tokens[here].tolist(), (at[here] + 1).tolist(), strict=True)]
+                gone = dead(constraint, Beginnings(self.vocabulary, 0, kept, batch.inputs[here].tolist()))
+                going = going.index_put((here,), ~torch.tensor(gone, device=batch.device))
         log_prob = log_free if constraint is None else mixed(log_masked, log_free, free)
         return with_suffixes(batch, cuts, written, counts), log_prob, ended
 

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from textsearch.batch import Batch
 from textsearch.beginnings import Beginnings
-from textsearch.models.masking import masked, mixed, unmasked_rows
+from textsearch.models.masking import dead, dead_behind, masked, mixed, unmasked_rows
 from textsearch.models.vocabulary import TokenizerVocabulary
 from textsearch.objective import Objective
 from textsearch.rng import Rng, categorical
@@ -112,6 +112,11 @@ def draw_suffixes(
     log_masked = torch.zeros_like(log_free)
     ended = torch.zeros(len(rows), dtype=torch.bool, device=batch.device)
     unmasked, numbers = unmasked_rows(rng, free), batch.inputs.tolist()
+    begins = [len(row) - len(own) for row, own in zip(rows, kept, strict=True)]  # where texts do, behind prompts
+
+    def begun(index: Sequence[int]) -> Beginnings:
+        return Beginnings(lm.vocabulary, lm.eos, [rows[i][begins[i] :] for i in index], [numbers[i] for i in index])
+
     for part in lm.tree.portions(rows, more=longest):
         going = torch.arange(part.start, part.stop, device=batch.device)
         for place in range(longest + 1):
@@ -120,8 +125,7 @@ def draw_suffixes(
             plain = _tempered(lm, lm.tree.logits([slots[-1] for slots in found]), temperature).to(batch.device)
             law = plain
             if constraint is not None:
-                texts = [rows[i][len(rows[i]) - len(kept[i]) - place :] for i in here]
-                narrow = masked(plain, constraint, Beginnings(lm.vocabulary, lm.eos, texts, [numbers[i] for i in here]))
+                narrow = masked(plain, constraint, begun(here))
                 law = torch.where(unmasked[going, None], plain, narrow)
                 alive = law.amax(-1) > -torch.inf
                 going, plain, narrow, law = going[alive], plain[alive], narrow[alive], law[alive]
@@ -142,6 +146,11 @@ def draw_suffixes(
             counts[going] += 1
             for i, new in zip(going.tolist(), token.tolist(), strict=True):
                 rows[i].append(new)
+            if constraint is not None:
+                gone = torch.tensor(dead(constraint, begun(going.tolist())), device=going.device)
+                going = going[~gone]
+                if len(going) == 0:
+                    break
     log_prob = log_free if constraint is None else mixed(log_masked, log_free, free)
     return with_suffixes(batch, cuts, written, counts), log_prob, ended
 
@@ -181,7 +190,12 @@ def suffix_log_probs(
             # one by one: the order of the sum does not depend on the batch
             for (i, _), value in zip(places[window], each, strict=True):
                 sums[i, : len(laws)] += value
-    return sums[:, 0] if constraint is None else mixed(sums[:, 1], sums[:, 0], free)
+    if constraint is None:
+        return sums[:, 0]
+    gone = dead_behind(constraint, lm.vocabulary, lm.eos, own, cuts.tolist(), inputs)
+    return mixed(sums[:, 1], sums[:, 0], free).masked_fill(
+        torch.tensor(gone, dtype=torch.bool, device=sums.device), -torch.inf
+    )
 
 
 def _tempered(lm: Reader, logits: Tensor, temperature: float) -> Tensor:
