@@ -21,7 +21,7 @@ from textsearch.models import GuidedMaskedLM, causal_lm
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.protocols import Scores, next_token_log_probs
 from textsearch.rng import Rng
-from textsearch.tasks import correct, infill, keywords, paraphrase, write
+from textsearch.tasks import ask, correct, infill, keywords, paraphrase, write
 from textsearch.tasks.resolve import PURPOSES
 
 
@@ -141,6 +141,7 @@ TASKS: dict[str, Callable[..., Generations]] = {
     ),
 }
 USED = {
+    "ask": {"vocabulary", "continuations", "draw_suffixes", "suffix_log_probs"},
     "keywords": {"vocabulary", "next_log_probs", "draw_suffixes", "ask"},
     "write": {"vocabulary", "next_log_probs", "continuations"},
     "infill": {"vocabulary", "next_log_probs"},
