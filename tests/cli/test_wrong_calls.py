@@ -22,6 +22,8 @@ pytestmark = pytest.mark.usefixtures("stubbed")
         (["Correct", "She go."], "did you mean correct?"),
         (["summarise", "text"], "choose from correct"),
         (["--seed", "1", "keywords", "dog"], "options come after the command"),
+        (["ask"], "name a passage"),
+        (["ask", "a", "--answer", " "], "answer=' ' is empty"),
         (["correct"], "name a text"),
         (["infill"], "name a text with gaps"),
         (["keywords"], "name the words"),

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from objectives import (
+    Answered,
     Coherence,
     Conditional,
     Fluency,

@@ -129,6 +129,7 @@ def models(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Models:
 LISTED = ListedConfusions({"dog": {"cat": "look-alike"}, "a": {"the": "small word"}}, inserted=("the",))
 
 TASKS: dict[str, Callable[..., Generations]] = {
+    "ask": lambda masked, **given: ask([{"passage": "the dog sat on a mat.", "answer": "a mat"}], drafts=4, **given),
     "keywords": lambda **given: keywords([["dog", "mat"], ["cat"]], drafts=4, **given),
     "write": lambda **given: write([{"prefix": "The dog"}, {"acrostic": "tdr"}], **given),
     "write on a topic": lambda encoder=None, **given: write(

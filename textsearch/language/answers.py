@@ -28,9 +28,13 @@ _DATE = regex.compile(
     rf"(?:\s\d{{1,2}}(?:st|nd|rd|th)?\b(?!\d))?(?:\s?,?\s{_YEAR})?|{_YEAR}|\b(?:{_DAYS})\b)"
 )
 _WORDS = "two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|sixty|hundred|thousand"
+_UNITS = (
+    "million|billion|trillion|percent|per cent|(?:kilo|centi|milli)?met(?:er|re)s?|km|miles|feet|(?:kilo)?grams|kg|tons"
+    "|tonnes|degrees"
+)
 _NUMBER = regex.compile(
-    rf"(?<![\w.,])(?:[$€£¥]\s?)?(?:\d+(?:[.,]\d+)*|\b(?i:{_WORDS})\b)(?:\s?%|(?:\s(?:{_WORDS}|million|billion|trillion"
-    r"|percent|per\scent|(?:kilo|centi|milli)?met(?:er|re)s?|km|miles|feet|(?:kilo)?grams|kg|tons|tonnes|degrees)\b)*)"
+    r"(?<![\w.,])(?:[$€£¥]\s?)?(?:\d+(?:[.,]\d+)*(?:st|nd|rd|th)?(?![\p{L}\d])"
+    rf"|\b(?i:{_WORDS})\b)(?:\s?%|(?:\s(?:{_WORDS}|{_UNITS})\b)*)"
 )
 _CAPITAL = r"\p{Lu}[\p{L}\p{M}\p{N}’'&.-]*(?<![.’'-])"
 _NAME = regex.compile(rf"(?<![\p{{L}}\p{{N}}]){_CAPITAL}(?:\s(?:(?:of|the|de|van|von)\s){{0,2}}{_CAPITAL})*")
@@ -71,7 +75,11 @@ def answers_of(text: str, most: int = 3) -> list[Answer]:
     ]
     found: list[Answer] = []
     for one in chain.from_iterable(zip_longest(*columns)):
-        if one is not None and not any(_within(*pair) for other in found for pair in _both(one.text, other.text)):
+        if (
+            one is not None
+            and holds(text, one.text)
+            and not any(_within(*pair) for other in found for pair in _both(one.text, other.text))
+        ):
             found.append(one)
     return found[:most]
 
