@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("stubbed")
         ([], "keywords, mine, paraphrase, run, sample, serve, studio, watch or write"),
         (["keyword", "dog"], "did you mean keywords?"),
         (["Correct", "She go."], "did you mean correct?"),
-        (["summarise", "text"], "choose from correct"),
+        (["summarise", "text"], "choose from ask"),
         (["--seed", "1", "keywords", "dog"], "options come after the command"),
         (["ask"], "name a passage"),
         (["ask", "a", "--answer", " "], "answer=' ' is empty"),

@@ -10,7 +10,7 @@ from typing import final
 import regex
 
 from textsearch.checks import string, whole
-from textsearch.language.inflection import may_be_noun
+from textsearch.language.inflection import is_common_noun, may_be_noun
 from textsearch.language.mixed_up import small_words
 from textsearch.language.terms import keywords_of
 
@@ -95,7 +95,8 @@ def kind_of(answer: str) -> str:
     if _NUMBER.match(answer.strip()):
         return "number"
     bare = regex.sub(r"^(?i:the|an?)\s", "", answer.strip())
-    return "name" if _NAME.match(bare) else "term"
+    # a common noun has its capital from the beginning of a sentence
+    return "name" if _NAME.match(bare) and (" " in bare or not is_common_noun(bare)) else "term"
 
 
 def holds(text: str, answer: str) -> bool:
@@ -127,7 +128,7 @@ def _names(text: str, terms: list[str]) -> Iterator[str]:
     for found in _NAME.finditer(text):
         name = found[0]
         first, _, rest = name.partition(" ")
-        if found.start() in begins and first not in known:
+        if found.start() in begins and (first not in known or (not rest and is_common_noun(first))):
             name = regex.sub(r"^(?:(?:of|the|de|van|von)\s)+", "", rest)
         if name and name.casefold() not in small_words() and not _DATE.fullmatch(name) and len(name) > 1:
             yield name

@@ -47,6 +47,18 @@ def inflections(word: str) -> frozenset[str]:
     return frozenset({word})
 
 
+def is_common_noun(word: str) -> bool:
+    """Whether the dictionary has a word as a common noun.
+
+    Raises:
+        ImportError: lemminflect is not installed.
+
+    >>> is_common_noun("Bats"), is_common_noun("Smiljan")
+    (True, False)
+    """
+    return "NOUN" in _lemminflect().getAllLemmas(word.lower())
+
+
 def may_be_noun(word: str) -> bool:
     """Whether a word may be a noun that is no inflected form of a verb; what the dictionary lacks may be one.
 

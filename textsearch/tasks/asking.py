@@ -143,20 +143,23 @@ def energy(lm: TaskLM, pairs: Sequence[Pair], weight: float = Asking.weight) -> 
 
 def form(pairs: Sequence[Pair]) -> Objective:
     """0 for a question that does not hold the answer, +inf for all else."""
-    return Pattern([question(pair.passage) for pair in pairs]) + Forbidden(
-        [[_bare(pair.answer.text)] for pair in pairs]
-    )
+    return one_question_each(pairs) + Forbidden([[_bare(pair.answer.text)] for pair in pairs])
+
+
+def one_question_each(pairs: Sequence[Pair]) -> Pattern:
+    """0 for one question, +inf for all else."""
+    return Pattern([question(pair.passage) for pair in pairs], full=True)
 
 
 def question(passage: str) -> str:
     """A regular expression of one question; the abbreviations of the passage do not end it.
 
-    >>> [bool(regex.search(question("Mr. Smith left."), one)) for one in ("Where is Mr. Smith?", "Who? Me?", "No.")]
+    >>> [bool(regex.fullmatch(question("Mr. Smith left."), one)) for one in ("Where is Mr. Smith?", "Who? Me?", "No.")]
     [True, False, False]
     """
     kept = dict.fromkeys(found[0].strip() for found in _ABBREVIATION.finditer(passage))
     inner = "|".join([*map(regex.escape, kept), r"\d[.]\d", r"[^.!?。！？\s]", r"[ ]"])
-    return rf"^(?:[^.!?。！？\s])(?:{inner})*[?？]$"
+    return rf"[^.!?。！？\s](?:{inner})*[?？]"
 
 
 def _bare(answer: str) -> str:
@@ -304,7 +307,10 @@ def build(
             starts.append(apart(rows.rows(index), energies[index], settings.chains, ngram_likeness, different))
     return Problem(
         objective=objective,
-        moves=SuffixResampling(lm, [forward(lm, pair) for pair in pairs], temperature=HEAT),
+        # under the mask few new ends are written in vain
+        moves=SuffixResampling(
+            lm, [forward(lm, pair) for pair in pairs], temperature=HEAT, constraint=one_question_each(pairs)
+        ),
         sampler=annealed,
         start=concatenate(starts),
         steps=settings.steps,
