@@ -2,6 +2,7 @@
 
 from objectives.acrostic import Acrostic
 from objectives.affixes import Prefix, Suffix
+from objectives.answered import Answered
 from objectives.canonical import Canonical
 from objectives.character_channel import CharacterChannel
 from objectives.choices import Choices
@@ -36,6 +37,7 @@ from objectives.word_preservation import InputEmbeddings, WordPreservation
 
 __all__ = [
     "Acrostic",
+    "Answered",
     "Canonical",
     "CharacterChannel",
     "Choices",

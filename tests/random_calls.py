@@ -240,6 +240,7 @@ class Calls:
                 lambda: objectives.PseudoLikelihood(self.masked()),
                 lambda: objectives.UnmaskedLikelihood(self.masked()),
                 lambda: objectives.Conditional(self.causal(), each()),
+                lambda: objectives.Answered(self.causal(), each(), **self.options(before=self.one_or_each)),
                 lambda: objectives.Coherence(
                     self.causal(), each(), **self.options(between=lambda: " ", information=self.flag)
                 ),

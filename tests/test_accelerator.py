@@ -121,6 +121,7 @@ def roomy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 TASKS: dict[str, Callable[..., Generations]] = {
+    "ask": lambda masked, **models: tasks.ask(["The dog sat."], answer="dog", drafts=2, **models),
     "infill": lambda **models: tasks.infill(["the [MASK] sat on"], **models),
     "keywords": lambda **models: tasks.keywords([["dog", "mat"]], drafts=2, **models),
     "correct": lambda **models: tasks.correct(["the dog sat in the mat ."], **models),

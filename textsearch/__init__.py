@@ -83,7 +83,7 @@ if TYPE_CHECKING:
     from textsearch.run.until import Budget, Converged, Reached, Settled
     from textsearch.sampler import Guarantee, Info, Sampler
     from textsearch.schedule import constant, geometric, linear, logarithmic, piecewise
-    from textsearch.tasks import correct, force_words, infill, keywords, paraphrase, sample, stream, write
+    from textsearch.tasks import ask, correct, force_words, infill, keywords, paraphrase, sample, stream, write
     from textsearch.tasks.pipelines import pipeline
 
 __all__ = [
@@ -159,6 +159,7 @@ __all__ = [
     "Verbatim",
     "WholeWords",
     "WordPreservation",
+    "ask",
     "causal_lm",
     "completions_lm",
     "constant",
@@ -211,7 +212,7 @@ _HOMES = {
     "textsearch.run.until": "Budget Converged Reached Settled",
     "textsearch.sampler": "Guarantee Info Sampler",
     "textsearch.schedule": "constant geometric linear logarithmic piecewise",
-    "textsearch.tasks": "correct force_words infill keywords paraphrase sample stream write",
+    "textsearch.tasks": "ask correct force_words infill keywords paraphrase sample stream write",
     "textsearch.tasks.pipelines": "pipeline",
 }
 """Where each name that is loaded when it is first used lies."""

@@ -11,7 +11,7 @@ from typing import Any, final
 from textsearch import tasks
 from textsearch.cli import main
 
-COMMANDS = ["correct", "infill", "keywords", "paraphrase", "sample", "write"]
+COMMANDS = ["ask", "correct", "infill", "keywords", "paraphrase", "sample", "write"]
 
 
 @final

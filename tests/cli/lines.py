@@ -46,6 +46,7 @@ LANGUAGES = (["en"], ["english", "zh", "", "EN", "e n"])
 SHARED = {"--chains": NUMBERS, "--steps": NUMBERS, "--seed": NUMBERS, "--temperature": NUMBERS, "--top": NUMBERS,
           "--batch-inputs": NUMBERS, "--causal": MODELS, "--masked": MODELS}
 OWN = {
+    "ask": {"--answer": TEXTS, "--answers": NUMBERS, "--weight": NUMBERS},
     "correct": {"--strictness": NUMBERS},
     "infill": {"--lang": LANGUAGES},
     "keywords": {"--lang": LANGUAGES},

@@ -17,7 +17,7 @@ from textsearch.testing import TableMaskedLM, letters
 
 MOVES = Replace(TableMaskedLM.random(letters("abc"), seed=0))
 FEW_B = FunctionObjective(lambda texts: [float(text.count("b")) for text in texts], name="b")
-COMMANDS = ("correct", "infill", "keywords", "paraphrase", "sample", "write")
+COMMANDS = ("ask", "correct", "infill", "keywords", "paraphrase", "sample", "write")
 
 calls: list[tuple[list[Any], dict[str, Any]]] = []
 """What the stub was called with."""

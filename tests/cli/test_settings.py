@@ -17,7 +17,17 @@ from tests.cli.stub import call
 from textsearch import tasks
 from textsearch.cli import app
 from textsearch.cli.building import settings_options, told_of, words_of
-from textsearch.tasks import Correction, Infilling, KeywordSentences, Paraphrasing, Sampling, Weights, Writing, solve
+from textsearch.tasks import (
+    Asking,
+    Correction,
+    Infilling,
+    KeywordSentences,
+    Paraphrasing,
+    Sampling,
+    Weights,
+    Writing,
+    solve,
+)
 from textsearch.tasks.settings import KEYWORD_PRESETS, RunSettings, Settings
 
 RUN = {name: one.default for name, one in inspect.signature(solve).parameters.items()}
@@ -40,6 +50,7 @@ class Case:
 
 
 CASES = {
+    "ask": Case(Asking, "asking", {"drafts"}, others={"answer": "a", "answers": 2, "weight": 1.0, "drafts": 3}),
     "correct": Case(
         Correction,
         "correction",

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from objectives import (
+    Answered,
     Coherence,
     Conditional,
     Fluency,
@@ -39,6 +40,7 @@ MAKE: dict[str, Callable[[], Any]] = {
     "FluencyPerToken": FluencyPerToken,
     "PseudoLikelihood": PseudoLikelihood,
     "UnmaskedLikelihood": UnmaskedLikelihood,
+    "Answered": lambda: Answered(answer="no"),
     "Conditional": lambda: Conditional(source="What is it?"),
     "Coherence": lambda: Coherence(context="It rains."),
     "Similarity": lambda: Similarity(texts="rain"),

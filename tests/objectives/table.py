@@ -99,6 +99,10 @@ def channel(models: Models, values: str | Sequence[str]) -> o.CharacterChannel:
 
 OBJECTIVES: dict[str, Entry] = {
     "Acrostic": Entry(lambda _, values: o.Acrostic(values, whole=False), ["t", "a", "i", "w"]),
+    "Answered": Entry(
+        lambda models, values: o.Answered(models.causal, values, before="The dog sat.", behind=" no"),
+        ["the dog", "No", "a mat", "I"],
+    ),
     "Canonical": Entry(lambda *_: o.Canonical()),
     "Choices": Entry(lambda _, values: o.Choices(values), [[TEXTS[0], "dog"], ["no"], ["No!", "I"], [TEXTS[3]]]),
     "CharacterChannel": Entry(channel, ["cat dog", "no no no dog", "No!", ""]),

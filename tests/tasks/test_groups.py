@@ -49,6 +49,15 @@ class Case:
 
 
 CASES = {
+    "ask": Case(
+        tasks.ask,
+        [
+            {"passage": "The old dog sat on the mat.", "answer": "the mat"},
+            "A man said no to the cat in London.",
+            {"passage": "We saw dogs on Monday.", "answer": "Monday"},
+        ],
+        {"chains": 2, "steps": 12, "drafts": 2},
+    ),
     "keywords": Case(
         tasks.keywords,
         [["dog", "mat"], ["old house", "cat", "tree", "day"], ["cat", "cat"]],
@@ -116,7 +125,7 @@ def models_of(case: Case, tiny: Tiny, chinese: Chinese, folders: dict[str, Path]
     """Fresh ones: they remember nothing of other groups."""
     if "lang" in case.settings:
         return {"causal": chinese.causal(), "masked": chinese.masked()}
-    if case.task is tasks.sample:
+    if case.task in (tasks.ask, tasks.sample):
         return {"causal": causal_lm(folders["causal"], device="cpu")}
     models = {
         "causal": causal_lm(folders["causal"], device="cpu"),

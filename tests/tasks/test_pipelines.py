@@ -43,7 +43,7 @@ def toy(
 @pytest.fixture
 def stub(monkeypatch: pytest.MonkeyPatch) -> None:
     calls.clear()
-    for name in ("keywords", "write", "paraphrase"):
+    for name in ("ask", "keywords", "write", "paraphrase"):
         monkeypatch.setattr(tasks, name, toy)
 
 
@@ -59,6 +59,7 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> None:
         ("keywords", pd.Series(["dog park", "cat"]), [["dog", "park"], ["cat"]], False),
         ("write", {"prefix": "A"}, [{"prefix": "A"}], True),
         ("write", [{"prefix": "A"}, {"prefix": "B"}], [{"prefix": "A"}, {"prefix": "B"}], False),
+        ("ask", {"passage": "A dog."}, [{"passage": "A dog."}], True),
         ("paraphrase", "A dog.", ["A dog."], True),
         ("paraphrase", iter(["A dog.", "A cat."]), ["A dog.", "A cat."], False),
         ("paraphrase", ["A dog."], ["A dog."], False),
@@ -109,7 +110,7 @@ def test_errors_name_the_value_and_the_remedy() -> None:
     twice = pd.concat([frame, frame], axis=1)
     for call, error, message in (
         (lambda: textsearch.pipeline("paraphrases"), ValueError, "is no task: did you mean 'paraphrase'"),
-        (lambda: textsearch.pipeline(3), ValueError, "task=3 is no task: choose from correct"),  # type: ignore[arg-type]
+        (lambda: textsearch.pipeline(3), ValueError, "task=3 is no task: choose from ask"),  # type: ignore[arg-type]
         (lambda: textsearch.pipeline("correct", step=3), TypeError, r"step=3 is no setting of correct: did you mean"),
         (lambda: pipe("a", num_return_sequences=2), TypeError, "did you mean chains"),
         (lambda: pipe("a!"), ValueError, r"^'a!' holds a !$"),

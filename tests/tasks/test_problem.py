@@ -24,6 +24,7 @@ from tests.tasks.test_groups import CASES as ALL
 from tests.tasks.test_groups import Case, models_of
 from textsearch import Batch, FunctionObjective, Generations, Progress, partial_result, tasks
 from textsearch.tasks import (
+    Asking,
     Correction,
     Infilling,
     KeywordSentences,
@@ -38,6 +39,7 @@ from textsearch.tasks import (
 from textsearch.testing import TableMaskedLM, letters
 
 SETTINGS = {
+    tasks.ask: Asking,
     tasks.correct: Correction,
     tasks.infill: Infilling,
     tasks.keywords: KeywordSentences,
@@ -45,7 +47,7 @@ SETTINGS = {
     tasks.sample: Sampling,
     tasks.write: Writing,
 }
-NAMES = ["correct", "infill", "keywords", "paraphrase", "sample", "write", "Chinese keywords"]
+NAMES = ["ask", "correct", "infill", "keywords", "paraphrase", "sample", "write", "Chinese keywords"]
 CASES = {name: replace(ALL[name], inputs=ALL[name].inputs[:2]) for name in NAMES}
 
 
@@ -169,7 +171,7 @@ def test_every_task_takes_a_sampler_a_rule_and_callbacks(name: str, load: Callab
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=[pytest.mark.reliability] if name in ("paraphrase", "Chinese keywords") else [])
+        pytest.param(name, marks=[pytest.mark.reliability] if name in ("ask", "paraphrase", "Chinese keywords") else [])
         for name in NAMES
     ],
 )

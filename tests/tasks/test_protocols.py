@@ -21,7 +21,7 @@ from textsearch.models import GuidedMaskedLM, causal_lm
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.protocols import Scores, next_token_log_probs
 from textsearch.rng import Rng
-from textsearch.tasks import correct, infill, keywords, paraphrase, write
+from textsearch.tasks import ask, correct, infill, keywords, paraphrase, write
 from textsearch.tasks.resolve import PURPOSES
 
 
@@ -129,6 +129,7 @@ def models(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Models:
 LISTED = ListedConfusions({"dog": {"cat": "look-alike"}, "a": {"the": "small word"}}, inserted=("the",))
 
 TASKS: dict[str, Callable[..., Generations]] = {
+    "ask": lambda masked, **given: ask([{"passage": "the dog sat on a mat.", "answer": "a mat"}], drafts=4, **given),
     "keywords": lambda **given: keywords([["dog", "mat"], ["cat"]], drafts=4, **given),
     "write": lambda **given: write([{"prefix": "The dog"}, {"acrostic": "tdr"}], **given),
     "write on a topic": lambda encoder=None, **given: write(
@@ -141,6 +142,7 @@ TASKS: dict[str, Callable[..., Generations]] = {
     ),
 }
 USED = {
+    "ask": {"vocabulary", "continuations", "draw_suffixes", "suffix_log_probs"},
     "keywords": {"vocabulary", "next_log_probs", "draw_suffixes", "ask"},
     "write": {"vocabulary", "next_log_probs", "continuations"},
     "infill": {"vocabulary", "next_log_probs"},

@@ -270,7 +270,8 @@ class _Run:
             show(one.source + (" (interrupted)" if "interrupted" in record else ""), bold=True)
             for text in record["texts"]:
                 share = f"{text['probability']:6.1%}  " if "probability" in text else ""
-                show(text["text"], before=f"  {text['energy']:6.2f}  {share}")
+                said = f"{text['text']} ({text['answer']})" if "answer" in text else text["text"]
+                show(said, before=f"  {text['energy']:6.2f}  {share}")
 
     def _refuse(self, record: Mapping[str, Any]) -> None:
         one = self.inputs[int(record["number"])]

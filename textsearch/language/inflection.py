@@ -47,6 +47,33 @@ def inflections(word: str) -> frozenset[str]:
     return frozenset({word})
 
 
+def is_common_noun(word: str) -> bool:
+    """Whether the dictionary has a word as a common noun.
+
+    Raises:
+        ImportError: lemminflect is not installed.
+
+    >>> is_common_noun("Bats"), is_common_noun("Smiljan")
+    (True, False)
+    """
+    return "NOUN" in _lemminflect().getAllLemmas(word.lower())
+
+
+def may_be_noun(word: str) -> bool:
+    """Whether a word may be a noun that is no inflected form of a verb; what the dictionary lacks may be one.
+
+    Raises:
+        ImportError: lemminflect is not installed.
+
+    >>> [may_be_noun(word) for word in ("company", "radioactivity", "lent", "flows", "tall")]
+    [True, True, False, False, False]
+    """
+    lemmas = _lemminflect().getAllLemmas(word.lower())
+    if not lemmas:
+        return True
+    return ("NOUN" in lemmas or "PROPN" in lemmas) and set(lemmas.get("VERB", ())) <= {word.lower()}
+
+
 def _values(entry: dict[str, tuple[str, ...]]) -> frozenset[str]:
     return frozenset(form.lower() for forms in entry.values() for form in forms)
 

@@ -12,6 +12,7 @@ from textsearch.service.limits import Limits
 from textsearch.service.samplers import OWN, SAMPLERS
 from textsearch.service.terms import TERMS
 from textsearch.tasks.settings import (
+    Asking,
     Correction,
     Infilling,
     KeywordSentences,
@@ -28,6 +29,7 @@ TASKS: Final[Mapping[str, tuple[str, type[RunSettings]]]] = {
     "infill": ("infilling", Infilling),
     "write": ("writing", Writing),
     "sample": ("sampling", Sampling),
+    "ask": ("asking", Asking),
 }
 """Task -> the module of `textsearch.tasks` that builds it, and its settings."""
 

@@ -21,6 +21,7 @@ SAYS: Final[Mapping[str, tuple[str, str, str, str]]] = {
     "correct": ("Correct", "纠错", "Text", "文本"),
     "infill": ("Fill gaps", "填空", "Text with gaps ___", "带空位 ___ 的文本"),
     "write": ("Write under constraints", "约束写作", "", ""),
+    "ask": ("Questions about a passage", "就文段提问", "Passage", "文段"),
     "sample": ("Text that must parse", "合法文本抽样", "Prompt", "提示"),
 }
 """Task -> its label and that of its input, in English and Chinese."""
@@ -30,6 +31,7 @@ EXAMPLES: Final = {
     "paraphrase": "How can I improve my English?",
     "correct": "She go to school yesterday becouse she have a exam.",
     "infill": "The ___ ___ ran home.",
+    "ask": "Marie Curie won the Nobel Prize in Physics in 1903.",
     "sample": "When is the leap day of 2024?",
 }
 

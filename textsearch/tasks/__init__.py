@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from textsearch.tasks.settings import (
+    Asking,
     Correction,
     Infilling,
     KeywordSentences,
@@ -23,6 +24,7 @@ from textsearch.tasks.settings import (
 from textsearch.tasks.streaming import stream
 
 if TYPE_CHECKING:
+    from textsearch.tasks.asking import ask
     from textsearch.tasks.correction import correct
     from textsearch.tasks.forcing import force_words
     from textsearch.tasks.infilling import infill
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from textsearch.tasks.writing import write
 
 __all__ = [
+    "Asking",
     "Correction",
     "Infilling",
     "KeywordSentences",
@@ -45,6 +48,7 @@ __all__ = [
     "Stage",
     "Weights",
     "Writing",
+    "ask",
     "correct",
     "force_words",
     "infill",
@@ -62,6 +66,7 @@ _HOMES = {
     "Models": "problem",
     "Problem": "problem",
     "Stage": "problem",
+    "ask": "asking",
     "correct": "correction",
     "force_words": "forcing",
     "infill": "infilling",

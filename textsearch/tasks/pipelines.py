@@ -16,7 +16,7 @@ from textsearch.language.keyword_lists import keywords_of
 from textsearch.result.columns import column_of, flat, form_of, table_of
 from textsearch.tasks.streaming import stream
 
-TASKS = ("correct", "infill", "keywords", "paraphrase", "sample", "write")
+TASKS = ("ask", "correct", "infill", "keywords", "paraphrase", "sample", "write")
 """Names of tasks that a pipeline can be made of."""
 
 _LOADERS = {"causal": "causal", "masked": "masked", "encoder": "encoder", "classifier": "classifier"}
@@ -30,7 +30,7 @@ def pipeline(task: str, **settings: Any) -> Pipeline:
     """A task with its models, to be called with inputs: one, or a list of them.
 
     Args:
-        task: "correct", "infill", "keywords", "paraphrase", "sample" or "write".
+        task: "ask", "correct", "infill", "keywords", "paraphrase", "sample" or "write".
         settings: of the task, such as `chains=8, steps=100, seed=0`; models as `causal=`, `masked=`, `encoder=`,
             `classifier=`, loaded or by name. Besides, `top`, how many texts each input is given back (by default all),
             and `batch_inputs`, how many inputs run together.
@@ -164,8 +164,10 @@ def _is_one(task: str, given: Any) -> bool:
         return True
     if task == "keywords":
         return isinstance(given, list | tuple) and len(given) > 0 and all(isinstance(word, str) for word in given)
+    if isinstance(given, Mapping):
+        return task in ("ask", "write")
     # a request that was read has no items to go through
-    return task == "write" and (isinstance(given, Mapping) or hasattr(given, "asked"))
+    return task == "write" and hasattr(given, "asked")
 
 
 def _read(task: str, value: Any, lang: str) -> Any:

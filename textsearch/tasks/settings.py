@@ -260,6 +260,43 @@ class Paraphrasing(Several):
         _check_language(self.lang)
 
 
+MAX_ANSWERS = 16
+"""Answers of a passage that are asked for."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Asking(Several):
+    """What `ask` is told besides.
+
+    Attributes:
+        chains: chains for each answer.
+        answer: what the questions ask for, words of the passage; by default answers are found in it.
+        answers: answers that are found in a passage, at most.
+        weight: of the answer's nats: above 1 the answer must follow more surely from passage and question.
+        drafts: written for each answer; its chains start from the best of them.
+    """
+
+    chains: int = 2
+    steps: int = 20
+    different_weight: float = 10.0
+    answer: str | None = None
+    answers: int = 3
+    weight: float = 2.0
+    drafts: int = 16
+
+    def __post_init__(self) -> None:
+        Several.__post_init__(self)
+        if self.answer is not None and not string("answer", self.answer).strip():
+            raise ValueError(f"answer={shown(self.answer)} is empty: write words of the passage, or leave it out")
+        keep(
+            self,
+            answers=whole("answers", self.answers, 1, MAX_ANSWERS),
+            weight=positive("weight", self.weight, remedy=": 1 weighs both directions alike"),
+            drafts=whole("drafts", self.drafts, 1, MAX_DRAFTS),
+        )
+
+
 LANGUAGES = ("grammar", "json_schema", "regex", "choices", "constraint")
 """Settings of `sample` that say what a text must be; one of them is to be given."""
 
