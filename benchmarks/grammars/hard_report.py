@@ -96,16 +96,8 @@ def _costs(title: str, found: Mapping[str, Sequence[Row]], asked: int) -> Table:
             shown(wilson(len(some), len(rows)), 2),
             f"{sum(row['valid'] for row in rows)} of {texts}",
             _over(some, lambda own: sum(row["distinct"] for row in own) / sum(row["valid"] for row in own), 2),
-            *(
-                _over(
-                    rows, lambda own, key=key: sum(row[key] for row in own) / sum(row["valid"] for row in own), digits
-                )
-                for key, digits in (("tokens", 0), ("seconds", 2))
-            ),
-            *(
-                _over(some, lambda own, key=key: float(np.median([row[key] / row["valid"] for row in own])), digits)
-                for key, digits in (("tokens", 0), ("seconds", 2))
-            ),
+            *(_over(rows, _all_over_valid(key), digits) for key, digits in (("tokens", 0), ("seconds", 2))),
+            *(_over(some, _median_of(key), digits) for key, digits in (("tokens", 0), ("seconds", 2))),
             _over([row for row in rows if "kl" in row], lambda own: float(np.median([row["kl"] for row in own])), 2),
         )
     table.caption = (
@@ -113,6 +105,16 @@ def _costs(title: str, found: Mapping[str, Sequence[Row]], asked: int) -> Table:
         "the number of valid draws, then medians where there is one"
     )
     return table
+
+
+def _all_over_valid(key: str) -> Callable[[Sequence[Row]], float]:
+    """What all rows cost, over their valid draws."""
+    return lambda rows: float(sum(row[key] for row in rows) / sum(row["valid"] for row in rows))
+
+
+def _median_of(key: str) -> Callable[[Sequence[Row]], float]:
+    """The median of what a valid draw of a row costs."""
+    return lambda rows: float(np.median([row[key] / row["valid"] for row in rows]))
 
 
 def _over(rows: Sequence[Row], figure: Callable[[Sequence[Row]], float], digits: int) -> str:

@@ -57,9 +57,8 @@ def test_patterns_are_run_once_and_troubles_are_named(tmp_path: Path, monkeypatc
         rows = Rows(tmp_path / "rows.jsonl", {})
         patterns.run(given, names, lm, rows, effort=Effort(2, 1, 1, 5.0), seed=0, clock=Clock(None), tell=told.append)
     assert len(told) == len(rows.known) == 3 * len(infinite.METHODS)
-    patterns.run(
-        given, lm, Rows(tmp_path / "other", {}), effort=Effort(2, 1, 1, 5.0), seed=0, clock=Clock(0.0), tell=print
-    )
+    other = Rows(tmp_path / "other", {})
+    patterns.run(given, names, lm, other, effort=Effort(2, 1, 1, 5.0), seed=0, clock=Clock(0.0), tell=told.append)
     assert not (tmp_path / "other").exists()
     out = io.StringIO()
     for table in hard_report.pattern_tables(given, rows.known):
