@@ -24,6 +24,7 @@ from textsearch.models.protocols import (
 if TYPE_CHECKING:
     import torch
 
+    from textsearch.models.autoencoder.lm import TextAutoencoder
     from textsearch.models.causal import TransformersCausalLM
     from textsearch.models.classifier import LinearClassifier, TransformersClassifier
     from textsearch.models.encoder import SentenceEncoder
@@ -50,6 +51,7 @@ __all__ = [
     "ngram_lm",
     "sentence_encoder",
     "seq2seq_lm",
+    "text_autoencoder",
     "text_classifier",
 ]
 
@@ -278,6 +280,57 @@ def ngram_lm(
         raise ValueError(f"the model {str(path)!r} has other tokens than the vocabulary: train both with one tokenizer")
     lm = NgramLM(tables, vocabulary or TokenizerVocabulary(tokenizer, _NO_LIMIT))
     return RightToLeftLM(lm) if tables.settings.direction == "right_to_left" else lm
+
+
+@told
+def text_autoencoder(
+    folder: str | os.PathLike[str],
+    *,
+    vocabulary: TokenizerVocabulary | None = None,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+    max_tokens: int | None = None,
+    max_bytes: int = 2**28,
+) -> TextAutoencoder:
+    """A text autoencoder that `training/text_autoencoder.py` wrote: all conditionals of a text in one pass.
+
+    Args:
+        folder: that of the model.
+        vocabulary: of a model of the same tokens, to be shared, so that one can judge what the other proposes:
+            `masked_lm().vocabulary`.
+        device: by default an accelerator if there is one, else the CPU.
+        dtype: of the weights; by default float32.
+        max_tokens: tokens in one forward pass, as in `masked_lm`.
+        max_bytes: memory for what was read before, and is not read again.
+
+    Raises:
+        ValueError: it holds no such model, or one of other tokens.
+    """
+    from textsearch.models.checkpoints.arguments import check_loading
+
+    if folder is None:
+        raise TypeError("folder=None: there is no default model of this kind; train one (training/text_autoencoder.py)")
+    check_loading(
+        folder, device=device, dtype=dtype, trust_remote_code=False, max_tokens=max_tokens, max_bytes=max_bytes
+    )
+    import torch
+
+    from textsearch.models.autoencoder.lm import TextAutoencoder
+    from textsearch.models.recipes import load_autoencoder
+    from textsearch.models.vocabulary import TokenizerVocabulary
+
+    path = Path(folder)
+    network, tokenizer = load_autoencoder(path, device=device, dtype=dtype or torch.float32)
+    if vocabulary is not None and vocabulary.tokenizer.get_vocab() != tokenizer.get_vocab():
+        raise ValueError(f"the model {str(path)!r} has other tokens than the vocabulary: train both with one tokenizer")
+    if len(tokenizer) > network.config.vocab_size:
+        raise ValueError(
+            f"the tokenizer of {str(path)!r} has {len(tokenizer)} tokens and its model {network.config.vocab_size}: "
+            "they do not belong together"
+        )
+    longest = _positions(network) - tokenizer.num_special_tokens_to_add()
+    vocabulary = vocabulary or TokenizerVocabulary(tokenizer, longest)
+    return TextAutoencoder(network, vocabulary, max_tokens or _most_tokens(network), max_bytes)
 
 
 @told
