@@ -1,8 +1,9 @@
 """What samplers, objectives and tasks need of a language model, as small protocols.
 
 Any object with a protocol's methods will do; none has to derive from a class of this package. What a model may have
-besides is found by its methods too: `token_log_probs`, `input_embeddings` and `needs_mask` of a masked model, `next_token_log_probs`
-and `ask` of a causal one, and `usage`, a `textsearch.models.usage.Usage` that counts what the model reads.
+besides is found by its methods too: `token_log_probs`, `input_embeddings` and `needs_mask` of a masked model,
+`next_token_log_probs` and `ask` of a causal one, and `usage`, a `textsearch.models.usage.Usage` that counts what the
+model reads.
 """
 
 from __future__ import annotations
