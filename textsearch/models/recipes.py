@@ -217,6 +217,11 @@ def load_autoencoder(folder: Path, *, device: torch.device | str | None, dtype: 
     network = AutoencoderNetwork.load(folder, dtype).to(loading.pick_device(device))
     with silenced():
         tokenizer = loading.load_tokenizer(str(folder), False)
+    if len(tokenizer) > network.config.vocab_size:
+        raise ValueError(
+            f"the tokenizer of {str(folder)!r} has {len(tokenizer)} tokens and its model {network.config.vocab_size}: "
+            "they do not belong together"
+        )
     recipe = Recipe(AUTOENCODER, str(folder.absolute()), _plain(device), _plain(dtype), False)
     _note(network, recipe)
     _note(tokenizer, recipe)
