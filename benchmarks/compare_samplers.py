@@ -31,7 +31,7 @@ from benchmarks import infilling, keyword_samplers, total_variation
 from benchmarks.enumerated import START, WORDS, Space
 from benchmarks.figure import draw
 from benchmarks.intervals import shown
-from textsearch.models import causal_lm, masked_lm
+from textsearch.models import causal_lm, masked_lm, text_autoencoder
 
 BUDGETS = (30, 100, 300, 1000)
 """Passes a chain at which distances are told."""
@@ -114,6 +114,7 @@ def main() -> None:
     parser.add_argument("--words", nargs="+", default=WORDS, help="what may stand in the gaps of the first part")
     parser.add_argument("--start", default=START, help="the sentence of such words that all its chains start from")
     parser.add_argument("--only", nargs="+", default=[], help="samplers of the first part, by parts of their names")
+    parser.add_argument("--autoencoder", type=Path, help="one in place of the masked model, for the first part alone")
     parser.add_argument("--passes", type=float, help="budget of a chain of the first part; by default the size's")
     parser.add_argument("--size", choices=SIZES, default="quick")
     parser.add_argument("--out", type=Path, default=Path())
@@ -123,6 +124,8 @@ def main() -> None:
     for path in (args.sentences, args.keywords):
         if path and not path.is_file():
             parser.error(f"{path} is no file")
+    if args.autoencoder and (args.sentences or args.keywords):
+        parser.error("--autoencoder is for the first part: leave --sentences and --keywords out")
     if args.threads:
         torch.set_num_threads(args.threads)
     args.out.mkdir(parents=True, exist_ok=True)
@@ -130,6 +133,7 @@ def main() -> None:
     found: dict[str, Any] = json.loads(written.read_text(encoding="utf-8")) if written.exists() else {}
     console, progress = Console(width=200), Console(stderr=True)
     size, masked, causal = SIZES[args.size], masked_lm(), causal_lm()
+    proposing = text_autoencoder(args.autoencoder) if args.autoencoder else masked
 
     def save() -> None:
         written.write_text(json.dumps(found, ensure_ascii=False, indent=1), encoding="utf-8")
@@ -137,7 +141,7 @@ def main() -> None:
 
     if not args.skip_enumerated:
         found["enumerated"] = total_variation.records(
-            Space.of(masked, causal, words=args.words, start=args.start),
+            Space.of(proposing, causal, words=args.words, start=args.start),
             chains=size.enumerated_chains,
             max_rows=args.passes or size.enumerated_passes,
             seed=args.seed,

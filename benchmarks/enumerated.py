@@ -20,8 +20,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from textsearch.batch import Batch
+from textsearch.models.autoencoder.lm import TextAutoencoder
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.masked import TransformersMaskedLM
+from textsearch.models.protocols import needs_mask
 from textsearch.models.usage import Usage
 from textsearch.objective import Cost, Objective
 
@@ -109,15 +111,17 @@ class TabulatedMaskedLM:
     Attributes:
         vocabulary: of the gaps.
         table: ((V + 1)^k, k, V + 1) log-probabilities by row and gap.
+        needs_mask: whether the model does.
         usage: what would have been asked of the model.
     """
 
     vocabulary: Gaps
     table: Tensor
+    needs_mask: bool = True
     usage: Usage = field(default_factory=Usage)
 
     @staticmethod
-    def of(model: TransformersMaskedLM, gaps: Gaps) -> TabulatedMaskedLM:
+    def of(model: TransformersMaskedLM | TextAutoencoder, gaps: Gaps) -> TabulatedMaskedLM:
         """Read every context once."""
         mask = model.vocabulary.tokenizer.mask_token
         rows = gaps.every()
@@ -130,7 +134,7 @@ class TabulatedMaskedLM:
         asked = torch.arange(len(rows)).repeat_interleave(gaps.count)
         log_probs = model.log_probs(real, asked, places.repeat(len(rows)))[:, tokens.tokens[:, 0]].double()
         table = torch.nn.functional.pad(log_probs, (1, 0), value=-torch.inf)
-        return TabulatedMaskedLM(gaps, table.reshape(len(rows), gaps.count, gaps.size))
+        return TabulatedMaskedLM(gaps, table.reshape(len(rows), gaps.count, gaps.size), needs_mask(model))
 
     def log_probs(self, batch: Batch, rows: Tensor, positions: Tensor) -> Tensor:
         """(K, V + 1) log-probabilities at `positions` (K,) of `rows` (K,)."""
@@ -203,7 +207,7 @@ class Space:
     @staticmethod
     @torch.inference_mode()
     def of(
-        masked: TransformersMaskedLM,
+        masked: TransformersMaskedLM | TextAutoencoder,
         causal: TransformersCausalLM,
         *,
         template: str = TEMPLATE,

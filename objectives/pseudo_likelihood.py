@@ -12,7 +12,7 @@ from torch import Tensor
 from textsearch.batch import Batch
 from textsearch.kinds import MASKED, instance
 from textsearch.models.defaults import DEFAULT_MASKED_LM
-from textsearch.models.protocols import MaskedLM, remembers, token_log_probs
+from textsearch.models.protocols import MaskedLM, needs_mask, remembers, token_log_probs
 from textsearch.objective import Cost, Limit, Objective
 
 _ROUND, _FEWEST = 256, 2  # tokens that are read, and tokens of each text, before it is asked whether to go on
@@ -25,7 +25,8 @@ class PseudoLikelihood(Objective):
 
     A product of conditionals, not a probability of the text: it adds up to no particular number over texts. One masked
     copy of a text for each of its tokens, so it costs as many rows as the text has tokens; where there is a limit,
-    fewer: every conditional adds to the energy, so a few of them can show that a text lies above it.
+    fewer: every conditional adds to the energy, so a few of them can show that a text lies above it. Of a model that
+    needs no mask, such as a `text_autoencoder`, it costs one row.
 
     Attributes:
         mlm: gives the conditionals; the batch must be in its vocabulary. By default the one that comes with
@@ -51,8 +52,8 @@ class PseudoLikelihood(Objective):
 
     @property
     def cost(self) -> Cost:
-        """As many rows as tokens."""
-        return Cost.HEAVY
+        """As many rows as tokens, or one."""
+        return Cost.HEAVY if needs_mask(self.mlm) else Cost.MODEL
 
     @property
     def lower_bound(self) -> float:
@@ -67,8 +68,10 @@ class PseudoLikelihood(Objective):
         """(B,) nats a text, +inf for one that some of its tokens put above the limit already.
 
         What is new in a text comes first, then what cost most in the text before it, a few tokens of all texts that
-        are still within their limits at a time.
+        are still within their limits at a time. What one pass tells is told at once.
         """
+        if not needs_mask(self.mlm):
+            return self.energy(batch)
         order = self._likely_costs(batch, limit.before).argsort(dim=1, descending=True, stable=True)
         terms = torch.zeros(batch.tokens.shape, dtype=torch.float64, device=batch.device)
         within = torch.ones(len(batch), dtype=torch.bool, device=batch.device)
@@ -88,10 +91,14 @@ class PseudoLikelihood(Objective):
     def _terms(self, batch: Batch, wanted: Tensor) -> Tensor:
         """(B, N) float64 -log c of the tokens under `wanted` (B, N), given all other tokens of their rows; else 0."""
         row, place = wanted.nonzero(as_tuple=True)
-        masked = batch.rows(row)
-        tokens = masked.tokens.scatter(1, place[:, None], self.mlm.vocabulary.mask_id)
-        one_each = torch.arange(len(row), device=batch.device)
-        found = token_log_probs(self.mlm, replace(masked, tokens=tokens), one_each, place, batch.tokens[row, place])
+        told = batch.tokens[row, place]
+        if needs_mask(self.mlm):
+            masked = batch.rows(row)
+            tokens = masked.tokens.scatter(1, place[:, None], self.mlm.vocabulary.mask_id)
+            one_each = torch.arange(len(row), device=batch.device)
+            found = token_log_probs(self.mlm, replace(masked, tokens=tokens), one_each, place, told)
+        else:
+            found = token_log_probs(self.mlm, batch, row, place, told)
         return torch.zeros(wanted.shape, dtype=torch.float64, device=batch.device).index_put((row, place), -found)
 
     def _likely_costs(self, batch: Batch, before: Batch) -> Tensor:

@@ -22,6 +22,7 @@ import gzip
 import json
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -38,12 +39,14 @@ IntArray = np.ndarray[tuple[int], np.dtype[np.int64]]
 class Corpus:
     """Sentences as one flat array of token ids, with what the tokenizer sets before and behind a text."""
 
-    def __init__(self, path: Path, tokenizer: PreTrainedTokenizerFast, longest: int = 80) -> None:
+    def __init__(
+        self, path: Path, tokenizer: PreTrainedTokenizerFast, longest: int = 80, sentences: int | None = None
+    ) -> None:
         self.pad_id, self.mask_id = int(tokenizer.pad_token_id), int(tokenizer.mask_token_id)
         self.special = torch.tensor(sorted(tokenizer.all_special_ids))
         opener = gzip.open if path.suffix == ".gz" else open
         with opener(path, "rt", encoding="utf-8") as lines:
-            texts = [line.strip() for line in lines if line.strip()]
+            texts = [line.strip() for line in islice(lines, sentences) if line.strip()]
         if keeps_texts(tokenizer):
             texts = [f" {text}" for text in texts]  # as chains read them
         rows = []
@@ -64,9 +67,10 @@ class Corpus:
             cuts = np.flatnonzero(np.diff(np.cumsum(self.lengths[chunk]) // tokens)) + 1
             groups = np.split(chunk, cuts)
             for index in rng.permutation(len(groups)):
-                yield self._rows(groups[index])
+                yield self.rows(groups[index])
 
-    def _rows(self, rows: IntArray) -> Tensor:
+    def rows(self, rows: IntArray) -> Tensor:
+        """Some of the sentences, padded to the longest of them."""
         out = np.full((len(rows), int(self.lengths[rows].max())), self.pad_id, dtype=np.int64)
         for i, row in enumerate(rows):
             out[i, : self.lengths[row]] = self.ids[self.starts[row] :][: self.lengths[row]]
@@ -97,7 +101,7 @@ def evaluate(model: BertForMaskedLM, corpus: Corpus, sentences: int | None = Non
     rows = np.arange(len(corpus.lengths))[:sentences]
     total = hits = count = 0.0
     for start in range(0, len(rows), 32):
-        targets = corpus._rows(rows[start : start + 32])
+        targets = corpus.rows(rows[start : start + 32])
         inputs, chosen = corpus.masked(targets, 0.15, rng)
         n = int(chosen.sum())
         loss, hit = loss_and_hits(model, corpus, inputs, targets, chosen)

@@ -1,17 +1,17 @@
 """Pack a trained masked language model into the package: int8 rows, a tokenizer, and the loss before and after.
 
-python training/pack.py trained/model --heldout heldout.txt --out textsearch/models/checkpoints/minilm_mlm_en
+python -m training.pack trained/model --heldout heldout.txt --out textsearch/models/checkpoints/minilm_mlm_en
 """
 
 import argparse
 from pathlib import Path
 
 import torch
-from masked_lm import Corpus, evaluate
 from safetensors.torch import save_file
 from transformers import AutoTokenizer, BertForMaskedLM
 
 from textsearch.models.checkpoints.quantized import load_packed, pack
+from training.masked_lm import Corpus, evaluate
 
 
 def main() -> None:

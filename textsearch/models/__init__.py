@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from textsearch.calls import told
 from textsearch.kinds import nature, shown
+from textsearch.models.checkpoints.limits import check_token, most_tokens, positions
 from textsearch.models.guided import GuidedMaskedLM
 from textsearch.models.protocols import (
     CausalLM,
@@ -24,6 +25,7 @@ from textsearch.models.protocols import (
 if TYPE_CHECKING:
     import torch
 
+    from textsearch.models.autoencoder.lm import TextAutoencoder
     from textsearch.models.causal import TransformersCausalLM
     from textsearch.models.classifier import LinearClassifier, TransformersClassifier
     from textsearch.models.encoder import SentenceEncoder
@@ -50,6 +52,7 @@ __all__ = [
     "ngram_lm",
     "sentence_encoder",
     "seq2seq_lm",
+    "text_autoencoder",
     "text_classifier",
 ]
 
@@ -108,9 +111,9 @@ def masked_lm(
     if tokenizer.mask_token_id is None:
         raise ValueError(f"the tokenizer of {str(name_or_path)!r} has no mask token; use a masked language model")
     special = tokenizer.num_special_tokens_to_add()
-    longest = _positions(model) - special
+    longest = positions(model) - special
     vocabulary = TokenizerVocabulary(tokenizer, longest, leading_space=keeps_texts(tokenizer))
-    return TransformersMaskedLM(model, vocabulary, max_tokens or _most_tokens(model), max_bytes)
+    return TransformersMaskedLM(model, vocabulary, max_tokens or most_tokens(model), max_bytes)
 
 
 @told
@@ -238,7 +241,7 @@ def _causal(
     if bos is None or eos is None:
         raise ValueError(f"{name!r} names no start and end tokens: pass bos= and eos=")
     for token in (bos, eos):
-        _check_token(model, token, name)
+        check_token(model, token, name)
     # both in one pass: to read the weights is what a pass over few tokens takes
     pairs = torch.tensor([[bos, 0], [bos, 1]], device=model.device)
     with torch.inference_mode():
@@ -248,8 +251,8 @@ def _causal(
             f"{name!r} looks ahead: what it says after the first token changes with the second; "
             "use a causal language model"
         )
-    vocabulary = TokenizerVocabulary(tokenizer, _positions(model) - 1)
-    return TransformersCausalLM(model, vocabulary, bos, eos, max_tokens or _most_tokens(model), max_bytes)
+    vocabulary = TokenizerVocabulary(tokenizer, positions(model) - 1)
+    return TransformersCausalLM(model, vocabulary, bos, eos, max_tokens or most_tokens(model), max_bytes)
 
 
 @told
@@ -278,6 +281,52 @@ def ngram_lm(
         raise ValueError(f"the model {str(path)!r} has other tokens than the vocabulary: train both with one tokenizer")
     lm = NgramLM(tables, vocabulary or TokenizerVocabulary(tokenizer, _NO_LIMIT))
     return RightToLeftLM(lm) if tables.settings.direction == "right_to_left" else lm
+
+
+@told
+def text_autoencoder(
+    folder: str | os.PathLike[str],
+    *,
+    vocabulary: TokenizerVocabulary | None = None,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+    max_tokens: int | None = None,
+    max_bytes: int = 2**28,
+) -> TextAutoencoder:
+    """A text autoencoder that `training/text_autoencoder.py` wrote: all conditionals of a text in one pass.
+
+    Args:
+        folder: that of the model.
+        vocabulary: of a model of the same tokens, to be shared, so that one can judge what the other proposes:
+            `masked_lm().vocabulary`.
+        device: by default an accelerator if there is one, else the CPU.
+        dtype: of the weights; by default float32.
+        max_tokens: tokens in one forward pass, as in `masked_lm`.
+        max_bytes: memory for what was read before, and is not read again.
+
+    Raises:
+        ValueError: it holds no such model, or one of other tokens.
+    """
+    from textsearch.models.checkpoints.arguments import check_loading
+
+    if folder is None:
+        raise TypeError("folder=None: there is no default model of this kind; train one (training/text_autoencoder.py)")
+    check_loading(
+        folder, device=device, dtype=dtype, trust_remote_code=False, max_tokens=max_tokens, max_bytes=max_bytes
+    )
+    import torch
+
+    from textsearch.models.autoencoder.lm import TextAutoencoder
+    from textsearch.models.recipes import load_autoencoder
+    from textsearch.models.vocabulary import TokenizerVocabulary
+
+    path = Path(folder)
+    network, tokenizer = load_autoencoder(path, device=device, dtype=dtype or torch.float32)
+    if vocabulary is not None and vocabulary.tokenizer.get_vocab() != tokenizer.get_vocab():
+        raise ValueError(f"the model {str(path)!r} has other tokens than the vocabulary: train both with one tokenizer")
+    longest = positions(network) - tokenizer.num_special_tokens_to_add()
+    vocabulary = vocabulary or TokenizerVocabulary(tokenizer, longest)
+    return TextAutoencoder(network, vocabulary, max_tokens or most_tokens(network), max_bytes)
 
 
 @told
@@ -340,8 +389,8 @@ def seq2seq_lm(
     if start is None or eos is None:
         raise ValueError(f"{str(name_or_path)!r} names no start and end tokens: pass start= and eos=")
     for token in (start, eos):
-        _check_token(model, token, name_or_path)
-    longest = _positions(model) - tokenizer.num_special_tokens_to_add() - 1
+        check_token(model, token, name_or_path)
+    longest = positions(model) - tokenizer.num_special_tokens_to_add() - 1
     return TransformersSeq2Seq(model, TokenizerVocabulary(tokenizer, longest), start, eos, max_tokens)
 
 
@@ -389,7 +438,7 @@ def sentence_encoder(
     model, tokenizer = load(
         AutoModel, name_or_path, device=device, dtype=dtype or torch.float32, trust_remote_code=trust_remote_code
     )
-    return SentenceEncoder(model, tokenizer, _positions(model), max_tokens)
+    return SentenceEncoder(model, tokenizer, positions(model), max_tokens)
 
 
 @told
@@ -443,31 +492,4 @@ def text_classifier(
     )
     names = model.config.id2label
     labels = tuple(str(names[number]) for number in range(model.config.num_labels))
-    return TransformersClassifier(model, tokenizer, labels, _positions(model), max_tokens)
-
-
-def _positions(model: torch.nn.Module) -> int:
-    """Tokens that the model can read at once, padding to whole grains included."""
-    from textsearch.models.checkpoints.loading import first_position
-    from textsearch.models.reading.finite import name_of
-    from textsearch.models.reading.length_buckets import GRAIN
-
-    most = int(getattr(model.config, "max_position_embeddings", 512)) - first_position(model)
-    if most < GRAIN:
-        raise ValueError(
-            f"the model {name_of(model)!r} has positions for {most} tokens, fewer than {GRAIN}: put the checkpoint's "
-            "own config.json there, or use a model that reads longer texts"
-        )
-    return most // GRAIN * GRAIN
-
-
-def _check_token(model: torch.nn.Module, token: int, name: str | os.PathLike[str]) -> None:
-    """A start or an end must be one of the model's tokens."""
-    known = int(model.get_input_embeddings().num_embeddings)  # type: ignore[operator]
-    if not 0 <= token < known:
-        raise ValueError(f"token {token} is to start or end texts, but {str(name)!r} has {known} tokens, from 0 on")
-
-
-def _most_tokens(model: torch.nn.Module) -> int:
-    """As many as a pass does well with."""
-    return 512 if next(model.parameters()).device.type == "cpu" else 16_384
+    return TransformersClassifier(model, tokenizer, labels, positions(model), max_tokens)

@@ -1,8 +1,9 @@
 """What samplers, objectives and tasks need of a language model, as small protocols.
 
 Any object with a protocol's methods will do; none has to derive from a class of this package. What a model may have
-besides is found by its methods too: `token_log_probs` and `input_embeddings` of a masked model, `next_token_log_probs`
-and `ask` of a causal one, and `usage`, a `textsearch.models.usage.Usage` that counts what the model reads.
+besides is found by its methods too: `token_log_probs`, `input_embeddings` and `needs_mask` of a masked model,
+`next_token_log_probs` and `ask` of a causal one, and `usage`, a `textsearch.models.usage.Usage` that counts what the
+model reads.
 """
 
 from __future__ import annotations
@@ -47,6 +48,15 @@ class RememberingMaskedLM(MaskedLM, Protocol):
 def remembers(model: MaskedLM) -> bool:
     """Whether the model remembers its answers."""
     return isinstance(model, RememberingMaskedLM)
+
+
+def needs_mask(model: MaskedLM) -> bool:
+    """Whether a conditional is of the other tokens alone only where a mask stands.
+
+    One that does not need it says so by `needs_mask = False`: what it says of a position does not depend on the token
+    there, to the bit, so one pass over a text as it stands gives all its conditionals (Shin, Lee and Yoon, 2020).
+    """
+    return bool(getattr(model, "needs_mask", True))
 
 
 def token_log_probs(model: MaskedLM, batch: Batch, rows: Tensor, positions: Tensor, wanted: Tensor) -> Tensor:

@@ -41,6 +41,9 @@ PACKED = "packed"
 NGRAM = "ngram"
 """Kind of a folder of n-grams."""
 
+AUTOENCODER = "text autoencoder"
+"""Kind of a folder of a packed text autoencoder."""
+
 _READ = {".json", ".txt", ".model", ".jinja", ".safetensors", ".bin", ".gguf", ".onnx", ".npy", ".py"}
 _SAMPLED = 64  # numbers of each tensor that are looked at
 _TURN = RLock()
@@ -55,7 +58,7 @@ class Recipe:
     """How a model and its tokenizer are loaded.
 
     Attributes:
-        kind: the class of transformers that loads it, `PACKED`, or `NGRAM`.
+        kind: the class of transformers that loads it, `PACKED`, `NGRAM`, or `AUTOENCODER`.
         name: a folder or a hub id; None for the default model of its kind.
         device: as it was asked for; None for the one that the process picks.
         dtype: of the weights, by its name in torch.
@@ -116,6 +119,8 @@ class Recipe:
             return load_default_masked(device=self.device, dtype=dtype)
         if self.kind == NGRAM:
             return load_ngrams(Path(self._place()))
+        if self.kind == AUTOENCODER:
+            return load_autoencoder(Path(self._place()), device=self.device, dtype=dtype)
         import transformers
 
         return load(
@@ -203,6 +208,24 @@ def load_ngrams(folder: Path) -> tuple[Any, Any]:
     _note(tables, recipe)
     _note(tokenizer, recipe)
     return tables, tokenizer
+
+
+def load_autoencoder(folder: Path, *, device: torch.device | str | None, dtype: torch.dtype) -> tuple[Any, Any]:
+    """The text autoencoder of a folder, and its tokenizer."""
+    from textsearch.models.autoencoder.network import AutoencoderNetwork
+
+    network = AutoencoderNetwork.load(folder, dtype).to(loading.pick_device(device))
+    with silenced():
+        tokenizer = loading.load_tokenizer(str(folder), False)
+    if len(tokenizer) > network.config.vocab_size:
+        raise ValueError(
+            f"the tokenizer of {str(folder)!r} has {len(tokenizer)} tokens and its model {network.config.vocab_size}: "
+            "they do not belong together"
+        )
+    recipe = Recipe(AUTOENCODER, str(folder.absolute()), _plain(device), _plain(dtype), False)
+    _note(network, recipe)
+    _note(tokenizer, recipe)
+    return network, tokenizer
 
 
 def _plain(value: object) -> Any:

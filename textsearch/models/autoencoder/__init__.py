@@ -1,0 +1,1 @@
+"""Transformer-based text autoencoders: all conditionals of a text in one pass."""
