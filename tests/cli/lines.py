@@ -46,7 +46,7 @@ LANGUAGES = (["en"], ["english", "zh", "", "EN", "e n"])
 SHARED = {"--chains": NUMBERS, "--steps": NUMBERS, "--seed": NUMBERS, "--temperature": NUMBERS, "--top": NUMBERS,
           "--batch-inputs": NUMBERS, "--causal": MODELS, "--masked": MODELS}
 OWN = {
-    "correct": {"--strictness": NUMBERS},
+    "correct": {"--strictness": NUMBERS, "--lang": LANGUAGES},
     "infill": {"--lang": LANGUAGES},
     "keywords": {"--lang": LANGUAGES},
     "paraphrase": {"--similarity": NUMBERS, "--diversity": NUMBERS, "--lang": LANGUAGES, "--encoder": MODELS},
