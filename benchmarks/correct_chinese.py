@@ -6,8 +6,8 @@
 sentence on each line. Choices are made on the first half of each file, and reported on the second. F1 is that of the
 public evaluations: a wrong sentence counts as found if the answer is the right one letter by letter, and a right
 sentence that is changed is a false alarm. "left alone" is the share of right sentences that are left as they were.
-Brackets are 95 % intervals by the bootstrap over sentences. A missed sentence is a failure of the search if the right one has the
-lower energy, out of reach if no exchange leads to it, and else a failure of the models.
+Brackets are 95 % intervals by the bootstrap over sentences. A missed sentence is a failure of the search if the right
+one has the lower energy, out of reach if no exchange leads to it, and else a failure of the models.
 """
 
 from __future__ import annotations

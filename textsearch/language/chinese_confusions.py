@@ -117,6 +117,18 @@ def near_shapes() -> Mapping[str, str]:
     return {line[0]: line[1:] for line in lines if not line.startswith("#")}
 
 
+def readings() -> Mapping[str, tuple[str, ...]]:
+    """Character -> its sounds, "hang2", of the characters of jieba's dictionary.
+
+    Raises:
+        ImportError: pypinyin or jieba is not installed.
+
+    >>> sorted(readings()["行"])[:2]
+    ['hang2', 'hang4']
+    """
+    return _sounds()[0]
+
+
 @cache
 def _alike(character: str) -> Mapping[str, tuple[str, ...]]:
     """Kind -> the characters that sound like this one."""
