@@ -1,12 +1,13 @@
-"""Chinese correction: sentences mended by a noisy channel over characters and n-grams of both directions.
+"""Chinese correction: sentences mended by a noisy channel over characters, as `correct --lang zh` mends them.
 
-    python -m benchmarks.correct_chinese forward backward data/*.tsv --strictness 1 1.25 --limit 200
+    python -m benchmarks.correct_chinese ngrams data/*.tsv --masked e5-mlm-zh --half second
 
-`forward` and `backward` are folders of `training/ngram.py --characters`; a file has a written and a right sentence on
-each line. F1 is that of the public evaluations: a wrong sentence counts as found if the answer is the right one letter
-by letter, and a right sentence that is changed is a false alarm. "left alone" is the share of right sentences that are
-left as they were. Brackets are 95 % intervals by the bootstrap over sentences. With `--masked` a masked model of single
-characters proposes in place of the n-grams.
+`ngrams` is a folder of `training/ngram.py --characters`, or another causal model; a file has a written and a right
+sentence on each line. Choices are made on the first half of each file, and reported on the second. F1 is that of the
+public evaluations: a wrong sentence counts as found if the answer is the right one letter by letter, and a right
+sentence that is changed is a false alarm. "left alone" is the share of right sentences that are left as they were.
+Brackets are 95 % intervals by the bootstrap over sentences. A missed sentence is a failure of the search if the right
+one has the lower energy, out of reach if no exchange leads to it, and else a failure of the models.
 """
 
 from __future__ import annotations
@@ -14,26 +15,37 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.intervals import interval, shown
+from textsearch.language.characters import CharacterVocabulary
 from textsearch.language.chinese_confusions import ChineseConfusions
-from textsearch.models import masked_lm, ngram_lm
-from textsearch.models.ngram.both_sides import NgramMaskedLM
-from textsearch.models.ngram.lm import NgramLM
-from textsearch.models.right_to_left import RightToLeftLM
-from textsearch.tasks.chinese_correction import CharacterMaskedLM, correct_characters
+from textsearch.objective import evaluate
+from textsearch.tasks.chinese_correction import Judges, build
+from textsearch.tasks.problem import Models, Problem, solve
+from textsearch.tasks.settings import Correction
+
+GROUP = 32
+"""Sentences in one run."""
 
 
 def f1(kinds: NDArray[np.str_]) -> float:
     """Of "found", "missed", "alarm" and "right" sentences."""
     found, missed, alarm = ((kinds == kind).sum() for kind in ("found", "missed", "alarm"))
     return float(2 * found / max(2 * found + missed + alarm, 1))
+
+
+def alone(kinds: NDArray[np.str_]) -> float:
+    """Of the right sentences, the share that was left as it was."""
+    right, alarm = ((kinds == kind).sum() for kind in ("right", "alarm"))
+    return float(right / max(right + alarm, 1))
 
 
 def kind_of(written: str, right: str, answer: str) -> str:
@@ -47,56 +59,86 @@ def kind_of(written: str, right: str, answer: str) -> str:
     return "found" if answer == right else "missed"
 
 
+def why_missed(problem: Problem, number: int, right: str, energy: float) -> str:
+    """Of a missed sentence: "out of reach", "search" or "model"."""
+    vocabulary = problem.start.vocabulary
+    assert isinstance(vocabulary, CharacterVocabulary)
+    row = problem.start.rows([number])
+    if len(right) != int(row.lengths) or not set(right) <= vocabulary.number.keys():
+        return "out of reach"
+    tokens = torch.zeros_like(row.tokens)
+    tokens[0, : len(right)] = torch.tensor([vocabulary.number[one] for one in right])
+    there = float(
+        evaluate(problem.objective, type(row)(tokens, row.lengths, row.editable, row.inputs, vocabulary)).energy
+    )
+    return "out of reach" if there == float("inf") else "search" if there < energy - 1e-6 else "model"
+
+
+def answered(
+    pairs: Sequence[tuple[str, str]], settings: Correction, models: Models, judges: Judges
+) -> tuple[list[str], list[str]]:
+    """The answers, and for the missed ones why, in groups of like length."""
+    found, why = [written for written, _ in pairs], [""] * len(pairs)
+    order = sorted(range(len(pairs)), key=lambda number: len(pairs[number][0]))
+    for first in range(0, len(order), GROUP):
+        numbers = order[first : first + GROUP]
+        problem = build([pairs[number][0] for number in numbers], settings, models, numbers=numbers, judges=judges)
+        result = solve(problem)
+        for place, number in enumerate(numbers):
+            found[number] = result.best_texts[place]
+            if found[number] != pairs[number][1] != pairs[number][0]:
+                why[number] = why_missed(problem, place, pairs[number][1], float(result.best_energies[place]))
+    return found, why
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("forward", type=Path)
-    parser.add_argument("backward", type=Path)
+    parser.add_argument("causal")
     parser.add_argument("files", type=Path, nargs="+")
+    parser.add_argument("--masked")
+    parser.add_argument("--half", choices=("first", "second", "all"), default="second")
     parser.add_argument("--strictness", type=float, nargs="+", default=[1.0])
-    parser.add_argument("--weight", type=float, default=1.0)
-    parser.add_argument("--block", type=int, default=2)
-    parser.add_argument("--sweeps", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=Correction.steps)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--judges", type=float, nargs=3, metavar=("CAUSAL", "WORDS", "MASKED"))
+    parser.add_argument("--no-shapes", action="store_true", help="what looks alike is not known")
     parser.add_argument("--limit", type=int)
-    parser.add_argument("--skip", type=int, default=0)
-    parser.add_argument("--one-direction", action="store_true")
-    parser.add_argument("--masked", type=Path)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=Path, help="JSON of all answers")
     given = parser.parse_args()
-    forward = ngram_lm(given.forward)
-    assert isinstance(forward, NgramLM)
-    backward = ngram_lm(given.backward, vocabulary=forward.vocabulary)
-    assert isinstance(backward, RightToLeftLM)
-    mlm: CharacterMaskedLM = masked_lm(given.masked) if given.masked else NgramMaskedLM(forward, backward)
-    table = Table("file", "strictness", "F1", "found", "missed", "alarms", "left alone", "seconds")
-    console, answers = Console(width=120), {}
+    judges = Judges(*given.judges) if given.judges else Judges()
+    models = Models(causal=given.causal, masked=given.masked)
+    table = Table(
+        "file", "strictness", "F1", "found", "missed: out of reach, models, search", "alarms", "left alone", "s"
+    )
+    console, answers = Console(width=140), {}
     for path in given.files:
-        pairs = [
-            (line.split("\t")[0], line.split("\t")[1])
-            for line in path.read_text(encoding="utf-8").splitlines()
-            if "\t" in line
-        ]
-        pairs = pairs[given.skip :][: given.limit]
+        lines = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines() if "\t" in line]
+        halves = {"first": slice(len(lines) // 2), "second": slice(len(lines) // 2, None), "all": slice(None)}
+        pairs = [(line[0], line[1]) for line in lines[halves[given.half]]][: given.limit]
         for strictness in given.strictness:
             begun = time.perf_counter()
-            found = correct_characters(
-                [written for written, _ in pairs],
-                lm=forward,
-                mlm=mlm,
-                confusions=ChineseConfusions(),
-                backward=None if given.one_direction else backward,
+            settings = Correction(
+                lang="zh",
                 strictness=strictness,
-                weight=given.weight,
-                block=given.block,
-                sweeps=given.sweeps,
+                steps=given.steps,
+                seed=given.seed,
+                confusions=ChineseConfusions(shapes=False) if given.no_shapes else None,
             )
-            kinds = np.array([kind_of(written, right, own) for (written, right), own in zip(pairs, found, strict=True)])
-            count = {kind: int((kinds == kind).sum()) for kind in ("found", "missed", "alarm", "right")}
-            figure = interval(len(kinds), lambda chosen, kinds=kinds: f1(kinds[chosen]), seed=0)  # type: ignore[misc]
-            alone = count["right"] / max(count["right"] + count["alarm"], 1)
-            numbers = [str(count[kind]) for kind in ("found", "missed", "alarm")]
+            found, why = answered(pairs, settings, models, judges)
+            kinds = np.array([kind_of(*pair, own) for pair, own in zip(pairs, found, strict=True)])
+            figures = [
+                shown(interval(len(kinds), lambda chosen, of=of, kinds=kinds: of(kinds[chosen]), seed=0), 3)  # type: ignore[misc]
+                for of in (f1, alone)
+            ]
+            missed = ", ".join(str(why.count(one)) for one in ("out of reach", "model", "search"))
+            count = {kind: str(int((kinds == kind).sum())) for kind in ("found", "alarm")}
             seconds = f"{time.perf_counter() - begun:.0f}"
-            table.add_row(path.name, f"{strictness:g}", shown(figure, 3), *numbers, f"{alone:.3f}", seconds)
-            answers[f"{path.name} {strictness:g}"] = [[*pair, own] for pair, own in zip(pairs, found, strict=True)]
+            table.add_row(
+                path.name, f"{strictness:g}", figures[0], count["found"], missed, count["alarm"], figures[1], seconds
+            )
+            answers[f"{path.name} {strictness:g}"] = [
+                [*pair, own, cause] for pair, own, cause in zip(pairs, found, why, strict=True)
+            ]
     console.print(table)
     if given.out:
         given.out.write_text(json.dumps(answers, ensure_ascii=False, indent=1), encoding="utf-8")

@@ -1,4 +1,7 @@
-"""Rhyme: the last word must rhyme with a given one, by the pronouncing dictionary of Carnegie Mellon University."""
+"""Rhyme: the last word must rhyme with a given one.
+
+English by the pronouncing dictionary of Carnegie Mellon University, Chinese characters by the finals of their pinyin.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, final
 
+import regex
 from torch import Tensor
 
 from objectives.keywords import words
@@ -14,22 +18,34 @@ from objectives.text_features import is_mark, words_per_input, zero_or_inf
 from objectives.word_sites import Condition, WordSites
 from textsearch.batch import Batch
 from textsearch.checks import keep
+from textsearch.language.pinyin_rhymes import chinese_rhymes
 from textsearch.objective import Cost, Objective
 from textsearch.outline import Outline, Room
 from textsearch.per_input import PerInput
+
+_HAN = regex.compile(r"\p{Han}")
 
 
 @cache
 def rhymes(word: str) -> frozenset[str]:
     """The words that sound like `word` from its last stressed vowel on, in lower case, the word itself left out.
 
+    Of a Chinese character, those of its class of rhymes; see `textsearch.language.pinyin_rhymes`.
+
     Raises:
-        ImportError: pronouncing is not installed.
+        ImportError: pronouncing, or for Chinese pypinyin, is not installed.
         ValueError: the dictionary does not know the word, or nothing that rhymes with it.
 
     >>> {"way", "play"} <= rhymes("day"), "day" in rhymes("day"), "dog" in rhymes("day")
     (True, False, False)
     """
+    if _HAN.fullmatch(word):
+        alike = chinese_rhymes(word)
+        if not alike:
+            raise ValueError(
+                f"{word!r} has no reading that is known, so nothing rhymes with it: give another character"
+            )
+        return alike
     dictionary = _pronouncing()
     if not dictionary.phones_for_word(word):
         raise ValueError(
@@ -102,7 +118,8 @@ class Rhyme(Objective):
 
     def outline(self, number: int) -> Outline:
         """Whatever there is, then one of the words that rhyme."""
-        return Outline((Room(), tuple(f"{word}." for word in sorted(self._rhymes.of(number)))))
+        among = sorted(self._rhymes.of(number))
+        return Outline((Room(), tuple(word + ("。" if _HAN.fullmatch(word) else ".") for word in among)))
 
     def check(self, batch: Batch) -> None:
         """Each input has its word."""

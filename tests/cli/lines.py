@@ -47,7 +47,7 @@ SHARED = {"--chains": NUMBERS, "--steps": NUMBERS, "--seed": NUMBERS, "--tempera
           "--batch-inputs": NUMBERS, "--causal": MODELS, "--masked": MODELS}
 OWN = {
     "ask": {"--answer": TEXTS, "--answers": NUMBERS, "--weight": NUMBERS},
-    "correct": {"--strictness": NUMBERS},
+    "correct": {"--strictness": NUMBERS, "--lang": LANGUAGES},
     "infill": {"--lang": LANGUAGES},
     "keywords": {"--lang": LANGUAGES},
     "paraphrase": {"--similarity": NUMBERS, "--diversity": NUMBERS, "--lang": LANGUAGES, "--encoder": MODELS},

@@ -55,7 +55,7 @@ CASES = {
         Correction,
         "correction",
         {"confusions"},
-        others={"strictness": 2.0, "keep": False, "meaning": False, "tokenised": True, "chains": 2},
+        others={"strictness": 2.0, "keep": False, "lang": "zh", "listed": ("未末",), "chains": 2},
     ),
     "infill": Case(
         Infilling, "infilling", argument="A [MASK].", others={"gap": "??", "marks": True, "lang": "zh", "seed": 3}

@@ -367,8 +367,9 @@ def _check_language(command: str, settings: Mapping[str, Any]) -> None:
     if settings.get("lang", "en") != "en":
         from textsearch.tasks.languages import language
 
-        # only `paraphrase` has no use for an English encoder: those of `write` read topics, which may be English
-        kinds = MODELS[: 3 if command == "paraphrase" else 2]
+        # `correct` does without a masked model; only `paraphrase` has no use for an English encoder: those of `write`
+        # read topics, which may be English
+        kinds = MODELS[: {"correct": 1, "paraphrase": 3}.get(command, 2)]
         named = {name: settings[name] for name in kinds if name in settings}
         try:
             language(settings["lang"]).check(**named)

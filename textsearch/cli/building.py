@@ -75,6 +75,7 @@ def command(
             shown = Shown(**own_shown)
             told = {name: value for name, value in told_of(settings, said).items() if name not in left_out}
             told |= _preset(settings, {name: own for name, own in presets.items() if said[name]}, told)
+            _check_together(settings, told)
             told |= {name: said[name] for name in models}
             # some commands load PyTorch for it; who types the inputs is not disturbed
             loads = "" if shown.server else ", loading PyTorch"
@@ -167,6 +168,14 @@ def _preset(settings: type[Any], chosen: Mapping[str, Mapping[str, Any]], told: 
                 raise typer.BadParameter(f"--{name} stands for {key} {preset[key]}: leave it or --{key} out")
         return preset
     return {}
+
+
+def _check_together(settings: type[Any], told: Mapping[str, Any]) -> None:
+    """Refuse what the settings say cannot go together, once for all inputs."""
+    try:
+        settings(**told)
+    except (ValueError, TypeError) as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def _check(settings: type[Any], field: Field[Any]) -> Callable[[Any], Any]:

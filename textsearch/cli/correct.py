@@ -12,11 +12,35 @@ from textsearch.cli.inputs import Input, inputs_of
 from textsearch.tasks.settings import Correction
 
 
+def listed(given: str | tuple[str, ...]) -> tuple[str, ...]:
+    """What `--listed` means: lines, or those of a file; they are told as they are, since a server reads no files."""
+    if isinstance(given, tuple):  # the default
+        return given
+    from textsearch.language.chinese_confusions import lines_of_file, listed_in
+
+    try:
+        lines = tuple(given.replace("，", ",").split(",")) if "," in given or "，" in given else lines_of_file(given)
+        listed_in(lines)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    return lines
+
+
 @command(
     Correction,
     models=("causal", "masked"),
     top=1,
     left_out=("confusions",),
+    written={
+        "listed": {
+            "metavar": "FILE|LINES",
+            "parser": listed,
+            "callback": None,
+            "show_default": False,
+            "help": "Chinese characters that are mistaken for others besides: a file of lines of what is written and "
+            "what may be meant, or such lines with commas between them, 未末,己已.",
+        }
+    },
 )
 def correct(
     texts: Annotated[
@@ -28,9 +52,11 @@ def correct(
     """Mend the mistakes of a text, and leave the rest of it as it is.
 
     [bold]textsearch correct "She go to school yesterday becouse she have a exam."[/]
+    [bold]textsearch correct "我门看美国电影" --lang zh --causal folder/of/ngrams[/]
 
     Spelling, inflection, articles, small words, commas and words that are easily confused. An edit is made where it
-    makes the text likelier by more than an edit of its kind costs.
+    makes the text likelier by more than an edit of its kind costs. In Chinese, characters that sound or look like
+    others are exchanged one for one.
     """
     given = inputs_of(texts, file)
     if not given:

@@ -14,7 +14,7 @@ UNKNOWN = "at an unknown revision"
 """How the mark of a model ends that is not in the cache of the hub yet."""
 
 _HUB_ID = re.compile(r"[\w][\w.-]*(/[\w][\w.-]*)?", re.ASCII)
-_READ = {".json", ".txt", ".model", ".jinja", ".safetensors", ".bin", ".gguf", ".onnx", ".py"}
+_READ = {".json", ".txt", ".model", ".jinja", ".safetensors", ".bin", ".gguf", ".onnx", ".npy", ".py"}
 _BLOCK, _BLOCKS = 2**18, 64
 
 

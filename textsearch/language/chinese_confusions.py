@@ -1,24 +1,28 @@
 """Confusions of Chinese characters: which one may have been written for another, with the kind of mistake.
 
-Most mistakes of those who type or learn Chinese sound like what was meant (Liu et al., "Visually and phonologically
-similar characters in incorrect Chinese words", 2011: some four in five). Sounds are those of pypinyin, all readings of
-a character; near sounds are those that dialects do not tell apart. What looks alike is not known here: list it.
+Most mistakes of those who type or learn Chinese sound like what was meant, and many look like it (Liu et al., "Visually
+and phonologically similar characters in incorrect Chinese words", 2011). Sounds are those of pypinyin, all readings of
+a character; near sounds are those that dialects do not tell apart. What looks alike stands in a table, made of
+decompositions and pictures by `training/near_shapes.py`.
 """
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import import_module
+from importlib import import_module, resources
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, final
 
 import regex
 
-KINDS = ("listed", "same sound", "other tone", "near sound")
+from textsearch.kinds import shown
+
+KINDS = ("listed", "sound and shape", "same sound", "other tone", "near shape", "near sound")
 """Kinds of mistakes, the more plausible one first where a pair is of several."""
 
 _HAN = regex.compile(r"\p{Han}")
@@ -30,11 +34,12 @@ _NONE: Mapping[str, Mapping[str, str]] = MappingProxyType({})
 @final
 @dataclass(frozen=True)
 class ChineseConfusions:
-    """Characters that sound alike, and what is listed besides.
+    """Characters that sound or look alike, and what is listed besides.
 
     Attributes:
-        listed: character -> candidate -> kind, before what sounds alike; see `listed_in` for a file.
+        listed: character -> candidate -> kind, before what is alike; see `listed_in` for a file.
         near: whether sounds that are not the same but near count.
+        shapes: whether what looks alike counts.
         inserted: nothing may be missing or too much.
 
     Raises:
@@ -43,6 +48,7 @@ class ChineseConfusions:
 
     listed: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: _NONE)
     near: bool = True
+    shapes: bool = True
     inserted: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -51,14 +57,21 @@ class ChineseConfusions:
     def of(self, word: str) -> Mapping[str, str]:
         """Candidate -> kind of mistake, of a single character; nothing of anything else."""
         found = dict(self.listed.get(word, {}))
-        for kind, candidates in _alike(word).items():
-            if self.near or kind != "near sound":
-                for one in candidates:
-                    found.setdefault(one, kind)
+        sounds = {
+            one: kind
+            for kind, candidates in _alike(word).items()
+            if self.near or kind != "near sound"
+            for one in candidates
+        }
+        shapes = near_shapes().get(word, "") if self.shapes else ""
+        for one in shapes:
+            found.setdefault(one, "sound and shape" if one in sounds else "near shape")
+        for one, kind in sounds.items():
+            found.setdefault(one, kind)
         return found
 
 
-def listed_in(lines: Iterable[str] | Path) -> dict[str, dict[str, str]]:
+def listed_in(lines: Iterable[str]) -> dict[str, dict[str, str]]:
     """A table from lines of characters that are mistaken for one another: the first for any of the others.
 
     Raises:
@@ -68,7 +81,7 @@ def listed_in(lines: Iterable[str] | Path) -> dict[str, dict[str, str]]:
     {'未': {'末': 'listed'}, '己': {'已': 'listed', '巳': 'listed'}}
     """
     table: dict[str, dict[str, str]] = {}
-    for line in lines.read_text(encoding="utf-8").splitlines() if isinstance(lines, Path) else lines:
+    for line in lines:
         characters = "".join(line.split())
         if not characters:
             continue
@@ -76,6 +89,44 @@ def listed_in(lines: Iterable[str] | Path) -> dict[str, dict[str, str]]:
             raise ValueError(f"{line!r} is no line of confusions: write a character, and those it is mistaken for")
         table.setdefault(characters[0], {}).update(dict.fromkeys(characters[1:], "listed"))
     return table
+
+
+def lines_of_file(name: str | os.PathLike[str]) -> tuple[str, ...]:
+    """The lines of a file of confusions.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    try:
+        return tuple(Path(name).read_text(encoding="utf-8-sig").splitlines())
+    except (OSError, ValueError) as error:  # an undecodable text is a ValueError, and so is a name with a NUL
+        why = "is no text in UTF-8" if isinstance(error, UnicodeDecodeError) else "is no file that can be read"
+        raise ValueError(
+            f"listed={shown(os.fspath(name))} {why}: name a file of lines such as 未末, or pass a list of them"
+        ) from error
+
+
+@cache
+def near_shapes() -> Mapping[str, str]:
+    """Character -> those that look like it, the nearest first.
+
+    >>> "末" in near_shapes()["未"], "未" in near_shapes()["末"]
+    (True, True)
+    """
+    lines = (resources.files("textsearch.language") / "near_shapes_zh.txt").read_text(encoding="utf-8").splitlines()
+    return {line[0]: line[1:] for line in lines if not line.startswith("#")}
+
+
+def readings() -> Mapping[str, tuple[str, ...]]:
+    """Character -> its sounds, "hang2", of the characters of jieba's dictionary.
+
+    Raises:
+        ImportError: pypinyin or jieba is not installed.
+
+    >>> sorted(readings()["行"])[:2]
+    ['hang2', 'hang4']
+    """
+    return _sounds()[0]
 
 
 @cache

@@ -176,7 +176,10 @@ class Words:
         listed |= {word[:1].upper() + word[1:] for word in listed}
         # a letter at the edge of a word ends it; a mark there needs nothing
         letter = r"[\p{L}\p{M}\p{N}_]"
-        pattern = rf"(?:(?<!{letter})|(?!{letter}))\L<listed>(?:(?!{letter})|(?<!{letter}))"
+        # and so does a Chinese character, which stands beside others without a space
+        pattern = (
+            rf"(?:(?<!{letter})|(?!{letter})|(?=\p{{Han}}))\L<listed>(?:(?!{letter})|(?<!{letter})|(?<=\p{{Han}}))"
+        )
         object.__setattr__(self, "_pattern", regex.compile(pattern, listed=sorted(listed, key=len, reverse=True)))
         object.__setattr__(self, "words", tuple(self.words))
 

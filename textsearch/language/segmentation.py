@@ -11,7 +11,7 @@ import math
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -55,6 +55,76 @@ def dictionary() -> Mapping[str, int]:
 def chinese_total() -> int:
     """How often the words of jieba's dictionary stood in its corpus, all together."""
     return sum(dictionary().values())
+
+
+def words_log_prob(text: str) -> float:
+    """log p in nats of the likeliest cut of a text into words of jieba's dictionary, each by its frequency.
+
+    A character that is no word there counts as a word that stood in its corpus once.
+
+    Raises:
+        ImportError: jieba is not installed.
+
+    >>> words_log_prob("春天来了") > words_log_prob("春夭来了")
+    True
+    """
+    logs, once = _word_logs(), -math.log(chinese_total())
+    size = len(text)
+    best = [0.0] + [-math.inf] * size
+    for start in range(size):
+        here = best[start]
+        best[start + 1] = max(best[start + 1], here + max(logs.get(text[start], once), once))
+        for end in range(start + 2, size + 1):
+            log_p = logs.get(text[start:end])
+            if log_p is None:
+                break  # nothing longer begins so
+            if here + log_p > best[end]:
+                best[end] = here + log_p
+    return best[-1]
+
+
+@cache
+def _word_logs() -> Mapping[str, float]:
+    """log p of the words of jieba's dictionary; prefixes of words have -inf."""
+    total = math.log(chinese_total())
+    return {word: math.log(count) - total if count else -math.inf for word, count in dictionary().items()}
+
+
+def words_near(
+    text: str, start: int, meant: Sequence[Collection[str]], changes: int = 2, longest: int = 4
+) -> list[str]:
+    """Words of jieba's dictionary that a text may have been meant to have at `start`, in two to `longest` characters.
+
+    Args:
+        text: as it is written.
+        start: where the words begin.
+        meant: of each character of the text, what else it may have been meant to be.
+        changes: characters of a word that may differ from what is written; in all of them at least one does.
+        longest: characters of a word.
+
+    Raises:
+        ImportError: jieba is not installed.
+
+    >>> words_near("真接说", 0, [{"直"}, set(), set()])
+    ['直接']
+    """
+    words, found = dictionary(), list[str]()
+
+    def grow(begun: str, changed: int) -> None:
+        place = start + len(begun)
+        if len(begun) > 1 and changed and words[begun]:
+            found.append(begun)
+        if len(begun) == longest or place == len(text):
+            return
+        ways = [(text[place], changed)]
+        if changed < changes:
+            ways += [(one, changed + 1) for one in sorted(meant[place])]
+        for one, count in ways:
+            if begun + one in words:
+                grow(begun + one, count)
+
+    grow("", 0)
+    return found
 
 
 def chinese_keywords(text: str, most: int = 3, *, by: str = "tf-idf") -> list[str]:

@@ -1,212 +1,257 @@
 """Corrected Chinese: a noisy channel over characters, without training.
 
-The energy of a text of the same length is
+The energy of a text of the same length as the written one w is
 
-    weight * -log p(text) + sum over the characters that differ of -log p(written | meant),
+    E(x) = - a log p(x) - b log u(x) - c sum over the characters that differ of log m(x_i) / m(w_i)
+           - sum over the characters that differ of log p(w_i | meant x_i),
 
-where p(written | meant) is the chance of a kind of mistake, shared by all characters that `meant` is taken for in this
-way: what sounds like a hundred others is seldom taken for just this one. log p(text) is that of a causal model of
-characters, or the mean of both directions' of n-grams. Proposed at each character are those that it may have been meant
-to be (`ChineseConfusions`), the likeliest by what stands on either side; a Gibbs sampler resamples one or two
-neighbours at once, cooled down. Only Chinese characters that the models know are touched.
+in nats: p the causal model, best one of characters; u the likeliest cut of the text into words of a dictionary, each by
+its frequency; m a masked model that has read the written text with this character masked, if one is given. The last
+term is a prior and not fitted: a character in fifty is written wrong (`ERROR_RATE`), each kind of mistake has its
+share, and shares it among all that `meant` is taken for in this way: what sounds like a hundred others is seldom taken
+for just this one (Kernighan, Church and Gale, 1990).
+
+A move exchanges a character, or up to four that would make a word of the dictionary, where that looks promising by all
+terms but the causal model's more often (`Exchanges`). Chains start from the written text and are cooled. Characters are
+changed one for one, nothing is put in or left out, and only Chinese ones that the causal model knows are touched.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
-from typing import Protocol, final
+from itertools import chain
+from typing import final
 
 import torch
-from torch import Tensor
 
-from objectives import Fluency
-from objectives.character_channel import CharacterChannel, Meant
-from samplers import Gibbs, SimulatedAnnealing
-from samplers.gibbs import systematic_scan
-from textsearch import generate
+from objectives import CharacterChannel, Fluency
+from objectives.character_channel import Meant
+from samplers import MetropolisHastings, SimulatedAnnealing
 from textsearch.batch import Batch, Vocabulary
-from textsearch.checks import positive, strings, whole
-from textsearch.language.literals import Keep, Kept
-from textsearch.models.protocols import CausalLM, MaskedLM
-from textsearch.models.vocabulary import TokenizerVocabulary
-from textsearch.objective import Objective
+from textsearch.language.characters import CharacterVocabulary
+from textsearch.language.chinese_confusions import ChineseConfusions, listed_in
+from textsearch.language.confusions import Confusions
+from textsearch.language.literals import Kept
+from textsearch.language.segmentation import words_log_prob, words_near
+from textsearch.objective import FunctionObjective, Objective
+from textsearch.rng import input_numbers
 from textsearch.schedule import geometric
+from textsearch.tasks import resolve as given
+from textsearch.tasks.exchanges import Exchanges, Stretch
+from textsearch.tasks.in_place import in_place
+from textsearch.tasks.languages import CHINESE
 from textsearch.tasks.mining import PARTS
+from textsearch.tasks.problem import Models, Problem
+from textsearch.tasks.settings import Correction
+from textsearch.waiting import waiting
 
-PRICES: Mapping[str, float] = {"listed": 4.4, "same sound": 4.4, "other tone": 5.17, "near sound": 6.05}
-"""-log of how often a character is written wrong in each way, nats; all that it is taken for in this way are alike."""
+ERROR_RATE = 0.02
+"""Characters that are written wrong: some 700 of 33,700 in the test texts of SIGHAN 2015 (Tseng et al., 2015)."""
 
-_CANDIDATES = {1: 12, 2: 7}
-"""Of each character, by how many are drawn at once."""
-_HOTTEST, _COLDEST = 0.5, 0.1
-_TOGETHER = 128
-"""Texts in one run."""
+SHARES: Mapping[str, float] = {
+    "listed": 0.5,
+    "sound and shape": 0.22,
+    "same sound": 0.30,
+    "other tone": 0.15,
+    "near sound": 0.09,
+    "near shape": 0.24,
+}
+"""Of mistakes, how many are of a kind: 76 % sound and 46 % look alike (Liu et al., 2011); what is listed aside."""
 
+HOTTEST, COLDEST = 1.0, 0.1
+"""Temperatures, in units of the run's."""
 
-class Confusing(Protocol):
-    """What a character may have been meant to be."""
+READINGS = 12
+"""Characters that are tried in one place."""
 
-    def of(self, word: str) -> Mapping[str, str]:
-        """Candidate -> kind of mistake."""
-
-
-class CharacterMaskedLM(MaskedLM, Protocol):
-    """A masked model whose tokens are single characters."""
-
-    @property
-    def vocabulary(self) -> TokenizerVocabulary:
-        """One character a token."""
+_ANYWHERE = 0.2  # of moves: to stretches that are all alike
+_AROUND = 6  # characters on either side that are cut into words again
 
 
 @final
-@dataclass(frozen=True, eq=False)
-class MeantCharacters:
-    """A masked model whose candidates are what the written characters may have been meant to be.
-
-    The written character itself comes first, so that it can always be put back; then by the model's log p less the
-    price. Which they are depends on the written text and on the other tokens only, so Gibbs sampling stays exact.
+@dataclass(frozen=True)
+class Judges:
+    """What the terms of the energy weigh, a, b and c above; 0 leaves one out. See docs/results/correct_chinese.md.
 
     Attributes:
-        mlm: of single characters.
-        channel: what was written, and what may have been meant.
+        causal: of the causal model's nats.
+        words: of the dictionary's.
+        masked: of the masked model's.
     """
 
-    mlm: MaskedLM
-    channel: CharacterChannel
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """That of the model."""
-        return self.mlm.vocabulary
-
-    def log_probs(self, batch: Batch, rows: Tensor, positions: Tensor) -> Tensor:
-        """(K, V) log-probabilities in nats; -inf for what is no candidate."""
-        own = self.mlm.log_probs(batch, rows, positions).to(torch.float64)
-        out = torch.full_like(own, -math.inf)
-        inputs, written = batch.inputs[rows].tolist(), self.channel.written.tokens[batch.inputs[rows], positions]
-        for number, (text, place) in enumerate(zip(inputs, positions.tolist(), strict=True)):
-            meant = self.channel.meant[text][place]
-            tokens = list(meant)
-            out[number, tokens] = own[number, tokens] - torch.tensor(list(meant.values()), dtype=torch.float64)
-        out.scatter_(1, written[:, None].to(out.device), out.amax(1, keepdim=True).clamp(min=0) + 1)
-        return out.log_softmax(-1)
+    causal: float = 0.6
+    words: float = 0.6
+    masked: float = 0.2
 
 
-def correct_characters(
+def build(
     texts: Sequence[str],
+    settings: Correction,
+    models: Models,
     *,
-    lm: CausalLM,
-    mlm: CharacterMaskedLM,
-    confusions: Confusing,
-    backward: CausalLM | None = None,
-    weight: float = 1.0,
-    strictness: float = 1.0,
-    keep: Keep = True,
-    prices: Mapping[str, float] = PRICES,
-    sweeps: int = 2,
-    block: int = 2,
-    seed: int = 0,
-) -> list[str]:
-    """Chinese texts with the characters mended that sound like others, or are listed.
+    numbers: Sequence[int] | None = None,
+    progress: bool = False,
+    judges: Judges = Judges(),
+) -> Problem:
+    """The problem of `correct` in Chinese; see above."""
+    given.check(causal=models.causal, masked=models.masked, uses=("score", "vocabulary"))
+    CHINESE.check(causal=models.causal)
+    numbers = input_numbers(numbers, len(texts))
+    kept = Kept.of(settings.keep)
+    with waiting("looking up characters", progress):
+        confusions = settings.confusions or ChineseConfusions(listed_in(settings.listed))
+    lm = given.causal(models.causal, progress)
+    mlm = None if models.masked is None else given.masked(models.masked, progress)
+    prices = [
+        [{one: settings.strictness * nats for one, nats in place.items()} for place in own]
+        for own in meant_by(texts, confusions, known_to(lm.vocabulary), kept)
+    ]
+    vocabulary = CharacterVocabulary.of(one for part in (*texts, *chain(*prices)) for one in part)
+    written = vocabulary.encode(texts)
+    channel = [[{vocabulary.number[one]: nats for one, nats in place.items()} for place in own] for own in prices]
+    objective: Objective = CharacterChannel(written, channel)
+    nats: Sequence[Sequence[Meant]] = channel
+    if judges.words:
+        objective += judges.words * FunctionObjective(words_of_dictionary, name="words")
+    if mlm is not None and judges.masked:
+        with waiting("reading the texts", progress), torch.inference_mode():
+            read = in_place(mlm, written, channel)
+        objective += judges.masked * read
+        nats = [_added(*pair, judges.masked) for pair in zip(channel, read.nats, strict=True)]
+    if judges.causal:
+        objective += judges.causal * Fluency(lm)
+    with waiting("listing what may be meant", progress):
+        moves = exchanges(written, nats, judges.words)
+    return Problem(
+        objective=objective,
+        moves=moves,
+        sampler=lambda moves, steps: SimulatedAnnealing(
+            MetropolisHastings(moves), geometric(HOTTEST, COLDEST, max(steps, 1))
+        ),
+        start=written.repeat(settings.chains),
+        steps=settings.steps,
+        seed=settings.seed,
+        temperature=settings.temperature,
+        numbers=numbers,
+        finish=lambda result: replace(result, sources=list(texts)),
+    )
 
-    Args:
-        texts: sentences.
-        lm: judges them.
-        mlm: proposes characters.
-        confusions: what a character may have been meant to be.
-        backward: judges them from the right; the mean of both counts.
-        weight: of -log p.
-        strictness: times each of the `prices`; above 1 fewer characters are changed.
-        keep: leave alone addresses, code, numbers and the like, True or False, or words besides.
-        prices: kind of mistake -> nats; kinds without a price are left alone.
-        sweeps: times that every place is looked at.
-        block: neighbours that are drawn at once, 1 or 2.
-        seed: the same seed gives the same texts.
 
-    Raises:
-        ValueError: an argument that cannot be meant.
-    """
-    texts = strings("texts", texts)
-    sweeps, block = whole("sweeps", sweeps, 1), whole("block", block, 1, 2, unit="character")
-    paid = {kind: positive("strictness", strictness) * price for kind, price in prices.items()}
-    found = list(texts)
-    # those of like length run together
-    order = sorted(range(len(texts)), key=lambda number: len(texts[number]))
-    for first in range(0, len(order), _TOGETHER):
-        numbers = order[first : first + _TOGETHER]
-        channel = channel_of([texts[number] for number in numbers], mlm.vocabulary, confusions, paid, keep)
-        # one alone has no neighbour to be drawn with, so what cannot change is drawn too, from itself
-        start = channel.written.frozen(_frozen(channel)) if block == 1 else channel.written
-        judged: Objective = weight * Fluency(lm)
-        if backward is not None:
-            judged = 0.5 * weight * Fluency(lm) + 0.5 * weight * Fluency(backward)
-        steps = sweeps * int(start.editable.sum(1).max()) if len(start) else 0
-        if steps:
-            sampler = SimulatedAnnealing(gibbs(mlm, channel, block), geometric(_HOTTEST, _COLDEST, steps))
-            best = generate(judged + channel, sampler, start, steps=steps, seed=seed).best_batch
-            for number, row, old in zip(numbers, best.token_lists(), channel.written.token_lists(), strict=True):
-                changed = zip(texts[number], row, old, strict=True)
-                pieces = mlm.vocabulary.pieces
-                found[number] = "".join(one if new == was else pieces[new] for one, new, was in changed)
+def _added(channel: Sequence[Meant], read: Sequence[Meant], weight: float) -> list[Meant]:
+    """Of each place, the prices with what the masked model says."""
+    return [
+        {token: price + weight * more.get(token, 0.0) for token, price in own.items()}
+        for own, more in zip(channel, read, strict=True)
+    ]
+
+
+def words_of_dictionary(texts: Iterable[str]) -> list[float]:
+    """-log u of each text, see `textsearch.language.segmentation.words_log_prob`."""
+    return [-words_log_prob(text) for text in texts]
+
+
+def known_to(vocabulary: Vocabulary) -> Callable[[str], bool]:
+    """Whether a character can be written in a vocabulary."""
+
+    @cache
+    def known(one: str) -> bool:
+        try:
+            return vocabulary.encode([one]).texts() == [one]
+        except ValueError:
+            return False
+
+    return known
+
+
+def meant_by(
+    texts: Sequence[str], confusions: Confusions, known: Callable[[str], bool], kept: Kept
+) -> list[list[dict[str, float]]]:
+    """Of each text and each of its characters, what else it may have been meant to be, with -log p(written | meant)."""
+
+    @cache
+    def taken(one: str) -> Counter[str]:
+        """Kind -> how many others, of those that the model knows, a character is taken for."""
+        return Counter(kind for other, kind in confusions.of(one).items() if known(other))
+
+    @cache
+    def prices(one: str) -> dict[str, float]:
+        if not PARTS["zh"].fullmatch(one) or not known(one):
+            return {}
+        return {
+            other: math.log(max(taken(other)[kind], 1)) - math.log(ERROR_RATE * SHARES.get(kind, SHARES["listed"]))
+            for other, kind in confusions.of(one).items()
+            if len(other) == 1 and known(other)
+        }
+
+    found = []
+    for text in texts:
+        sealed = {place for begin, end in kept.spans(text) for place in range(begin, end)}
+        found.append([{} if place in sealed else prices(one) for place, one in enumerate(text)])
     return found
 
 
-def gibbs(mlm: MaskedLM, channel: CharacterChannel, block: int) -> Gibbs:
-    """The sampler of what may have been meant."""
-    return Gibbs(MeantCharacters(mlm, channel), _CANDIDATES[block], block, systematic_scan)
+def exchanges(written: Batch, nats: Sequence[Sequence[Meant]], words: float) -> Exchanges:
+    """Moves to single characters, and to words of the dictionary, the more often the lower their energy.
 
-
-def channel_of(
-    texts: Sequence[str],
-    vocabulary: TokenizerVocabulary,
-    confusions: Confusing,
-    prices: Mapping[str, float],
-    keep: Keep = True,
-) -> CharacterChannel:
-    """What each character of the texts may have been meant to be, and its price.
-
-    Raises:
-        ValueError: the vocabulary is not of single characters.
+    Args:
+        written: the texts.
+        nats: of each text and each place, what may be meant there, and its energy but for the dictionary's.
+        words: weight of the dictionary's.
     """
-    rows, kept = vocabulary.read(texts), Kept.of(keep)
-    for text, row in zip(texts, rows, strict=True):
-        if len(text) != len(row):
-            raise ValueError(
-                f"{text!r} has {len(text)} characters, and the model reads {len(row)} tokens: take models of single "
-                "characters that keep spaces, such as those of training/ngram.py --characters"
-            )
-    token = {piece: number for number, piece in enumerate(vocabulary.pieces) if vocabulary.allowed[number]}
+    characters = written.vocabulary
+    assert isinstance(characters, CharacterVocabulary)
+    found = []
+    for text, row, own in zip(written.texts(), written.token_lists(), nats, strict=True):
+        listed = _listed(text, characters, own)
+        gains = []
+        for start, reading in listed:
+            there = zip(own[start:], row[start:], reading, strict=False)
+            gain = -sum(place[new] for place, old, new in there if new != old)
+            if words:
+                end, said = start + len(reading), "".join(characters.characters[token] for token in reading)
+                left, right = text[max(0, start - _AROUND) : start], text[end : end + _AROUND]
+                gain += words * (words_log_prob(left + said + right) - words_log_prob(left + text[start:end] + right))
+            # half of it, as in locally balanced proposals (Zanella, 2020)
+            gains.append(0.5 * gain)
+        found.append(_stretches(row, listed, gains) if listed else [])
+    return Exchanges(written.vocabulary, found)
 
-    @cache
-    def shared_by(one: str) -> Counter[str]:
-        """Of a character, how many others it is taken for, by kind."""
-        return Counter(kind for other, kind in confusions.of(one).items() if other in token)
 
-    meant: list[list[Meant]] = []
-    for text in texts:
-        sealed = {place for begin, end in kept.spans(text) for place in range(begin, end)}
-        meant.append(
-            [
-                {
-                    token[other]: prices[kind] + math.log(max(shared_by(other)[kind], 1))
-                    for other, kind in confusions.of(one).items()
-                    if other in token and kind in prices
-                }
-                if place not in sealed and one in token and PARTS["zh"].fullmatch(one)
-                else {}
-                for place, one in enumerate(text)
-            ]
+Reading = tuple[int, tuple[int, ...]]
+"""The first place of a stretch, and tokens that may stand there."""
+
+
+def _listed(text: str, characters: CharacterVocabulary, meant: Sequence[Meant]) -> list[Reading]:
+    """All exchanges of a text: of one character, and of two of a word."""
+    found: list[Reading] = [(place, (token,)) for place, own in enumerate(meant) for token in own]
+    others = [{characters.characters[token] for token in own} for own in meant]
+    for start in range(len(text)):
+        found += [
+            (start, tuple(characters.number[one] for one in word))
+            for word in words_near(text, start, others)
+            if sum(one != other for one, other in zip(word, text[start:], strict=False)) > 1
+        ]
+    return found
+
+
+def _stretches(written: Sequence[int], listed: Sequence[Reading], gains: Sequence[float]) -> list[Stretch]:
+    """The exchanges by where they are, the best `READINGS` of each place beside what is written there."""
+    places: dict[tuple[int, int], list[tuple[float, tuple[int, ...]]]] = defaultdict(list)
+    for (start, reading), gain in zip(listed, gains, strict=True):
+        places[start, len(reading)].append((gain, reading))
+    best = {place: sorted(own, reverse=True)[:READINGS] for place, own in places.items()}
+    promise = torch.tensor([[gain for gain, _ in own] + [-math.inf] * (READINGS - len(own)) for own in best.values()])
+    share = (1 - _ANYWHERE) * promise.to(torch.float64).logsumexp(1).softmax(0) + _ANYWHERE / len(best)
+    return [
+        Stretch(
+            start,
+            (tuple(written[start : start + size]), *(reading for _, reading in own)),
+            (0.0, *(gain for gain, _ in own)),
+            log_weight,
         )
-    return CharacterChannel(Batch.of(rows, vocabulary), meant)
-
-
-def _frozen(channel: CharacterChannel) -> Tensor:
-    """(B, N) bool, places where nothing else may have been meant."""
-    frozen = torch.ones_like(channel.written.editable)
-    for row, own in enumerate(channel.meant):
-        frozen[row, : len(own)] = torch.tensor([not place for place in own], dtype=torch.bool)
-    return frozen
+        for ((start, size), own), log_weight in zip(best.items(), share.log().tolist(), strict=True)
+    ]

@@ -27,12 +27,13 @@ from textsearch.objective import Cost, Limit, Objective, evaluate
 from textsearch.rng import input_numbers
 from textsearch.run.loop import Callback, Rule
 from textsearch.schedule import geometric
+from textsearch.tasks import chinese_correction
 from textsearch.tasks import resolve as given
 from textsearch.tasks.channel import ChangedSentences, Channel, NonWords, shouted
 from textsearch.tasks.judging import judging
 from textsearch.tasks.problem import MakeSampler, Models, OwnSampler, Problem, Stage, answer
 from textsearch.tasks.restoring import restored
-from textsearch.tasks.settings import Correction
+from textsearch.tasks.settings import Correction, Listed
 from textsearch.waiting import waiting
 
 FINISH = Fraction(1, 5)
@@ -58,6 +59,8 @@ def correct(
     meaning: bool = Correction.meaning,
     tokenised: bool = Correction.tokenised,
     confusions: Confusions | None = Correction.confusions,
+    lang: str = Correction.lang,
+    listed: Listed = Correction.listed,
     causal: given.Causal = None,
     masked: given.Masked = None,
     sampler: MakeSampler | None = None,
@@ -86,9 +89,13 @@ def correct(
             `textsearch.language.literals`.
         meaning: keep denials, numbers, persons and modal verbs, unless they come of a misspelt word: `Preserve`.
         tokenised: the texts come, and `best_texts` and `texts` go, with one space between any two tokens.
-        confusions: what a word may have been meant to be; by default that of English.
+        confusions: what a word may have been meant to be; by default that of the language.
+        lang: "en", or "zh" with models of your own: characters are exchanged one for one then, see
+            docs/correct_chinese.md.
+        listed: in Chinese, characters that are mistaken for others besides: lines of what is written and what may be
+            meant, "未末", or the name of a file of them.
         causal: judges; by default SmolLM2-135M-Instruct.
-        masked: proposes; by default the one that comes with textsearch.
+        masked: proposes; by default the one that comes with textsearch. In Chinese it judges, and may be left out.
         sampler: made of the task's moves; by default they are annealed, which is a search.
         until: stop early; see `textsearch.run.until`. Each of the two searches ends by it.
         callbacks: each is called after every step with a `Progress`; the run stops once one returns True.
@@ -114,6 +121,8 @@ def correct(
             meaning=meaning,
             tokenised=tokenised,
             confusions=confusions,
+            lang=lang,
+            listed=listed,
         ),
         Models(causal=causal, masked=masked),
         sampler=sampler,
@@ -143,6 +152,8 @@ def build(
             raise ValueError(f"{text!r} is an empty text: leave it out")
         if TIGHT in text:
             raise ValueError(f"{shown(text)} holds U+{ord(TIGHT):04X}, which is no character: take it out")
+    if settings.lang != "en":
+        return chinese_correction.build(texts, settings, models, numbers=numbers, progress=progress)
     numbers = input_numbers(numbers, len(texts))
     kept, tokenised = Kept.of(settings.keep), settings.tokenised
     english = settings.confusions or EnglishConfusions()

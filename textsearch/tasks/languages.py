@@ -64,7 +64,8 @@ class Language:
             raise ValueError(
                 f"no {self.name} model comes with textsearch, and the default ones know English only: pass {options}, "
                 "folders or hub ids of transformers checkpoints; causal and masked ones with one character a token "
-                "and the same characters, such as bert-base-chinese"
+                "and the same characters, such as bert-base-chinese; or, to correct, a causal one of n-grams of "
+                "characters, which training/ngram.py makes in a minute"
             )
 
 

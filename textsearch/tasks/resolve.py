@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from textsearch.checks import model_name
 from textsearch.kinds import CAUSAL, ENCODER, MASKED, SAMPLER, Kind, instance, nature, shown
-from textsearch.models import causal_lm, masked_lm, protocols, sentence_encoder, text_classifier
+from textsearch.models import causal_lm, masked_lm, ngram_lm, protocols, sentence_encoder, text_classifier
 from textsearch.models.classifier import TextClassifier
 from textsearch.models.defaults import default_causal_lm, default_masked_lm, default_sentence_encoder
+from textsearch.models.ngram.tables import is_ngram_folder
 from textsearch.models.protocols import CausalLM, MaskedLM, TaskLM
 from textsearch.models.reading.turns import remembered
 from textsearch.proposal import Proposal
@@ -135,7 +136,9 @@ def _name(name: str, given: object, kind: Kind) -> str | None:
 # a stream of inputs asks for the same model again with every group
 @remembered(most=2)
 def _causal(name: str | None) -> TaskLM:
-    return default_causal_lm() if name is None else causal_lm(name)
+    if name is None:
+        return default_causal_lm()
+    return cast(TaskLM, ngram_lm(name)) if is_ngram_folder(name) else causal_lm(name)
 
 
 @remembered(most=2)

@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any, final
 from textsearch.checks import MAX_CHAINS, MAX_DRAFTS, flag, keep, positive, run_of, seed_of, string, strings, whole
 from textsearch.kinds import CONFUSIONS, OBJECTIVE, instance, nature, shown
 
+Listed = Sequence[str] | str | os.PathLike[str]
+"""Lines of characters that are mistaken for others, or the name of a file of them."""
+
 if TYPE_CHECKING:
     from textsearch.language.confusions import Confusions
     from textsearch.language.literals import Keep
@@ -91,6 +94,19 @@ def _check_keep(words: Keep) -> Keep:
     return words
 
 
+def _check_listed(lines: Listed) -> tuple[str, ...]:
+    """The setting `listed`: the lines, read from their file if one is named."""
+    if not isinstance(lines, str | os.PathLike):
+        lines = strings("listed", lines, "lines")
+    if not lines:
+        return ()
+    from textsearch.language.chinese_confusions import lines_of_file, listed_in
+
+    lines = lines_of_file(lines) if isinstance(lines, str | os.PathLike) else tuple(lines)
+    listed_in(lines)
+    return lines
+
+
 @final
 @dataclass(frozen=True, kw_only=True)
 class Correction(Settings):
@@ -102,7 +118,10 @@ class Correction(Settings):
             False, or True and some words besides: a list of words, or the name of a file with one a line.
         meaning: keep denials, numbers, persons (I, you, he, she, we) and modal verbs, unless misspelt.
         tokenised: the texts have, and keep, one space between any two tokens.
-        confusions: what a word may have been meant to be; by default what English confuses.
+        confusions: what a word may have been meant to be; by default what the language confuses.
+        lang: of the texts: en, or zh (Chinese) with models of your own; characters are exchanged one for one then.
+        listed: characters that are mistaken for others besides, in Chinese: lines of what is written and what may be
+            meant, "未末", or the name of a file of them.
     """
 
     chains: int = 1
@@ -111,11 +130,15 @@ class Correction(Settings):
     meaning: bool = True
     tokenised: bool = False
     confusions: Confusions | None = None
+    lang: str = "en"
+    listed: Listed = ()
 
     def __post_init__(self) -> None:
         Settings.__post_init__(self)
         if self.confusions is not None:
             instance("confusions", self.confusions, CONFUSIONS)
+        _check_language(self.lang)
+        keep(self, listed=_check_listed(self.listed))
         keep(
             self,
             strictness=positive("strictness", self.strictness, remedy=": 1 is usual, more keeps more as it was"),
@@ -123,6 +146,21 @@ class Correction(Settings):
             meaning=flag("meaning", self.meaning),
             tokenised=flag("tokenised", self.tokenised),
         )
+        if self.lang == "en" and self.listed:
+            raise ValueError(
+                f"listed={shown(self.listed)} is of characters, for lang='zh': in English pass confusions=..., such as "
+                "ListedConfusions, in Python"
+            )
+        if self.lang != "en":
+            self._check_other_language()
+
+    def _check_other_language(self) -> None:
+        """Refuse what English alone has."""
+        for name, value in (("tokenised", True), ("meaning", False)):
+            if getattr(self, name) is value:
+                raise ValueError(f"{name}={value} is of English, and lang={self.lang!r}: leave one of them out")
+        if self.confusions is not None and self.listed:
+            raise ValueError("confusions and listed both say what may be meant: leave one of them out")
 
 
 @final

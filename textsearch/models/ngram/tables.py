@@ -196,6 +196,15 @@ class NgramTables:
         return place
 
 
+def is_ngram_folder(name: str) -> bool:
+    """Whether a folder says of itself that it holds n-grams; a hub id is no folder."""
+    try:
+        told = json.loads((Path(name) / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(told, dict) and told.get("model_type") == "ngram"
+
+
 def context_of(row: Sequence[int], size: int) -> list[int]:
     """The last `size` numbers of a row, behind as many of `NOTHING` as it lacks.
 
