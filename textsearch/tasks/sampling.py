@@ -245,7 +245,7 @@ def _no_draw(prompt: str, settings: Sampling) -> str:
     few = f"in {settings.tries} tries for each of {settings.draws} draws: raise tries, or take method='chains'"
     how = {"rejection": few, "masked": few}.get(
         settings.method,
-        f"in {settings.steps} moves of {settings.draws} chains: raise max_length={settings.max_length} if texts are "
-        "cut before their end, or ask in the prompt for what is allowed",
+        f"in {settings.steps} moves of {settings.draws} chains: raise steps, or max_length={settings.max_length} if "
+        "texts are cut before their end, or ask in the prompt for what is allowed",
     )
     return f"no text that is allowed was found after {shown(prompt)} {how}"
