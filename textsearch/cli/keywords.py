@@ -34,7 +34,6 @@ def quotes_left_out(inputs: Sequence[Input]) -> str:
 @command(
     KeywordSentences,
     models=("causal", "masked"),
-    left_out=("drafts",),
     presets=KEYWORD_PRESETS,
     advice=quotes_left_out,
     written={
