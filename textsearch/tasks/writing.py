@@ -97,7 +97,7 @@ def write(
         steps: of every chain.
         seed: the same seed gives the same texts.
         temperature: in whose units the default sampler cools; of the draws of another one.
-        different: draw the texts of a request as one set that keeps apart, so that they differ.
+        different: draw the texts of a request together, so that they differ.
         different_weight: nats that two of them cost if they share all their words.
         label_weight: of the label's term.
         topic_weight: of the topic's.
