@@ -202,11 +202,9 @@ class Keywords(Objective):
                 continue
             if words(written) == words(spelling):
                 return
-            reasons.append(f"it comes back as {written!r}")
-        raise ValueError(
-            f"keyword {keyword!r} cannot be written by the tokenizer of the texts ({reasons[0]}); "
-            "spell it otherwise, or use a model whose tokenizer knows it"
-        )
+            reasons.append(f"it comes back as {written!r}; spell it otherwise, or use a model whose tokenizer knows it")
+        # a vocabulary's own error names the remedy
+        raise ValueError(f"keyword {keyword!r} cannot be written by the tokenizer of the texts: {reasons[0]}")
 
 
 def keyword_lists(name: str, given: Sequence[str] | Sequence[Sequence[str]], of: str) -> PerInput[tuple[str, ...]]:

@@ -265,3 +265,11 @@ def test_where_takes_terms_along_with_energies() -> None:
     mixed = one.where(torch.tensor([False, True]), other)
     assert mixed.energy.tolist() == [3.0, 2.0]
     assert mixed.terms.tolist() == [[2.0, 1.0], [2.0, 0.0]]
+
+
+def test_a_function_that_raises_is_named() -> None:
+    """Its own error comes through, with a note: among several terms a traceback of a lambda names none."""
+    broken = FunctionObjective(lambda texts: [float(text.index("z")) for text in texts], name="place of z")
+    with pytest.raises(ValueError, match="substring not found") as caught:
+        evaluate(A + broken, VOCABULARY.encode(["ab"]))
+    assert caught.value.__notes__ == ["from the function of objective 'place of z', for the texts ['ab']"]

@@ -301,7 +301,11 @@ class FunctionObjective(Objective):
     def energy(self, batch: Batch) -> Tensor:
         """(B,) values of the function for the surface texts."""
         texts = batch.texts()
-        values = self.function(texts)
+        try:
+            values = self.function(texts)
+        except Exception as error:
+            error.add_note(f"from the function of objective {self.label!r}, for the texts {shown(texts, 200)}")
+            raise
         values = list(values) if isinstance(values, Iterable) else values
         try:
             energy = torch.as_tensor(values, dtype=torch.float64, device=batch.device)

@@ -91,7 +91,7 @@ def woven(
                 """The first text in which nothing is missing is told at once."""
                 number = owners[going[row]]  # noqa: B023
                 if report is not None and text and not any(found) and not missing(text, number):
-                    report(f"the first of {len(owners)}: {text}")
+                    report(f"one of {len(owners)} is ready: {text}")
 
             written, texts = _written(
                 lm,

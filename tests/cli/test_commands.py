@@ -50,6 +50,10 @@ def test_python_m_runs_it() -> None:
     assert "keywords" in run.stdout
 
 
+def test_the_version_is_told() -> None:
+    assert call("--version").stdout.startswith("textsearch ")
+
+
 def test_every_sentence_holds_its_keywords(models: list[str]) -> None:
     found = records("keywords", "dog mat", "cat, old house", *SHORT, *models)
     assert {record["source"] for record in found} == {"dog, mat", "cat, old house"}

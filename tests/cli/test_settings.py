@@ -63,7 +63,6 @@ CASES = {
     "keywords": Case(
         KeywordSentences,
         "keyword_sentences",
-        {"drafts"},
         others={"inflections": False, "in_order": True, "lang": "zh", "drafts": 3, "steps": 7},
     ),
     "paraphrase": Case(

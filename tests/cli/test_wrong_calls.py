@@ -97,6 +97,17 @@ def test_a_slip_is_one_line(arguments: list[str], said: str, tmp_path: Path, mon
     assert result.stdout == "" and not stub.calls
 
 
+def test_words_without_quotes_are_told_to_be_sets_of_their_own() -> None:
+    assert "2 sets of one word each" in (said := call("keywords", "dog", "park").stderr) and '"dog park"' in said
+    for own in (["dog park"], ["dog", "hot dog, park"], ["dog", "park", "--quiet"]):
+        assert "sets of one word" not in call("keywords", *own).stderr
+
+
+def test_a_run_without_steps_says_so() -> None:
+    assert "no steps" in call("keywords", "dog park", "--steps", "0").stderr
+    assert "accepted: replace" in call("keywords", "dog park").stderr
+
+
 def walk(count: int, seed: int, folder: Path) -> dict[int, int]:
     """Run command lines; how many ended with each exit code."""
     rng, codes = random.Random(seed), {0: 0, 1: 0, 2: 0}

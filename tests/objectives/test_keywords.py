@@ -292,7 +292,7 @@ class TestErrors:
     def test_unknown_to_the_tokenizer(self) -> None:
         batch = ENGLISH.encode(["the dog"])
         Keywords(["Dogs", "well-known", "hot dog", "don't", "dog, dog"]).check(batch)
-        with pytest.raises(ValueError, match=r"'zebra' cannot be written .*it comes back as '\[UNK\]'\); spell it"):
+        with pytest.raises(ValueError, match=r"'zebra' cannot be written .*it comes back as '\[UNK\]'; spell it"):
             Keywords(["dog", "zebra"]).check(batch)
         # only the lists of the inputs at hand count
         Keywords([["dog"], ["zebra"]]).check(batch)
@@ -300,7 +300,7 @@ class TestErrors:
     def test_a_tokenizer_that_raises(self) -> None:
         batch = letters("abc").encode(["abc"])
         Keywords(["CAB"]).check(batch)
-        with pytest.raises(ValueError, match=r"keyword 'abd' cannot be written .*not among the letters 'abc'\)"):
+        with pytest.raises(ValueError, match=r"keyword 'abd' cannot be written .*not among the letters 'abc'"):
             Keywords(["abd"]).check(batch)
 
     def test_one_writable_inflection_is_enough(self) -> None:

@@ -71,7 +71,7 @@ def test_the_report_shows_texts_in_which_nothing_is_missing(tiny: Tiny) -> None:
     said: list[str] = []
     found = weave(tiny, report=said.append)
     assert found == weave(tiny)
-    assert said[0] == "24 at once" and said[1].startswith("the first of 24: ")
+    assert said[0] == "24 at once" and said[1].startswith("one of 24 is ready: ")
     rounds = [line for line in said if "of 24 found, round" in line]
     assert rounds[0].startswith(f"{rounds[0].split()[0]} of 24 found, round 1 of at most 12")
     shown = [line.partition(": ")[2] for line in said[1:] if ": " in line]

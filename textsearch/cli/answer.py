@@ -70,6 +70,7 @@ def answer(
     file: Path | None = None,
     seed: int = 0,
     also: Also | None = None,
+    advice: str = "",
     **settings: Any,
 ) -> None:
     """Run a task on the inputs and show what comes out.
@@ -83,6 +84,7 @@ def answer(
         file: where inputs were read from.
         seed: of the task.
         also: what a report says besides.
+        advice: a line that is said before anything runs; empty for none.
         settings: of the task, apart from its seed.
 
     Raises:
@@ -91,7 +93,7 @@ def answer(
     """
     _check_language(command, settings)
     with heeded() as stop:
-        raise typer.Exit(_Run(command, inputs, shown, file, seed, settings, stop, also).code())
+        raise typer.Exit(_Run(command, inputs, shown, file, seed, settings, stop, also, advice).code())
 
 
 @final
@@ -108,9 +110,10 @@ class _Run:
         settings: Mapping[str, Any],
         stop: Stop,
         also: Also | None,
+        advice: str,
     ) -> None:
         self.command, self.inputs, self.shown, self.file = command, inputs, shown, file
-        self.seed, self.settings, self.stop = seed, settings, stop
+        self.seed, self.settings, self.stop, self.advice = seed, settings, stop, advice
         self.file_of_answers: output.Output | None = None
         self.pending: list[dict[str, Any]] = []
         self.listed: list[dict[str, Any]] = []
@@ -131,6 +134,8 @@ class _Run:
                 self.given = self.file_of_answers.done
                 if self.given and not self.shown.quiet:
                     say(f"{self.given} of {len(self.inputs)} inputs are in {self.shown.output} already")
+            if self.advice and not self.shown.quiet:
+                say(self.advice)
             self.pace.start(self.given)
             try:
                 for record in self._records():

@@ -27,7 +27,10 @@ class Commands(TyperGroup):
             self.invoke(context)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Options of the whole: there is none but --help."""
+        """Options of the whole: --help and --version."""
+        if args == ["--version"]:
+            typer.echo(f"textsearch {_version()}")
+            ctx.exit()
         if not args:
             ctx.fail(f"name a command: {_listed(self.commands)}; textsearch --help says more")
         if args[0].startswith("-") and args[0] != "--help":
@@ -74,6 +77,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Sample and search text under an energy: fluency x relevance x hard constraints, on pretrained models.",
 )
+
+
+def _version() -> str:
+    from importlib import metadata
+
+    try:
+        return metadata.version("textsearch-sampling")
+    except metadata.PackageNotFoundError:
+        return "from a folder, not installed"
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -37,6 +37,7 @@ def command(
     written: Mapping[str, Mapping[str, Any]] = NOTHING,
     presets: Mapping[str, Mapping[str, Any]] = NOTHING,
     also: Callable[[], Also] | None = None,
+    advice: Callable[[Sequence[Input]], str] = lambda inputs: "",
 ) -> Callable[[Read], Read]:
     """Add a task as a command, by the function that reads its inputs and bears its name.
 
@@ -51,8 +52,9 @@ def command(
         left_out: settings that are Python's alone.
         written: setting -> what its option has besides, or in place of, what its type and its words say: "names", and
             arguments of `typer.Option`.
-        presets: name of a flag -> the settings that it stands for.
+        presets: name of a flag -> the settings that it stands for; `written` has its words.
         also: makes what --report says besides.
+        advice: a line on what the inputs look like to have been meant as; empty for none.
     """
 
     def add(read: Read) -> Read:
@@ -60,7 +62,7 @@ def command(
         more = settings_options(settings, left_out, written)
         more |= {} if top is None else {"top": (options.Top, top)}
         more |= {name: (options.MODELS[name], None) for name in models} | options.SHARED
-        more |= {name: (Annotated[bool, _flag_of(name, own)], False) for name, own in presets.items()}
+        more |= {name: (Annotated[bool, typer.Option(f"--{name}", **written[name])], False) for name in presets}
         parameters = [one for one in own.values() if one.default is not one.empty]
         # Python wants those that can be given by place first
         parameters = [one.replace(kind=one.KEYWORD_ONLY) for one in parameters]
@@ -81,7 +83,7 @@ def command(
             loads = "" if shown.server else ", loading PyTorch"
             with waiting(f"reading the inputs{loads}", not shown.quiet and str(said["file"]) != "-"):
                 inputs = read(**given)
-            answer(read.__name__, inputs, shown, file=said["file"], also=also and also(), **told)
+            answer(read.__name__, inputs, shown, file=said["file"], also=also and also(), advice=advice(inputs), **told)
 
         run.__name__, run.__doc__ = read.__name__, read.__doc__
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -148,10 +150,6 @@ def words_of(settings: type[Any]) -> dict[str, str]:
             text = " ".join(text.split())
             found[name] = text[0].upper() + text[1:]
     return found
-
-
-def _flag_of(name: str, preset: Mapping[str, Any]) -> Any:
-    return typer.Option(f"--{name}", help=f"A preset: {', '.join(f'{key} {value}' for key, value in preset.items())}.")
 
 
 def _preset(settings: type[Any], chosen: Mapping[str, Mapping[str, Any]], told: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -61,7 +61,10 @@ class Tally:
     def line(self) -> str:
         """All of it in one line."""
         taken = ", ".join(f"{kind} {count.rate:.2f}" for kind, count in self._moves.items() if count.proposed)
-        return f"{self.chains} chains, {self.steps} steps in {self.seconds:.0f} s; accepted: {taken or 'nothing yet'}"
+        if not self.steps:
+            return f"{self.chains} chains, no steps: the texts are those that chains would start from"
+        accepted = f"; accepted: {taken}" if taken else ""
+        return f"{self.chains} chains, {self.steps} steps in {self.seconds:.0f} s{accepted}"
 
     def sheets(self) -> list[Sheet]:
         """What each kind of move did, and what models were asked."""

@@ -162,6 +162,20 @@ def cased(word: str, begins: bool) -> str:
     return capitalised(known) if begins else known
 
 
+def within_a_sentence(text: str) -> str:
+    """A text that begins a sentence as it would stand within one; unchanged where its capital may be the word's own.
+
+    >>> [within_a_sentence(text) for text in ("The dog", "London is", "I went", "NASA", "The iPhone", "“The")]
+    ['the dog', 'London is', 'I went', 'NASA', 'The iPhone', '“The']
+    """
+    match = _WORD.match(text)
+    plain = text.lower()
+    if match is None or text[1:] != plain[1:]:
+        return text
+    word = match[0].lower()
+    return plain if capitalised(word) == match[0] and cased(word, False) == word else text
+
+
 def capitalised(word: str) -> str:
     """With a capital at its beginning, unless it has capitals of its own.
 

@@ -16,7 +16,12 @@ from textsearch.tasks.constraints import table
 _KINDS: Final = {"bool": "flag", "int": "whole", "float": "number", "str": "text", "str | None": "text"}
 
 SAYS: Final[Mapping[str, tuple[str, str, str, str]]] = {
-    "keywords": ("Sentences from keywords", "关键词造句", "Words, apart by spaces", "词语，以空格分隔"),
+    "keywords": (
+        "Sentences from keywords",
+        "关键词造句",
+        "Words apart by spaces, or phrases by commas",
+        "词语以空格分隔，短语以逗号分隔",
+    ),
     "paraphrase": ("Paraphrase", "改写", "Text", "文本"),
     "correct": ("Correct", "纠错", "Text", "文本"),
     "infill": ("Fill gaps", "填空", "Text with gaps ___", "带空位 ___ 的文本"),

@@ -85,7 +85,7 @@ def infill(
         steps: of every chain.
         seed: the same seed gives the same texts.
         temperature: draws come from exp(-energy / temperature).
-        different: draw the texts of a text as one set that keeps apart, so that they differ.
+        different: draw the texts of an input together, so that they differ.
         different_weight: nats that two of them cost if they share all their words.
         gap: how a gap is written in the texts, in place of these.
         marks: whether a gap may be filled by a mark of punctuation too.

@@ -173,7 +173,7 @@ def keywords(
         steps: of every chain.
         seed: the same seed gives the same sentences.
         temperature: in whose units the default sampler cools; of the draws of another one.
-        different: draw the texts of a set as one set that keeps apart, so that they differ.
+        different: draw the texts of a set together, so that they differ.
         different_weight: nats that two of them cost if they share all their words.
         inflections: dog is found in dogs too.
         in_order: the words must come in the order given.

@@ -316,7 +316,7 @@ def _no_draw(prompt: str, settings: Sampling) -> str:
     dead = f"by {several} particles, all of which came to nothing: raise draws, or take method='particle-gibbs'"
     how = {"rejection": few, "masked": few, WEIGHTED: dead}.get(
         settings.method,
-        f"in {settings.steps} moves of {settings.draws} chains: raise max_length={settings.max_length} if texts are "
-        "cut before their end, or ask in the prompt for what is allowed",
+        f"in {settings.steps} moves of {settings.draws} chains: raise steps, or max_length={settings.max_length} if "
+        "texts are cut before their end, or ask in the prompt for what is allowed",
     )
     return f"no text that is allowed was found after {shown(prompt)} {how}"

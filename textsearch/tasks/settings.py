@@ -62,7 +62,7 @@ class Several(Settings):
     """What tasks are told besides whose inputs have many good answers.
 
     Attributes:
-        different: draw the texts of an input as one set that keeps apart, for answers that differ; see `Ensemble`.
+        different: draw the texts of an input together, so that they differ; see `Ensemble`.
         different_weight: nats that two texts of an input cost if they share all their words, none if they share no one.
     """
 
@@ -201,8 +201,7 @@ class KeywordSentences(Several):
         inflections: whether dog is found in dogs too.
         in_order: the words must come in the order given.
         lang: of the texts: en, or zh (Chinese) with models of your own, which take no requests.
-        drafts: drafts for each set in waves of 16, all but the first from beginnings of the best so far; the best of
-            all start its chains.
+        drafts: sentences that the causal model writes for each set, in waves of 16; the best of them start its chains.
     """
 
     different_weight: float = 10.0

@@ -18,6 +18,7 @@ from textsearch.batch import Vocabulary
 from textsearch.calls import told
 from textsearch.checks import sequence
 from textsearch.kinds import shown
+from textsearch.language.surface import within_a_sentence
 from textsearch.models.classifier import TextClassifier
 from textsearch.models.constrained import ConstrainedMaskedLM
 from textsearch.models.guided import GuidedMaskedLM
@@ -40,7 +41,7 @@ from textsearch.tasks.room import check_request, check_words
 from textsearch.tasks.settings import Writing
 from textsearch.tasks.starts.beginnings import beginnings, constraints, stated
 from textsearch.tasks.starts.frames import Lexicon, frame, layout_numbers
-from textsearch.tasks.written import as_written, phrases_of, word_for_word
+from textsearch.tasks.written import as_written, word_for_word
 from textsearch.waiting import waiting
 
 EDITS = {(1, 1): 0.46, (0, 1): 0.12, (1, 0): 0.12, (2, 2): 0.14, (1, 2): 0.08, (2, 1): 0.08}
@@ -96,7 +97,7 @@ def write(
         steps: of every chain.
         seed: the same seed gives the same texts.
         temperature: in whose units the default sampler cools; of the draws of another one.
-        different: draw the texts of a request as one set that keeps apart, so that they differ.
+        different: draw the texts of a request together, so that they differ.
         different_weight: nats that two of them cost if they share all their words.
         label_weight: of the label's term.
         topic_weight: of the topic's.
@@ -176,7 +177,7 @@ def build(
             raise ValueError(f"a {one.name} needs {one.needs}=: the folder or name of a sequence {one.needs}")
 
     plain = given.masked(models.masked, progress)
-    mlm = as_written(plain, [phrases_of(request) for request in wanted])
+    mlm = as_written(plain, [spelt_in(request) for request in wanted])
     hard.check(mlm.vocabulary.encode([speech.stop] * len(wanted)))
     for exact in word_for_word(mlm.vocabulary, wanted):
         hard = hard + exact
@@ -263,3 +264,18 @@ class OwnJudges:
 @remembered(most=2)
 def _lexicon(vocabulary: Vocabulary) -> Lexicon:
     return Lexicon(vocabulary)
+
+
+def spelt_in(request: Request) -> list[str]:
+    """What is fixed of a text, as it is to be written wherever its words stand in the text.
+
+    The capital at the very beginning is of the place and not of the word: the rule gives it back there, and a second
+    "the" has none.
+
+    >>> spelt_in(Request(template="The * ran to the *.")), spelt_in(Request(prefix="London is", suffix="the End."))
+    (['the', 'ran to the', '.'], ['London is', 'the End.'])
+    """
+    begin = {"prefix": request.prefix, "template": request.template}
+    return [
+        within_a_sentence(text) if begin.get(name, "").startswith(text) else text for name, _, text in request.fixed()
+    ]

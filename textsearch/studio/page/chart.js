@@ -1,6 +1,6 @@
 // Line charts as SVG, drawn anew with each wave of steps.
 
-import { make, finite } from "/page/dom.js";
+import { make } from "/page/dom.js";
 
 const WIDTH = 360, HEIGHT = 170, LEFT = 44, BOTTOM = 22, TOP = 8, RIGHT = 8;
 const MOST = 400; // points of a line
@@ -9,7 +9,8 @@ export const colour = (index, count) => `hsl(${(index * 360) / Math.max(count, 1
 
 // lines: [{points: [[x, y], ...], colour, dashed}], y finite
 export function chart(lines, title, { low, high } = {}) {
-  const drawn = lines.map((line) => ({ ...line, points: thinned(line.points.filter(([, y]) => finite(y))) }));
+  // the lowest of no numbers is infinite, as an energy that is forbidden
+  const drawn = lines.map((line) => ({ ...line, points: thinned(line.points.filter(([, y]) => Number.isFinite(y))) }));
   const all = drawn.flatMap((line) => line.points);
   const svg = make("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": title });
   if (!all.length) return svg;

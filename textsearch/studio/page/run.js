@@ -101,7 +101,9 @@ export class RunView {
     const what = told.task ? told.inputs.map((one) => Array.isArray(one) ? one.join(" ")
       : typeof one === "string" ? one : Object.values(one).join("; ")).join(" | ")
       : told.terms.map((term) => `${term.weight} ${term.name}`).join(" + ");
-    this.title.textContent = `${told.task || say("energyOf")} · ${what} · ${told.sampler} · ${say("seed")} ${told.seed}`;
+    // its own sampler is what nobody chose
+    const sampler = told.sampler === "own" ? [] : [told.sampler];
+    this.title.textContent = [told.task || say("energyOf"), what, ...sampler, `${say("seed")} ${told.seed}`].join(" · ");
     this.title.title = this.title.textContent;
     this.state.textContent = say(status.state);
     this.state.dataset.state = status.state;
