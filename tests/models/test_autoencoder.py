@@ -60,17 +60,15 @@ def all_laws(lm: TextAutoencoder, batch: Batch) -> Tensor:
 @contextmanager
 def sees(diagonal: bool) -> Iterator[None]:
     """The twin: positions attend to themselves as well."""
-    attention = networks.scaled_dot_product_attention
+    attention = torch.nn.functional.scaled_dot_product_attention
 
     def broken(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor) -> Tensor:
         eye = torch.eye(attn_mask.shape[-1], dtype=torch.bool)
         return attention(query, key, value, attn_mask=attn_mask | eye)
 
-    networks.scaled_dot_product_attention = broken if diagonal else attention  # type: ignore[assignment]
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(networks, "scaled_dot_product_attention", broken if diagonal else attention)
         yield
-    finally:
-        networks.scaled_dot_product_attention = attention
 
 
 def blind(lm: TextAutoencoder) -> bool:
@@ -104,7 +102,8 @@ def test_a_query_that_begins_with_the_token_is_caught(lm: TextAutoencoder, monke
     forward = AutoencoderNetwork.forward
 
     def broken(self: AutoencoderNetwork, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        return forward(self, input_ids, attention_mask) + self.words(input_ids)
+        seen: Tensor = forward(self, input_ids, attention_mask) + self.words(input_ids)
+        return seen
 
     monkeypatch.setattr(AutoencoderNetwork, "forward", broken)
     assert not blind(lm)

@@ -206,6 +206,7 @@ def test_a_folder_that_is_opened_is_not_opened_by_another_service(tmp_path: Path
         ({"task": "correct", "inputs": ["a"], "steps": 10**6}, "steps=1,000,000 is above the limit of 2,000"),
         ({"task": "correct", "inputs": ["a"], "chains": 0}, "chains=0"),
         ({"task": "correct", "inputs": ["a"], "settings": {"keep": "/etc/passwd"}}, "must be true, false or a list"),
+        ({"task": "correct", "inputs": ["a"], "settings": {"listed": "/etc/passwd"}}, "must be a list of lines"),
         ({"task": "correct", "inputs": ["a" * 3000]}, "3,000 characters, above the limit of 2,000"),
         ({"task": "sample", "inputs": ["a"], "settings": {"regex": r"(a)\1"}}, "only be searched for by backtracking"),
         ({"task": "write", "inputs": [{"regex": "(?>a+)b"}]}, "only be searched for by backtracking"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -62,7 +63,7 @@ def test_passages_that_cannot_be_asked_about(lm: TransformersCausalLM) -> None:
         ({"passage": "a", "answr": "b"}, None, "'answr': it may have passage and answer"),
     ):
         with pytest.raises(ValueError, match=said):
-            passage_of(passage, answer)  # type: ignore[arg-type]
+            passage_of(passage, answer)
     with pytest.raises(TypeError, match="3 is a number: pass a passage as a string"):
         passage_of(3)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"no date, number, name or term was found in 'He may go.'"):
@@ -75,7 +76,7 @@ def test_passages_that_cannot_be_asked_about(lm: TransformersCausalLM) -> None:
 
 
 def test_each_question_has_its_answer(lm: TransformersCausalLM) -> None:
-    passages = ["The dog sat in London.", {"passage": "A cat ran.", "answer": "cat"}]
+    passages: list[Any] = ["The dog sat in London.", {"passage": "A cat ran.", "answer": "cat"}]
     result = ask(passages, causal=lm, chains=2, steps=3, drafts=2, answers=2)
     assert result.sources == ["The dog sat in London.", "A cat ran."]
     assert result.inputs.tolist() == [0] * 4 + [1] * 2 == result.batch.inputs.tolist()

@@ -211,8 +211,9 @@ def settings_of(
         if is_dataclass(default) and isinstance(value, Mapping):
             inner: Any = type(default)
             read[name] = inner(**value)
-    if isinstance(read.get("keep"), str):
-        raise ValueError(f"keep={shown(read['keep'])} must be true, false or a list of words: no files are read here")
+    for name, what in (("keep", "true, false or a list of words"), ("listed", "a list of lines")):
+        if isinstance(read.get(name), str):
+            raise ValueError(f"{name}={shown(read[name])} must be {what}: no files are read here")
     try:
         return kind(**read, **(more or {}))
     except TypeError as error:

@@ -164,7 +164,7 @@ def question(passage: str) -> str:
 
 def _bare(answer: str) -> str:
     """An answer without its article: a question gives it away without, too."""
-    return regex.sub(r"^(?i:the|an?)\s+(?=\S)", "", answer.strip())
+    return str(regex.sub(r"^(?i:the|an?)\s+(?=\S)", "", answer.strip()))
 
 
 def annealed(moves: Proposal, steps: int) -> Sampler[Any]:

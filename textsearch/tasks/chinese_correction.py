@@ -102,6 +102,7 @@ def build(
     CHINESE.check(causal=models.causal)
     numbers = input_numbers(numbers, len(texts))
     kept = Kept.of(settings.keep)
+    assert isinstance(settings.listed, tuple)
     with waiting("looking up characters", progress):
         confusions = settings.confusions or ChineseConfusions(listed_in(settings.listed))
     lm = given.causal(models.causal, progress)

@@ -123,6 +123,6 @@ class TextAutoencoder:
         out = torch.empty(len(keys), width, dtype=self.input_embeddings().dtype, device=device)
         for tile, hidden in read_tiles(lists, read, pad=pad, max_tokens=self.max_tokens, device=device):
             wanted = [(index, row, place) for row, n in enumerate(tile.rows.tolist()) for index, place in asked[n]]
-            index, row, place = torch.tensor(wanted, device=device).unbind(1)
-            out[index] = hidden[row, place]
+            at, rows, places = torch.tensor(wanted, device=device).unbind(1)
+            out[at] = hidden[rows, places]
         return out
