@@ -131,7 +131,9 @@ def said(group: Sequence[Item], texts: Sequence[str]) -> list[str]:
     for one, text in zip(group, texts, strict=True):
         before, behind = backward(lm, one.pair)
         prompts.append(before + text + behind)
-    found = lm.continuations(prompts, Rng.start(0, len(prompts), purpose="answers"), temperature=0.01, most=16)
+    found = lm.continuations(
+        prompts, Rng.start(0, len(prompts), purpose="answers to questions"), temperature=0.01, most=16
+    )
     return [text.strip().split("\n")[0] for text in found]
 
 

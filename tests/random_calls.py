@@ -480,8 +480,7 @@ class Calls:
         wanted = ("causal", "masked", *(["encoder"] if chosen in ("paraphrase", "write") else []))
         settings = {name: self.maybe(lambda name=name: self.models[name]) for name in wanted}
         settings |= {"steps": self.maybe(lambda: self.count(0, 2)), **fewer.get(chosen, {})}
-        if isinstance(settings["steps"], int) and settings["steps"] > 99:
-            settings["steps"] = 1
+        settings["steps"] = 1 if isinstance(settings["steps"], int) and settings["steps"] > 99 else settings["steps"]
         settings |= self.options(**options, **own[chosen])
         for name in wanted:
             # a name that may be one is asked for on the network: whether there is one is not the question here

@@ -136,11 +136,8 @@ class Objective(ABC):
     def __add__(self, other: Objective) -> Objective:
         if OBJECTIVE.of(other):
             return Sum((*self.parts, *other.parts))
-        remedy = (
-            f"make one, {other.__name__}(...)"
-            if isinstance(other, type)
-            else "wrap a function of texts in FunctionObjective, and leave constants out, which change no draw"
-        )
+        remedy = "wrap a function of texts in FunctionObjective, and leave constants out, which change no draw"
+        remedy = f"make one, {other.__name__}(...)" if isinstance(other, type) else remedy
         raise TypeError(
             f"{self.name!r} + {shown(other)} adds {nature(other)} to an objective: only objectives add up; {remedy}"
         )
@@ -287,9 +284,7 @@ class FunctionObjective(Objective):
 
     def __init__(self, function: Callable[[list[str]], Iterable[float]], name: str | None = None) -> None:
         if not callable(function):
-            raise TypeError(
-                f"function={shown(function)} cannot be called; pass a function from a list of texts to numbers"
-            )
+            raise TypeError(f"function={shown(function)} cannot be called; pass one from a list of texts to numbers")
         label = getattr(function, "__name__", "function").strip("<>") if name is None else string("name", name)
         keep(self, function=function, label=label or "function")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from textsearch.checks import model_name
 from textsearch.kinds import CAUSAL, ENCODER, MASKED, SAMPLER, Kind, instance, nature, shown
@@ -18,9 +18,6 @@ from textsearch.models.reading.turns import remembered
 from textsearch.proposal import Proposal
 from textsearch.sampler import Sampler
 from textsearch.waiting import note, waiting
-
-if TYPE_CHECKING:
-    from textsearch.models.masked import TransformersMaskedLM
 
 Name = str | os.PathLike[str]
 Causal = CausalLM | Name | None
@@ -56,8 +53,8 @@ def masked(given: Masked, progress: bool = False) -> MaskedLM:
         return cast(MaskedLM, given)
     name = _name("masked", given, MASKED)
     with waiting("loading the masked model", progress):
-        model = _masked(name)
-    if name is not None and model.vocabulary.lower_cases:
+        model: MaskedLM = _masked(name)
+    if name is not None and getattr(model.vocabulary, "lower_cases", False):
         _tell_of_small_letters(name, progress)
     return model
 
@@ -142,7 +139,7 @@ def _causal(name: str | None) -> TaskLM:
 
 
 @remembered(most=2)
-def _masked(name: str | None) -> TransformersMaskedLM:
+def _masked(name: str | None) -> Any:
     return default_masked_lm() if name is None else masked_lm(name)
 
 
