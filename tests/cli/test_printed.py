@@ -24,7 +24,7 @@ def unknown(text: str) -> list[str]:
     """Options of the printed commands of a text that their commands do not have."""
     commands = vars(typer.main.get_command(app))["commands"]
     found = []
-    for name, rest in re.findall(rf"textsearch ({'|'.join(commands)})\b([^`\n]*)", text):
+    for name, rest in re.findall(rf"textsearch ({'|'.join(commands)})\b((?:(?!textsearch)[^`\n])*)", text):
         has = {one for option in commands[name].params for one in (*option.opts, *option.secondary_opts)} | {"--help"}
         # what stands between quotes is an input
         for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*", re.sub(r"'[^']*'|\\?\"[^\"]*\"", " ", rest)):
