@@ -233,17 +233,17 @@ def fetched(address: str, **headers: str) -> int:
 
 
 def test_a_token_is_needed_where_one_was_given(browser: Any, tmp_path: Path) -> None:
-    with served(tmp_path, token="secret", real=True) as (where, _):
+    with served(tmp_path, token="a-secret", real=True) as (where, _):
         root = where.partition("?")[0]
-        assert where.endswith("?token=secret")
+        assert where.endswith("?token=a-secret")
         for path in ("", "api/runs", "page/main.js"):
             assert fetched(root + path) == 401
             assert fetched(root + path, Authorization="Bearer wrong") == 401
-            assert fetched(root + path, Authorization="Bearer secret") == 200
+            assert fetched(root + path, Authorization="Bearer a-secret") == 200
         page = visitor(browser)
         page.goto(where)
         page.wait_for_selector("#field-kind")
-        assert "secret" not in page.url and page.locator("#open").is_hidden()
+        assert "a-secret" not in page.url and page.locator("#open").is_hidden()
         page.close()
 
 

@@ -52,7 +52,7 @@ def command(
         left_out: settings that are Python's alone.
         written: setting -> what its option has besides, or in place of, what its type and its words say: "names", and
             arguments of `typer.Option`.
-        presets: name of a flag -> the settings that it stands for; `written` has its words.
+        presets: name of a flag -> the settings that it stands for; `written` has what they are good for.
         also: makes what --report says besides.
         advice: a line on what the inputs look like to have been meant as; empty for none.
     """
@@ -62,7 +62,9 @@ def command(
         more = settings_options(settings, left_out, written)
         more |= {} if top is None else {"top": (options.Top, top)}
         more |= {name: (options.MODELS[name], None) for name in models} | options.SHARED
-        more |= {name: (Annotated[bool, typer.Option(f"--{name}", **written[name])], False) for name in presets}
+        more |= {
+            name: (Annotated[bool, _flag_of(name, own, written[name]["help"])], False) for name, own in presets.items()
+        }
         parameters = [one for one in own.values() if one.default is not one.empty]
         # Python wants those that can be given by place first
         parameters = [one.replace(kind=one.KEYWORD_ONLY) for one in parameters]
@@ -150,6 +152,11 @@ def words_of(settings: type[Any]) -> dict[str, str]:
             text = " ".join(text.split())
             found[name] = text[0].upper() + text[1:]
     return found
+
+
+def _flag_of(name: str, preset: Mapping[str, Any], good_for: str) -> Any:
+    settings = ", ".join(f"{key} {value}" for key, value in preset.items())
+    return typer.Option(f"--{name}", help=f"{good_for}: {settings}.")
 
 
 def _preset(settings: type[Any], chosen: Mapping[str, Mapping[str, Any]], told: Mapping[str, Any]) -> Mapping[str, Any]:

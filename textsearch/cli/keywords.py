@@ -38,8 +38,8 @@ def quotes_left_out(inputs: Sequence[Input]) -> str:
     advice=quotes_left_out,
     written={
         "inflections": {"names": ["--inflections/--exact-forms"]},
-        "fast": {"help": "Sooner, at higher energies: the best of 32 drafts of the model, and no steps of chains."},
-        "better": {"help": "Later, at lower energies: 64 drafts and 200 steps, where the default is 32 and 100."},
+        "fast": {"help": "Sooner, at higher energies"},
+        "better": {"help": "Later, at lower energies"},
     },
 )
 def keywords(
