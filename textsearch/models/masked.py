@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from typing import Any, final
@@ -11,23 +11,19 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from textsearch.batch import Batch
-from textsearch.models.reading.hidden_cache import Context, Contexts, context, tokens
+from textsearch.models.contexts_lm import ContextsLM, by_row
+from textsearch.models.reading.hidden_cache import Context, tokens
 from textsearch.models.reading.last_layer import last_output, narrowed
 from textsearch.models.reading.length_buckets import BLOCK, GRAIN, Tile
 from textsearch.models.reading.packing import bytes_a_token, read_rows, read_with
 from textsearch.models.reading.projection import hidden_states
 from textsearch.models.reading.threads import count_of, read_tiles
 from textsearch.models.reading.token_budget import TokenBudget
-from textsearch.models.reading.turns import in_turn
-from textsearch.models.recipes import reduced
-from textsearch.models.usage import Usage
-from textsearch.models.vocabulary import TokenizerVocabulary
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class TransformersMaskedLM:
+class TransformersMaskedLM(ContextsLM):
     """Conditionals of a BERT-like model at the positions asked for, and nowhere else.
 
     Answers are remembered: see `Contexts`. Threads may share the model; they take turns.
@@ -40,39 +36,6 @@ class TransformersMaskedLM:
         usage: counts what the model has read so far.
     """
 
-    model: Any
-    vocabulary: TokenizerVocabulary
-    max_tokens: int = 512
-    max_bytes: int = 2**28
-    usage: Usage = field(default_factory=Usage)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return reduced(self)
-
-    @in_turn
-    def log_probs(self, batch: Batch, rows: Tensor, positions: Tensor) -> Tensor:
-        """(K, V) float32 log-probabilities at `positions` (K,) of `rows` (K,); only those K are projected."""
-        return self._contexts.log_probs(self._asked(batch, rows, positions)).to(batch.device)
-
-    @in_turn
-    def token_log_probs(self, batch: Batch, rows: Tensor, positions: Tensor, wanted: Tensor) -> Tensor:
-        """(K,) float64 log-probability of the token `wanted[k]` at `positions[k]` of row `rows[k]`."""
-        keys = self._asked(batch, rows, positions)
-        return self._contexts.token_log_probs(keys, wanted.to(self.model.device)).to(batch.device)
-
-    def input_embeddings(self) -> Tensor:
-        """(V, D) the vectors that the model reads its tokens as."""
-        weights: Tensor = self.model.get_input_embeddings().weight.detach()
-        return weights
-
-    def forgetful(self) -> TransformersMaskedLM:
-        """The same model with nothing remembered and nothing counted, for measurements."""
-        return TransformersMaskedLM(self.model, self.vocabulary, self.max_tokens, self.max_bytes)
-
-    @cached_property
-    def _contexts(self) -> Contexts:
-        return Contexts(self.model, self.vocabulary.size, self._read, self.max_bytes)
-
     @cached_property
     def budget(self) -> TokenBudget:
         """Tokens in one pass: `max_tokens`, or fewer after a pass did not fit into memory."""
@@ -82,30 +45,6 @@ class TransformersMaskedLM:
     def _flat(self) -> bool:
         """Whether rows can be laid end to end."""
         return bytes_a_token(self.model, causal=False) is not None
-
-    @cached_property
-    def _frame(self) -> tuple[Sequence[int], Sequence[int]]:
-        """The special tokens that the model reads before and after a text."""
-        tokenizer = self.vocabulary.tokenizer
-        framed = tokenizer(tokenizer.mask_token)["input_ids"]
-        middle = framed.index(self.vocabulary.mask_id)
-        return framed[:middle], framed[middle + 1 :]
-
-    def _asked(self, batch: Batch, rows: Tensor, positions: Tensor) -> list[Context]:
-        before, after = self._frame
-        asked, places = rows.tolist(), positions.tolist()
-        numbers = list(dict.fromkeys(asked))
-        lists = batch.rows(numbers).token_lists()
-        framed = dict(zip(numbers, ([*before, *row, *after] for row in lists), strict=True))
-        for number, place in zip(asked, places, strict=True):
-            if not 0 <= place < (length := len(framed[number]) - len(before) - len(after)):
-                raise IndexError(f"position {place} of a text of {length} tokens")
-        row_keys = {number: context(row, 0)[0] for number, row in framed.items()}
-        keys = [(row_keys[number], place + len(before)) for number, place in zip(asked, places, strict=True)]
-        known = sum(key in self._contexts for key in keys)
-        if known:
-            self.usage.remembered(known)
-        return keys
 
     @cached_property
     def _door(self) -> Any | None:
@@ -125,11 +64,8 @@ class TransformersMaskedLM:
 
     def _read(self, keys: list[Context]) -> Tensor:
         """(K, d) last hidden states, which the model projects onto its vocabulary."""
-        numbers = {key: number for number, key in enumerate(dict.fromkeys(row for row, _ in keys))}
-        rows = [tokens((row, 0)).tolist() for row in numbers]
-        asked: list[list[tuple[int, int]]] = [[] for _ in rows]
-        for index, (row, place) in enumerate(keys):
-            asked[numbers[row]].append((index, place))
+        own, asked = by_row(keys)
+        rows = [tokens((row, 0)).tolist() for row in own]
         # a row a line is padded, and cut by the same budget, further down
         sizes = [len(row) if self._flat else 0 for row in rows]
         threads = count_of(self.model.device) if self._flat else 1
