@@ -15,6 +15,7 @@ from objectives.diversity import Diversity
 from objectives.fluency import Fluency, FluencyPerToken
 from objectives.forbidden import Forbidden
 from objectives.grammar import Grammar
+from objectives.in_place import InPlace
 from objectives.json_schema import JSONSchema
 from objectives.keywords import Keywords
 from objectives.length import Length, LengthBetween
@@ -51,6 +52,7 @@ __all__ = [
     "FluencyPerToken",
     "Forbidden",
     "Grammar",
+    "InPlace",
     "InputEmbeddings",
     "JSONSchema",
     "Keywords",

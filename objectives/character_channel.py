@@ -51,18 +51,12 @@ class CharacterChannel(Objective):
     _inputs: PerInput[tuple[Meant, ...]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        instance("written", self.written, BATCH)
-        sizes, lengths = [len(row) for row in self.meant], self.written.lengths.tolist()
-        if sizes != lengths:
-            raise ValueError(
-                f"meant has rows of {sizes[:5]} places, and the written texts have {lengths[:5]}: one each"
-            )
-        for row in self.meant:
+        meant = by_place("meant", self.written, self.meant)
+        for row in meant:
             for place in row:
                 for token, price in place.items():
                     if not 0 <= price < math.inf:
                         raise ValueError(f"the price of token {token} is {price}; it must be at least 0 nats")
-        meant = tuple(tuple(row) for row in self.meant)
         keep(self, meant=meant, _inputs=PerInput("written", meant))
 
     @property
@@ -81,14 +75,44 @@ class CharacterChannel(Objective):
 
     def energy(self, batch: Batch) -> Tensor:
         """(B,) nats a text."""
-        width = max(batch.width, self.written.width)
-        texts = self._inputs.index(batch)
-        own, written = batch.widen(width), self.written.to(batch.device).widen(width).rows(texts)
-        same = own.lengths == written.lengths
-        out = torch.zeros(len(batch), dtype=torch.float64).masked_fill(~same.cpu(), math.inf)
-        changed = (own.tokens != written.tokens) & own.present & same[:, None]
-        rows, places = changed.nonzero(as_tuple=True)
-        edits = zip(rows.tolist(), texts[rows].tolist(), places.tolist(), own.tokens[changed].tolist(), strict=True)
-        for row, text, place, token in edits:
-            out[row] += self.meant[text][place].get(token, math.inf)
-        return out.to(batch.device)
+        nats, same = of_edits(batch, self.written, self._inputs, otherwise=math.inf)
+        return nats.masked_fill(~same, math.inf)
+
+
+def by_place(name: str, written: Batch, given: Sequence[Sequence[Meant]]) -> tuple[tuple[Meant, ...], ...]:
+    """What is told of each place of each written text.
+
+    Raises:
+        ValueError: there are not as many inputs or places in both.
+    """
+    instance("written", written, BATCH)
+    sizes, lengths = [len(row) for row in given], written.lengths.tolist()
+    if sizes != lengths:
+        raise ValueError(f"{name} has rows of {sizes[:5]} places, and the written texts have {lengths[:5]}: one each")
+    return tuple(tuple(row) for row in given)
+
+
+def of_edits(
+    batch: Batch, written: Batch, meant: PerInput[tuple[Meant, ...]], otherwise: float
+) -> tuple[Tensor, Tensor]:
+    """The sum over the tokens that differ from the written ones, and whether the lengths are the same.
+
+    Args:
+        batch: B texts.
+        written: of each input, or one row for all.
+        meant: of each of them and each place, token -> nats.
+        otherwise: nats of a token that is not there.
+
+    Returns:
+        (B,) float64 nats, and (B,) bool.
+    """
+    width = max(batch.width, written.width)
+    texts = meant.index(batch)
+    own, before = batch.widen(width), written.to(batch.device).widen(width).rows(texts)
+    rows, places = ((own.tokens != before.tokens) & own.present & before.present).nonzero(as_tuple=True)
+    edits = zip(rows.tolist(), texts[rows].tolist(), places.tolist(), own.tokens[rows, places].tolist(), strict=True)
+    sums = [0.0] * len(batch)
+    for row, text, place, token in edits:
+        sums[row] += meant.values[text][place].get(token, otherwise)
+    nats = torch.tensor(sums, dtype=torch.float64, device=batch.device)
+    return nats, own.lengths == before.lengths

@@ -9,6 +9,7 @@ from samplers.proposals.clusters import Clusters
 from samplers.proposals.copy import Copy
 from samplers.proposals.corrections import Corrections
 from samplers.proposals.edits import BlockInfill, InsertDelete, Replace
+from samplers.proposals.exchanges import Exchanges, Stretch
 from samplers.proposals.fill import Fill
 from samplers.proposals.from_left import FromLeft
 from samplers.proposals.from_right import FromRight
@@ -33,6 +34,7 @@ __all__ = [
     "Copy",
     "Corrections",
     "Edits",
+    "Exchanges",
     "Fill",
     "FromLeft",
     "FromRight",
@@ -43,6 +45,7 @@ __all__ = [
     "PrefixResampling",
     "Replace",
     "SpanEdit",
+    "Stretch",
     "SuffixResampling",
     "Swap",
     "Uniform",

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.usefixtures("stubbed")
         (["correct", "我", "--lang", "zh"], "no Chinese model comes with textsearch"),
         (["correct", "我", "--lang", "zh", "--causal", "a/b", "--tokenised"], "tokenised=True is of English"),
         (["correct", "我", "--lang", "zh", "--causal", "a/b", "--listed", "未,己已"], "is no line of confusions"),
-        (["correct", "dog", "--listed", "未末,己已"], "is of characters, for lang='zh'"),
+        (["correct", "dog", "--listed", "未末,己已"], "is of Chinese characters: pass lang='zh'"),
         (["keywords", "dog", "--chains", "0"], "--chains"),
         (["keywords", "dog", "--chains", "99999999999"], "--chains"),
         (["keywords", "dog", "--steps", "-1"], "--steps"),

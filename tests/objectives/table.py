@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, final
 
 import torch
@@ -90,11 +90,11 @@ SENTENCES = ["The old dog sat.", "A cat ran to London.", "I said no.", "We saw d
 WORDS = [["dog"], ["cat"], ["know"], ["mat"]]
 
 
-def channel(models: Models, values: str | Sequence[str]) -> o.CharacterChannel:
+def edited(kind: Callable[..., Objective], models: Models, values: str | Sequence[str]) -> Objective:
     """Any token may have been meant to be any other."""
     written = models.masked.vocabulary.encode([values] if isinstance(values, str) else values)
     any_token = dict.fromkeys(range(models.masked.vocabulary.size), 2.0)
-    return o.CharacterChannel(written, [[any_token] * len(row) for row in written.token_lists()])
+    return kind(written, [[any_token] * len(row) for row in written.token_lists()])
 
 
 OBJECTIVES: dict[str, Entry] = {
@@ -105,7 +105,7 @@ OBJECTIVES: dict[str, Entry] = {
     ),
     "Canonical": Entry(lambda *_: o.Canonical()),
     "Choices": Entry(lambda _, values: o.Choices(values), [[TEXTS[0], "dog"], ["no"], ["No!", "I"], [TEXTS[3]]]),
-    "CharacterChannel": Entry(channel, ["cat dog", "no no no dog", "No!", ""]),
+    "CharacterChannel": Entry(partial(edited, o.CharacterChannel), ["cat dog", "no no no dog", "No!", ""]),
     "Classifier": Entry(lambda _, values: o.Classifier(LetterCounts(), values), ["short", "long", "middling", "long"]),
     "Closeness": Entry(lambda _, values: o.Closeness(values, 2.0), SENTENCES),
     "Coherence": Entry(lambda models, values: o.Coherence(models.causal, values), SENTENCES),
@@ -119,6 +119,7 @@ OBJECTIVES: dict[str, Entry] = {
         lambda _, values: o.Grammar(values),
         ["start: /.+/", 'start: "no" | "dog"', "start: /[A-Z].*/", "start: /[^!]+/"],
     ),
+    "InPlace": Entry(partial(edited, o.InPlace), ["cat dog", "no no no dog", "No!", ""]),
     "JSONSchema": Entry(
         lambda _, values: o.JSONSchema(values), [{"minimum": 5}, {"minimum": 4}, {"maximum": 5}, {"maximum": 4}]
     ),

@@ -33,6 +33,7 @@ from tests.samplers import (
     test_cycle,
     test_delayed_acceptance,
     test_ensemble,
+    test_exchanges,
     test_gibbs,
     test_informed,
     test_inside_language,
@@ -125,6 +126,7 @@ KERNELS: dict[str, Case | Draws] = {
     "inside a language": test_inside_language.CASE,
     "prefix resampling": test_prefix.CASE,
     "copy": test_copy.CASE,
+    "exchanges": test_exchanges.CASE,
     "locally balanced": proposed(test_informed.BALANCED, test_informed.TWINS),
     "path auxiliary": proposed(test_informed.PATH, test_informed.TWINS),
     "all sites": proposed(test_informed.ALL, test_informed.TWINS),
@@ -162,6 +164,7 @@ _MORE: dict[str, Mapping[str, Case]] = {
         if not any(isinstance(case, Case) and case.space is toy for case in KERNELS.values())
     },
     "copy": test_copy.VARIANTS,
+    "exchanges": test_exchanges.VARIANTS,
     "corrections": test_corrections.VARIANTS,
     "gibbs": test_gibbs.VARIANTS,
     "suffix resampling under a mask": test_masked_suffix.VARIANTS,

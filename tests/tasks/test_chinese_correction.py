@@ -1,9 +1,10 @@
-"""Chinese correction on a toy: what is mended, what is kept, what is refused, and the exact law of its moves."""
+"""Chinese correction on a toy: what is mended, what is kept, and what is refused."""
 
 from __future__ import annotations
 
-import itertools
+import copy
 import math
+import pickle
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
@@ -13,8 +14,7 @@ from typing import Any
 import pytest
 import torch
 
-from samplers import MetropolisHastings
-from textsearch import FunctionObjective
+from textsearch.language.chinese_confusions import ChineseConfusions, listed_in
 from textsearch.language.confusions import ListedConfusions
 from textsearch.models.ngram.both_sides import NgramMaskedLM
 from textsearch.models.ngram.lm import NgramLM
@@ -22,14 +22,10 @@ from textsearch.models.ngram.training import characters_of, train_ngrams
 from textsearch.models.right_to_left import RightToLeftLM
 from textsearch.models.vocabulary import TokenizerVocabulary
 from textsearch.objective import evaluate
-from textsearch.proposal import Move
-from textsearch.rng import Rng
 from textsearch.tasks import correct
 from textsearch.tasks.chinese_correction import build
-from textsearch.tasks.exchanges import Exchanges, Stretch
 from textsearch.tasks.problem import Models
 from textsearch.tasks.settings import Correction
-from textsearch.testing import letters
 
 pytest.importorskip("jieba")
 
@@ -99,7 +95,7 @@ def test_listed_characters_are_mended(tmp_path: Path) -> None:
         ({"lang": "fr"}, "lang='fr' is no language"),
         ({"lang": "zh", "tokenised": True}, "tokenised=True is of English"),
         ({"lang": "zh", "meaning": False}, "meaning=False is of English"),
-        ({"listed": ["未末"]}, "is of characters, for lang='zh'"),
+        ({"listed": ["未末"]}, "is of Chinese characters: pass lang='zh'"),
         ({"lang": "zh", "listed": ["a b"]}, "is no line of confusions"),
         ({"lang": "zh", "listed": "no/such/file"}, "is no file that can be read"),
         ({"lang": "zh", "listed": ["未末"], "confusions": SOUNDS}, "both say what may be meant"),
@@ -123,50 +119,48 @@ def test_the_energy_is_the_sum_that_the_page_states() -> None:
     assert here.terms[0, 0] == 0.0 and float(there.terms[0, 0]) == pytest.approx(price)
 
 
-LETTERS = letters("abc")
-STRETCHES = [
-    Stretch(0, ((1,), (2,), (3,)), (0.0, 1.0, -0.5), 0.3),
-    Stretch(1, ((1, 1), (2, 3)), (0.0, 0.7), 0.0),
-    Stretch(2, ((1,), (3,)), (0.0, 0.2), -0.4),
-]
-SPACE = ["".join(text) for text in itertools.product("abc", repeat=3)]
-ENERGY = FunctionObjective(lambda texts: [0.8 * text.count("c") - 0.5 * text.count("ab") for text in texts], name="toy")
+def test_equal_gains_do_not_depend_on_the_group() -> None:
+    """Readings of one promise keep the order in which they are listed, whatever the other texts are."""
+    pytest.importorskip("pypinyin")
+    tokenizer = characters_of(["妥淫妄安看"], 1)
+    causal = NgramLM(train_ngrams(["妥淫妄安看"], tokenizer, order=2), TokenizerVocabulary(tokenizer, 999))
+
+    def drawn(texts: list[str], seed: int) -> str:
+        given: dict[str, Any] = {"steps": 3, "temperature": 20.0, "seed": seed, "numbers": range(8 - len(texts), 8)}
+        return correct(texts, lang="zh", causal=causal, **given).texts[-1]
+
+    for seed in range(8):
+        assert drawn(["妥"], seed) == drawn(["淫", "妥"], seed) == drawn(["妄", "看", "妥"], seed)
 
 
-class OneWay:
-    """The broken twin: the way back is said to be as likely as the way there."""
-
-    def __init__(self, moves: Exchanges) -> None:
-        self.moves, self.vocabulary, self.kinds, self.check = moves, moves.vocabulary, moves.kinds, moves.check
-
-    def propose(self, batch: Any, rng: Rng) -> Move:
-        move = self.moves.propose(batch, rng)
-        back = move.log_forward.where(move.log_backward > -math.inf, move.log_backward)
-        return replace(move, log_backward=back)
+def test_a_character_is_not_listed_for_itself() -> None:
+    pytest.importorskip("pypinyin")
+    assert listed_in(["未末未", "己 己已"]) == {"未": {"末": "listed"}, "己": {"已": "listed"}}
+    with pytest.raises(ValueError, match="'未未' is no line of confusions"):
+        listed_in(["未未"])
+    itself = ListedConfusions({"再": {"再": "same sound", "在": "same sound"}})
+    assert mended(["我再公园里看花"], confusions=itself) == ["我在公园里看花"]
 
 
-def transitions(moves: Any, count: int) -> torch.Tensor:
-    """(27, 27) how often each text becomes each, of chains of two letters' worth of moves."""
-    start = LETTERS.encode(SPACE)
-    start = replace(start.repeat(count), inputs=torch.zeros(len(SPACE) * count, dtype=torch.int64))
-    sampler = MetropolisHastings(moves)
-    state = sampler.init(ENERGY, start)
-    state, _ = sampler.step(ENERGY, state, Rng.start(5, len(start)).at(0))
-    found = torch.zeros(len(SPACE), len(SPACE))
-    for number, text in enumerate(state.batch.texts()):
-        found[number // count, SPACE.index(text)] += 1 / count
-    return found
+def test_a_masked_model_that_knows_other_characters_judges_none() -> None:
+    """Whether a text is answered does not depend on those beside it."""
+    tokenizer = characters_of(["花书看"], 1)
+    vocabulary = TokenizerVocabulary(tokenizer, 999)
+    one, other = (
+        NgramLM(train_ngrams(["花书看"], tokenizer, order=2, direction=way), vocabulary)
+        for way in ("left_to_right", "right_to_left")
+    )
+    few = NgramMaskedLM(one, RightToLeftLM(other))
+    assert mended(["他做作业"], masked=few) == mended(["看书", "他做作业"], masked=few)[1:]
 
 
-def test_moves_are_in_detailed_balance() -> None:
-    law = (-evaluate(ENERGY, LETTERS.encode(SPACE)).energy).softmax(0).to(torch.float32)
-    count = 500
+def test_confusions_can_be_copied_and_hashed() -> None:
+    pytest.importorskip("pypinyin")
+    one = ChineseConfusions({"未": {"末": "listed"}})
+    assert pickle.loads(pickle.dumps(one)) == copy.deepcopy(one) == one and len({one, ChineseConfusions()}) <= 2
 
-    def worst(moves: Any) -> float:
-        flow = law[:, None] * transitions(moves, count)
-        deviation = (law[:, None] ** 2 * flow.div(law[:, None]).clamp(min=1 / count) / count).sqrt()
-        return float(((flow - flow.T) / (deviation**2 + deviation.T**2).sqrt()).abs().max())
 
-    moves = Exchanges(LETTERS, [STRETCHES])
-    assert worst(moves) < 5.0
-    assert worst(OneWay(moves)) > 5.0
+def test_halves_of_characters_are_refused() -> None:
+    for lang in ("en", "zh"):
+        with pytest.raises(ValueError, match=r"holds half of a character \(a surrogate\)"):
+            correct(["我再\ud800"], lang=lang, causal="nowhere", masked="nowhere")

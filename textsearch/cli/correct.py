@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,14 +17,17 @@ def listed(given: str | tuple[str, ...]) -> tuple[str, ...]:
     """What `--listed` means: lines, or those of a file; they are told as they are, since a server reads no files."""
     if isinstance(given, tuple):  # the default
         return given
-    from textsearch.language.chinese_confusions import lines_of_file, listed_in
+    from textsearch.language.chinese_confusions import lines_of_file
 
+    lines = given.replace("，", ",")
+    if "," in lines and not Path(given).is_file():
+        return tuple(line for line in lines.split(",") if line)
     try:
-        lines = tuple(given.replace("，", ",").split(",")) if "," in given or "，" in given else lines_of_file(given)
-        listed_in(lines)
+        return lines_of_file(given)
     except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
-    return lines
+        raise typer.BadParameter(
+            f"{given!r} is no file of text: name a file of lines, or write lines with commas, {given + ','!r}"
+        ) from error
 
 
 @command(

@@ -15,8 +15,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module, resources
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import regex
 
@@ -28,7 +27,6 @@ KINDS = ("listed", "sound and shape", "same sound", "other tone", "near shape", 
 _HAN = regex.compile(r"\p{Han}")
 _NEAR = (("zh", "z"), ("ch", "c"), ("sh", "s"), ("n", "l"), ("r", "l"), ("h", "f"))
 _ENDS = (("ang", "an"), ("eng", "en"), ("ing", "in"))
-_NONE: Mapping[str, Mapping[str, str]] = MappingProxyType({})
 
 
 @final
@@ -40,16 +38,16 @@ class ChineseConfusions:
         listed: character -> candidate -> kind, before what is alike; see `listed_in` for a file.
         near: whether sounds that are not the same but near count.
         shapes: whether what looks alike counts.
-        inserted: nothing may be missing or too much.
 
     Raises:
         ImportError: pypinyin or jieba is not installed.
     """
 
-    listed: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: _NONE)
+    listed: Mapping[str, Mapping[str, str]] = field(default_factory=dict, hash=False)
     near: bool = True
     shapes: bool = True
-    inserted: tuple[str, ...] = ()
+    inserted: ClassVar[tuple[str, ...]] = ()
+    """Nothing may be missing or too much."""
 
     def __post_init__(self) -> None:
         _sounds()
@@ -85,9 +83,10 @@ def listed_in(lines: Iterable[str]) -> dict[str, dict[str, str]]:
         characters = "".join(line.split())
         if not characters:
             continue
-        if len(characters) < 2 or len(_HAN.findall(characters)) < len(characters):
+        others = [one for one in characters[1:] if one != characters[0]]
+        if not others or len(_HAN.findall(characters)) < len(characters):
             raise ValueError(f"{line!r} is no line of confusions: write a character, and those it is mistaken for")
-        table.setdefault(characters[0], {}).update(dict.fromkeys(characters[1:], "listed"))
+        table.setdefault(characters[0], {}).update(dict.fromkeys(others, "listed"))
     return table
 
 

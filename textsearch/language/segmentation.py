@@ -19,6 +19,7 @@ from typing import Any
 _ENGLISH = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _PLAIN_BITS = 10.5
 """A word as frequent as one in 2^10.5 (about 1,400) is grammar or plain: "some", "get", "good" and all above them."""
+_CHANGES, _LONGEST = 2, 4  # characters of a word that may have been meant
 _MEANING = ("n", "nr", "ns", "nt", "nz", "v", "vn", "a", "an", "t", "s", "i")
 """jieba's tags of words that stand for something: names, things, doings, qualities, times, places, idioms."""
 
@@ -90,34 +91,30 @@ def _word_logs() -> Mapping[str, float]:
     return {word: math.log(count) - total if count else -math.inf for word, count in dictionary().items()}
 
 
-def words_near(
-    text: str, start: int, meant: Sequence[Collection[str]], changes: int = 2, longest: int = 4
-) -> list[str]:
-    """Words of jieba's dictionary that a text may have been meant to have at `start`, in two to `longest` characters.
+def words_near(text: str, start: int, meant: Sequence[Collection[str]]) -> list[str]:
+    """Words of jieba's dictionary, of two to four characters, two of them other than what a text has at `start`.
 
     Args:
         text: as it is written.
         start: where the words begin.
         meant: of each character of the text, what else it may have been meant to be.
-        changes: characters of a word that may differ from what is written; in all of them at least one does.
-        longest: characters of a word.
 
     Raises:
         ImportError: jieba is not installed.
 
-    >>> words_near("真接说", 0, [{"直"}, set(), set()])
+    >>> words_near("真借说", 0, [{"直"}, {"接"}, set()])
     ['直接']
     """
     words, found = dictionary(), list[str]()
 
     def grow(begun: str, changed: int) -> None:
         place = start + len(begun)
-        if len(begun) > 1 and changed and words[begun]:
+        if changed == _CHANGES and words[begun]:
             found.append(begun)
-        if len(begun) == longest or place == len(text):
+        if len(begun) == _LONGEST or place == len(text):
             return
         ways = [(text[place], changed)]
-        if changed < changes:
+        if changed < _CHANGES:
             ways += [(one, changed + 1) for one in sorted(meant[place])]
         for one, count in ways:
             if begun + one in words:

@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import final
+from typing import ClassVar, final
 
 import regex
-import torch
-from torch import Tensor
 
 from textsearch.batch import Batch
+from textsearch.language.listed import ListedVocabulary
 from textsearch.language.literals import Span, literals
 
 TIGHT = "\ufdd0"
@@ -165,7 +164,7 @@ def apart(tokens: Sequence[str]) -> str:
 
 @final
 @dataclass(frozen=True, eq=False)
-class WordVocabulary:
+class WordVocabulary(ListedVocabulary):
     """The words of some texts, and the words that may replace them.
 
     Attributes:
@@ -175,43 +174,17 @@ class WordVocabulary:
     >>> words.encode(["So, it's  so."])
     Traceback (most recent call last):
         ...
-    ValueError: 'So' of "So, it's  so." is not among the 4 words of this vocabulary; build it from all texts
+    ValueError: 'So' of "So, it's  so." is not among the 3 words of this vocabulary: build it from all texts
     >>> words.encode(["It's  so."]).texts()
     ["It's  so."]
     """
 
-    tokens: tuple[str, ...]
-    one_spelling = True  # a token of several words, "a lot", is what one word was meant to be, and no other spelling
+    what: ClassVar[str] = "words"
 
     @staticmethod
     def of(tokens: Iterable[str]) -> WordVocabulary:
         """The given tokens, each once, in order, after the mask."""
         return WordVocabulary(tuple(dict.fromkeys([MASK, *tokens])))
-
-    @cached_property
-    def number(self) -> dict[str, int]:
-        """The id of each token."""
-        return {token: number for number, token in enumerate(self.tokens)}
-
-    @property
-    def size(self) -> int:
-        """V."""
-        return len(self.tokens)
-
-    @property
-    def mask_id(self) -> int:
-        """The first."""
-        return 0
-
-    @cached_property
-    def allowed(self) -> Tensor:
-        """(V,) bool: all but the mask."""
-        return torch.arange(self.size) > 0
-
-    @cached_property
-    def continues(self) -> Tensor:
-        """(V,) bool: none, a token is a word."""
-        return torch.zeros(self.size, dtype=torch.bool)
 
     @cached_property
     def evenly_spaced(self) -> WordVocabulary:
@@ -232,21 +205,10 @@ class WordVocabulary:
         """The texts as words."""
         return self.batch([split(text) for text in texts])
 
-    def batch(self, rows: Sequence[Sequence[str]]) -> Batch:
-        """Rows of tokens."""
-        for row in rows:
-            for token in row:
-                if token not in self.number:
-                    raise ValueError(
-                        f"{bare(token)!r} of {join(row)!r} is not among the {self.size} words of this vocabulary; "
-                        "build it from all texts"
-                    )
-        return Batch.of([[self.number[token] for token in row] for row in rows], self)
-
     def decode(self, batch: Batch) -> list[str]:
         """The texts as they are written."""
         return [join(row) for row in self.words(batch)]
 
-    def words(self, batch: Batch) -> list[list[str]]:
-        """The tokens of each row."""
-        return [[self.tokens[token] for token in row] for row in batch.token_lists()]
+    def shown(self, row: Sequence[str], token: str) -> tuple[str, str]:
+        """A word and its text."""
+        return bare(token), join(row)

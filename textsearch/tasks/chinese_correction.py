@@ -8,10 +8,10 @@ The energy of a text of the same length as the written one w is
 in nats: p the causal model, best one of characters; u the likeliest cut of the text into words of a dictionary, each by
 its frequency; m a masked model that has read the written text with this character masked, if one is given. The last
 term is a prior and not fitted: a character in fifty is written wrong (`ERROR_RATE`), each kind of mistake has its
-share, and shares it among all that `meant` is taken for in this way: what sounds like a hundred others is seldom taken
-for just this one (Kernighan, Church and Gale, 1990).
+share, which is split evenly among all characters that `meant` may be mistaken for in this way (Kernighan, Church and
+Gale, 1990).
 
-A move exchanges a character, or up to four that would make a word of the dictionary, where that looks promising by all
+A move exchanges one character, or two within a word of up to four of the dictionary, where that looks promising by all
 terms but the causal model's more often (`Exchanges`). Chains start from the written text and are cooled. Characters are
 changed one for one, nothing is put in or left out, and only Chinese ones that the causal model knows are touched.
 """
@@ -21,7 +21,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 from typing import final
@@ -31,17 +31,18 @@ import torch
 from objectives import CharacterChannel, Fluency
 from objectives.character_channel import Meant
 from samplers import MetropolisHastings, SimulatedAnnealing
+from samplers.proposals import Exchanges, Stretch
 from textsearch.batch import Batch, Vocabulary
 from textsearch.language.characters import CharacterVocabulary
 from textsearch.language.chinese_confusions import ChineseConfusions, listed_in
 from textsearch.language.confusions import Confusions
 from textsearch.language.literals import Kept
 from textsearch.language.segmentation import words_log_prob, words_near
+from textsearch.models.reading.turns import remembered
 from textsearch.objective import FunctionObjective, Objective
 from textsearch.rng import input_numbers
 from textsearch.schedule import geometric
 from textsearch.tasks import resolve as given
-from textsearch.tasks.exchanges import Exchanges, Stretch
 from textsearch.tasks.in_place import in_place
 from textsearch.tasks.languages import CHINESE
 from textsearch.tasks.mining import PARTS
@@ -138,7 +139,6 @@ def build(
         seed=settings.seed,
         temperature=settings.temperature,
         numbers=numbers,
-        finish=lambda result: replace(result, sources=list(texts)),
     )
 
 
@@ -155,8 +155,9 @@ def words_of_dictionary(texts: Iterable[str]) -> list[float]:
     return [-words_log_prob(text) for text in texts]
 
 
+@remembered(most=2)
 def known_to(vocabulary: Vocabulary) -> Callable[[str], bool]:
-    """Whether a character can be written in a vocabulary."""
+    """Whether a character can be written in a vocabulary; thousands are asked about, in each group of texts again."""
 
     @cache
     def known(one: str) -> bool:
@@ -185,7 +186,7 @@ def meant_by(
         return {
             other: math.log(max(taken(other)[kind], 1)) - math.log(ERROR_RATE * SHARES.get(kind, SHARES["listed"]))
             for other, kind in confusions.of(one).items()
-            if len(other) == 1 and known(other)
+            if len(other) == 1 and other != one and known(other)
         }
 
     found = []
@@ -208,18 +209,24 @@ def exchanges(written: Batch, nats: Sequence[Sequence[Meant]], words: float) -> 
     found = []
     for text, row, own in zip(written.texts(), written.token_lists(), nats, strict=True):
         listed = _listed(text, characters, own)
+        standing = _words_around(text)
         gains = []
         for start, reading in listed:
             there = zip(own[start:], row[start:], reading, strict=False)
             gain = -sum(place[new] for place, old, new in there if new != old)
             if words:
-                end, said = start + len(reading), "".join(characters.characters[token] for token in reading)
+                end, said = start + len(reading), "".join(characters.tokens[token] for token in reading)
                 left, right = text[max(0, start - _AROUND) : start], text[end : end + _AROUND]
-                gain += words * (words_log_prob(left + said + right) - words_log_prob(left + text[start:end] + right))
+                gain += words * (words_log_prob(left + said + right) - standing(start, end))
             # half of it, as in locally balanced proposals (Zanella, 2020)
             gains.append(0.5 * gain)
         found.append(_stretches(row, listed, gains) if listed else [])
     return Exchanges(written.vocabulary, found)
+
+
+def _words_around(text: str) -> Callable[[int, int], float]:
+    """log u of a part of the text with what stands around it, which many exchanges are compared with."""
+    return cache(lambda start, end: words_log_prob(text[max(0, start - _AROUND) : end + _AROUND]))
 
 
 Reading = tuple[int, tuple[int, ...]]
@@ -229,13 +236,9 @@ Reading = tuple[int, tuple[int, ...]]
 def _listed(text: str, characters: CharacterVocabulary, meant: Sequence[Meant]) -> list[Reading]:
     """All exchanges of a text: of one character, and of two of a word."""
     found: list[Reading] = [(place, (token,)) for place, own in enumerate(meant) for token in own]
-    others = [{characters.characters[token] for token in own} for own in meant]
+    others = [{characters.tokens[token] for token in own} for own in meant]
     for start in range(len(text)):
-        found += [
-            (start, tuple(characters.number[one] for one in word))
-            for word in words_near(text, start, others)
-            if sum(one != other for one, other in zip(word, text[start:], strict=False)) > 1
-        ]
+        found += [(start, tuple(characters.number[one] for one in word)) for word in words_near(text, start, others)]
     return found
 
 
@@ -244,9 +247,10 @@ def _stretches(written: Sequence[int], listed: Sequence[Reading], gains: Sequenc
     places: dict[tuple[int, int], list[tuple[float, tuple[int, ...]]]] = defaultdict(list)
     for (start, reading), gain in zip(listed, gains, strict=True):
         places[start, len(reading)].append((gain, reading))
-    best = {place: sorted(own, reverse=True)[:READINGS] for place, own in places.items()}
-    promise = torch.tensor([[gain for gain, _ in own] + [-math.inf] * (READINGS - len(own)) for own in best.values()])
-    share = (1 - _ANYWHERE) * promise.to(torch.float64).logsumexp(1).softmax(0) + _ANYWHERE / len(best)
+    # equal gains stay in the order of the list, which does not depend on the other texts
+    best = {place: sorted(own, key=lambda one: one[0], reverse=True)[:READINGS] for place, own in places.items()}
+    gained = [[gain for gain, _ in own] + [-math.inf] * (READINGS - len(own)) for own in best.values()]
+    share = (1 - _ANYWHERE) * torch.tensor(gained, dtype=torch.float64).logsumexp(1).softmax(0) + _ANYWHERE / len(best)
     return [
         Stretch(
             start,

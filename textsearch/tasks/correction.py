@@ -150,10 +150,13 @@ def build(
     for text in texts:
         if not text.strip():
             raise ValueError(f"{text!r} is an empty text: leave it out")
-        if TIGHT in text:
-            raise ValueError(f"{shown(text)} holds U+{ord(TIGHT):04X}, which is no character: take it out")
+        if any("\ud800" <= one <= "\udfff" for one in text):
+            raise ValueError(f"{shown(text)} holds half of a character (a surrogate): decode it again, or take it out")
     if settings.lang != "en":
         return chinese_correction.build(texts, settings, models, numbers=numbers, progress=progress)
+    for text in texts:
+        if TIGHT in text:
+            raise ValueError(f"{shown(text)} holds U+{ord(TIGHT):04X}, which is no character: take it out")
     numbers = input_numbers(numbers, len(texts))
     kept, tokenised = Kept.of(settings.keep), settings.tokenised
     english = settings.confusions or EnglishConfusions()

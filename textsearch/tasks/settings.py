@@ -96,13 +96,11 @@ def _check_keep(words: Keep) -> Keep:
 
 def _check_listed(lines: Listed) -> tuple[str, ...]:
     """The setting `listed`: the lines, read from their file if one is named."""
-    if not isinstance(lines, str | os.PathLike):
-        lines = strings("listed", lines, "lines")
-    if not lines:
-        return ()
     from textsearch.language.chinese_confusions import lines_of_file, listed_in
 
-    lines = lines_of_file(lines) if isinstance(lines, str | os.PathLike) else tuple(lines)
+    if isinstance(lines, str | os.PathLike):
+        lines = lines_of_file(lines)
+    lines = tuple(strings("listed", lines, "lines"))
     listed_in(lines)
     return lines
 
@@ -148,8 +146,7 @@ class Correction(Settings):
         )
         if self.lang == "en" and self.listed:
             raise ValueError(
-                f"listed={shown(self.listed)} is of characters, for lang='zh': in English pass confusions=..., such as "
-                "ListedConfusions, in Python"
+                f"listed={shown(self.listed)} is of Chinese characters: pass lang='zh' (--lang zh), or leave it out"
             )
         if self.lang != "en":
             self._check_other_language()

@@ -22,6 +22,8 @@ from torch import Tensor
 
 from textsearch.batch import Batch, Vocabulary
 from textsearch.checks import keep
+from textsearch.kinds import shown
+from textsearch.per_input import PerInput
 from textsearch.proposal import Move
 from textsearch.rng import Rng, categorical
 
@@ -38,12 +40,24 @@ class Stretch:
         readings: rows of tokens, all as long as it is, each once; two of them at least.
         log_weights: of each reading.
         log_weight: of the stretch among all of its text.
+
+    Raises:
+        ValueError: fewer than two readings, one twice, readings of several lengths, or not a weight for each.
     """
 
     start: int
     readings: tuple[tuple[int, ...], ...]
     log_weights: tuple[float, ...]
     log_weight: float = 0.0
+
+    def __post_init__(self) -> None:
+        lengths = {len(one) for one in self.readings}
+        if len(set(self.readings)) < max(2, len(self.readings)) or len(lengths) > 1 or 0 in lengths:
+            raise ValueError(f"readings={shown(self.readings)}: list two at least, each once, all as long")
+        if len(self.log_weights) != len(self.readings):
+            raise ValueError(
+                f"log_weights={shown(self.log_weights)} must be {len(self.readings)}, one for each reading"
+            )
 
 
 @final
@@ -53,7 +67,7 @@ class Exchanges:
 
     Attributes:
         vocabulary: the tokens of the batches.
-        stretches: of each input.
+        stretches: of each input, or one list of them for all.
 
     >>> from samplers import MetropolisHastings
     >>> from textsearch import FunctionObjective, generate
@@ -67,6 +81,7 @@ class Exchanges:
 
     vocabulary: Vocabulary
     stretches: Sequence[Sequence[Stretch]]
+    _inputs: PerInput[tuple[Stretch, ...]] = field(init=False, repr=False)
     _tokens: Tensor = field(init=False, repr=False)
     """(I, S, K, L) tokens of all readings, -1 beyond their ends."""
     _log_weights: Tensor = field(init=False, repr=False)
@@ -79,7 +94,8 @@ class Exchanges:
     kinds: ClassVar = ("exchange",)
 
     def __post_init__(self) -> None:
-        keep(self, stretches=tuple(tuple(own) for own in self.stretches))
+        stretches = tuple(tuple(own) for own in self.stretches)
+        keep(self, stretches=stretches, _inputs=PerInput("stretches", stretches))
         every = [one for own in self.stretches for one in own]
         inputs, most = len(self.stretches), max((len(own) for own in self.stretches), default=0)
         ways = max((len(one.readings) for one in every), default=0)
@@ -98,11 +114,7 @@ class Exchanges:
 
     def check(self, batch: Batch) -> None:
         """Each input has its stretches."""
-        if len(batch) and int(batch.inputs.max()) >= len(self.stretches):
-            raise ValueError(
-                f"{len(self.stretches)} inputs have stretches, and there is an input {int(batch.inputs.max())}: list "
-                "those of all inputs"
-            )
+        self._inputs.check(batch)
 
     def propose(self, batch: Batch, rng: Rng) -> Move:
         """One exchange a row."""
@@ -111,14 +123,14 @@ class Exchanges:
         none = Move(batch, zero, zero - math.inf, torch.zeros_like(batch.lengths))
         if not rows or not self._places.shape[1]:
             return none
-        tokens, log_weights, places, log_stretches = (
-            part.to(device)[batch.inputs]
-            for part in (self._tokens, self._log_weights, self._places, self._log_stretches)
-        )
+        own = self._inputs.index(batch)
+        log_stretches = self._log_stretches.to(device)[own]
         able = (log_stretches > -math.inf).any(1)
         row = torch.arange(rows, device=device)
         stretch = categorical(log_stretches.masked_fill(~able[:, None], 0.0), rng.uniform(_STRETCH))
-        readings, log_weights, start = tokens[row, stretch], log_weights[row, stretch], places[row, stretch]
+        readings, log_weights, start = (
+            part.to(device)[own, stretch] for part in (self._tokens, self._log_weights, self._places)
+        )
         size = (readings[:, 0] >= 0).sum(1)
         offset = torch.arange(readings.shape[2], device=device)
         at = (start[:, None] + offset).clamp(max=batch.width - 1)
@@ -127,7 +139,7 @@ class Exchanges:
         same = (readings == now[:, None]).all(2) & (log_weights > -math.inf)
         frozen = (~batch.editable.gather(1, at) & inside).any(1)
         able = able & same.any(1) & ~frozen
-        # what is read now is not drawn, forward, nor what is drawn, back
+        # forward leaves the current reading out, backward the new one
         others = log_weights.masked_fill(same, -math.inf)
         able = able & (others > -math.inf).any(1)
         drawn = categorical(others.masked_fill(~able[:, None], 0.0), rng.uniform(_READING))
