@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -193,6 +195,18 @@ def test_what_cannot_be_loaded(folder: Path, tmp_path: Path) -> None:
     other = TokenizerVocabulary(wordpiece_tokenizer(PIECES[:-1]), 32)
     with pytest.raises(ValueError, match="has other tokens than the vocabulary"):
         text_autoencoder(folder, vocabulary=other)
+    longer = TokenizerVocabulary(wordpiece_tokenizer(), 510)
+    with pytest.raises(ValueError, match="reads texts of 62 tokens, and the vocabulary allows 510: train it with 512"):
+        text_autoencoder(folder, vocabulary=longer)
+    for change, message in (
+        ({"num_attention_heads": 3}, "3 heads do not share a width of"),
+        ({"mask_id": 10**6}, "mask_id=1000000 is none of"),
+    ):
+        shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+        config = json.loads((folder / "config.json").read_text())
+        (tmp_path / "config.json").write_text(json.dumps(config | change))
+        with pytest.raises(ValueError, match=message):
+            text_autoencoder(tmp_path)
 
 
 def test_a_position_that_is_not_there(lm: TextAutoencoder) -> None:

@@ -22,7 +22,7 @@ from textsearch.models.ngram.training import characters_of, train_ngrams
 from textsearch.models.right_to_left import RightToLeftLM
 from textsearch.models.vocabulary import TokenizerVocabulary
 from textsearch.objective import evaluate
-from textsearch.tasks import correct
+from textsearch.tasks import correct, sample
 from textsearch.tasks.chinese_correction import build
 from textsearch.tasks.problem import Models
 from textsearch.tasks.settings import Correction
@@ -152,6 +152,15 @@ def test_a_masked_model_that_knows_other_characters_judges_none() -> None:
     )
     few = NgramMaskedLM(one, RightToLeftLM(other))
     assert mended(["他做作业"], masked=few) == mended(["看书", "他做作业"], masked=few)[1:]
+
+
+def test_ngrams_that_a_task_cannot_use_are_named(tmp_path: Path) -> None:
+    """A model that is given by its folder is asked for what the task needs, too."""
+    tokenizer = characters_of(CORPUS, 1)
+    train_ngrams(CORPUS, tokenizer, order=3, direction="right_to_left").save(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(TypeError, match="has no draw_suffixes, which the task uses to write on"):
+        sample([""], regex="公园", causal=str(tmp_path))
 
 
 def test_confusions_can_be_copied_and_hashed() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from textsearch.calls import told
 from textsearch.kinds import nature, shown
-from textsearch.models.checkpoints.limits import check_token, most_tokens, positions
+from textsearch.models.checkpoints.limits import check_shared, check_token, max_tokens_of, positions
 from textsearch.models.guided import GuidedMaskedLM
 from textsearch.models.protocols import (
     CausalLM,
@@ -113,7 +113,7 @@ def masked_lm(
     special = tokenizer.num_special_tokens_to_add()
     longest = positions(model) - special
     vocabulary = TokenizerVocabulary(tokenizer, longest, leading_space=keeps_texts(tokenizer))
-    return TransformersMaskedLM(model, vocabulary, max_tokens or most_tokens(model), max_bytes)
+    return TransformersMaskedLM(model, vocabulary, max_tokens or max_tokens_of(model), max_bytes)
 
 
 @told
@@ -252,7 +252,7 @@ def _causal(
             "use a causal language model"
         )
     vocabulary = TokenizerVocabulary(tokenizer, positions(model) - 1)
-    return TransformersCausalLM(model, vocabulary, bos, eos, max_tokens or most_tokens(model), max_bytes)
+    return TransformersCausalLM(model, vocabulary, bos, eos, max_tokens or max_tokens_of(model), max_bytes)
 
 
 @told
@@ -277,8 +277,8 @@ def ngram_lm(
     from textsearch.models.vocabulary import TokenizerVocabulary
 
     tables, tokenizer = load_ngrams(path)
-    if vocabulary is not None and vocabulary.tokenizer.get_vocab() != tokenizer.get_vocab():
-        raise ValueError(f"the model {str(path)!r} has other tokens than the vocabulary: train both with one tokenizer")
+    if vocabulary is not None:
+        check_shared(vocabulary, tokenizer, _NO_LIMIT, path)
     lm = NgramLM(tables, vocabulary or TokenizerVocabulary(tokenizer, _NO_LIMIT))
     return RightToLeftLM(lm) if tables.settings.direction == "right_to_left" else lm
 
@@ -322,11 +322,11 @@ def text_autoencoder(
 
     path = Path(folder)
     network, tokenizer = load_autoencoder(path, device=device, dtype=dtype or torch.float32)
-    if vocabulary is not None and vocabulary.tokenizer.get_vocab() != tokenizer.get_vocab():
-        raise ValueError(f"the model {str(path)!r} has other tokens than the vocabulary: train both with one tokenizer")
     longest = positions(network) - tokenizer.num_special_tokens_to_add()
+    if vocabulary is not None:
+        check_shared(vocabulary, tokenizer, longest, path)
     vocabulary = vocabulary or TokenizerVocabulary(tokenizer, longest)
-    return TextAutoencoder(network, vocabulary, max_tokens or most_tokens(network), max_bytes)
+    return TextAutoencoder(network, vocabulary, max_tokens or max_tokens_of(network), max_bytes)
 
 
 @told

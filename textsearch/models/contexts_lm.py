@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Self
 
+import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
 from textsearch.models.reading.hidden_cache import Context, Contexts, context
+from textsearch.models.reading.length_buckets import Tile
+from textsearch.models.reading.threads import read_tiles
 from textsearch.models.reading.turns import in_turn
 from textsearch.models.recipes import reduced
 from textsearch.models.usage import Usage
@@ -90,6 +93,29 @@ class ContextsLM(ABC):
         if known := sum(key in self._contexts for key in keys):
             self.usage.remembered(known)
         return keys
+
+
+def read_padded(
+    rows: Sequence[Sequence[int]],
+    read: Callable[[Tile], Tensor],
+    *,
+    pad: int,
+    max_tokens: int,
+    device: torch.device,
+) -> list[Tensor]:
+    """(length, d) vectors of each row, of rows that lie in lines of their own."""
+    found: list[Tensor] = [torch.empty(0)] * len(rows)
+    for tile, hidden in read_tiles(rows, read, pad=pad, max_tokens=max_tokens, device=device):
+        for number, own in zip(tile.rows.tolist(), hidden, strict=True):
+            found[number] = own[: len(rows[number])]
+    return found
+
+
+def in_order(parts: Sequence[Tensor], asked: Sequence[Sequence[tuple[int, int]]]) -> Tensor:
+    """(K, d) the vectors of rows, one row's after another's, in the order of their keys; see `by_row`."""
+    vectors = torch.cat(list(parts))
+    order = torch.tensor([index for own in asked for index, _ in own], device=vectors.device)
+    return vectors[order.argsort()]
 
 
 def by_row(keys: Sequence[Context]) -> tuple[list[Any], list[list[tuple[int, int]]]]:

@@ -11,13 +11,13 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from textsearch.models.contexts_lm import ContextsLM, by_row
+from textsearch.models.contexts_lm import ContextsLM, by_row, in_order, read_padded
 from textsearch.models.reading.hidden_cache import Context, tokens
 from textsearch.models.reading.last_layer import last_output, narrowed
 from textsearch.models.reading.length_buckets import BLOCK, GRAIN, Tile
 from textsearch.models.reading.packing import bytes_a_token, read_rows, read_with
 from textsearch.models.reading.projection import hidden_states
-from textsearch.models.reading.threads import count_of, read_tiles
+from textsearch.models.reading.threads import count_of
 from textsearch.models.reading.token_budget import TokenBudget
 
 
@@ -75,8 +75,7 @@ class TransformersMaskedLM(ContextsLM):
             return self.budget.passes(sizes, lambda part: self._hidden(rows[part], asked[part], door), threads)
 
         parts = read_with(self.model, read) if self._flat else read()
-        order = torch.tensor([index for own in asked for index, _ in own], device=self.model.device)
-        return torch.cat(parts)[order.argsort()]
+        return in_order(parts, asked)
 
     def _hidden(
         self, rows: Sequence[Sequence[int]], asked: Sequence[Sequence[tuple[int, int]]], door: Any | None
@@ -98,15 +97,10 @@ class TransformersMaskedLM(ContextsLM):
 
     def _padded(self, rows: Sequence[Sequence[int]]) -> list[Tensor]:
         """(length, d) of each row, for models that need every row in a line of its own."""
-        pad = self.vocabulary.tokenizer.pad_token_id or 0
-        found: list[Tensor] = [torch.empty(0)] * len(rows)
 
         def read(tile: Tile) -> Tensor:
             self.usage.count(tile.tokens.shape, tile.read)
             return hidden_states(self.model, input_ids=tile.tokens, attention_mask=tile.attention_mask)
 
-        device = self.model.device
-        for tile, hidden in read_tiles(rows, read, pad=pad, max_tokens=self.budget.most, device=device):
-            for number, own in zip(tile.rows.tolist(), hidden, strict=True):
-                found[number] = own[: len(rows[number])]
-        return found
+        pad = self.vocabulary.tokenizer.pad_token_id or 0
+        return read_padded(rows, read, pad=pad, max_tokens=self.budget.most, device=self.model.device)

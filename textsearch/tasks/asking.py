@@ -279,9 +279,8 @@ def build(
     if not asked_for:
         raise ValueError("passages is empty: pass at least one")
     numbers = input_numbers(numbers, len(asked_for))
-    given.check(
-        causal=models.causal, uses=("score", "vocabulary", "continuations", "draw_suffixes", "suffix_log_probs")
-    )
+    uses = ("score", "vocabulary", "continuations", "draw_suffixes", "suffix_log_probs")
+    given.check(causal=models.causal, uses=uses)
     found = [
         [Answer(own.strip(), kind_of(own))] if own is not None else found_in(passage, settings.answers)
         for passage, own in asked_for
@@ -289,7 +288,7 @@ def build(
     pairs = [Pair(asked_for[number][0], one, number) for number, own in enumerate(found) for one in own]
     own_numbers = _numbers(numbers, [len(own) for own in found])
     different = settings.different * settings.different_weight
-    lm = by_lines(given.causal(models.causal, progress))
+    lm = by_lines(given.causal(models.causal, progress, uses))
     vocabulary = lm.vocabulary
     resorts = [last_resort(pair, vocabulary) for pair in pairs]
     objective = energy(lm, pairs, settings.weight)

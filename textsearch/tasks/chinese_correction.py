@@ -106,7 +106,7 @@ def build(
     assert isinstance(settings.listed, tuple)
     with waiting("looking up characters", progress):
         confusions = settings.confusions or ChineseConfusions(listed_in(settings.listed))
-    lm = given.causal(models.causal, progress)
+    lm = given.causal(models.causal, progress, ("score", "vocabulary"))
     mlm = None if models.masked is None else given.masked(models.masked, progress)
     prices = [
         [{one: settings.strictness * nats for one, nats in place.items()} for place in own]

@@ -148,7 +148,8 @@ def build(
     given_texts = [parts_of(text, settings.gap, stems=bool(speech.space)) for text in texts]
     if settings.exact:
         check_single(given_texts)
-    given.check(causal=models.causal, uses=("score", "vocabulary", "next_log_probs"))
+    uses = ("score", "vocabulary", "next_log_probs")
+    given.check(causal=models.causal, uses=uses)
     speech.check(causal=models.causal, masked=models.masked)
     numbers = input_numbers(numbers, len(texts))
     mlm = given.masked(models.masked, progress)
@@ -157,7 +158,7 @@ def build(
     for text, count in zip(texts, gaps.lengths.tolist(), strict=True):
         check_room(text, count)
     words = gap_words_of(given_texts, gaps)
-    lm = given.causal(models.causal, progress)
+    lm = given.causal(models.causal, progress, uses)
     guided: MaskedLM = GuidedMaskedLM(rendered(mlm, vocabulary), lm)
     if not settings.marks:
         guided = WordsOnly(guided, marks_of(unrendered(vocabulary)))

@@ -234,8 +234,8 @@ def build(
     chains, seed, drafts = settings.chains, settings.seed, settings.drafts
     different = settings.different * settings.different_weight
     speech = language(settings.lang)
-    requests = ("ask", "draw_suffixes") if speech is ENGLISH else ()
-    given.check(causal=models.causal, uses=("score", "vocabulary", "next_log_probs", *requests))
+    uses = ("score", "vocabulary", "next_log_probs", *(("ask", "draw_suffixes") if speech is ENGLISH else ()))
+    given.check(causal=models.causal, uses=uses)
     speech.check(causal=models.causal, masked=models.masked)
     numbers = input_numbers(numbers, len(sets))
     constraint = Keywords(sets, inflections=settings.inflections and speech.inflects, in_order=settings.in_order)
@@ -247,7 +247,7 @@ def build(
     constraint.check(vocabulary.encode([speech.stop] * len(sets)))
     exact = letter_by_letter(vocabulary, sets, inflections=constraint.inflections)
     _check_last_resort(sets, speech, one_sentence_each(constraint, speech) + constraint, vocabulary)
-    lm = given.causal(models.causal, progress)
+    lm = given.causal(models.causal, progress, uses)
     shown_as = partial(told_as, sets=[as_asked(own) for own in asked_for])
     if speech is not ENGLISH:
         problem = unprompted(sets, speech, lm, mlm, settings, numbers=numbers, progress=progress)

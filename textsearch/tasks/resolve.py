@@ -39,12 +39,18 @@ PURPOSES = {
 """What tasks use of a causal model, and what for; `textsearch.models.protocols` describes each."""
 
 
-def causal(given: Causal, progress: bool = False) -> TaskLM:
-    """The causal model to use; of one that was passed, `check` has made sure of the methods that the task uses."""
+def causal(given: Causal, progress: bool = False, uses: Sequence[str] = ()) -> TaskLM:
+    """The causal model to use.
+
+    Of one that was passed, `check` has made sure of the methods that the task uses; one that is loaded by its name,
+    such as a folder of n-grams, is asked for them here.
+    """
     if CAUSAL.of(given):
         return cast(TaskLM, given)
     with waiting("loading the causal model", progress):
-        return _causal(_name("causal", given, CAUSAL))
+        model = _causal(_name("causal", given, CAUSAL))
+    check(causal=model, uses=uses)
+    return model
 
 
 def masked(given: Masked, progress: bool = False) -> MaskedLM:

@@ -172,8 +172,9 @@ def build(
     if not texts:
         raise ValueError("prompts is empty: pass at least one, such as 'Write a date in 2024.'")
     allowed = constraint_of(settings)
-    given.check(causal=models.causal, uses=("vocabulary", "draw_suffixes", "suffix_log_probs"))
-    lm = given.causal(models.causal, progress)
+    uses = ("vocabulary", "draw_suffixes", "suffix_log_probs")
+    given.check(causal=models.causal, uses=uses)
+    lm = given.causal(models.causal, progress, uses)
     starts = lm.vocabulary.encode([""] * len(texts))
     allowed.check(starts)
     asked_for = [(asked(lm, text) if settings.chat else None) or text for text in texts]

@@ -160,7 +160,8 @@ def build(
         Request.of(one) for one in sequence("requests", requests, "requests", "[{'prefix': 'The book'}]")
     ]
     speech = language(settings.lang)
-    given.check(causal=models.causal, uses=("score", "vocabulary", "next_log_probs", "continuations"))
+    uses = ("score", "vocabulary", "next_log_probs", "continuations")
+    given.check(causal=models.causal, uses=uses)
     speech.check(causal=models.causal, masked=models.masked)
     wanted = [request.restated().bounded() for request in stated_requests]
     if not wanted:
@@ -186,7 +187,7 @@ def build(
     for request in wanted:
         check_request(request, mlm.vocabulary)
         check_words(request, lexicon)
-    lm = given.causal(models.causal, progress)
+    lm = given.causal(models.causal, progress, uses)
     prompts = [request.context.rstrip() + "\n" if request.context else "" for request in wanted]
     objective: Objective = Fluency(lm, prompts) + hard
     judges = OwnJudges(lm, models, progress)

@@ -8,10 +8,9 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from textsearch.models.contexts_lm import ContextsLM, by_row
+from textsearch.models.contexts_lm import ContextsLM, by_row, in_order, read_padded
 from textsearch.models.reading.hidden_cache import Context, tokens
 from textsearch.models.reading.length_buckets import Tile
-from textsearch.models.reading.threads import read_tiles
 
 
 @final
@@ -45,9 +44,6 @@ class TextAutoencoder(ContextsLM):
     def _read(self, keys: list[Context]) -> Tensor:
         """(K, d) vectors for the head; a row is read once, whatever the number of its places."""
         own, asked = by_row(keys)
-        lists = [tokens((row, 0)).tolist() for row in own]
-        device = self.model.device
-        pad = self.vocabulary.tokenizer.pad_token_id or 0
 
         @torch.no_grad()
         def read(tile: Tile) -> Tensor:
@@ -55,10 +51,7 @@ class TextAutoencoder(ContextsLM):
             self.usage.count(tile.tokens.shape, tile.read)
             return hidden
 
-        width = self.model.get_output_embeddings().weight.shape[1]
-        out = torch.empty(len(keys), width, dtype=self.input_embeddings().dtype, device=device)
-        for tile, hidden in read_tiles(lists, read, pad=pad, max_tokens=self.max_tokens, device=device):
-            wanted = [(index, row, place) for row, n in enumerate(tile.rows.tolist()) for index, place in asked[n]]
-            at, rows, places = torch.tensor(wanted, device=device).unbind(1)
-            out[at] = hidden[rows, places]
-        return out
+        rows = [tokens((row, 0)).tolist() for row in own]
+        pad, device = self.vocabulary.tokenizer.pad_token_id or 0, self.model.device
+        hidden = read_padded(rows, read, pad=pad, max_tokens=self.max_tokens, device=device)
+        return in_order([found[[p for _, p in places]] for found, places in zip(hidden, asked, strict=True)], asked)

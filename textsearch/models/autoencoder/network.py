@@ -52,6 +52,12 @@ class Shape:
     max_position_embeddings: int = 512
     layer_norm_eps: float = 1e-12
 
+    def __post_init__(self) -> None:
+        if self.hidden_size % self.num_attention_heads:
+            raise ValueError(f"{self.num_attention_heads} heads do not share a width of {self.hidden_size} evenly")
+        if not 0 <= self.mask_id < self.vocab_size:
+            raise ValueError(f"mask_id={self.mask_id} is none of {self.vocab_size} tokens, from 0 on")
+
 
 class _Layer(nn.Module):
     """Attention to the embeddings of the other positions, and a feed-forward part; normalised as in BERT."""

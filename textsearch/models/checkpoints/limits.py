@@ -21,9 +21,21 @@ def positions(model: Any) -> int:
     return most // GRAIN * GRAIN
 
 
-def most_tokens(model: Any) -> int:
+def max_tokens_of(model: Any) -> int:
     """As many as a pass does well with."""
     return 512 if next(model.parameters()).device.type == "cpu" else 16_384
+
+
+def check_shared(vocabulary: Any, tokenizer: Any, longest: int, name: str | os.PathLike[str]) -> None:
+    """A vocabulary that is shared must be of the model's tokens, and allow no longer texts than the model reads."""
+    if vocabulary.tokenizer.get_vocab() != tokenizer.get_vocab():
+        raise ValueError(f"the model {str(name)!r} has other tokens than the vocabulary: train both with one tokenizer")
+    if vocabulary.longest > longest:
+        more = vocabulary.longest + tokenizer.num_special_tokens_to_add()
+        raise ValueError(
+            f"the model {str(name)!r} reads texts of {longest} tokens, and the vocabulary allows {vocabulary.longest}: "
+            f"train it with {more} positions, or leave vocabulary= out"
+        )
 
 
 def check_token(model: Any, token: int, name: str | os.PathLike[str]) -> None:
