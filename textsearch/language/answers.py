@@ -36,7 +36,7 @@ _NUMBER = regex.compile(
     r"(?<![\w.,])(?:[$€£¥]\s?)?(?:\d+(?:[.,]\d+)*(?:st|nd|rd|th)?(?![\p{L}\d])"
     rf"|\b(?i:{_WORDS})\b)(?:\s?%|(?:\s(?:{_WORDS}|{_UNITS})\b)*)"
 )
-_CAPITAL = r"\p{Lu}[\p{L}\p{M}\p{N}’'&.-]*(?<![.’'-])"
+_CAPITAL = r"\p{Lu}[\p{L}\p{M}\p{N}’'&.-]*(?<![.’'-])[+#]*"
 _NAME = regex.compile(rf"(?<![\p{{L}}\p{{N}}]){_CAPITAL}(?:\s(?:(?:of|the|de|van|von)\s){{0,2}}{_CAPITAL})*")
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+")
 _SENTENCE = regex.compile(r"(?:^|[.!?:]\s+|[\"“])\W*")
@@ -59,6 +59,8 @@ def answers_of(text: str, most: int = 3) -> list[Answer]:
 
     >>> [one.text for one in answers_of("Marie Curie won the Nobel Prize in 1903 for her work on radioactivity.", 4)]
     ['1903', 'Marie Curie', 'Nobel Prize', 'radioactivity']
+    >>> [one.text for one in answers_of("The café in São Paulo sells C++ mugs and a C# book.")]
+    ['São Paulo', 'C++', 'café']
     >>> [one.kind for one in answers_of("In May 1997 the company laid off 300 workers.")]
     ['date', 'number', 'term']
     """
