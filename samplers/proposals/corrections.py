@@ -123,12 +123,7 @@ class Corrections:
         possible = (here.log_weights > -math.inf).any(1)
         edit = categorical(here.log_weights.masked_fill(~possible[:, None], 0.0), rng.uniform(_EDIT))
         kind, place, word, log_back = (part.gather(1, edit[:, None])[:, 0] for part in here.parts)
-
-        count = (possible & (kind != DELETE)).to(torch.int64)
-        stop = place + (possible & (kind != INSERT)).to(torch.int64)
-        after = batch.splice(place, stop, count, batch.width + 1)
-        kept = after.tokens.gather(1, place[:, None])[:, 0]
-        after = after.with_tokens(place, torch.where(count > 0, word, kept))
+        after = _edited(batch, possible, kind, place, word)
         there = self._edits(after)
         return Move(
             after,
@@ -136,6 +131,24 @@ class Corrections:
             (log_back - there.log_total).masked_fill(~possible, -math.inf),
             kind,
         )
+
+    def likeliest(self, batch: Batch, count: int) -> tuple[Batch, Tensor]:
+        """The texts that the edits of the highest probability lead to, the likeliest first.
+
+        Args:
+            batch: B texts.
+            count: edits of each text; fewer where there are fewer.
+
+        Returns:
+            R texts, and (R,) int64 the row that each was made of, in order.
+        """
+        batch = batch.widen(1)
+        here = self._edits(batch)
+        order = here.log_weights.argsort(dim=1, descending=True, stable=True)[:, :count]
+        rows, rank = (here.log_weights.gather(1, order) > -math.inf).nonzero().unbind(1)
+        edit = order[rows, rank]
+        kind, place, word, _ = (part[rows, edit] for part in here.parts)
+        return _edited(batch.rows(rows), torch.ones_like(rows, dtype=torch.bool), kind, place, word), rows
 
     def _edits(self, batch: Batch) -> _Edits:
         """All edits of all rows; rows that are alike are read once."""
@@ -214,6 +227,15 @@ class Corrections:
         """(B, N) 1 where a sentence begins, else 0."""
         ends = self.clusters.ends_sentence(batch.device)[batch.tokens]
         return torch.nn.functional.pad(ends, (1, 0), value=True)[:, :-1].to(torch.int64)
+
+
+def _edited(batch: Batch, possible: Tensor, kind: Tensor, place: Tensor, word: Tensor) -> Batch:
+    """Each row (B,) with its edit made, if it is `possible`."""
+    count = (possible & (kind != DELETE)).to(torch.int64)
+    stop = place + (possible & (kind != INSERT)).to(torch.int64)
+    after = batch.splice(place, stop, count, batch.width + 1)
+    kept = after.tokens.gather(1, place[:, None])[:, 0]
+    return after.with_tokens(place, torch.where(count > 0, word, kept))
 
 
 @final

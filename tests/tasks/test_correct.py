@@ -22,7 +22,7 @@ from textsearch.language.confusions import EnglishConfusions, ListedConfusions
 from textsearch.language.words import TIGHT, WordVocabulary, bare, split
 from textsearch.models import causal_lm
 from textsearch.tasks import correct, stream
-from textsearch.tasks.channel import COSTS, ChangedSentences, Channel, NonWords, sentences
+from textsearch.tasks.channel import COSTS, ChangedSentences, Channel, NonWords, StrayCapitals, sentences
 from textsearch.tasks.correction import EvenlySpaced, names, sealed, spared
 from textsearch.tasks.judging import judging, request
 from textsearch.tasks.restoring import restored
@@ -70,7 +70,8 @@ def test_a_model_that_takes_requests_is_asked_to_correct(tiny: Tiny, tmp_path: P
     texts = ["the dgo sat. He run to  London", "a cat"]
     given: dict[str, Any] = {"confusions": EnglishConfusions(inserted=("the",)), "chains": 1, "meaning": False}
     result = write(tiny, texts, causal=lm, strictness=0.01, steps=3, **given)
-    assert set(result.best_terms) == {"closeness", "fluency", "conditional", "non-words", "changed sentences"}
+    own_terms = {"closeness", "non-words", "stray capitals", "changed sentences"}
+    assert set(result.best_terms) == {"fluency", "conditional", *own_terms}
     words = WordVocabulary.of(token for text in [*texts, *result.best_texts] for token in split(text))
     batch, sources = words.encode(result.best_texts), words.encode(texts)
     even = replace(sources, vocabulary=words.evenly_spaced).texts()
@@ -78,7 +79,8 @@ def test_a_model_that_takes_requests_is_asked_to_correct(tiny: Tiny, tmp_path: P
     prompts = [request(lm, text) for text in even]
     assert all(text in prompt and "becouse" in prompt for text, prompt in zip(even, prompts, strict=True))
     channel = Channel(given["confusions"], strictness=0.01)
-    own = Closeness(sources, channel, 0.5) + ChangedSentences(sources, channel) + NonWords(given["confusions"])
+    own = Closeness(sources, channel, 0.5) + ChangedSentences(sources, channel)
+    own = own + NonWords(given["confusions"]) + StrayCapitals(sources, given["confusions"])
     judged = 0.75 * EvenlySpaced(Fluency(lm)) + 0.25 * EvenlySpaced(Conditional(lm, prompts))
     assert (judged + own).energy(batch).numpy() == pytest.approx(result.best_energies, abs=1e-4)
     # the control: what was not asked
@@ -322,3 +324,24 @@ def test_a_search_that_was_interrupted_is_told_as_such(tiny: Tiny, monkeypatch: 
     assert not correct(["the dgo sat"], **settings).interrupted
     # the second part of a search draws numbers of its own
     assert [steps for steps, _ in runs[2:]] == [8, 2] and runs[2][1] == 3 != runs[3][1]
+
+
+def test_a_common_word_gets_no_capital_within_a_sentence() -> None:
+    """Wanted: 0 for capitals of the source, of names, of I, and where a sentence or a line begins."""
+    told = [
+        ("most people doens't know", "most people Doesn't know", 1),
+        ("most people doens't know", "most people doesn't know", 0),
+        ("thereby augumenting my Views", "Thereby Augmenting My Views", 2),
+        ("we went in may to london", "We went in May to London", 0),
+        ("so i went. he stayed", "So I went. He stayed, and I'd Go", 1),
+        ("no?\nthen go", "No?\nThen go", 0),
+        ('he said "go" and', 'He said "Go" And', 1),
+        ("NASA AND US", "NASA AND WE", 0),
+    ]
+    rows = [split(text) for text, *_ in told], [split(text) for _, text, _ in told]
+    words = WordVocabulary.of(token for part in rows for row in part for token in row)
+    sources, batch = (words.batch(part) for part in rows)
+    found = StrayCapitals(sources, EnglishConfusions(), 1.0).energy(batch)
+    assert found.tolist() == [count for *_, count in told]
+    # the control: of a source that had them all, none is stray
+    assert not StrayCapitals(batch, EnglishConfusions()).energy(batch).any()

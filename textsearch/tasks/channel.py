@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import final
@@ -16,6 +16,7 @@ from textsearch.kinds import CONFUSIONS, instance
 from textsearch.language.confusions import Confusions, EnglishConfusions
 from textsearch.language.contractions import must_be_contracted, parts
 from textsearch.language.edit_distance import letters_apart, slipped
+from textsearch.language.surface import proper_names
 from textsearch.language.words import TIGHT, WordVocabulary, bare, gap
 from textsearch.objective import Cost, Objective
 from textsearch.per_input import PerInput
@@ -147,14 +148,62 @@ class NonWords(Objective):
 
     def energy(self, batch: Batch) -> Tensor:
         """(B,) nats."""
-        words = batch.vocabulary
-        assert isinstance(words, WordVocabulary)
-        counts = [sum(self._wrong(bare(token)) for token in row) for row in words.words(batch)]
+        counts = [sum(self._wrong(bare(token)) for token in row) for row in _words(batch)]
         return self.nats * torch.tensor(counts, dtype=torch.float64, device=batch.device)
 
     def _wrong(self, word: str) -> bool:
         odd = ("'" in word or "’" in word) and parts(word) is None
         return must_be_contracted(word) or (odd and word[:1].isalpha() and not self.confusions.known(word))
+
+
+@final
+@dataclass(frozen=True)
+class StrayCapitals(Objective):
+    """Nats for each common word that has got a capital within a sentence, where its source has none of it.
+
+    An edit costs the same wherever it stands, and capitals are often missing at the beginning of a sentence: there they
+    come cheap, and a language model takes one in the middle for a new sentence.
+
+    Attributes:
+        sources: one for all inputs, or one for each; the capitals that they have are theirs.
+        confusions: says which words are names.
+        nats: for each.
+    """
+
+    sources: Batch
+    confusions: EnglishConfusions
+    nats: float = 8.0
+
+    @property
+    def name(self) -> str:
+        """The term's name in results."""
+        return "stray capitals"
+
+    @property
+    def cost(self) -> Cost:
+        """A look at a list."""
+        return Cost.CHEAP
+
+    def energy(self, batch: Batch) -> Tensor:
+        """(B,) nats."""
+        own, rows = _words(self.sources), _words(batch)
+        given = PerInput("sources", tuple({bare(token) for token in row} for row in own)).rows(batch)
+        counts = [self._stray(row, there) for row, there in zip(rows, given, strict=True)]
+        return self.nats * torch.tensor(counts, dtype=torch.float64, device=batch.device)
+
+    def _stray(self, row: Sequence[str], given: Collection[str]) -> int:
+        found, within = 0, False
+        for token in row:
+            word = bare(token).replace(TIGHT, "")
+            capital = within and "\n" not in gap(token) and word[:1].isupper() and word[1:].islower()
+            found += capital and bare(token) not in given and not self._name(word)
+            within = word.isalnum() or word == "," or (word[:1].isalpha() and word[-1:].isalpha())
+        return found
+
+    def _name(self, word: str) -> bool:
+        # May is no name to a list of names, since "may" is a word
+        mine = word == "May" or word.startswith(("I'", "I’"))
+        return mine or word.lower() in proper_names() or self.confusions.name(word)
 
 
 @final
@@ -186,17 +235,17 @@ class ChangedSentences(Objective):
 
     def energy(self, batch: Batch) -> Tensor:
         """(B,) nats."""
-        own, other = (self._sentences(part) for part in (self.sources, batch))
+        own, other = ([sentences(row) for row in _words(part)] for part in (self.sources, batch))
         meant = PerInput("sources", tuple(own)).rows(batch)
         counts = [_apart(before, there) for before, there in zip(meant, other, strict=True)]
         nats = self.channel.strictness * self.channel.costs["sentence"]
         return nats * torch.tensor(counts, dtype=torch.float64, device=batch.device)
 
-    @staticmethod
-    def _sentences(batch: Batch) -> list[list[tuple[str, ...]]]:
-        words = batch.vocabulary
-        assert isinstance(words, WordVocabulary)
-        return [sentences(row) for row in words.words(batch)]
+
+def _words(batch: Batch) -> list[list[str]]:
+    words = batch.vocabulary
+    assert isinstance(words, WordVocabulary)
+    return words.words(batch)
 
 
 def sentences(row: Sequence[str]) -> list[tuple[str, ...]]:

@@ -29,7 +29,8 @@ from textsearch.run.loop import Callback, Rule
 from textsearch.schedule import geometric
 from textsearch.tasks import chinese_correction
 from textsearch.tasks import resolve as given
-from textsearch.tasks.channel import ChangedSentences, Channel, NonWords, shouted
+from textsearch.tasks.channel import ChangedSentences, Channel, NonWords, StrayCapitals, shouted
+from textsearch.tasks.descending import descended
 from textsearch.tasks.judging import judging
 from textsearch.tasks.problem import MakeSampler, Models, OwnSampler, Problem, Stage, answer
 from textsearch.tasks.restoring import restored
@@ -185,7 +186,7 @@ def build(
     for weight, judge in judges:
         free += weight * EvenlySpaced(judge)
     if isinstance(english, EnglishConfusions):
-        free += NonWords(english)
+        free += NonWords(english) + StrayCapitals(sources, english)
         if settings.meaning:
             free += MEANING * Preserve(sources.texts(), doubtful(sources, english))
         sources = sources.frozen(names(sources, english))
@@ -211,7 +212,7 @@ def build(
                 "finish of a correction",
                 objective,
                 cooled(COOLER),
-                lambda found: restored(objective, sources, found.best_batch),
+                partial(begun, objective=objective, sources=sources, moves=moves),
                 FINISH,
             ),
         ),
@@ -223,6 +224,13 @@ def cooled(hottest: float) -> OwnSampler:
     return lambda moves, steps: SimulatedAnnealing(
         MetropolisHastings(moves), geometric(hottest, COLDEST, max(steps, 1))
     )
+
+
+def begun(found: Generations, *, objective: Objective, sources: Batch, moves: Corrections) -> Batch:
+    """Where the last search begins: of what was found, what is worth its price, and no likely edit left undone."""
+    start = restored(objective, sources, found.best_batch)
+    # who broke the run off waits for the answer
+    return start if found.interrupted else descended(objective, start, moves)
 
 
 def as_given(result: Generations, *, texts: Sequence[str], tokenised: bool) -> Generations:
