@@ -8,8 +8,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaln
 
-from benchmarks.intervals import Interval
-
 
 def total_variation(one: ArrayLike, other: ArrayLike) -> float:
     """Between two laws: half of the sum of their differences.
@@ -69,16 +67,3 @@ def shares(numbers: ArrayLike, size: int, weights: ArrayLike | None = None) -> N
     inside = own >= 0
     found = np.bincount(own[inside], weights=worth[inside], minlength=size)
     return np.asarray(found / max(found.sum(), 1e-300), dtype=np.float64)
-
-
-def with_interval(numbers: NDArray[np.int64], law: NDArray[np.float64], seed: int, times: int = 200) -> Interval:
-    """Total variation of draws from a law with its 95 % interval, by the bootstrap around the observed distance."""
-    own = shares(numbers, len(law))
-    middle, count = total_variation(own, law), int((numbers >= 0).sum())
-    if not count:
-        return 1.0, 1.0, 1.0
-    again = np.random.default_rng(seed).multinomial(count, own, size=times) / count
-    spread = np.abs(again - law).sum(1) / 2
-    # drawing again adds noise once more: the spread is taken, not the place
-    low, high = np.quantile(spread - spread.mean(), (0.025, 0.975))
-    return middle, max(0.0, middle + float(low)), middle + float(high)
