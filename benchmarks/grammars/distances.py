@@ -47,6 +47,20 @@ def noise(law: NDArray[np.float64], draws: float) -> float:
     return float(deviations.sum() / 2)
 
 
+def worth(part: NDArray[np.float64], law: NDArray[np.float64]) -> float:
+    """How many exact draws are as far from a law, in mean square, as the shares of given ones are.
+
+    Of n exact draws the squared differences add up to (1 - sum of p^2) / n on average. What is not of the law stops
+    being worth more, however many there are.
+
+    >>> law = np.array([0.25, 0.75])
+    >>> draws = np.random.default_rng(0).multinomial(100, law, size=2000) / 100
+    >>> 90 < 1 / float(np.mean([1 / worth(own, law) for own in draws])) < 110
+    True
+    """
+    return float((1 - (law**2).sum()) / max(((part - law) ** 2).sum(), 1e-12))
+
+
 def exact_draws(law: NDArray[np.float64], draws: int, seed: int, times: int = 20) -> dict[str, float]:
     """What so many exact draws have, on average over some tries: total variation and KL from the law."""
     shares = np.random.default_rng(seed).multinomial(draws, law / law.sum(), size=times) / draws

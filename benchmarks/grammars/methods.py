@@ -29,6 +29,9 @@ PARTICLES = 64
 SWEEP = 8
 """Of a sweep of particle Gibbs."""
 
+SWEEPS = 4
+"""Steps of other chains for one sweep: it reads more and comes further."""
+
 INDEPENDENT = 100
 """Draws of adaptive rejection side by side."""
 
@@ -83,15 +86,16 @@ class Setting:
         )
 
 
-def exact_samplers(setting: Setting) -> dict[str, Sampler[Any]]:
-    """Kernels that leave the law of the language invariant."""
+def exact_samplers(setting: Setting, steps: int = SWEEPS) -> dict[str, tuple[Sampler[Any], int]]:
+    """Kernels that leave the law of the language invariant, and how many of `steps` each takes."""
+    gibbs = ParticleGibbs(
+        setting.lm, setting.prompt, particles=SWEEP, power=setting.power, max_length=setting.max_length
+    )
     return {
-        RESTART: setting.suffix("restart"),
-        "suffix MH, uniform cuts": setting.suffix("uniform"),
-        "suffix MH, cuts by entropy": setting.suffix("entropy"),
-        f"particle Gibbs, {SWEEP} particles": ParticleGibbs(
-            setting.lm, setting.prompt, particles=SWEEP, power=setting.power, max_length=setting.max_length
-        ),
+        RESTART: (setting.suffix("restart"), steps),
+        "suffix MH, uniform cuts": (setting.suffix("uniform"), steps),
+        "suffix MH, cuts by entropy": (setting.suffix("entropy"), steps),
+        f"particle Gibbs, {SWEEP} particles": (gibbs, steps // SWEEPS),
     }
 
 

@@ -78,7 +78,7 @@ def records(
         price = methods.rejection_tokens(setting, chains, seed)
         # its draws are the law itself
         found["rejection"] = {"guarantee": "exact", "points": [_exactly(price)]}
-    for name, sampler in methods.exact_samplers(setting).items():
+    for name, (sampler, own) in methods.exact_samplers(setting, steps).items():
         price = methods.tokens_a_step(setting, sampler, state, seed)
         points: list[dict[str, float]] = []
 
@@ -87,9 +87,9 @@ def records(
         ) -> None:
             points.append(point(truth, law, batch.texts(), step, begun + step * price, begun_shared + shared))
 
-        methods.chain_texts(setting, sampler, state, seed, looks(steps), look)
+        methods.chain_texts(setting, sampler, state, seed, looks(own), look)
         found[name] = {"guarantee": str(sampler.guarantee), "tokens_a_step": price, "points": points}
-        tell(f"{truth.name}, {name}: {points[-1]['excess']:+.3f} after {steps} steps, {price:.1f} tokens a step")
+        tell(f"{truth.name}, {name}: {points[-1]['excess']:+.3f} after {own} steps, {price:.1f} tokens a step")
     drawn: list[dict[str, float]] = []
     methods.independent_draws(
         setting,

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
-from benchmarks.grammars.distances import noise, shares, total_variation
-from benchmarks.grammars.peers.jobs import CHAINS, OURS, REJECTION, THEIRS, Drawn
+from benchmarks.grammars.distances import noise, shares, total_variation, worth
+from benchmarks.grammars.peers.jobs import CHAINS, OURS, THEIRS, Drawn
 from benchmarks.grammars.report import table_of
 from benchmarks.grammars.tables import Truth
 from textsearch.batch import Batch
@@ -23,8 +23,9 @@ Rows = Mapping[tuple[str, ...], Mapping[str, Any]]
 def record(truth: Truth, vocabulary: Any, method: str, found: Drawn) -> dict[str, Any]:
     """The figures of a job.
 
-    A draw is valid if its end was drawn, its text is of the language and its weight is not 0. The distance is that of
-    the texts in canonical rows, for that is the law that is known: peers draw other spellings of a text, too.
+    A draw is valid if its end was drawn, its text is of the language and its weight is not 0. Distance and worth are
+    those of the texts in canonical rows, for that is the law that is known: peers draw other spellings of a text, too.
+    `effective` is what the draws say of themselves; `worth` is how many exact draws are as far from the law.
     """
     draws = found.draws
     texts = vocabulary.decode(Batch.of([list(draw.tokens) for draw in draws], vocabulary)) if draws else []
@@ -43,6 +44,7 @@ def record(truth: Truth, vocabulary: Any, method: str, found: Drawn) -> dict[str
         "valid": float(valid.mean()) if len(draws) else 0.0,
         "canonical": float(canonical[valid].mean()) if valid.any() else 0.0,
         "effective": size,
+        "worth": worth(law, truth.law) if (valid & canonical).any() else 0.0,
         "tv": total_variation(law, truth.law) if (valid & canonical).any() else None,
         "chance": noise(truth.law, max(size, 1.0)),
         "compiling": found.compiling,
@@ -77,25 +79,29 @@ def tables(languages: Sequence[str], known: Rows) -> list[Table]:
     """Every job; then ours beside the best of the peers."""
     every = table_of(
         "ours and the peers on the model itself", "language", "method", "guarantee", "draws", "valid", "canonical",
-        "effective", "compiling, s", "seconds", "s an effective draw", "tokens", "TV", "by chance", ""
+        "effective", "worth", "compiling, s", "first, s", "seconds", "tokens", "TV", ""
     )  # fmt: skip
-    best = table_of("effective draws a second", "language", *OURS, *THEIRS, "adaptive rejection over the best peer")
+    rates = {
+        "valid draws a second": lambda row: row["valid"] * row["draws"],
+        "exact draws a second that they are worth": lambda row: row["worth"],
+    }
+    best = {
+        title: table_of(title, "language", *OURS, *THEIRS, "best exact of ours over best consistent peer")
+        for title in rates
+    }
     for language in languages:
-        rates: dict[str, float] = {}
-        for method, guarantee in (OURS | THEIRS).items():
-            row = known.get((language, method))
-            if row is None:
-                continue
-            size = row["effective"]
-            rates[method] = size / row["seconds"] if row["seconds"] else 0.0
+        rows = {method: known[language, method] for method in OURS | THEIRS if (language, method) in known}
+        for method, row in rows.items():
             every.add_row(
-                language, method, guarantee, str(row["draws"]), f"{row['valid']:.2f}", f"{row['canonical']:.2f}",
-                f"{size:.1f}", f"{row['compiling']:.1f}", f"{row['seconds']:.1f}",
-                f"{row['seconds'] / size:.4f}" if size else "", f"{row['read'] / size:.1f}" if size else "",
-                "" if row["tv"] is None else f"{row['tv']:.3f}", f"{row['chance']:.3f}", row.get("stopped", "")[:40],
+                language, method, (OURS | THEIRS)[method], str(row["draws"]), f"{row['valid']:.2f}",
+                f"{row['canonical']:.2f}", f"{row['effective']:.1f}", f"{row['worth']:.1f}", f"{row['compiling']:.1f}",
+                f"{row['first']:.1f}", f"{row['seconds']:.1f}", f"{row['read'] / max(1, row['draws']):.1f}",
+                "" if row["tv"] is None else f"{row['tv']:.3f}", row.get("stopped", "")[:40],
             )  # fmt: skip
-        rival = max((rates.get(name, 0.0) for name, law in THEIRS.items() if law != "biased"), default=0.0)
-        gain = f"{rates[REJECTION] / rival:.1f} x" if rival and REJECTION in rates else ""
-        best.add_row(language, *(f"{rates[m]:.2f}" if m in rates else "" for m in (*OURS, *THEIRS)), gain)
-    best.caption = "of the peers those that are consistent; draws of masks are valid, and of another law"
-    return [every, best]
+        for title, rate in rates.items():
+            found = {method: rate(row) / row["seconds"] if row["seconds"] else 0.0 for method, row in rows.items()}
+            own = max((found.get(method, 0.0) for method, law in OURS.items() if law == "exact"), default=0.0)
+            rival = max((found.get(method, 0.0) for method, law in THEIRS.items() if law != "biased"), default=0.0)
+            cells = (f"{found[method]:.2f}" if method in found else "" for method in (*OURS, *THEIRS))
+            best[title].add_row(language, *cells, f"{own / rival:.1f} x" if rival else "")
+    return [every, *best.values()]

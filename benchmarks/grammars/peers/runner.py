@@ -116,15 +116,16 @@ async def run(job: dict[str, Any], out: TextIO) -> None:
     began, number, drawn = time.process_time(), -1, 0
     groups = _all(peers.masked()) if job["method"] == "llguidance mask" else peers.populations()
     async for group in groups:
-        if number < 0:
+        number += 1
+        if number == 0:
             tell({"compiling": time.process_time() - began})
             began, peers.tokens = time.process_time(), 0
+            continue
         seconds = time.process_time() - began
         for tokens, log_weight, ended in group:
             weight = log_weight if log_weight > -math.inf else None
-            tell({"tokens": tokens, "log_weight": weight, "group": number, "ended": ended})
+            tell({"tokens": tokens, "log_weight": weight, "group": number - 1, "ended": ended})
         drawn += len(group)
-        number += 1
         tell({"drawn": drawn, "seconds": seconds, "read": peers.tokens})
         if drawn >= job["draws"] or seconds >= job["seconds"]:
             return
