@@ -74,7 +74,7 @@ class Setting:
             )
         )
 
-    def masked(self, free: float = 0.0) -> FromLeft:
+    def masked(self) -> FromLeft:
         """Whole texts under the mask."""
         return FromLeft(
             self.lm,
@@ -82,7 +82,7 @@ class Setting:
             temperature=1.0 / self.power,
             max_length=self.max_length,
             constraint=self.constraint,
-            free=free,
+            free=0.0,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -58,6 +59,8 @@ def _end(points: Sequence[Mapping[str, float]]) -> str:
     if not points:
         return ""
     one = points[-1]
+    if math.isnan(one["excess_low"]):  # of one seed
+        return f"{one['excess']:.3f}"
     return shown((one["excess"], one["excess_low"], one["excess_high"]), 3)
 
 
