@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -74,7 +75,7 @@ def test_an_environment_is_made_for_its_packages_once(tmp_path: Path, monkeypatc
         tmp_path.joinpath("env").mkdir(exist_ok=True)
         return SimpleNamespace(returncode=int(command[2] == "pip" and len(made) > 2), stderr="no such package")
 
-    monkeypatch.setattr(environment.subprocess, "run", run)
+    monkeypatch.setattr(subprocess, "run", run)
     python = environment.interpreter(tmp_path / "env")
     assert python.parent.parent == tmp_path / "env" and made == ["venv", "pip"]
     assert environment.interpreter(tmp_path / "env") == python and made == ["venv", "pip"]

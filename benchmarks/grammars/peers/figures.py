@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -81,7 +81,7 @@ def tables(languages: Sequence[str], known: Rows) -> list[Table]:
         "ours and the peers on the model itself", "language", "method", "guarantee", "draws", "valid", "canonical",
         "effective", "worth", "compiling, s", "first, s", "seconds", "tokens", "TV", ""
     )  # fmt: skip
-    rates = {
+    rates: dict[str, Callable[[Mapping[str, Any]], float]] = {
         "valid draws a second": lambda row: row["valid"] * row["draws"],
         "exact draws a second that they are worth": lambda row: row["worth"],
     }
