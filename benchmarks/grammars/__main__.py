@@ -5,14 +5,17 @@
 
 1. truth: finite languages, all of whose strings are scored. Total variation and KL of each method against tokens, on
    tables of the real model.
-2. patterns: regular expressions of a file, one a line, and sentences that hold all words of a set.
-3. schemas: JSON schemas of growing depth.
-4. powers: p^4, where it is known, on finite languages and over all texts of a toy, and on a long text.
+2. peers: `genlm-control` and `llguidance` beside ours on the model itself, in an environment that is made in the folder
+   `peers` from the package index.
+3. patterns: regular expressions of a file, one a line, and sentences that hold all words of a set.
+4. schemas: JSON schemas of growing depth.
+5. words: the sets of words by `force_words`.
+6. powers: p^4, where it is known, on finite languages and over all texts of a toy, and on a long text.
 
-Writes `grammars.json` after each language and `grammars.png`, and keeps what is there and not asked for. Tables of the
-languages are kept in the folder `tables`. Patterns and schemas have a line each and method in `patterns.jsonl` and
-`schemas.jsonl`, written at once: the same command goes on where it was broken off, and `--minutes` breaks it off. All
-run on one thread.
+Writes `grammars.json` after each language and seed, and `grammars.png`, and keeps what is there and not asked for.
+Tables of the languages are kept in the folder `tables`. Peers, patterns, schemas and words have a line for each job in
+`peers.jsonl` and so on, written at once. The same command goes on where it was broken off, and `--minutes` breaks it
+off between two jobs. All run on one thread.
 """
 
 from __future__ import annotations
@@ -27,17 +30,23 @@ from typing import Any
 
 import torch
 from rich.console import Console
+from rich.table import Table
 
-from benchmarks.grammars import every_text, hard_report, infinite, patterns, powers, report, schemas, truth
+from benchmarks.grammars import every_text, hard_report, infinite, patterns, powers, report, schemas, truth, words
 from benchmarks.grammars.figure import draw
 from benchmarks.grammars.infinite import Effort
-from benchmarks.grammars.languages import LANGUAGES, Language
+from benchmarks.grammars.languages import LANGUAGES
+from benchmarks.grammars.peers import compare, environment, figures
 from benchmarks.grammars.rows import Clock, Rows
 from benchmarks.grammars.tables import Truth
 from textsearch.models import causal_lm
 from textsearch.models.causal import TransformersCausalLM
+from textsearch.models.checkpoints.default import smollm2_folder
 
-PARTS = ("truth", "patterns", "schemas", "powers")
+PARTS = ("truth", "peers", "patterns", "schemas", "words", "powers")
+
+PEER_LANGUAGES = ("cities", "dates", "sums", "people", "selects")
+BY_NAME = {language.name: language for language in LANGUAGES}
 
 
 @dataclass(frozen=True)
@@ -45,7 +54,7 @@ class Size:
     """How much is run.
 
     Attributes:
-        languages: names; empty for all.
+        languages: of the first part, by name; empty for all.
         chains: on tables.
         steps: of each.
         populations: of weighted draws.
@@ -55,6 +64,8 @@ class Size:
         effort: of a method on a pattern, a set of words or a schema.
         long_run: draws of the runs that field marginals are compared with.
         text: tokens of the long text.
+        peer_draws: wanted of each method on each language.
+        peer_seconds: of processor time, for each of them.
     """
 
     languages: tuple[str, ...]
@@ -67,11 +78,14 @@ class Size:
     effort: Effort
     long_run: int
     text: int
+    peer_draws: int
+    peer_seconds: float
 
 
 SIZES = {
-    "quick": Size(("cities", "dates", "sums"), 1_000, 24, 16, 0, 10, 0, Effort(4, 2, 6, 20.0), 40, 32),
-    "full": Size((), 10_000, 100, 40, 0, 10, 0, Effort(40, 32, 40, 600.0), 400, 128),
+    "quick": Size(("cities", "dates", "sums"), 1_000, 24, 16, 0, 10, 0, Effort(4, 2, 6, 20.0), 40, 32, 200, 10.0),
+    "medium": Size((), 1_000, 48, 16, 0, 10, 0, Effort(4, 2, 6, 20.0), 40, 32, 200, 10.0),
+    "full": Size((), 10_000, 100, 40, 0, 10, 0, Effort(40, 32, 40, 600.0), 400, 128, 2_000, 120.0),
 }
 
 
@@ -79,9 +93,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--size", choices=SIZES, default="quick")
-    parser.add_argument("--languages", nargs="+", help="of the first part; by default the size's")
+    parser.add_argument("--languages", nargs="+", help="of truth and peers; by default the size's, and those of peers")
+    parser.add_argument("--seeds", type=int, default=1, help="runs of truth and words, for intervals")
     parser.add_argument("--patterns", type=Path, help="a regular expression a line")
-    parser.add_argument("--families", type=int, help="sets of words; by default the size's")
+    parser.add_argument("--families", type=int, help="sets of words among the patterns; by default the size's")
     parser.add_argument("--limit", type=int, help="patterns, or schemas, evenly spread; by default the size's")
     parser.add_argument(
         "--methods",
@@ -90,105 +105,159 @@ def main() -> None:
         default=tuple(infinite.METHODS),
         help="of patterns and schemas",
     )
-    parser.add_argument("--minutes", type=float, help="begin no pattern or schema after so long; run again to go on")
+    parser.add_argument("--minutes", type=float, help="begin no job after so long; run again to go on")
     parser.add_argument("--again", action="store_true", help="run languages again that are in the results already")
     parser.add_argument("--out", type=Path, default=Path("results"))
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="the first")
     args = parser.parse_args()
     if args.patterns and not args.patterns.is_file():
         parser.error(f"{args.patterns} is no file")
-    known = [language.name for language in LANGUAGES]
-    if strange := [name for name in args.languages or () if name not in known]:
-        parser.error(f"{strange[0]!r} is none of {', '.join(known)}")
+    if strange := [name for name in args.languages or () if name not in BY_NAME]:
+        parser.error(f"{strange[0]!r} is none of {', '.join(BY_NAME)}")
+    if args.seeds < 1:
+        parser.error(f"--seeds {args.seeds}: at least 1")
     torch.set_num_threads(1)
     args.out.mkdir(parents=True, exist_ok=True)
-    written = args.out / "grammars.json"
-    found: dict[str, Any] = json.loads(written.read_text(encoding="utf-8")) if written.exists() else {}
-    console, progress = Console(width=180), Console(stderr=True)
-    size, lm = SIZES[args.size], causal_lm()
-    found["machine"] = {"cores": torch.multiprocessing.cpu_count(), "torch": torch.__version__, "cpu": _processor()}
+    run = Run(args, SIZES[args.size], causal_lm(), args.out / "grammars.json")
+    run.found["machine"] = {"cores": torch.multiprocessing.cpu_count(), "torch": torch.__version__, "cpu": _processor()}
+    parts = (run.truth, run.peers, run.patterns, run.schemas, run.words, run.powers)
+    for name, part in zip(PARTS, parts, strict=True):
+        if name in args.part:
+            for table in part():
+                run.console.print(table)
 
-    def save() -> None:
-        written.write_text(json.dumps(found, ensure_ascii=False, indent=1), encoding="utf-8")
 
-    if "truth" in args.part:
-        own = found.setdefault("truth", {})
-        chosen = args.languages or size.languages or known
-        for language in LANGUAGES:
-            if language.name not in chosen:
-                continue
-            one = _known(language, lm, args.out / "tables")
-            if language.name not in own or args.again:
-                own[language.name] = truth.records(
-                    one,
-                    chains=size.chains,
-                    steps=size.steps,
-                    populations=size.populations,
-                    power=1.0,
-                    seed=args.seed,
-                    tell=progress.print,
-                )
-                save()
-            draw(own).savefig(args.out / "grammars.png", dpi=130)
-        for table in report.truth_tables(own):
-            console.print(table)
-    clock = Clock(None if args.minutes is None else 60 * args.minutes)
-    setup = {**asdict(size.effort), "seed": args.seed}
-    if "patterns" in args.part:
-        rows = Rows(args.out / "patterns.jsonl", setup)
-        lines = args.patterns.read_text(encoding="utf-8").splitlines() if args.patterns else []
-        families = size.families if args.families is None else args.families
-        given = patterns.problems(lines, size.patterns if args.limit is None else args.limit, families)
-        patterns.run(
-            given, args.methods, lm, rows, effort=size.effort, seed=args.seed, clock=clock, tell=progress.print
+class Run:
+    """The parts of one call of the command, each a method that gives what is printed.
+
+    Args:
+        args: of the command.
+        size: how much is run.
+        lm: the model.
+        written: the file of the figures that are not kept job by job.
+    """
+
+    def __init__(self, args: argparse.Namespace, size: Size, lm: TransformersCausalLM, written: Path) -> None:
+        self.args, self.size, self.lm, self._written = args, size, lm, written
+        self.found: dict[str, Any] = json.loads(written.read_text(encoding="utf-8")) if written.exists() else {}
+        self.console, self.tell = Console(width=180), Console(stderr=True).print
+        self.clock = Clock(None if args.minutes is None else 60 * args.minutes)
+        self.seeds = range(args.seed, args.seed + args.seeds)
+
+    def truth(self) -> list[Table]:
+        """Finite languages on tables."""
+        own, size = self.found.setdefault("truth", {}), self.size
+        setup = {"chains": size.chains, "steps": size.steps, "populations": size.populations}
+        for seed in self.seeds:
+            for name in self.args.languages or size.languages or BY_NAME:
+                runs = own.setdefault(name, {})
+                known = runs.get(str(seed))
+                if known and known["setup"] == setup and not self.args.again:
+                    continue
+                if self.clock.over:
+                    break
+                found = truth.records(self.known(name), **setup, power=1.0, seed=seed, tell=self.tell)
+                runs[str(seed)] = {"setup": setup, **found}
+                self.save()
+        languages = {name: truth.merged(list(runs.values())) for name, runs in own.items() if runs}
+        draw(languages).savefig(self.args.out / "grammars.png", dpi=130)
+        return report.truth_tables(languages)
+
+    def peers(self) -> list[Table]:
+        """Ours and others on the model itself."""
+        folder = self.args.out / "peers"
+        python = environment.interpreter(folder / "environment")
+        self.found["peers"] = environment.versions(python)
+        self.save()
+        draws, seconds, seed = self.size.peer_draws, self.size.peer_seconds, self.args.seed
+        rows = Rows(self.args.out / "peers.jsonl", {"draws": draws, "seconds": seconds, "seed": seed})
+        names = self.args.languages or PEER_LANGUAGES
+        compare.run(
+            [BY_NAME[name] for name in names],
+            self.known,
+            self.lm.vocabulary,
+            smollm2_folder(),
+            python,
+            rows,
+            folder=folder / "draws",
+            draws=draws,
+            seconds=seconds,
+            seed=seed,
+            clock=self.clock,
+            tell=self.tell,
         )
-        for table in hard_report.pattern_tables(given, rows.known):
-            console.print(table)
-    if "schemas" in args.part:
+        return figures.tables(names, rows.known)
+
+    def patterns(self) -> list[Table]:
+        """Regular expressions and sets of words."""
+        args, size = self.args, self.size
+        lines = args.patterns.read_text(encoding="utf-8").splitlines() if args.patterns else []
+        given = patterns.problems(
+            lines,
+            size.patterns if args.limit is None else args.limit,
+            size.families if args.families is None else args.families,
+        )
+        rows = Rows(args.out / "patterns.jsonl", {**asdict(size.effort), "seed": args.seed})
+        patterns.run(
+            given, args.methods, self.lm, rows, effort=size.effort, seed=args.seed, clock=self.clock, tell=self.tell
+        )
+        return hard_report.pattern_tables(given, rows.known)
+
+    def schemas(self) -> list[Table]:
+        """JSON schemas."""
+        args, size = self.args, self.size
         effort = replace(size.effort, seconds=3 * size.effort.seconds)
         rows = Rows(args.out / "schemas.jsonl", {**asdict(effort), "seed": args.seed})
-        chosen_schemas = schemas.chosen(size.schemas if args.limit is None else args.limit)
+        chosen = schemas.chosen(size.schemas if args.limit is None else args.limit)
         schemas.run(
-            chosen_schemas,
+            chosen,
             args.methods,
-            lm,
+            self.lm,
             rows,
             effort=effort,
             long_run=size.long_run,
             deepest=1,
             seed=args.seed,
-            clock=clock,
-            tell=progress.print,
+            clock=self.clock,
+            tell=self.tell,
         )
-        for table in hard_report.schema_tables(chosen_schemas, rows.known):
-            console.print(table)
-    if "powers" in args.part:
-        own = found.setdefault("powers", {})
+        return hard_report.schema_tables(chosen, rows.known)
+
+    def words(self) -> list[Table]:
+        """Sets of words by `force_words`."""
+        rows = Rows(self.args.out / "words.jsonl", {"chains": words.CHAINS, "steps": words.STEPS})
+        words.run(self.seeds, self.lm, rows, clock=self.clock, tell=self.tell)
+        return [words.table(rows.known)] if rows.known else []
+
+    def powers(self) -> list[Table]:
+        """p^4."""
+        own, size, seed = self.found.setdefault("powers", {}), self.size, self.args.seed
         own["toys"] = powers.toys(
-            lm, chains=size.chains, steps=size.steps, populations=size.populations, seed=args.seed, tell=progress.print
+            self.lm, chains=size.chains, steps=size.steps, populations=size.populations, seed=seed, tell=self.tell
         )
-        save()
-        own["every text"] = every_text.records(
-            chains=size.chains, steps=4 * size.steps, seed=args.seed, tell=progress.print
-        )
-        save()
-        own["text"] = powers.long_text(lm, tokens=size.text, chains=2, steps=3, seed=args.seed, tell=progress.print)
-        save()
-        for table in report.powers_tables(own):
-            console.print(table)
+        self.save()
+        own["every text"] = every_text.records(chains=size.chains, steps=4 * size.steps, seed=seed, tell=self.tell)
+        self.save()
+        own["text"] = powers.long_text(self.lm, tokens=size.text, chains=2, steps=3, seed=seed, tell=self.tell)
+        self.save()
+        return report.powers_tables(own)
 
+    def known(self, name: str) -> Truth:
+        """A language as it was read before, if it was."""
+        language, folder = BY_NAME[name], self.args.out / "tables"
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{name}.pickle"
+        if path.exists():
+            found: Truth = pickle.loads(path.read_bytes())
+            if found.strings == language.strings and found.prompt == self.lm.ask(language.request):
+                return found
+        found = Truth.of(language, self.lm)
+        path.write_bytes(pickle.dumps(found))
+        return found
 
-def _known(language: Language, lm: TransformersCausalLM, folder: Path) -> Truth:
-    """The language as it was read before, if it was."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{language.name}.pickle"
-    if path.exists():
-        found: Truth = pickle.loads(path.read_bytes())
-        if found.strings == language.strings and found.prompt == lm.ask(language.request):
-            return found
-    found = Truth.of(language, lm)
-    path.write_bytes(pickle.dumps(found))
-    return found
+    def save(self) -> None:
+        """Write the figures."""
+        self._written.write_text(json.dumps(self.found, ensure_ascii=False, indent=1), encoding="utf-8")
 
 
 def _processor() -> str:

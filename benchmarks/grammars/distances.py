@@ -8,8 +8,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaln
 
-from benchmarks.intervals import Interval
-
 
 def total_variation(one: ArrayLike, other: ArrayLike) -> float:
     """Between two laws: half of the sum of their differences.
@@ -49,6 +47,20 @@ def noise(law: NDArray[np.float64], draws: float) -> float:
     return float(deviations.sum() / 2)
 
 
+def worth(part: NDArray[np.float64], law: NDArray[np.float64]) -> float:
+    """How many exact draws are as far from a law, in mean square, as the shares of given ones are.
+
+    Of n exact draws the squared differences add up to (1 - sum of p^2) / n on average. What is not of the law stops
+    being worth more, however many there are.
+
+    >>> law = np.array([0.25, 0.75])
+    >>> draws = np.random.default_rng(0).multinomial(100, law, size=2000) / 100
+    >>> 90 < 1 / float(np.mean([1 / worth(own, law) for own in draws])) < 110
+    True
+    """
+    return float((1 - (law**2).sum()) / max(((part - law) ** 2).sum(), 1e-12))
+
+
 def exact_draws(law: NDArray[np.float64], draws: int, seed: int, times: int = 20) -> dict[str, float]:
     """What so many exact draws have, on average over some tries: total variation and KL from the law."""
     shares = np.random.default_rng(seed).multinomial(draws, law / law.sum(), size=times) / draws
@@ -69,16 +81,3 @@ def shares(numbers: ArrayLike, size: int, weights: ArrayLike | None = None) -> N
     inside = own >= 0
     found = np.bincount(own[inside], weights=worth[inside], minlength=size)
     return np.asarray(found / max(found.sum(), 1e-300), dtype=np.float64)
-
-
-def with_interval(numbers: NDArray[np.int64], law: NDArray[np.float64], seed: int, times: int = 200) -> Interval:
-    """Total variation of draws from a law with its 95 % interval, by the bootstrap around the observed distance."""
-    own = shares(numbers, len(law))
-    middle, count = total_variation(own, law), int((numbers >= 0).sum())
-    if not count:
-        return 1.0, 1.0, 1.0
-    again = np.random.default_rng(seed).multinomial(count, own, size=times) / count
-    spread = np.abs(again - law).sum(1) / 2
-    # drawing again adds noise once more: the spread is taken, not the place
-    low, high = np.quantile(spread - spread.mean(), (0.025, 0.975))
-    return middle, max(0.0, middle + float(low)), middle + float(high)

@@ -9,12 +9,13 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from benchmarks.figure import COLOURS, NOTE
+from benchmarks.grammars.truth import REJECTION
 
 COLUMNS = 4
 
 
 def draw(found: Mapping[str, Any]) -> Figure:
-    """All languages that were measured."""
+    """All languages that were measured, as `truth.merged` gives them."""
     rows = math.ceil(len(found) / COLUMNS)
     figure = Figure(figsize=(3.4 * min(COLUMNS, len(found)), 2.9 * rows + 0.6), layout="constrained")
     panels = figure.subplots(rows, min(COLUMNS, len(found)), squeeze=False).ravel()
@@ -28,6 +29,8 @@ def draw(found: Mapping[str, Any]) -> Figure:
             if name not in names:
                 continue
             points = [one for one in method["points"] if one["tv"] > 0]
+            if name == REJECTION:
+                points = points[-1:]  # of as many draws as there are chains
             axes.plot(
                 [one["tokens"] for one in points],
                 [one["tv"] for one in points],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, final
 
@@ -29,8 +29,11 @@ PARTICLES = 64
 SWEEP = 8
 """Of a sweep of particle Gibbs."""
 
+SWEEPS = 4
+"""Steps of other chains for one sweep: it reads more and comes further."""
+
 INDEPENDENT = 100
-"""Draws of adaptive rejection at most, which walks text by text in Python."""
+"""Draws of adaptive rejection side by side."""
 
 
 @final
@@ -71,7 +74,7 @@ class Setting:
             )
         )
 
-    def masked(self, free: float = 0.0) -> FromLeft:
+    def masked(self) -> FromLeft:
         """Whole texts under the mask."""
         return FromLeft(
             self.lm,
@@ -79,19 +82,20 @@ class Setting:
             temperature=1.0 / self.power,
             max_length=self.max_length,
             constraint=self.constraint,
-            free=free,
+            free=0.0,
         )
 
 
-def exact_samplers(setting: Setting) -> dict[str, Sampler[Any]]:
-    """Kernels that leave the law of the language invariant."""
+def exact_samplers(setting: Setting, steps: int = SWEEPS) -> dict[str, tuple[Sampler[Any], int]]:
+    """Kernels that leave the law of the language invariant, and how many of `steps` each takes."""
+    gibbs = ParticleGibbs(
+        setting.lm, setting.prompt, particles=SWEEP, power=setting.power, max_length=setting.max_length
+    )
     return {
-        RESTART: setting.suffix("restart"),
-        "suffix MH, uniform cuts": setting.suffix("uniform"),
-        "suffix MH, cuts by entropy": setting.suffix("entropy"),
-        f"particle Gibbs, {SWEEP} particles": ParticleGibbs(
-            setting.lm, setting.prompt, particles=SWEEP, power=setting.power, max_length=setting.max_length
-        ),
+        RESTART: (setting.suffix("restart"), steps),
+        "suffix MH, uniform cuts": (setting.suffix("uniform"), steps),
+        "suffix MH, cuts by entropy": (setting.suffix("entropy"), steps),
+        f"particle Gibbs, {SWEEP} particles": (gibbs, steps // SWEEPS),
     }
 
 
@@ -144,32 +148,42 @@ def chain_texts(
     sampler: Sampler[Any],
     state: ChainState,
     seed: int,
-    looks: Callable[[int], bool],
-    steps: int,
-    look: Callable[[int, Batch], None],
+    looks: Sequence[int],
+    look: Callable[[int, Batch, float], None],
 ) -> None:
-    """Run chains from `state`, and hand over the texts after each step that `looks` picks."""
+    """Run chains from `state` to the last of the steps `looks`.
+
+    After each of these hand over the step, the texts, and what a chain has read if all remember what any of them read.
+    """
     rng = Rng.start(seed, len(state.batch), purpose="grammars methods 5")
-    own = sampler.init(setting.objective, state.batch)
-    for step in range(steps):
-        own, _ = sampler.step(setting.objective, own, rng.at(step))
-        if looks(step + 1):
-            look(step + 1, own.batch)
+    own, table = sampler.init(setting.objective, state.batch), setting.lm
+    before = table.usage.tokens
+    with table.remembering(own.batch):
+        for step in range(looks[-1]):
+            own, _ = sampler.step(setting.objective, own, rng.at(step))
+            if step + 1 in looks:
+                look(step + 1, own.batch, (table.usage.tokens - before) / len(own.batch))
 
 
 @torch.inference_mode()
-def independent_draws(setting: Setting, draws: int, seed: int) -> tuple[list[str], float]:
-    """Texts of adaptive rejection, one a chain, and the tokens that one took, what was explored among them."""
+def independent_draws(
+    setting: Setting, seed: int, looks: Sequence[int], look: Callable[[Sequence[str], float], None]
+) -> None:
+    """Draw by adaptive rejection, `INDEPENDENT` at a time.
+
+    After each number of rounds in `looks` hand over all texts, and the tokens that each took, exploring among them.
+    """
     sampler = AdaptiveRejection(setting.lm, setting.prompt, max_length=setting.max_length, power=setting.power)
-    before = setting.lm.usage.tokens
-    start = Batch.of([[]] * draws, setting.lm.vocabulary)
-    state, info = sampler.step(
-        setting.objective,
-        sampler.init(setting.objective, start),
-        Rng.start(seed, draws, purpose="grammars methods 6"),
-    )
-    texts = state.batch.rows(info.accepted.nonzero().squeeze(-1)).texts()
-    return texts, (setting.lm.usage.tokens - before) / max(1, len(texts))
+    start, table = Batch.of([[]] * INDEPENDENT, setting.lm.vocabulary), setting.lm
+    state, before = sampler.init(setting.objective, start), setting.lm.usage.tokens
+    rng = Rng.start(seed, INDEPENDENT, purpose="grammars methods 6")
+    texts: list[str] = []
+    with table.remembering(start):
+        for step in range(looks[-1]):
+            state, info = sampler.step(setting.objective, state, rng.at(step))
+            texts += state.batch.rows(info.accepted.nonzero().squeeze(-1)).texts()
+            if step + 1 in looks:
+                look(texts, (table.usage.tokens - before) / max(1, len(texts)))
 
 
 @torch.inference_mode()

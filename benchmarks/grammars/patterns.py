@@ -9,13 +9,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, final
 
 import regex
 
 from benchmarks.grammars import infinite, methods
 from benchmarks.grammars.infinite import Effort
-from benchmarks.grammars.rows import Clock, Rows, spread_out
+from benchmarks.grammars.rows import Clock, Rows, fill, spread_out
 from objectives import Pattern
 from textsearch.beginnings import Beginnings
 from textsearch.models.causal import TransformersCausalLM
@@ -100,16 +101,12 @@ def run(
     tell: Callable[[str], None],
 ) -> None:
     """Figures of the methods on every problem, as far as there is time; what is in the rows is not run again."""
-    for problem in spread_out(given):
-        for method in names:
-            if (problem.name, method) in rows.known:
-                continue
-            if clock.over:
-                return
-            row = record(problem, method, lm, effort, seed)
-            rows.add((problem.name, method), row)
-            said = row.get("error") or row.get("stopped") or f"{row['valid']} valid, {row['seconds']:.1f} s"
-            tell(f"{problem.name[:60]}, {method}: {said}")
+    jobs = (
+        ((problem.name, method), partial(record, problem, method, lm, effort, seed))
+        for problem in spread_out(given)
+        for method in names
+    )
+    fill(rows, jobs, clock, tell)
 
 
 def record(problem: Problem, method: str, lm: TransformersCausalLM, effort: Effort, seed: int) -> dict[str, Any]:

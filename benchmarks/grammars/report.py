@@ -2,47 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
 
 from benchmarks.grammars import methods
-from benchmarks.grammars.truth import goal
-
-
-def tokens_to_goal(found: Mapping[str, Any]) -> dict[str, float | None]:
-    """For each method of a language the tokens of a draw within the goal; None for one that never was."""
-    return {name: goal(method["points"]) for name, method in found["methods"].items()}
+from benchmarks.grammars.truth import REJECTION, goal
+from benchmarks.intervals import shown
 
 
 def truth_tables(found: Mapping[str, Mapping[str, Any]]) -> list[Table]:
-    """Languages; distances and tokens of each method."""
+    """Languages; distances and tokens of each method; `found` as `truth.merged` gives it."""
     languages = table_of("finite languages", "language", "strings",
-                       "log mass", "effective strings", "TV of masking",
+                       "log mass", "effective strings", "TV of masking", "not canonical",
                        "of its canonical texts", "KL", "TV of 10,000 exact", "chains", "their chance")  # fmt: skip
-    tokens = table_of("tokens a draw within the goal, and times fewer than restart", "language", *_names(found))
-    last = table_of("total variation at the end, less chance", "language", *_names(found))
+    names = _names(found)
+    costs = {
+        "tokens": table_of("tokens of a draw within the goal, by itself; times fewer than restart", "language", *names),
+        "shared": table_of("the same where all draws remember what any of them read", "language", *names),
+    }
+    last = table_of("total variation at the end, less chance", "language", *names)
     for name, own in found.items():
         mask, exact = own["methods"].get("masked decoding", {}), own["exact_10000"]
         languages.add_row(
             name, f"{own['strings']:,}", f"{own['log_mass']:.1f}",
-            f"{own['perplexity']:.1f}", _number(mask.get("tv"), 3),
+            f"{own['perplexity']:.1f}", _number(mask.get("tv"), 3), _number(mask.get("not_canonical"), 2),
             _number(mask.get("tv_of_canonical"), 3), _number(mask.get("kl_of_canonical"), 2), f"{exact['tv']:.4f}",
             f"{own['chains']:,}", f"{own['noise']:.4f}",
         )  # fmt: skip
-        met = tokens_to_goal(own)
-        base = met.get(methods.RESTART)
-        cells, ends = [], []
-        for method in _names(found):
-            at = met.get(method)
-            gain = f" ({base / at:.1f} x)" if at and base and method != methods.RESTART else ""
-            cells.append(f"{at:.0f}{gain}" if at is not None else "not met" if method in own["methods"] else "")
-            points = own["methods"].get(method, {}).get("points", [])
-            ends.append(f"{points[-1]['excess']:.3f}" if points else "")
-        tokens.add_row(name, *cells)
-        last.add_row(name, *ends)
-    return [languages, tokens, last]
+        for price, table in costs.items():
+            table.add_row(name, *(_cost(own["methods"], method, price) for method in names))
+        last.add_row(name, *(_end(own["methods"].get(method, {}).get("points", [])) for method in names))
+    costs[
+        "tokens"
+    ].caption = "not met: not within the steps of the run; adaptive rejection: of the fewest and most draws"
+    return [languages, *costs.values(), last]
+
+
+def _cost(found: Mapping[str, Any], method: str, price: str) -> str:
+    """What a draw within the goal takes, and how many times that of restart it goes into."""
+    if method not in found:
+        return ""
+    points, base = found[method]["points"], goal(found[methods.RESTART]["points"], price)
+    # exact however many are drawn: what differs is the price
+    at = [points[0][price], points[-1][price]] if method == REJECTION else [goal(points, price)]
+    cells = []
+    for one in at:
+        gain = f" ({base / one:.1f} x)" if one and base and method != methods.RESTART else ""
+        cells.append("not met" if one is None else f"{one:.0f}{gain}")
+    return " - ".join(cells)
+
+
+def _end(points: Sequence[Mapping[str, float]]) -> str:
+    if not points:
+        return ""
+    one = points[-1]
+    if math.isnan(one["excess_low"]):  # of one seed
+        return f"{one['excess']:.3f}"
+    return shown((one["excess"], one["excess_low"], one["excess_high"]), 3)
 
 
 def powers_tables(found: Mapping[str, Any]) -> list[Table]:

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,6 +99,23 @@ class Clock:
     def over(self) -> bool:
         """Whether no other job should begin."""
         return self._ends is not None and time.monotonic() >= self._ends
+
+
+Jobs = Iterable[tuple[tuple[str, ...], Callable[[], Mapping[str, Any]]]]
+"""Names of rows, with what makes them."""
+
+
+def fill(rows: Rows, jobs: Jobs, clock: Clock, tell: Callable[[str], None]) -> None:
+    """Do the jobs of which no row is known, one after another, as far as there is time."""
+    for name, job in jobs:
+        if name in rows.known:
+            continue
+        if clock.over:
+            return
+        row = job()
+        rows.add(name, row)
+        said = row.get("error") or row.get("stopped") or f"{row['valid']} valid, {row['seconds']:.1f} s"
+        tell(f"{', '.join(part[:60] for part in name)}: {said}")
 
 
 def spread_out(items: Sequence[T]) -> list[T]:

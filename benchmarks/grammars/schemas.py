@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, final
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from benchmarks.grammars import infinite, methods
 from benchmarks.grammars.infinite import Effort
-from benchmarks.grammars.rows import Clock, Rows, spread_out
+from benchmarks.grammars.rows import Clock, Rows, fill, spread_out
 from objectives import JSONSchema
 from textsearch.models.causal import TransformersCausalLM
 
@@ -126,19 +127,13 @@ def run(
         tell: what is going on.
     """
     longer = replace(effort, draws=long_run, tries=20, seconds=4 * effort.seconds)
+    jobs: list[tuple[tuple[str, ...], Callable[[], dict[str, Any]]]] = []
     for schema in spread_out(given):
-        jobs = [(method, method, effort, seed) for method in names]
+        jobs += [((schema.name, method), partial(record, schema, method, lm, effort, seed)) for method in names]
         if schema.depth <= deepest and infinite.REJECTION in names:
-            jobs.append((LONG_RUN, infinite.REJECTION, longer, seed + 1))
-        for name, method, own, number in jobs:
-            if (schema.name, name) in rows.known:
-                continue
-            if clock.over:
-                return
-            row = record(schema, method, lm, own, number)
-            rows.add((schema.name, name), row)
-            said = row.get("error") or row.get("stopped") or f"{row['valid']} valid, {row['seconds']:.1f} s"
-            tell(f"{schema.name}, {name}: {said}")
+            long = partial(record, schema, infinite.REJECTION, lm, longer, seed + 1)
+            jobs.append(((schema.name, LONG_RUN), long))
+    fill(rows, jobs, clock, tell)
 
 
 def record(schema: Schema, method: str, lm: TransformersCausalLM, effort: Effort, seed: int) -> dict[str, Any]:

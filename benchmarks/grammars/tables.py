@@ -6,7 +6,7 @@ would have read is counted. Two kinds of tokens lead away from the nodes. One th
 because the bytes go on to a string, but that no canonical row has, is a *stray*. The row that follows is not canonical,
 so no sampler may end in it; it is closed at once, and its tokens are counted as those of a string of usual length. All
 others are lumped together, *out*; behind it out follows for ever, as a model that has left the language goes on to the
-limit.
+limit; where texts end as soon as they are proven dead, it does not follow.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ class Table:
         step: (M, V') int64, the node that a token leads to.
         usual: tokens of a string, on average.
         usage: tokens written so far, which is what a model would have to read.
-        known: nodes that need no reading, if there is a set in this list: see `remembering`.
+        known: nodes that need no reading, and strays as -1 - their place in `step`, if there is a set in this list: see
+            `remembering`.
     """
 
     vocabulary: Pieces
@@ -73,9 +74,9 @@ class Table:
         return len(self.raw) - 2
 
     @contextmanager
-    def remembering(self, text: Batch) -> Iterator[None]:
-        """Within the block a node is read once, and those of one text that stands there already never are."""
-        self.known.append(set(self.nodes(text).flatten().tolist()))
+    def remembering(self, texts: Batch) -> Iterator[None]:
+        """Within the block a node is read once, and those of texts that stand there already never are."""
+        self.known.append(set(self.nodes(texts).flatten().tolist()))
         try:
             yield
         finally:
@@ -93,7 +94,7 @@ class Table:
     def log_probs_after(self, rows: Sequence[Sequence[int]], prompts: Sequence[str], more: int = 0) -> Tensor:
         """(K, V') log-probabilities of the token that follows each row; reading its last token is counted."""
         nodes = self.nodes(Batch.of(rows, self.vocabulary))[:, -1]
-        self._count(nodes, 0.0)
+        self._count(nodes, torch.zeros(len(nodes), dtype=torch.float64))
         return self.raw[nodes]
 
     def score(self, batch: Batch, prompt: str | Sequence[str] = "", least: Tensor | None = None) -> Scores:
@@ -148,30 +149,36 @@ class Table:
                 break
             token = categorical(law, rng.rows(going).uniform(place))
             ends = token == END
-            on = ~ends & (cuts[going] + place < room[going])
+            at = node[going]
+            # what is proven to lead to no text is not written on under a constraint
+            gone = (self.step[at, token] > self.stray) & (narrow_law is not None)
+            on = ~ends & ~gone & (cuts[going] + place < room[going])
             log_free[going] += plain.gather(1, token[:, None])[:, 0].where(ends | on, 0.0)
             if narrow_law is not None:
                 log_masked[going] += narrow.gather(1, token[:, None])[:, 0].where(ends | on, 0.0)
             ended[going] = ends
-            going, token = going[on], token[on]
-            strays = (self.step[node[going], token] == self.stray) & (node[going] < self.stray)
+            going, token, at = going[on], token[on], at[on]
+            node[going] = self.step[at, token]
+            strayed = (node[going] == self.stray) & (at < self.stray)
             # what a stray's row would have gone on with
-            more = (self.usual - (cuts[going] + place + 1).to(torch.float64)).clamp(min=0.0)
-            node[going] = self.step[node[going], token]
-            self._count(node[going], float(more[strays].sum()))
+            more = (self.usual - (cuts[going] + place + 1).to(torch.float64)).clamp(min=0.0).where(strayed, 0.0)
+            self._count(torch.where(strayed, -1 - (at * self.step.shape[1] + token), node[going]), more)
             written[going, place] = token
             counts[going] += 1
         log_prob = log_free if constraint is None else mixed(log_masked, log_free, free)
         return with_suffixes(batch, cuts, written, counts), log_prob, ended
 
-    def _count(self, nodes: Tensor, more: float) -> None:
-        """Reading what leads to these nodes, and `more` tokens."""
-        new = len(nodes)
+    def _count(self, nodes: Tensor, more: Tensor) -> None:
+        """Reading what leads to (K,) nodes, and `more` (K,) tokens behind each."""
+        each = list(zip(nodes.tolist(), more.tolist(), strict=True))
         if self.known:
-            inside = set(nodes[nodes < self.stray].tolist())
-            new = int((nodes >= self.stray).sum()) + len(inside - self.known[-1])
-            self.known[-1].update(inside)
-        self.usage.count((new + round(more), 1), new + round(more))
+            seen = self.known[-1]
+            # of those that come to one node together the first reads it
+            fresh = {node: own for node, own in reversed(each) if node < self.stray and node not in seen}
+            seen.update(fresh)
+            each = [*fresh.items(), *((node, own) for node, own in each if node >= self.stray)]
+        total = len(each) + round(sum(own for _, own in each))
+        self.usage.count((total, 1), total)
 
     def _narrow(self, temperature: float, constraint: Objective | None) -> Tensor | None:
         """(M, V') the law of every node under the mask of a constraint."""
