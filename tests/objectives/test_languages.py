@@ -289,6 +289,7 @@ WRONG: dict[str, Callable[[], object]] = {
     "enum has no value": lambda: JSONSchema({"enum": ["a"], "type": "integer"}),
     "schema=3 is a number": lambda: JSONSchema(3),  # type: ignore[arg-type]
     "is no grammar in Lark's form": lambda: Grammar("start: ("),
+    "no grammar in Lark's form: missing )": lambda: Grammar("start: /(/"),
     "with start='sum'": lambda: Grammar('start: "a"', start="sum"),
     "derives no text": lambda: Grammar('start: "a" start'),
     "expansions, above the limit": lambda: Grammar("start: " + " | ".join(f'"{n}"' for n in range(5100))),
