@@ -9,6 +9,8 @@ from functools import partial
 from importlib.resources import files
 from typing import Any, final
 
+import regex
+
 from objectives.earley import PrefixParser, Rules, Word, productive
 from objectives.language import LanguageObjective
 from objectives.mask_engine import Masks
@@ -144,7 +146,7 @@ def _parser(grammar: str, start: str) -> Any:
         raise ImportError("Grammar needs lark: pip install 'textsearch-sampling[grammar]'") from error
     try:
         return Lark(grammar, start=start, parser="earley", lexer="dynamic_complete", ambiguity="forest", regex=True)
-    except (LarkError, OSError, AttributeError, RecursionError) as error:
+    except (LarkError, OSError, AttributeError, RecursionError, regex.error) as error:
         said = " ".join(str(error).split())[:300] or type(error).__name__
         raise ValueError(
             f"grammar={shown(grammar)} with start={start!r} is no grammar in Lark's form: {said}"

@@ -11,7 +11,9 @@ from typing import Any, final
 from objectives.json_beginning import may_begin
 from objectives.language import LanguageObjective
 from objectives.mask_engine import Masks
-from objectives.unsatisfiable import why_nothing_fits
+from objectives.schema_references import check_references
+from objectives.schema_validator import validator_of
+from objectives.unsatisfiable import TYPES, of_draft, types_of, why_nothing_fits
 from textsearch.checks import keep, whole
 from textsearch.kinds import shown
 from textsearch.per_input import PerInput, per_input
@@ -38,6 +40,9 @@ class JSONSchema(LanguageObjective):
     validator of `jsonschema` for the draft that "$schema" names, the newest by default, formats included. Space between
     the parts of a document is allowed wherever JSON allows it. References lead to places within the schema; nothing is
     fetched.
+
+    A `pattern` is searched for in time linear in the text where that can be; where it cannot, its time has the limit
+    that `Pattern` has. A number that the validator cannot compare, such as 1e999 as a multiple, is not allowed.
 
     `impossible` proves what JSON rules out, the first character by the schema's type, and texts that are too long.
 
@@ -77,9 +82,8 @@ class Documents:
 
     def __init__(self, schema: Schema, longest: int) -> None:
         self._schema, self._longest = schema, longest
-        self._validator = _validator(schema)
-        types = schema.get("type") if isinstance(schema, Mapping) else None
-        names = [types] if isinstance(types, str) else types or list(_OPENINGS)
+        self._validator = validator_of(schema)
+        names = types_of(of_draft(schema, type(self._validator).VALIDATORS)) if isinstance(schema, Mapping) else TYPES
         self._opening = "".join(dict.fromkeys("".join(_OPENINGS[name] for name in names)))
         self.masks = Masks(partial(_readable, json.dumps(schema)))
 
@@ -94,7 +98,11 @@ class Documents:
             document = json.loads(text, parse_constant=_refuse, object_pairs_hook=_object)
         except ValueError:
             return False
-        return bool(self._validator.is_valid(document))
+        try:
+            return bool(self._validator.is_valid(document))
+        except (OverflowError, RecursionError):
+            # a number that cannot be divided, or levels that each take many of the validator's own
+            return False
 
     def is_dead(self, beginning: str, rest: bytes) -> bool:
         """Whether no document of the schema begins so."""
@@ -119,16 +127,22 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _read(name: str, value: Any) -> Schema:
     """A schema, checked."""
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError as error:
-            raise ValueError(f"{name}={shown(value)} is no JSON: {error}; a schema is an object or true") from error
-    if not isinstance(value, Mapping | bool):
+    try:
+        return _checked(name, json.loads(value) if isinstance(value, str) else value)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{name}={shown(value)} is no JSON: {error}; a schema is an object or true") from error
+    except RecursionError as error:
+        raise ValueError(f"{name}={shown(value)} is nested too deeply: name its parts under $defs") from error
+
+
+def _checked(name: str, value: Any) -> Schema:
+    if not isinstance(value, dict | bool):
         raise TypeError(
             f"{name}={shown(value)} is no JSON schema: pass an object, such as {{'type': 'array'}}, or text"
         )
-    validator = _validator(value)
+    if isinstance(value, dict) and not isinstance(value.get("$schema", ""), str):
+        raise ValueError(f"{name}={shown(value)} is no JSON schema: $schema={shown(value['$schema'])} is no address")
+    validator = validator_of(value)
     from jsonschema.exceptions import SchemaError
 
     try:
@@ -136,46 +150,7 @@ def _read(name: str, value: Any) -> Schema:
     except SchemaError as error:
         place = "/".join(map(str, error.absolute_path)) or "its top"
         raise ValueError(f"{name}={shown(value)} is no JSON schema: at {place}, {error.message}") from error
-    for place, reference in _references(value, ""):
-        _check_reference(name, validator, place, reference)
-    if (why := why_nothing_fits(value, value)) is not None:
+    check_references(name, validator)
+    if (why := why_nothing_fits(value, value, known=type(validator).VALIDATORS)) is not None:
         raise ValueError(f"{name}={shown(value)} is satisfied by nothing: {why}")
     return value
-
-
-def _validator(schema: Schema) -> Any:
-    """Of the draft that the schema names; it fetches nothing."""
-    try:
-        import jsonschema
-        from referencing import Registry
-    except ImportError as error:
-        raise ImportError("JSONSchema needs jsonschema: pip install 'textsearch-sampling[grammar]'") from error
-    kind = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
-    return kind(schema, format_checker=kind.FORMAT_CHECKER, registry=Registry())
-
-
-def _references(schema: Any, place: str) -> list[tuple[str, str]]:
-    """Where the schema refers to others, and to which."""
-    found = []
-    if isinstance(schema, Mapping):
-        for key, value in schema.items():
-            if key in {"$ref", "$dynamicRef", "$recursiveRef"} and isinstance(value, str):
-                found.append((place or "its top", value))
-            elif key not in {"const", "enum", "default", "examples"}:
-                found += _references(value, f"{place}/{key}")
-    elif isinstance(schema, list):
-        for number, value in enumerate(schema):
-            found += _references(value, f"{place}/{number}")
-    return found
-
-
-def _check_reference(name: str, validator: Any, place: str, reference: str) -> None:
-    from referencing.exceptions import Unresolvable
-
-    try:
-        validator._resolver.lookup(reference)
-    except Unresolvable as error:
-        raise ValueError(
-            f"{name}: at {place}, {reference!r} leads to no place within the schema, and nothing is fetched; "
-            "write what it refers to under $defs"
-        ) from error

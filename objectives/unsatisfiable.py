@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 TYPES = ("object", "array", "string", "number", "integer", "boolean", "null")
+
+# keywords that are judged here and that not every draft has
+_LATER = ("allOf", "anyOf", "oneOf", "const", "prefixItems", "minProperties", "maxProperties")
 
 _RANGES = {
     "string": (("minLength", "maxLength"),),
@@ -15,7 +18,13 @@ _RANGES = {
 }
 
 
-def why_nothing_fits(schema: Any, root: Any, path: str = "", seen: frozenset[str] = frozenset()) -> str | None:
+def why_nothing_fits(
+    schema: Any,
+    root: Any,
+    path: str = "",
+    seen: frozenset[str] = frozenset(),
+    known: Container[str] = frozenset((*_LATER, "$dynamicRef")),
+) -> str | None:
     """Why no document satisfies the schema; None where one may.
 
     Args:
@@ -23,6 +32,7 @@ def why_nothing_fits(schema: Any, root: Any, path: str = "", seen: frozenset[str
         root: the whole, which references lead into.
         path: of the part.
         seen: references that are being followed.
+        known: the keywords of the draft.
 
     >>> why_nothing_fits({"type": "array", "minItems": 3, "maxItems": 2}, {})
     'at its top, minItems=3 is above maxItems=2'
@@ -33,16 +43,20 @@ def why_nothing_fits(schema: Any, root: Any, path: str = "", seen: frozenset[str
         return f"{where}it is false"
     if not isinstance(schema, Mapping):
         return None
+    schema = of_draft(schema, known)
     if isinstance(reference := schema.get("$ref"), str):
         target = None if reference in seen else _target(root, reference)
-        if target is not None and (why := why_nothing_fits(target, root, path + "/" + reference, seen | {reference})):
+        if target is not None and (
+            why := why_nothing_fits(target, root, path + "/" + reference, seen | {reference}, known)
+        ):
             return why
     for number, part in enumerate(schema.get("allOf", ())):
-        if why := why_nothing_fits(part, root, f"{path}/allOf/{number}", seen):
+        if why := why_nothing_fits(part, root, f"{path}/allOf/{number}", seen, known):
             return why
     for name in ("anyOf", "oneOf"):
         parts = [
-            why_nothing_fits(part, root, f"{path}/{name}/{i}", seen) for i, part in enumerate(schema.get(name, ()))
+            why_nothing_fits(part, root, f"{path}/{name}/{i}", seen, known)
+            for i, part in enumerate(schema.get(name, ()))
         ]
         if parts and all(parts):
             return parts[0]
@@ -52,16 +66,33 @@ def why_nothing_fits(schema: Any, root: Any, path: str = "", seen: frozenset[str
             return (
                 None if any(_fits(value, schema) for value in values) else f"{where}{name} has no value that it allows"
             )
-    reasons = [_of_type(kind, schema, root, path, seen) for kind in _types(schema)]
+    reasons = [_of_type(kind, schema, root, path, seen, known) for kind in _types(schema)]
     if not reasons:
         return f"{where}no type suits all of its parts"
     return reasons[0] if all(reasons) else None
 
 
+def types_of(schema: Mapping[str, Any]) -> list[str]:
+    """The types that a schema names; all where it names none, or others, as old drafts may.
+
+    >>> types_of({"type": "string"}), types_of({"type": "any"}) == list(TYPES)
+    (['string'], True)
+    """
+    own = schema.get("type", TYPES)
+    found = [own] if isinstance(own, str) else list(own)
+    return found if all(one in TYPES for one in found) else list(TYPES)
+
+
+def of_draft(schema: Mapping[str, Any], known: Container[str]) -> Mapping[str, Any]:
+    """What of a schema counts: up to draft 7 nothing beside a reference, and no keyword of a later one."""
+    if "$ref" in schema and "$dynamicRef" not in known and "$recursiveRef" not in known:
+        return {"$ref": schema["$ref"]}
+    return {key: value for key, value in schema.items() if key in known or key not in _LATER}
+
+
 def _types(schema: Mapping[str, Any]) -> list[str]:
     """Those that the schema and all parts of its allOf allow."""
-    own = schema.get("type", TYPES)
-    found = list(TYPES) if own is TYPES else [own] if isinstance(own, str) else list(own)
+    found = types_of(schema)
     for part in schema.get("allOf", ()):
         if isinstance(part, Mapping):
             others = set(_types(part))
@@ -71,7 +102,9 @@ def _types(schema: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _of_type(kind: str, schema: Mapping[str, Any], root: Any, path: str, seen: frozenset[str]) -> str | None:
+def _of_type(
+    kind: str, schema: Mapping[str, Any], root: Any, path: str, seen: frozenset[str], known: Container[str]
+) -> str | None:
     """Why no document of one type satisfies the schema."""
     where = f"at {path or 'its top'}, "
     for low, high in _RANGES.get("number" if kind == "integer" else kind, ()):
@@ -79,14 +112,15 @@ def _of_type(kind: str, schema: Mapping[str, Any], root: Any, path: str, seen: f
             return f"{where}{low}={schema[low]} is above {high}={schema[high]}"
     if kind == "object":
         properties = schema.get("properties", {})
-        for name in schema.get("required", ()):
+        required = schema.get("required", ())
+        for name in required if isinstance(required, list) else ():  # a flag in draft 3
             inner = properties.get(name)
             if inner is None and "patternProperties" not in schema:
                 inner = schema.get("additionalProperties")
-            if inner is not None and (why := why_nothing_fits(inner, root, f"{path}/properties/{name}", seen)):
+            if inner is not None and (why := why_nothing_fits(inner, root, f"{path}/properties/{name}", seen, known)):
                 return f"{name!r} is required, and {why}"
     if kind == "array" and schema.get("minItems", 0) > len(schema.get("prefixItems", ())):
-        return why_nothing_fits(schema.get("items"), root, f"{path}/items", seen)
+        return why_nothing_fits(schema.get("items"), root, f"{path}/items", seen, known)
     return None
 
 

@@ -54,6 +54,8 @@ from textsearch.sampler import ChainState, Guarantee, Info
 _TOKENS, _RESAMPLE = range(2)  # tags
 # tokens drawn at once, before it is known which fail: two that pass are enough, else twice as many
 _FIRST, _MOST = 2, 4096
+# share of what was left at the beginning of a block down to which differences tell what is left
+_PLAIN = 1e-3
 
 
 @final
@@ -348,14 +350,16 @@ class _Walk:
             # everything has failed; after one that passes that cannot be
             self.over = True
             return
+        self._left[-1], first = left, left
         for token, chance in zip(tokens, chances, strict=True):
             if token in self.failed:
                 continue  # failed in this very block: the draw is taken again
             if not passes[token]:
                 self.failed[token] = None
                 left -= chance
-                if left > 0:
-                    self._left.append(left)
+                self._left.append(left)
+                if left < _PLAIN * first:
+                    return  # a difference that rounding has made: summed anew for the next block
                 continue
             self.passed.append(token)
             if len(self.passed) == 2:

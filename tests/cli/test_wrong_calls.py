@@ -97,6 +97,17 @@ def test_a_slip_is_one_line(arguments: list[str], said: str, tmp_path: Path, mon
     assert result.stdout == "" and not stub.calls
 
 
+def test_a_mark_at_the_beginning_of_a_file_is_none_of_its_text(tmp_path: Path) -> None:
+    """As editors of Windows put it there, and ends of lines of their own."""
+    for option, name, text, read in (
+        ("--grammar", "a.lark", 'start: "a"\r\n', 'start: "a"\n'),
+        ("--json-schema", "a.json", "true", True),
+    ):
+        (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + text.encode())
+        assert call("sample", "a", option, str(tmp_path / name)).exit_code == 0
+        assert stub.calls[-1][1][option[2:].replace("-", "_")] == read
+
+
 def test_words_without_quotes_are_told_to_be_sets_of_their_own() -> None:
     assert "2 sets of one word each" in (said := call("keywords", "dog", "park").stderr) and '"dog park"' in said
     for own in (["dog park"], ["dog", "hot dog, park"], ["dog", "park", "--quiet"]):

@@ -230,11 +230,56 @@ def test_documents() -> None:
     old = {"$schema": "http://json-schema.org/draft-04/schema#", "minimum": 2, "exclusiveMinimum": True}
     assert texts_of(JSONSchema(old), ["2", "3"]) == ["3"]
 
+    # and nothing beside a reference counts, up to draft 7
+    beside = {"$schema": "http://json-schema.org/draft-07/schema#", "$ref": "#/definitions/a", "type": "string"}
+    assert texts_of(JSONSchema(beside | {"definitions": {"a": {"type": "integer"}}}), ["2", '"a"']) == ["2"]
+    # the first draft has types of its own
+    first = {"$schema": "http://json-schema.org/draft-03/schema#", "type": ["integer", {"type": "null"}]}
+    assert texts_of(JSONSchema(first), ["2", "null", '"a"']) == ["2", "null"]
+
+
+def test_documents_that_a_validator_does_not_end_on() -> None:
+    """Or fails at: patterns with searches exponential in the text, numbers without a quotient, levels within levels."""
+    endless = "^(a+)+$"
+    hard = JSONSchema(
+        {
+            "type": ["object", "string", "number"],
+            "pattern": endless,
+            "patternProperties": {endless: {"type": "integer"}},
+            "additionalProperties": {"type": "string"},
+            "multipleOf": 0.5,
+        }
+    )
+    many = "a" * 60
+    good = ['"a"', '{"a": 1, "b": ""}', f'{{"{many}b": ""}}', "1.5"]
+    bad = [f'"{many}b"', '{"a": ""}', f'{{"{many}b": 1}}', "1.25", "1e999", "1" + "0" * 400]
+    assert texts_of(hard, [*good, *bad]) == good
+    only = JSONSchema({"patternProperties": {"^a": {}, "^b": True}, "additionalProperties": False})
+    assert texts_of(only, ['{"ab": 1, "b": 2}', '{"ab": 1, "c": 2}', "{}"]) == ['{"ab": 1, "b": 2}', "{}"]
+    node: dict[str, object] = {"allOf": [{"anyOf": [{"$ref": f"#/$defs/{n}"}]} for n in range(3)]}
+    deep = {"$defs": {str(n): {"items": {"$ref": "#"}} for n in range(3)}} | node
+    assert texts_of(JSONSchema(deep), ["[[1]]"]) == ["[[1]]"]
+
+
+def test_references_lead_to_schemas_under_the_address_that_they_stand_in() -> None:
+    inner = {"$id": "https://example.org/a", "$defs": {"b": {"type": "integer"}}, "$ref": "#/$defs/b"}
+    assert texts_of(JSONSchema({"$defs": {"a": inner}, "$ref": "#/$defs/a"}), ["1", '"a"']) == ["1"]
+    # a reference within a value is none
+    assert texts_of(JSONSchema({"const": {"$ref": "#/nowhere"}}), ['{"$ref": "#/nowhere"}', "1"])[1:] == []
+
 
 WRONG: dict[str, Callable[[], object]] = {
     "is no JSON": lambda: JSONSchema("{"),
     "no JSON schema: at type": lambda: JSONSchema({"type": "strin"}),
     "leads to no place within the schema": lambda: JSONSchema({"$ref": "https://example.org/schema"}),
+    "'#/nowhere' leads to no place": lambda: JSONSchema({"properties": {"enum": {"$ref": "#/nowhere"}}}),
+    "leads to 5, which is no schema": lambda: JSONSchema({"$ref": "#/x", "x": 5}),
+    "leads to no JSON schema: 'strin'": lambda: JSONSchema({"$ref": "#/x", "x": {"type": "strin"}}),
+    "'#' leads back to where it came from": lambda: JSONSchema({"$ref": "#"}),
+    "leads back to where it came from without": lambda: JSONSchema({"anyOf": [{"type": "null"}, {"$ref": "#"}]}),
+    "is nested too deeply": lambda: JSONSchema("[" * 100_000),
+    "nested too deeply: name its parts": lambda: JSONSchema('{"items":' * 800 + "{}" + "}" * 800),
+    "$schema=5 is no address": lambda: JSONSchema({"$schema": 5}),
     "minItems=3 is above maxItems=2": lambda: JSONSchema({"type": "array", "minItems": 3, "maxItems": 2}),
     "at its top, it is false": lambda: JSONSchema(False),
     "'a' is required, and at /properties/a": lambda: JSONSchema(
@@ -244,6 +289,7 @@ WRONG: dict[str, Callable[[], object]] = {
     "enum has no value": lambda: JSONSchema({"enum": ["a"], "type": "integer"}),
     "schema=3 is a number": lambda: JSONSchema(3),  # type: ignore[arg-type]
     "is no grammar in Lark's form": lambda: Grammar("start: ("),
+    "no grammar in Lark's form: missing )": lambda: Grammar("start: /(/"),
     "with start='sum'": lambda: Grammar('start: "a"', start="sum"),
     "derives no text": lambda: Grammar('start: "a" start'),
     "expansions, above the limit": lambda: Grammar("start: " + " | ".join(f'"{n}"' for n in range(5100))),

@@ -150,6 +150,16 @@ def test_rare_tokens_are_found() -> None:
     assert abs(float(z.mean()) / 1e-6 - 1) < 0.05
 
 
+@pytest.mark.parametrize("failing", [[1.0], [0.7, 0.3], [0.5, 0.3, 0.2], [1 - 1e-13, 1e-13]])
+def test_tokens_beside_which_nothing_seems_left_keep_their_weight(failing: list[float]) -> None:
+    """A power sharpens a law until a token that fails has all of it but for what no difference of numbers can tell."""
+    law = np.array([*failing, 3e-25])
+    token, z, _ = walks(law, [False] * len(failing) + [True], 2000)
+    assert token.eq(len(failing)).all()
+    # no run draws it before the others have failed: its z is its probability
+    np.testing.assert_allclose(z.numpy(), 3e-25, rtol=1e-6)
+
+
 def picture(batch: Batch, rng: Rng, temperature: Any = 0.9) -> list[list[Any]]:
     """All that can be seen of two steps, row by row."""
     objective = TOY.objective

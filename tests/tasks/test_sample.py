@@ -228,6 +228,7 @@ def test_no_draw_is_an_error_that_carries_the_others() -> None:
         ({"choices": ["a", " "]}, "choices holds ' ', which is no text to read"),
         ({"regex": "a+\n"}, "ends with the end of a line"),
         ({"regex": ""}, "matches the empty text alone"),
+        ({"constraint": 2 * Pattern("", forbid=True)}, "allows no text at all"),
         ({"grammar": " "}, "is empty"),
         ({"json_schema": 3}, "json_schema=3 is a number"),
         ({"constraint": "a"}, "constraint='a' is a string, not an objective"),

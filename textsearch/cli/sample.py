@@ -24,13 +24,13 @@ _NAMES = {"grammar": "--grammar", "json_schema": "--json-schema", "regex": "--re
 
 
 def read_text(name: str, option: str) -> str:
-    """What a file holds.
+    """What a file holds, without the mark that some editors put before it.
 
     Raises:
         typer.BadParameter: it cannot be read, or is no text.
     """
     try:
-        return Path(name).read_text(encoding="utf-8")
+        return Path(name).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise typer.BadParameter(f"{shown(name, 200)} is not UTF-8: {error.reason}", param_hint=option) from error
     except (OSError, ValueError) as error:

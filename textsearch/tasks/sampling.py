@@ -217,6 +217,15 @@ def constraint_of(settings: Sampling) -> Objective:
     """
     stated = settings.stated
     value = getattr(settings, stated)
+    allowed = _allowed(stated, value)
+    for _, term in allowed.parts:
+        languages = getattr(term, "languages", None)
+        if languages is not None and any(one.is_dead("", b"") for one in languages.values):
+            raise ValueError(f"{stated}={shown(value)} allows no text at all, not one: say less of what it must be")
+    return allowed
+
+
+def _allowed(stated: str, value: Any) -> Objective:
     if stated == "choices":
         return Choices(value)
     if stated == "regex":
