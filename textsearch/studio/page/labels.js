@@ -46,6 +46,8 @@ const LABELS = {
   failed: ["failed", "失败"],
   before: ["before it in line", "排在前面"],
   best: ["Best so far", "目前最优"],
+  noneYet: ["no text yet that the energy allows", "尚无能量允许的文本"],
+  forbiddenText: ["at a text that the energy forbids", "当前文本被能量禁止"],
   energyOf: ["energy", "能量"],
   chain: ["Chain", "链"],
   accepted: ["accepted", "接受"],

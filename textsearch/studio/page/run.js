@@ -130,12 +130,13 @@ export class RunView {
     this.progress.value = event.step;
     const low = (chain) => finite(chain.best_energy) ? chain.best_energy : chain.best_energy === "-inf" ? -Infinity : Infinity;
     const lowest = event.chains.reduce((a, b) => (low(b) < low(a) ? b : a));
-    this.best.textContent = lowest.best;
+    const none = low(lowest) === Infinity;
+    this.best.textContent = none ? say("noneYet") : lowest.best;
     const recent = this.brief.slice(-20), [first, last] = [recent[0], recent[recent.length - 1]];
-    const seconds = recent.length > 1 && last.search === first.search ? last.seconds - first.seconds : 0;
+    const seconds = recent.length > 1 ? last.seconds - first.seconds : 0;
     const fact = (label, value) => make("span", {}, `${label} `, make("b", {}, value));
     this.facts.replaceChildren(
-      fact(say("energyOf"), `${number(lowest.best_energy)} nats`),
+      ...(none ? [] : [fact(say("energyOf"), `${number(lowest.best_energy)} nats`)]),
       fact(say("stepNumber"), `${event.step} / ${event.steps}`),
       fact(say("stepRate"), seconds > 0 ? number((recent.length - 1) / seconds, 1) : "–"),
       fact(say("tokens"), seconds > 0 ? number((last.tokens - first.tokens) / seconds, 0) : "–"),
@@ -164,9 +165,10 @@ export class RunView {
           make("span", {}, verdict)),
         words,
         make("span", { class: "ratio" }, made(chain)),
-        make("span", { class: "terms" }, `E = ${number(chain.energy)} = ${Object.entries(chain.terms)
-          .map(([name, value]) => `${name} ${number(value)}`).join(" + ")}`),
-        make("span", { class: "terms" }, `${say("best")}: ${number(chain.best_energy)} · ${chain.best}`));
+        make("span", { class: "terms" }, finite(chain.energy) ? `E = ${number(chain.energy)} = ${
+          Object.entries(chain.terms).map(([name, value]) => `${name} ${number(value)}`).join(" + ")}` : say("forbiddenText")),
+        make("span", { class: "terms" }, `${say("best")}: ${
+          finite(chain.best_energy) ? `${number(chain.best_energy)} · ${chain.best}` : say("noneYet")}`));
     });
     const focused = [...this.chains.children].indexOf(document.activeElement);
     this.chains.replaceChildren(...cards);
