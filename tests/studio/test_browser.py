@@ -126,6 +126,23 @@ def test_a_closed_tab_stops_nothing_and_two_visitors_share(browser: Any, address
     second.close()
 
 
+@pytest.mark.parametrize(
+    ("points", "paths"),
+    [
+        ("[[1, NaN], [2, null], [3, 'inf'], [4, Infinity], [5, -Infinity], [6, undefined]]", 0),
+        ("[]", 0),
+        ("[[1, NaN], [2, 3.5]]", 1),
+        ("[[1, 2], [2, 2], [3, null], [4, 2]]", 1),
+        ("[...Array(1000).keys()].map((at) => [at, at % 7 ? at * 1e300 : NaN])", 1),
+    ],
+)
+def test_charts_leave_out_what_is_no_number(page: Any, points: str, paths: int) -> None:
+    lines = f"[{{ points: {points}, colour: 'red' }}]"
+    drawn = page.evaluate(f"async () => (await import('/page/chart.js')).chart({lines}, 't').outerHTML")
+    assert drawn.startswith("<svg") and drawn.count("<path") >= paths
+    assert not any(said in drawn for said in ("NaN", "Infinity", "undefined", "null"))
+
+
 def test_side_by_side(page: Any) -> None:
     page.select_option("#field-kind", "paraphrase")
     page.select_option("#field-second", "multiple-try")

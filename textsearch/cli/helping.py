@@ -48,8 +48,9 @@ def page(usage: str, said: str, groups: dict[str, list[Row]], width: int | None 
         groups: heading -> rows below it.
         width: columns; by default those of the terminal, 110 at most.
 
+    >>> import re
     >>> help = page("dig [OPTIONS]", "Dig.\n\n    dig --deep 3\n\nEnds.", {"Options": [("--deep N", "How deep.")]}, 60)
-    >>> print(typer.unstyle(help).rstrip())
+    >>> print(re.sub(r"\x1b\[\d+m", "", help).rstrip())
     Usage: dig [OPTIONS]
     <BLANKLINE>
     Dig.

@@ -6,6 +6,10 @@ import { say } from "/page/labels.js";
 
 const LIVE = ["queued", "building", "running", "paused"];
 
+// an input of a task: a text, a set of keywords, or a request
+export const inWords = (one) => Array.isArray(one) ? one.join(" ")
+  : typeof one === "string" ? one : Object.values(one).join("; ");
+
 export class RunView {
   constructor(name, use) {
     this.name = name;
@@ -98,9 +102,7 @@ export class RunView {
     const before = this.status && this.status.state;
     this.status = status;
     const told = status.submission;
-    const what = told.task ? told.inputs.map((one) => Array.isArray(one) ? one.join(" ")
-      : typeof one === "string" ? one : Object.values(one).join("; ")).join(" | ")
-      : told.terms.map((term) => `${term.weight} ${term.name}`).join(" + ");
+    const what = told.task ? told.inputs.map(inWords).join(" | ") : told.terms.map((term) => `${term.weight} ${term.name}`).join(" + ");
     // its own sampler is what nobody chose
     const sampler = told.sampler === "own" ? [] : [told.sampler];
     this.title.textContent = [told.task || say("energyOf"), what, ...sampler, `${say("seed")} ${told.seed}`].join(" · ");
