@@ -17,6 +17,7 @@ from torch import Tensor
 from tests.service.toys import asked, build, in_two, over, until
 from textsearch import Batch, Objective, load
 from textsearch.service import Limits, Service, Submission, Term
+from textsearch.service.summaries import StepCounts
 from textsearch.studio.downloads import download
 from textsearch.tasks.problem import Problem, solve
 
@@ -277,3 +278,17 @@ def test_the_page_of_the_guide_says_what_its_code_does(capsys: pytest.CaptureFix
     code, output = re.findall(r"```python\n(.*?)```\n\n```\n(.*?)```", page, re.DOTALL)[0]
     exec(compile(code, "studio.md", "exec"), {"__name__": __name__})
     assert capsys.readouterr().out == output
+
+
+def test_chains_of_several_inputs_are_not_compared() -> None:
+    def told(inputs: list[int]) -> dict[str, object]:
+        counts = StepCounts()
+        for step in range(1, 13):
+            chains = [
+                {"input": own, "move": "replace", "accepted": True, "energy": (step * 7 + own) % 5} for own in inputs
+            ]
+            counts.take([{"search": 0, "step": step, "chains": chains}])
+        return counts.convergence()
+
+    assert told([0, 1]) == {"points": [], "why": "chains of several inputs have no law in common"}
+    assert told([0, 0])["points"]

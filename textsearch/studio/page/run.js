@@ -239,10 +239,11 @@ export class RunView {
       return [at + 1, at && step.seconds > from.seconds ? (step.tokens - from.tokens) / (step.seconds - from.seconds) : null];
     });
     const { points, why } = this.numbers.convergence;
-    const curve = (name) => [{ colour: "var(--lead)", points: points.map((point) => [point.step, point[name]]) }];
+    const curve = (name, bounds) => !points.length ? why : !points.some((point) => finite(point[name])) ? say("noValue")
+      : chart([{ colour: "var(--lead)", points: points.map((point) => [point.step, point[name]]) }], say(name), bounds);
     const figures = [["energies", chart([...each("energies"), best], say("energies"))],
-      ["rhat", points.length ? chart(curve("r_hat"), say("rhat"), { low: 1 }) : why],
-      ["ess", points.length ? chart(curve("ess"), say("ess"), { low: 0 }) : why],
+      ["r_hat", curve("r_hat", { low: 1 })],
+      ["ess", curve("ess", { low: 0 })],
       ["lengths", chart(each("lengths"), say("lengths"))],
       ["diversity", chart([one("unique"), one("distinct", true)], say("diversity"), { low: 0, high: 1 })],
       ["speed", chart([{ colour: "var(--lead)", points: rate }], say("speed"), { low: 0 })]];
