@@ -99,9 +99,10 @@ def unmade(blocks: Iterator[str]) -> list[str]:
     """Names that blocks of code use and that nothing on their page makes."""
     nodes = [node for block in blocks for node in ast.walk(ast.parse(block))]
     made = set(dir(builtins)) | {node.arg for node in nodes if isinstance(node, ast.arg)}
-    made |= {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.ExceptHandler)}
+    made |= {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     imports = [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
     made |= {(each.asname or each.name).split(".")[0] for node in imports for each in node.names}
+    made |= {node.name for node in nodes if isinstance(node, ast.ExceptHandler) and node.name}
     names = [node for node in nodes if isinstance(node, ast.Name)]
     made |= {node.id for node in names if isinstance(node.ctx, ast.Store)}
     return sorted({node.id for node in names} - made)

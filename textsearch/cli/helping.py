@@ -25,7 +25,7 @@ class HelpedCommand(TyperCommand):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """The help, from the docstring of its function and the words of its options."""
-        parameters = [one for one in self.get_params(ctx) if not one.hidden]
+        parameters: list[Any] = [one for one in self.get_params(ctx) if not getattr(one, "hidden", False)]
         taken = [one for one in parameters if one.param_type_name == "argument"]
         groups: dict[str, list[Row]] = {}
         panels = {one.name: getattr(one, "rich_help_panel", None) for one in parameters}

@@ -160,6 +160,6 @@ def sample(
     try:
         constraint_of(Sampling(**said))
     except (ValueError, TypeError, ImportError) as error:
-        said = str(error).replace("pattern=", "--regex ")
-        raise typer.BadParameter(said, param_hint=given[0]) from error
+        message = str(error).replace("pattern=", "--regex ")
+        raise typer.BadParameter(message, param_hint=given[0]) from error
     return found
