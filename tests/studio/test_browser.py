@@ -79,7 +79,7 @@ def test_start_watch_look(page: Any) -> None:
         assert all(said in look for said in ("log q(x′|x), forward", "log q(x|x′), backward", "log ratio", "b"))
     assert page.locator(".chain .yes, .chain .no").count() > 0
     # a curve, or why there is none
-    page.wait_for_selector("[data-chart=r_hat] :is(svg path, p:not(:empty))")
+    page.wait_for_selector("[data-chart=r_hat] :is(svg, p:not(:empty))", state="attached")
     page.wait_for_selector("[data-chart=ess] svg path")
     assert page.locator(".run table caption").count() == 1
 
