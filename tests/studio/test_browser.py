@@ -80,7 +80,7 @@ def test_start_watch_look(page: Any) -> None:
     assert page.locator(".chain .yes, .chain .no").count() > 0
     # a curve, or why there is none
     page.wait_for_selector("[data-chart=r_hat] :is(svg, p:not(:empty))", state="attached")
-    page.wait_for_selector("[data-chart=ess] svg path")
+    page.wait_for_selector("[data-chart=ess] :is(svg, p:not(:empty))", state="attached")
     assert page.locator(".run table caption").count() == 1
 
 
