@@ -12,12 +12,15 @@ LOCK ?= --constraint constraints.txt
 
 SHELL := /bin/bash -o pipefail
 BIN := $(ENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP := @$(BIN)/python -m pip install --quiet --disable-pip-version-check
+# a line for each thing that takes its time, also where the output goes to a file
+SAY := @echo "  *"
 
 .PHONY: demo test test-newest test-browser screenshots lint laws models reliability cluster release-check lock docs \
   docs-links notebooks clean
 
 demo: $(ENV)/demo
+	$(SAY) "writing sentences, a minute or two; the first time after fetching the causal model, 93 MB"
 	$(BIN)/textsearch keywords "dog frisbee park" --chains 8 --steps 100 --seed 0
 
 # as many processes as cores, one thread each
@@ -51,6 +54,7 @@ reliability: $(ENV)/test
 # workers on clusters of dask and ray, in an environment of its own
 cluster:
 	$(MAKE) .venv-cluster/test ENV=.venv-cluster LOCK=
+	$(SAY) "installing dask and ray"
 	.venv-cluster/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dask,ray]'
 	.venv-cluster/bin/python -m pytest -m cluster
 
@@ -76,11 +80,11 @@ screenshots: $(ENV)/browser
 	CHROMIUM=$(CHROMIUM) $(BIN)/python -m tests.studio.screenshots docs
 
 $(ENV)/browser: $(ENV)/test
-	command -v $(CHROMIUM) > /dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends \
+	$(SAY) "installing Chromium where there is none, then the page and Playwright"
+	@command -v $(CHROMIUM) > /dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends \
 	  chromium fonts-noto-cjk)
-	$(PIP) $(LOCK) --no-build-isolation --editable '.[studio]'
-	$(PIP) playwright
-	touch $@
+	$(PIP) $(LOCK) --no-build-isolation --editable '.[default-models,tasks,dev,browser]'
+	@touch $@
 
 # wheel and sdist, each installed into an empty environment and used as README says; FETCH=--fetch fetches torch too
 release-check: $(ENV)/test
@@ -90,29 +94,34 @@ release-check: $(ENV)/test
 lock:
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet uv
-	(echo "# What make demo and make test install beside torch; made by make lock."; \
-	echo "$(TORCH)" | build/lock/bin/uv pip compile pyproject.toml --constraint - --extra dev --universal \
+	(echo "# What make installs beside torch, for demo, test, docs and test-browser; made by make lock."; \
+	echo "$(TORCH)" | build/lock/bin/uv pip compile pyproject.toml --constraint - --universal \
+	  --extra default-models --extra tasks --extra dev --extra docs --extra browser \
 	  --python-version 3.11 --no-header --no-annotate --quiet --upgrade \
 	  | grep -vE '^(torch|triton|nvidia-|cuda-)') > build/constraints.txt
 	mv build/constraints.txt constraints.txt
 
 $(ENV)/torch:
-	$(PYTHON) -m venv $(ENV)
+	$(SAY) "making an environment in $(ENV), and installing $(TORCH): 200 MB for a CPU, gigabytes for a GPU"
+	@$(PYTHON) -m venv $(ENV)
 	$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) $(TORCH)
 	$(PIP) $(LOCK) hatchling editables
-	touch $@
+	@touch $@
 
 $(ENV)/demo: $(ENV)/torch pyproject.toml constraints.txt
+	$(SAY) "installing textsearch and its packages, a minute or two"
 	$(PIP) $(LOCK) --no-build-isolation --editable '.[default-models,tasks]'
-	touch $@
+	@touch $@
 
 $(ENV)/test: $(ENV)/torch pyproject.toml constraints.txt
+	$(SAY) "installing textsearch, its packages and its checks, a minute or two"
 	$(PIP) $(LOCK) --no-build-isolation --editable '.[default-models,tasks,dev]'
-	touch $@
+	@touch $@
 
 $(ENV)/docs: $(ENV)/test
+	$(SAY) "installing what makes the site"
 	$(PIP) $(LOCK) --no-build-isolation --editable '.[default-models,tasks,dev,docs]'
-	touch $@
+	@touch $@
 
 clean:
 	rm -rf .venv .venv-newest .venv-cluster build dist

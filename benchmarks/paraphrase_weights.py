@@ -175,7 +175,7 @@ def fitted(
         total.backward()  # type: ignore[no-untyped-call]
         return float(total.detach())
 
-    solver.step(step)
+    solver.step(step)  # type: ignore[no-untyped-call]
     found: NDArray[np.float64] = logs.detach().exp().numpy()
     return found
 
@@ -256,10 +256,11 @@ def main() -> None:
         "risk": by_risk,
         "risk, far enough": far_enough(learn, by_risk),
     }
+    parts = {"fitted on": learn, "checked on": test}
+    tables = {title: figures(rows, weights, used, args.seed) for title, rows in parts.items()}
     written = {
         "weights": {name: dict(zip(FITTED, own.tolist(), strict=True)) for name, own in weights.items()},
-        "fitted on": figures(learn, weights, used, args.seed),
-        "checked on": figures(test, weights, used, args.seed),
+        **tables,
     }
     (args.out / "paraphrase_weights.json").write_text(json.dumps(written, indent=1), encoding="utf-8")
     console = Console(width=150)
@@ -267,11 +268,11 @@ def main() -> None:
     for name, own in weights.items():
         table.add_row(name, *(f"{value:.3g}" for value in own))
     console.print(table)
-    for title, rows in (("fitted on", learn), ("checked on", test)):
+    for title, rows in parts.items():
         table = Table(
             "weights", "iBLEU", "BLEU to source", "iBLEU above those in use", title=f"{title} {len(rows)} rows"
         )
-        for name, values in written[title].items():
+        for name, values in tables[title].items():
             table.add_row(name, *map(shown, values))
         console.print(table)
 

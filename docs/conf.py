@@ -63,7 +63,8 @@ myst_substitutions = {"names": names_of_textsearch()}
 YEAR = re.compile(r"\b(1[789]|20)\d\d\b")
 SHOWN: set[str] = set()
 """Modules whose docstring stands on a page."""
-PRIVATE = re.compile(r",? _\w+: [^,()]*(\([^()]*\)|\[[^\[\]]*(\[[^\[\]]*\])*[^\[\]]*\])?[^,()]*= [^,()]*(\([^()]*\))?")
+NO_CODE = re.compile(r"<(?:built-in )?function (\w+)(?: at \w+)?>|<(\w+)>")
+"""A default as Python shows it where it is no expression: <factory>, <function barker>."""
 
 
 def add_source(app: object, kind: str, name: str, thing: object, options: object, lines: list[str]) -> None:
@@ -79,14 +80,45 @@ def add_source(app: object, kind: str, name: str, thing: object, options: object
         lines += ["", ".. rubric:: Source", "", *"\n\n".join(cited).splitlines(), ""]
 
 
-def drop_private(
-    app: object, kind: str, name: str, thing: object, options: object, signature: str, returns: str
+def readable(signature: str) -> str:
+    """A signature as somebody would write it, without the fields that a dataclass keeps for itself.
+
+    >>> readable("(lm: LM, scan: Scan = <function sweep>, _known: dict[tuple[int, list[int]], float] = <factory>)")
+    '(lm: LM, scan: Scan = sweep)'
+    """
+    found, depth = [""], 0
+    for one in NO_CODE.sub(r"\1\2", signature)[1:-1]:
+        depth += (one in "([{") - (one in ")]}")
+        if one == "," and not depth:
+            found.append("")
+        else:
+            found[-1] += one
+    return f"({','.join(part for part in found if not part.strip().startswith('_'))})"
+
+
+def plain_signature(
+    app: object, kind: str, name: str, thing: object, options: object, signature: str | None, returns: str
 ) -> object:
-    """A field that a dataclass keeps for itself is no argument."""
-    return PRIVATE.sub("", signature or "") or None, returns
+    """Called with each signature; a protocol takes no arguments, whatever Python says of it."""
+    if signature is None or getattr(thing, "_is_protocol", False):
+        return None if signature is None else "", returns
+    return readable(signature), returns
+
+
+def keep_colons(app: object, kind: str, name: str, thing: object, options: object, lines: list[str]) -> None:
+    """Napoleon takes what stands before a colon for the type of an attribute; here that type is empty."""
+    if kind in ("attribute", "property", "data") and lines and ": " in lines[0]:
+        lines[0] = f": {lines[0]}"
+
+
+def skip_tuple_fields(app: object, kind: str, name: str, thing: object, skip: bool, options: object) -> bool | None:
+    """Fields of a named tuple are said where the tuple is."""
+    return True if (getattr(thing, "__doc__", None) or "").startswith("Alias for field number") else None
 
 
 def setup(app: "Sphinx") -> None:
     """Called by Sphinx."""
     app.connect("autodoc-process-docstring", add_source)
-    app.connect("autodoc-process-signature", drop_private)
+    app.connect("autodoc-process-docstring", keep_colons, priority=400)
+    app.connect("autodoc-process-signature", plain_signature)
+    app.connect("autodoc-skip-member", skip_tuple_fields)

@@ -39,7 +39,7 @@ class Canonical(Objective):
 
     @property
     def lower_bound(self) -> float:
-        """0."""
+        """Zero."""
         return 0.0
 
     def energy(self, batch: Batch) -> Tensor:

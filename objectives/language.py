@@ -73,7 +73,7 @@ class LanguageObjective(Objective):
 
     @property
     def lower_bound(self) -> float:
-        """0."""
+        """Zero."""
         return 0.0
 
     def energy(self, batch: Batch) -> Tensor:

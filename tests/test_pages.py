@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import contextlib
 import io
 import json
@@ -92,6 +93,25 @@ def test_code_imports_what_there_is() -> None:
     pages = [DOCS.parent / "README.md", *DOCS.rglob("*.md"), *DOCS.rglob("*.ipynb")]
     assert {page.name: lost for page in pages if (lost := unknown(code(page)))} == {}
     assert unknown(iter(["from samplers import Gibs"])) == ["samplers.Gibs"]
+
+
+def unmade(blocks: Iterator[str]) -> list[str]:
+    """Names that blocks of code use and that nothing on their page makes."""
+    nodes = [node for block in blocks for node in ast.walk(ast.parse(block))]
+    made = set(dir(builtins)) | {node.arg for node in nodes if isinstance(node, ast.arg)}
+    made |= {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    imports = [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
+    made |= {(each.asname or each.name).split(".")[0] for node in imports for each in node.names}
+    made |= {node.name for node in nodes if isinstance(node, ast.ExceptHandler) and node.name}
+    names = [node for node in nodes if isinstance(node, ast.Name)]
+    made |= {node.id for node in names if isinstance(node.ctx, ast.Store)}
+    return sorted({node.id for node in names} - made)
+
+
+def test_code_uses_no_name_that_its_page_does_not_make() -> None:
+    pages = [DOCS.parent / "README.md", *DOCS.rglob("*.md"), *DOCS.rglob("*.ipynb")]
+    assert {page.name: lost for page in pages if (lost := unmade(code(page)))} == {}
+    assert unmade(iter(["for s in sources:\n    print(s)"])) == ["sources"]
 
 
 @pytest.mark.parametrize("page", sorted(DOCS.glob("tutorial/*.ipynb")), ids=lambda page: page.stem)

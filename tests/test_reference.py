@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import sys
 from collections.abc import Iterator
 from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -93,3 +95,20 @@ def test_docstrings_say_what_every_argument_is() -> None:
         """Says what `text` is."""
 
     assert undocumented(broken) == ["count"]
+
+
+def test_signatures_are_shown_as_they_would_be_written() -> None:
+    """What Python shows of a default that is no expression breaks a signature of the reference into one long line."""
+    place = spec_from_file_location("conf", REFERENCE.parent / "conf.py")
+    assert place is not None and place.loader is not None
+    conf = module_from_spec(place)
+    place.loader.exec_module(conf)
+    assert conf.readable("(a: X = <factory>, _b: dict[int, list[int]] = <f>, c=<function f at 0x1>)") == (
+        "(a: X = factory, c=f)"
+    )
+    for _, each in public():
+        if inspect.isfunction(each) or hasattr(each, "__dataclass_fields__"):
+            shown = str(inspect.signature(each).replace(return_annotation=inspect.Signature.empty))
+            taken = ast.parse(f"def f{conf.readable(shown)}: ...").body[0].args  # type: ignore[attr-defined]
+            names = [one.arg for one in (*taken.posonlyargs, *taken.args, *taken.kwonlyargs)]
+            assert not any(name.startswith("_") for name in names)

@@ -220,7 +220,7 @@ def test_an_option_says_what_its_setting_says() -> None:
     }
     (option,) = found["width"][0].__metadata__
     assert option.callback(4.0) == 4.0
-    with pytest.raises(typer.BadParameter, match="width=6 must be at most 5"):
+    with pytest.raises(typer.BadParameter, match="--width 6 must be at most 5"):
         option.callback(6)
     said = {name: default for name, (_, default) in found.items()} | {"width": 3.0, "fluency": 2.0}
     assert Own(**told_of(Own, said)) == replace(Own(), width=3.0, weights=Weights(fluency=2.0))

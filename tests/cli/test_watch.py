@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -10,11 +11,14 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from tests.cli.stub import call
 from tests.service.toys import MODEL, asked, build, over
+from textsearch.cli.watch import FORBIDDEN, NONE_YET, screen
 from textsearch.service import Service, Submission
 from textsearch.service import problems as building
+from textsearch.service.reading import View
 from textsearch.tasks.problem import solve
 from textsearch.testing import TableMaskedLM, letters
 
@@ -42,6 +46,20 @@ def test_checkpoints_of_any_run_are_shown(tmp_path: Path, monkeypatch: pytest.Mo
     other = TableMaskedLM.random(letters("xyz"), seed=0)
     monkeypatch.setattr("textsearch.models.defaults.default_masked_lm", lambda: other)
     assert "(4 tokens of another vocabulary)" in call("watch", str(tmp_path)).output
+
+
+def test_a_run_without_an_allowed_text_says_so() -> None:
+    """Chains that draw begin at a text of energy +inf."""
+    chain = {"text": "", "energy": "inf", "terms": {"form": "inf"}, "accepted": False, "move": "draw", "length": 0}
+    chain |= {"log_ratio": None, "before": None, "proposals": [], "best": "", "best_energy": "inf"}
+    found = chain | {"best": "yes", "best_energy": 1.25}
+    for chains, said, unsaid in (([chain], NONE_YET, "inf"), ([chain, found], FORBIDDEN, "inf")):
+        step = {"step": 1, "steps": 9, "search": 0, "seconds": 1.0, "tokens": 1, "chains": chains}
+        console = Console(width=100, file=io.StringIO(), record=True)
+        console.print(screen(View("a run", "running", "", [step])))
+        text = console.export_text()
+        assert said in text and unsaid not in text
+        assert ("1.25  yes" in text) is (found in chains)
 
 
 def test_a_watcher_writes_nothing(tmp_path: Path) -> None:

@@ -7,15 +7,18 @@ import re
 import threading
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from tests.service.toys import asked, build, over, until
+from tests.service.toys import asked, build, in_two, over, until
 from textsearch import Batch, Objective, load
 from textsearch.service import Limits, Service, Submission, Term
+from textsearch.service.summaries import StepCounts
+from textsearch.studio.downloads import download
 from textsearch.tasks.problem import Problem, solve
 
 
@@ -121,6 +124,43 @@ def test_a_service_goes_on_with_what_the_last_one_left(tmp_path: Path) -> None:
     whole = solve(build(Submission.of(asked(steps=40))))
     assert [[c["energy"] for c in e["chains"]] for e in again.events.read(0)] == whole.trace.tolist()
     assert [event["step"] for event in again.events.read(0)] == list(range(1, 41))
+
+
+def test_steps_are_those_of_the_whole_run(tmp_path: Path) -> None:
+    """Of all its searches, over a pause and a service that ended in the second one."""
+    with Service(tmp_path, make=in_two) as service:
+        run = service.submit(asked(steps=20), paused=True)
+        run.proceed(17)
+        until(lambda: run.state == "paused")
+    with Service(tmp_path, make=in_two) as service:
+        run = service.run(run.name)
+        run.proceed()
+        over(run)
+    events = run.events.read(0)
+    assert [(event["step"], event["steps"], event["search"]) for event in events] == [
+        (step, 20, int(step > 15)) for step in range(1, 21)
+    ]
+    for name in ("seconds", "tokens"):
+        counted = [event[name] for event in events]
+        assert counted == sorted(counted)
+    assert run.answers() == solve(in_two(Submission.of(asked(steps=20)))).to_records()
+
+
+@pytest.mark.parametrize("steps", [7, 17])
+def test_a_stopped_run_is_made_again_in_any_of_its_searches(steps: int, tmp_path: Path) -> None:
+    with Service(tmp_path, make=in_two) as service:
+        run = service.submit(asked(steps=20), paused=True)
+        run.proceed(steps)
+        until(lambda: run.state == "paused")
+        run.stop()
+        over(run)
+    assert f"--stop-after {steps} " in download(run, "command.txt").decode()
+    assert f"callbacks=[lambda progress: next(steps) == {steps}]" in download(run, "run.py").decode()
+    taken = count(1)
+    again = solve(in_two(run.submission), callbacks=[lambda progress: next(taken) == steps])
+    assert run.answers() == again.to_records()
+    assert load(run.folder / "result").texts == again.texts
+    assert again.steps < solve(in_two(run.submission)).steps
 
 
 def test_an_error_is_told(tmp_path: Path) -> None:
@@ -238,3 +278,17 @@ def test_the_page_of_the_guide_says_what_its_code_does(capsys: pytest.CaptureFix
     code, output = re.findall(r"```python\n(.*?)```\n\n```\n(.*?)```", page, re.DOTALL)[0]
     exec(compile(code, "studio.md", "exec"), {"__name__": __name__})
     assert capsys.readouterr().out == output
+
+
+def test_chains_of_several_inputs_are_not_compared() -> None:
+    def told(inputs: list[int]) -> dict[str, object]:
+        counts = StepCounts()
+        for step in range(1, 13):
+            chains = [
+                {"input": own, "move": "replace", "accepted": True, "energy": (step * 7 + own) % 5} for own in inputs
+            ]
+            counts.take([{"search": 0, "step": step, "chains": chains}])
+        return counts.convergence()
+
+    assert told([0, 1]) == {"points": [], "why": "chains of several inputs have no law in common"}
+    assert told([0, 0])["points"]

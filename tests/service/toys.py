@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 from samplers import MetropolisHastings
@@ -11,7 +13,7 @@ from samplers.proposals import Replace
 from textsearch import FunctionObjective
 from textsearch.service import Submission
 from textsearch.service.running import ServiceRun
-from textsearch.tasks.problem import Problem
+from textsearch.tasks.problem import Problem, Stage
 from textsearch.testing import TableMaskedLM, letters
 
 MODEL = TableMaskedLM.random(letters("abc"), seed=0)
@@ -37,6 +39,16 @@ def build(submission: Submission, wait: float = 0.0) -> Problem:
         steps=submission.steps or 20,
         seed=submission.seed,
     )
+
+
+def in_two(submission: Submission) -> Problem:
+    """Two searches, of three quarters of the steps and of a quarter."""
+
+    def again(moves: Any, steps: int) -> MetropolisHastings:
+        return MetropolisHastings(moves)
+
+    second = Stage("again", FEW_B, again, lambda found: found.batch, Fraction(1, 4))
+    return replace(build(submission), after=(second,))
 
 
 def asked(steps: int = 20, seed: int = 0, **more: Any) -> dict[str, Any]:

@@ -20,7 +20,7 @@ def begin(page: Any, steps: int, second: str = "") -> None:
     page.click("button[type=submit].lead")
     count = 2 if second else 1
     page.wait_for_function(f"document.querySelectorAll('.run').length === {count}")
-    for what in (".run .state[data-state=done]", "[data-chart=rhat] svg"):
+    for what in (".run .state[data-state=done]", "[data-chart=r_hat] svg"):
         page.wait_for_function(f"document.querySelectorAll('{what}').length === {count}", timeout=PATIENCE)
     page.wait_for_timeout(500)
 

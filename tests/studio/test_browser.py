@@ -78,8 +78,9 @@ def test_start_watch_look(page: Any) -> None:
         look = page.text_content(".pick + .look")
         assert all(said in look for said in ("log q(x′|x), forward", "log q(x|x′), backward", "log ratio", "b"))
     assert page.locator(".chain .yes, .chain .no").count() > 0
-    page.wait_for_selector("[data-chart=rhat] svg")
-    page.wait_for_selector("[data-chart=ess] svg path")
+    # a curve, or why there is none
+    page.wait_for_selector("[data-chart=r_hat] :is(svg, p:not(:empty))", state="attached")
+    page.wait_for_selector("[data-chart=ess] :is(svg, p:not(:empty))", state="attached")
     assert page.locator(".run table caption").count() == 1
 
 
@@ -124,6 +125,23 @@ def test_a_closed_tab_stops_nothing_and_two_visitors_share(browser: Any, address
     state(again, "done")
     again.close()
     second.close()
+
+
+@pytest.mark.parametrize(
+    ("points", "paths"),
+    [
+        ("[[1, NaN], [2, null], [3, 'inf'], [4, Infinity], [5, -Infinity], [6, undefined]]", 0),
+        ("[]", 0),
+        ("[[1, NaN], [2, 3.5]]", 1),
+        ("[[1, 2], [2, 2], [3, null], [4, 2]]", 1),
+        ("[...Array(1000).keys()].map((at) => [at, at % 7 ? at * 1e300 : NaN])", 1),
+    ],
+)
+def test_charts_leave_out_what_is_no_number(page: Any, points: str, paths: int) -> None:
+    lines = f"[{{ points: {points}, colour: 'red' }}]"
+    drawn = page.evaluate(f"async () => (await import('/page/chart.js')).chart({lines}, 't').outerHTML")
+    assert drawn.startswith("<svg") and drawn.count("<path") >= paths
+    assert not any(said in drawn for said in ("NaN", "Infinity", "undefined", "null"))
 
 
 def test_side_by_side(page: Any) -> None:

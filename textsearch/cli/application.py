@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 
+from textsearch.cli.helping import HelpedCommand, first_sentence, page
 from textsearch.cli.leaving import leave
 
 
@@ -37,6 +38,13 @@ class Commands(TyperGroup):
             ctx.fail(f"options come after the command, one of {_listed(self.commands)}: {args[0]} came before it")
         return super().parse_args(ctx, args)
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The commands, each in a line."""
+        listed = [(name, first_sentence(self.commands[name].help or "")) for name in sorted(self.commands)]
+        own = [("--version", "Print the version, and end."), ("--help", "Show this, and end.")]
+        usage = "textsearch COMMAND ..., or textsearch COMMAND --help"
+        formatter.write(page(usage, self.help or "", {"Commands": listed, "Options": own}))
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that is meant."""
         if args[0] not in self.commands:
@@ -46,7 +54,7 @@ class Commands(TyperGroup):
         return super().resolve_command(ctx, args)
 
 
-class Command(TyperCommand):
+class Command(HelpedCommand):
     """A command whose --server may stand alone, for the server of this machine."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -72,7 +80,7 @@ def with_server(args: Sequence[str]) -> list[str]:
 
 app = typer.Typer(
     cls=Commands,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Sample and search text under an energy: fluency x relevance x hard constraints, on pretrained models.",

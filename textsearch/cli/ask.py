@@ -25,8 +25,8 @@ def ask(
         list[str] | None,
         typer.Argument(
             metavar="PASSAGE...",
-            help="A sentence or a few each; with an answer of its own as JSON. "
-            """[dim]'{"passage": "Bats fly at night.", "answer": "at night"}'[/]""",
+            help="A sentence or a few each; with an answer of its own as JSON: "
+            """'{"passage": "Bats fly at night.", "answer": "at night"}'""",
             show_default=False,
         ),
     ] = None,
@@ -34,7 +34,7 @@ def ask(
 ) -> list[Input]:
     """Ask questions that a passage answers.
 
-    [bold]textsearch ask "Marie Curie won the Nobel Prize in 1903." --answer 1903[/]
+        textsearch ask "Marie Curie won the Nobel Prize in 1903." --answer 1903
 
     Dates, numbers, names and terms of the passage are the answers, unless one is named. Drafts of questions go on by
     annealed Metropolis-Hastings, under how likely the question is for the answer, and the answer for the question.

@@ -79,7 +79,7 @@ def command(
             shown = Shown(**own_shown)
             told = {name: value for name, value in told_of(settings, said).items() if name not in left_out}
             told |= _preset(settings, {name: own for name, own in presets.items() if said[name]}, told)
-            _check_together(settings, told)
+            _check_together(settings, told, written)
             told |= {name: said[name] for name in models}
             # some commands load PyTorch for it; who types the inputs is not disturbed
             loads = "" if shown.server else ", loading PyTorch"
@@ -114,7 +114,8 @@ def settings_options(
         if is_dataclass(field.default):
             found |= settings_options(type(field.default), left_out, written)
             continue
-        how: dict[str, Any] = {"help": said.get(field.name), "callback": _check(settings, field)}
+        how: dict[str, Any] = {"help": said.get(field.name), "callback": _check(settings, field, written)}
+        how["rich_help_panel"] = "Settings"
         how |= {**options.WRITTEN.get(field.name, {}), **written.get(field.name, {})}
         kind = Any if "parser" in how else PLAIN.get(str(field.type))
         if kind is None:
@@ -149,14 +150,15 @@ def words_of(settings: type[Any]) -> dict[str, str]:
     for one in reversed(settings.__mro__):
         attributes = inspect.cleandoc(one.__doc__ or "").partition("Attributes:\n")[2]
         for name, text in re.findall(r"^ {4}(\w+): (.+(?:\n {8}.+)*)", attributes, re.MULTILINE):
-            text = " ".join(text.split())
+            # where it leads is a matter of Python
+            text = re.sub(r"; see `\w+`", "", " ".join(text.split()))
             found[name] = text[0].upper() + text[1:]
     return found
 
 
 def _flag_of(name: str, preset: Mapping[str, Any], good_for: str) -> Any:
     settings = ", ".join(f"{key} {value}" for key, value in preset.items())
-    return typer.Option(f"--{name}", help=f"{good_for}: {settings}.")
+    return typer.Option(f"--{name}", rich_help_panel="Settings", help=f"{good_for}: {settings}.")
 
 
 def _preset(settings: type[Any], chosen: Mapping[str, Mapping[str, Any]], told: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -175,21 +177,46 @@ def _preset(settings: type[Any], chosen: Mapping[str, Mapping[str, Any]], told: 
     return {}
 
 
-def _check_together(settings: type[Any], told: Mapping[str, Any]) -> None:
+def as_typed(settings: type[Any], written: Mapping[str, Mapping[str, Any]], message: str) -> str:
+    """What the settings say of their values, in the names and the form that a command line has for them.
+
+    >>> from textsearch.tasks.settings import Infilling, Sampling
+    >>> as_typed(Sampling, {"method": {"names": ["--sampler"]}}, "method='x' is none of a, b")
+    '--sampler x is none of a, b'
+    >>> as_typed(Infilling, {}, "exact=True lists, and different=False, max_length=3 do not")
+    '--exact lists, and --no-different, max_length=3 do not'
+    """
+    names = {}
+    for field in fields(settings):
+        (first, *_) = written.get(field.name, {}).get("names", [f"--{field.name.replace('_', '-')}"])
+        yes, _, no = str(first).partition("/")
+        names[field.name] = {"True": yes, "False": no or f"--no-{yes[2:]}", "": yes}
+
+    def typed(found: re.Match[str]) -> str:
+        value = found["value"]
+        own = names[found["name"]]
+        plain = value[1:-1] if re.fullmatch(r"'[\w.-]+'", value) else value
+        return own[value] if value in own else f"{own['']} {plain}"
+
+    value = r"""'[^']*'|"[^"]*"|\([^()]*\)|[^\s,;:]+"""
+    return re.sub(rf"(?<![\w.-])(?P<name>{'|'.join(names)})=(?P<value>{value})", typed, message)
+
+
+def _check_together(settings: type[Any], told: Mapping[str, Any], written: Mapping[str, Mapping[str, Any]]) -> None:
     """Refuse what the settings say cannot go together, once for all inputs."""
     try:
         settings(**told)
     except (ValueError, TypeError) as error:
-        raise typer.BadParameter(str(error)) from error
+        raise typer.BadParameter(as_typed(settings, written, str(error))) from error
 
 
-def _check(settings: type[Any], field: Field[Any]) -> Callable[[Any], Any]:
+def _check(settings: type[Any], field: Field[Any], written: Mapping[str, Mapping[str, Any]]) -> Callable[[Any], Any]:
     """What the settings themselves say of a value."""
 
     def check(value: Any) -> Any:
         try:
             return getattr(settings(**{field.name: value}), field.name)
         except (ValueError, TypeError) as error:
-            raise typer.BadParameter(str(error)) from error
+            raise typer.BadParameter(as_typed(settings, written, str(error))) from error
 
     return check

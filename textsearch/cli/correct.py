@@ -55,8 +55,8 @@ def correct(
 ) -> list[Input]:
     """Mend the mistakes of a text, and leave the rest of it as it is.
 
-    [bold]textsearch correct "She go to school yesterday becouse she have a exam."[/]
-    [bold]textsearch correct "我门看美国电影" --lang zh --causal folder/of/ngrams[/]
+        textsearch correct "She go to school yesterday becouse she have a exam."
+        textsearch correct "我门看美国电影" --lang zh --causal folder/of/ngrams
 
     Spelling, inflection, articles, small words, commas and words that are easily confused. An edit is made where it
     makes the text likelier by more than an edit of its kind costs. In Chinese, characters that sound or look like

@@ -10,6 +10,7 @@ import typer
 
 from textsearch.cli.application import app
 from textsearch.cli.console import json_text, show, write
+from textsearch.cli.helping import HelpedCommand
 from textsearch.cli.leaving import REFUSED
 from textsearch.waiting import waiting
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _MARKS = {"ok": ("ok", "green"), "note": ("--", "yellow"), "problem": ("!!", "red")}
 
 
-@app.command("doctor")
+@app.command("doctor", cls=HelpedCommand)
 def doctor(
     check: Annotated[
         bool, typer.Option("--check", help="Read all files of the models that are here, and compare their hashes.")
@@ -29,7 +30,7 @@ def doctor(
 ) -> None:
     """Look at this machine: packages, models, devices, memory, network.
 
-    [bold]textsearch doctor --check[/]
+        textsearch doctor --check
 
     Loads no model and fetches nothing. Ends with 1 if something keeps the commands from running, with 0 if all is well.
     """

@@ -27,7 +27,7 @@ def infill(
 ) -> list[Input]:
     """Write words into the gaps of a text; nothing else of it changes.
 
-    [bold]textsearch infill "The [MASK] [MASK] ran home."[/]
+        textsearch infill "The [MASK] [MASK] ran home."
 
     The masked model proposes, the causal model judges the whole text. Printed are the best texts that the chains have
     met, each with its energy in nats and its probability among these; with --exact, among all of one token.

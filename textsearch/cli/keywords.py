@@ -48,8 +48,8 @@ def keywords(
         typer.Argument(
             metavar="WORDS...",
             help="Each argument is one set: words apart by spaces, or phrases apart by commas. "
-            '[dim]"dog frisbee park"[/] or [dim]"hot dog, park"[/]. A word with a ? is a wish, left out at a price: '
-            '[dim]"dog park frisbee?"[/], or with the price in nats, [dim]"frisbee?30"[/].',
+            '"dog frisbee park" or "hot dog, park". A word with a ? is a wish, left out at a price: '
+            '"dog park frisbee?", or with the price in nats, "frisbee?30".',
             show_default=False,
         ),
     ] = None,
@@ -59,7 +59,7 @@ def keywords(
 ) -> list[Input]:
     """Write sentences that hold all the given words.
 
-    [bold]textsearch keywords "dog frisbee park" --chains 8 --steps 100 --seed 0[/]
+        textsearch keywords "dog frisbee park" --chains 8 --steps 100 --seed 0
 
     Chains start from drafts of the causal model, with the words that it forgot woven in, and are annealed: words are
     replaced, inserted, deleted, swapped and rewritten in blocks, under the energy -log p(sentence | request)

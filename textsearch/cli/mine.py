@@ -9,10 +9,11 @@ from typing import Annotated
 import typer
 
 from textsearch.cli.application import app
+from textsearch.cli.helping import HelpedCommand
 from textsearch.cli.options import MAX_WORKERS
 
 
-@app.command("mine")
+@app.command("mine", cls=HelpedCommand)
 def mine(
     corpus: Annotated[Path, typer.Argument(metavar="CORPUS", help="Text, one sentence a line; .gz is unpacked.")],
     *,
@@ -25,7 +26,8 @@ def mine(
     cohesion: Annotated[float, typer.Option(help="Nats that hold a term together, at least.")] = 2.0,
     freedom: Annotated[float, typer.Option(help="Nats of choice on either side of a term, at least.")] = 1.0,
     known: Annotated[
-        Path | None, typer.Option(help="Leave out the words of a file: the first on each line, as in a dictionary.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Leave out the words of a file: the first on each line, as in a dictionary."),
     ] = None,
     grammar: Annotated[
         bool, typer.Option("--grammar", help='Keep English terms that begin or end with a small word: "such as".')
@@ -35,7 +37,7 @@ def mine(
 ) -> None:
     """Find the words and terms of a corpus that hold together inside and are free outside.
 
-    [bold]textsearch mine corpus.txt --lang zh --workers 2[/]
+        textsearch mine corpus.txt --lang zh --workers 2
 
     Printed are the terms, the best first, each with how often it stands there, its cohesion (the least pointwise mutual
     information over its cuts) and its freedom (the lesser entropy of its neighbours), in nats.

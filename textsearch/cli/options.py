@@ -19,7 +19,9 @@ MAX_STEPS, MAX_CHAINS, MAX_BATCH_INPUTS, MAX_WORKERS = 10**7, 10**5, 10**5, 10**
 def temperature(number: float) -> float:
     """A temperature."""
     if not 0 < number < math.inf:
-        raise typer.BadParameter(f"temperature={number:g} must be a number above 0; for a pure search take a small one")
+        raise typer.BadParameter(
+            f"--temperature {number:g} must be a number above 0; for a pure search take a small one"
+        )
     return number
 
 
@@ -70,52 +72,84 @@ WRITTEN: dict[str, dict[str, Any]] = {
 Causal = Annotated[
     str | None,
     typer.Option(
-        metavar="MODEL", callback=model_name, help="Hub id or folder; by default SmolLM2-135M-Instruct, fetched once."
+        metavar="MODEL",
+        rich_help_panel="Models",
+        callback=model_name,
+        help="Hub id or folder; by default SmolLM2-135M-Instruct, fetched once.",
     ),
 ]
 Masked = Annotated[
     str | None,
     typer.Option(
-        metavar="MODEL", callback=model_name, help="Hub id or folder; by default the one that comes with textsearch."
+        metavar="MODEL",
+        rich_help_panel="Models",
+        callback=model_name,
+        help="Hub id or folder; by default the one that comes with textsearch.",
     ),
 ]
 Encoder = Annotated[
     str | None,
     typer.Option(
-        metavar="MODEL", callback=model_name, help="Hub id or folder; by default all-MiniLM-L6-v2, fetched once."
+        metavar="MODEL",
+        rich_help_panel="Models",
+        callback=model_name,
+        help="Hub id or folder; by default all-MiniLM-L6-v2, fetched once.",
     ),
 ]
 Classifier = Annotated[
-    str | None, typer.Option(metavar="MODEL", callback=model_name, help="Hub id or folder of a sequence classifier.")
+    str | None,
+    typer.Option(
+        metavar="MODEL",
+        rich_help_panel="Models",
+        callback=model_name,
+        help="Hub id or folder of a sequence classifier.",
+    ),
 ]
 MODELS = {"causal": Causal, "masked": Masked, "encoder": Encoder, "classifier": Classifier}
 """Model of a task -> its option."""
 
 File = Annotated[
-    Path | None, typer.Option(help="Read more inputs from a file, one a line; - reads them from standard input.")
+    Path | None,
+    typer.Option(metavar="FILE", help="Read more inputs from a file, one a line; - reads them from standard input."),
 ]
-Top = Annotated[int, typer.Option(min=1, help="Texts to print for each input.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON: one record a text, best first.")]
-JsonLines = Annotated[bool, typer.Option("--jsonl", help="Print a line of JSON for each input, as soon as it is done.")]
+Top = Annotated[int, typer.Option(min=1, rich_help_panel="Answers", help="Texts to print for each input.")]
+Json = Annotated[
+    bool, typer.Option("--json", rich_help_panel="Answers", help="Print JSON: one record a text, best first.")
+]
+JsonLines = Annotated[
+    bool,
+    typer.Option(
+        "--jsonl", rich_help_panel="Answers", help="Print a line of JSON for each input, as soon as it is done."
+    ),
+]
 Output = Annotated[
     Path | None,
     typer.Option(
+        metavar="FILE",
+        rich_help_panel="Answers",
         help="Append those lines to a file; inputs that it holds already are not run again. "
-        "FILE.settings.json beside it says how they were made."
+        "FILE.settings.json beside it says how they were made.",
     ),
 ]
 AtOnce = Annotated[
-    int, typer.Option(min=1, max=MAX_BATCH_INPUTS, help="Inputs in one batch; the next ones come after it.")
+    int,
+    typer.Option(
+        min=1, max=MAX_BATCH_INPUTS, rich_help_panel="Running", help="Inputs in one batch; the next ones come after it."
+    ),
 ]
 Report = Annotated[
-    bool, typer.Option(help="Say on standard error what each kind of move did and what models were asked.")
+    bool,
+    typer.Option(
+        rich_help_panel="Answers", help="Say on standard error what each kind of move did and what models were asked."
+    ),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on standard error.")]
+Quiet = Annotated[bool, typer.Option("--quiet", rich_help_panel="Answers", help="No progress on standard error.")]
 Workers = Annotated[
     int,
     typer.Option(
         min=1,
         max=MAX_WORKERS,
+        rich_help_panel="Running",
         help="Processes that answer batches of inputs at the same time; the answers stay the same. "
         "Each loads the models once.",
     ),
@@ -125,6 +159,7 @@ Checkpoint = Annotated[
     Path | None,
     typer.Option(
         metavar="FOLDER",
+        rich_help_panel="Running",
         help="Keep what is running in a folder, once a minute: the same command goes on in the middle of a long run.",
     ),
 ]
@@ -133,6 +168,7 @@ Server = Annotated[
     str | None,
     typer.Option(
         metavar="[ADDRESS]",
+        rich_help_panel="Running",
         callback=lambda given: given and address(given),
         help="Ask a server, in place of loading models: the one on this machine (textsearch serve), or that at an "
         "address, http://... The answers are the same.",

@@ -26,7 +26,7 @@ def paraphrase(
 ) -> list[Input]:
     """Say the same in other words.
 
-    [bold]textsearch paraphrase "How can I improve my English?" --chains 3 --seed 0[/]
+        textsearch paraphrase "How can I improve my English?" --chains 3 --seed 0
 
     The causal model writes drafts; chains go on from the best of them by annealed Metropolis-Hastings, under an energy
     of fluency, similarity of meaning, keywords kept, distance from the wording, and agreement with the drafts.

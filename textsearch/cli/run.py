@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,12 +12,13 @@ import typer
 
 from textsearch.cli.application import app
 from textsearch.cli.console import json_text, say, show, write
+from textsearch.cli.helping import HelpedCommand
 from textsearch.cli.leaving import REFUSED
 from textsearch.cli.signals import heeded
 from textsearch.waiting import waiting
 
 
-@app.command("run")
+@app.command("run", cls=HelpedCommand)
 def run(
     asked: Annotated[
         str,
@@ -28,14 +30,20 @@ def run(
     ],
     checkpoint: Annotated[
         Path | None,
-        typer.Option(help="A folder that keeps the run: the same call goes on with it.", show_default=False),
+        typer.Option(
+            metavar="FOLDER", help="A folder that keeps the run: the same call goes on with it.", show_default=False
+        ),
+    ] = None,
+    stop_after: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="End after so many steps, as a run of the page that was stopped there."),
     ] = None,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="Print JSON lines, one a text.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress on standard error.")] = False,
 ) -> None:
     """Make a run of the page again: any task, or an energy of terms, with any of its samplers.
 
-    [bold]textsearch run '{"terms": [{"name": "Fluency"}, {"name": "Acrostic", "arguments": {"letters": "dog"}}]}'[/]
+        textsearch run '{"task": "infill", "inputs": ["A ___."], "steps": 5}'
 
     The same submission gives the same texts, bit for bit, on the page and here.
     """
@@ -52,7 +60,11 @@ def run(
         try:
             with waiting("preparing the run", not quiet):
                 problem = build(submission)
-            result = solve(problem, sampler=sampler_of(submission), progress=not quiet, checkpoint=checkpoint)
+            taken = count(1)
+            stops = [] if stop_after is None else [lambda progress: next(taken) == stop_after]
+            result = solve(
+                problem, sampler=sampler_of(submission), callbacks=stops, progress=not quiet, checkpoint=checkpoint
+            )
         except (ValueError, ImportError) as error:
             say(error, error=True)
             raise typer.Exit(REFUSED) from error
@@ -61,7 +73,7 @@ def run(
                 write(json_text(record, file=sys.stdout))
             else:
                 show(str(record["text"]), before=f"  {record['energy']:6.2f}  ")
-        if result.interrupted:
+        if result.interrupted and (stop_after is None or stop.signal is not None):
             kept = "; run the same command again to go on" if checkpoint is not None else ""
             say(f"interrupted: {result.steps} of {problem.steps} steps were taken{kept}")
             raise typer.Exit(stop.exit_code)

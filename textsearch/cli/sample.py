@@ -137,7 +137,7 @@ def sample(
 ) -> list[Input]:
     """Draw texts that parse, from the law of the model over all texts that do.
 
-    [bold]textsearch sample --prompt "Name a colour." --choices "red,green,blue" --draws 10 --report[/]
+        textsearch sample --prompt "Name a colour." --choices "red,green" --report
 
     Every draw is accepted by a parser of the whole text. The draws are exact and independent where rejection succeeds;
     elsewhere chains rewrite the ends of texts by Metropolis-Hastings, under a mask of what may come next. --report says
@@ -160,5 +160,6 @@ def sample(
     try:
         constraint_of(Sampling(**said))
     except (ValueError, TypeError, ImportError) as error:
-        raise typer.BadParameter(str(error), param_hint=given[0]) from error
+        message = str(error).replace("pattern=", "--regex ")
+        raise typer.BadParameter(message, param_hint=given[0]) from error
     return found

@@ -12,6 +12,7 @@ from textsearch.addresses import is_loopback
 from textsearch.cli import options
 from textsearch.cli.application import app
 from textsearch.cli.console import say
+from textsearch.cli.helping import HelpedCommand
 from textsearch.cli.leaving import REFUSED
 from textsearch.cli.models import model_name
 from textsearch.cli.server.wire import PORT, TOKEN, Address, announce, withdraw
@@ -31,11 +32,11 @@ def _named(kind: str) -> object:
     )
 
 
-@app.command("serve")
+@app.command("serve", cls=HelpedCommand)
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen at; by default programs on this machine alone.")] = (
-        "127.0.0.1"
-    ),
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Address to listen at; by default programs on this machine alone.")
+    ] = ("127.0.0.1"),
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for any that is free.")] = PORT,
     token: Annotated[
         str | None,
@@ -61,7 +62,7 @@ def serve(
 ) -> None:
     """Keep the models in memory for other commands, which ask this one with --server.
 
-    [bold]textsearch serve &  textsearch keywords "dog frisbee park" --server[/]
+        textsearch serve &  textsearch keywords "dog frisbee park" --server
 
     The answers are those of the command alone, byte for byte. Commands take turns, first come, first served. Ctrl-C
     ends it; commands that were waiting say so.

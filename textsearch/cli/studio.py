@@ -13,22 +13,24 @@ from textsearch.addresses import is_loopback
 from textsearch.cli import options
 from textsearch.cli.application import app
 from textsearch.cli.console import say
+from textsearch.cli.helping import HelpedCommand
 from textsearch.cli.leaving import REFUSED
 from textsearch.waiting import waiting
 
 
-@app.command("studio")
+@app.command("studio", cls=HelpedCommand)
 def studio(
     folder: Annotated[
-        Path, typer.Option(help="Where runs are kept; a page that is started there again goes on.")
+        Path, typer.Option(metavar="FOLDER", help="Where runs are kept; a page that is started there again goes on.")
     ] = Path("textsearch-runs"),
     host: Annotated[
-        str, typer.Option(help="Address to listen on; any but this machine's own needs a token.")
+        str, typer.Option(metavar="ADDRESS", help="Address to listen on; any but this machine's own needs a token.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for one that is free.")] = 7861,
     token: Annotated[
         str | None,
         typer.Option(
+            metavar="TOKEN",
             help="What every visitor must bring; one is made where it is needed.",
             callback=options.token,
             show_default=False,
@@ -40,7 +42,7 @@ def studio(
 ) -> None:
     """Start a page on which chains can be watched, paused and stepped.
 
-    [bold]textsearch studio[/]
+        textsearch studio
 
     Ctrl-C ends it; what was running goes on when it is started again with the same folder.
     """

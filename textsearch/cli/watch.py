@@ -11,6 +11,7 @@ import typer
 
 from textsearch.cli.application import app
 from textsearch.cli.console import is_terminal, visible
+from textsearch.cli.helping import HelpedCommand
 from textsearch.waiting import waiting
 
 if TYPE_CHECKING:
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
 
 _POLL = 0.3  # seconds
 _BARS = "▁▂▃▄▅▆▇█"
+NONE_YET = "no text yet that the energy allows"
+FORBIDDEN = "at a text that the energy forbids"
 
 
-@app.command("watch")
+@app.command("watch", cls=HelpedCommand)
 def watch(
     folder: Annotated[
         Path,
@@ -35,7 +38,7 @@ def watch(
 ) -> None:
     """Watch a run in the terminal, while it runs or after.
 
-    [bold]textsearch watch textsearch-runs[/]
+        textsearch watch textsearch-runs
 
     Of each chain: the text, the words of the last proposal green and underlined where they were accepted, red and
     struck through where they were refused, the ratio and what it was made of, the energy by term, the best so far. Of
@@ -100,9 +103,8 @@ def screen(view: View) -> Group:
     last, steps = view.events[-1], [brief(event) for event in view.events]
     head.append(f"\nstep {last['step']} of {last['steps']}  {_speed(steps)}")
     lowest = min(last["chains"], key=lambda chain: float(chain["best_energy"]))
-    best = Panel(
-        Text(f"{shown(lowest['best_energy'])}  {visible(lowest['best'])}"), title="best so far", title_align="left"
-    )
+    found = f"{shown(lowest['best_energy'])}  {visible(lowest['best'])}" if allowed(lowest["best_energy"]) else NONE_YET
+    best = Panel(Text(found), title="best so far", title_align="left")
     curve = Text("energy  ", "dim") + Text(bars([_mean(step["energies"]) for step in steps]))
     moves = Table("move", "proposed", "accepted", box=None, header_style="dim")
     counts = StepCounts()
@@ -119,6 +121,9 @@ def _chain(number: int, chain: dict[str, Any]) -> RenderableType:
     line.append("✓ " if chain["accepted"] else "✗ ", "green" if chain["accepted"] else "red")
     line.append_text(words(chain))
     line.append(f"\n     {made(chain)}", "dim")
+    if not allowed(chain["energy"]):
+        line.append(f"\n     {chain['move']}  {NONE_YET if not allowed(chain['best_energy']) else FORBIDDEN}", "dim")
+        return line
     terms = " + ".join(f"{name} {shown(value)}" for name, value in chain["terms"].items())
     line.append(
         f"\n     {chain['move']}  E = {shown(chain['energy'])} = {terms}  best {shown(chain['best_energy'])}", "dim"
@@ -165,6 +170,15 @@ def made(chain: dict[str, Any]) -> str:
         energy = "-inf" if "inf" in one["terms"].values() else "too low to be accepted; the rest was not worked out"
         ratio = "..."
     return f"log r = {shown(ratio)} = -dE/T ({energy}) + log q(x|x') ({back:.2f}) - log q(x'|x) ({shown(there)})"
+
+
+def allowed(energy: float | str | None) -> bool:
+    """Whether an energy of an event is that of a text which no hard term forbids.
+
+    >>> allowed(1.5), allowed("inf"), allowed(None)
+    (True, False, False)
+    """
+    return energy is not None and float(energy) < float("inf")
 
 
 def shown(value: float | str | None) -> str:

@@ -46,8 +46,8 @@ def write(
         list[str] | None,
         typer.Argument(
             metavar="REQUEST...",
-            help="Requests as JSON, in place of the options below. "
-            """[dim]'{"template": "The * ran to the *.", "rhyme": "day"}'[/]""",
+            help="Requests as JSON, in place of the options below: "
+            """'{"template": "The * ran to the *.", "rhyme": "day"}'""",
             show_default=False,
         ),
     ] = None,
@@ -58,7 +58,7 @@ def write(
 ) -> list[Input]:
     """Write sentences under constraints, in any mix.
 
-    [bold]textsearch write --template "The * ran to the * ." --topic animals --forbidden dog[/]
+        textsearch write --template "The * ran to the *." --topic animals
 
     Chains start from drafts and filled frames that keep every constraint, and go on by Metropolis-Hastings under the
     energy -log p(text), plus terms for the label, the topic and the context.

@@ -11,8 +11,12 @@ from textsearch.service.samplers import OWN, SAMPLERS
 from textsearch.service.submission import RUN, TASKS, Submission
 
 
-def command_line(submission: Submission) -> str:
+def command_line(submission: Submission, stopped_after: int | None = None) -> str:
     """A command that makes the run and prints its texts as JSON lines.
+
+    Args:
+        submission: what was asked for.
+        stopped_after: steps after which the run was stopped, if it was.
 
     >>> print(command_line(Submission(task="infill", inputs=["A ___."], steps=5)))
     textsearch run --jsonl '{"task": "infill", "inputs": ["A ___."], "steps": 5, "seed": 0}'
@@ -24,7 +28,8 @@ def command_line(submission: Submission) -> str:
         told = {"task": submission.task, "inputs": plain["inputs"]} | told
     else:
         told.pop("task", None), told.pop("inputs", None)
-    return f"textsearch run --jsonl {shlex.quote(json.dumps(told, ensure_ascii=False))}"
+    ended = "" if stopped_after is None else f"--stop-after {stopped_after} "
+    return f"textsearch run --jsonl {ended}{shlex.quote(json.dumps(told, ensure_ascii=False))}"
 
 
 def python(submission: Submission, stopped_after: int | None = None) -> str:
@@ -79,7 +84,10 @@ def python(submission: Submission, stopped_after: int | None = None) -> str:
             arguments.append(f"sampler=lambda moves: {own.code}")
     arguments += [f"{name}={value!r}" for name, value in submission.run_settings().items()]
     if stopped_after is not None:
-        arguments.append(f"callbacks=[lambda progress: progress.step == {stopped_after}]")
+        # of all searches of the run
+        imports["itertools"] = {"count"}
+        before.append("steps = count(1)")
+        arguments.append(f"callbacks=[lambda progress: next(steps) == {stopped_after}]")
     lines = ["import json", ""]
     lines += [f"from {home} import {', '.join(sorted(names))}" for home, names in sorted(imports.items())]
     lines += ["", *before, f"result = {function}(", *(f"    {one}," for one in arguments), ")"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 from textsearch.objective import Evaluation
 from textsearch.sampler import Weighed
@@ -12,6 +13,19 @@ from textsearch.watching import Search
 
 if TYPE_CHECKING:
     from textsearch.run.loop import Progress
+
+
+class Taken(NamedTuple):
+    """How far a run has come: steps, seconds of them, tokens that models read."""
+
+    steps: int = 0
+    seconds: float = 0.0
+    tokens: int = 0
+
+    @staticmethod
+    def of(event: Mapping[str, Any]) -> Taken:
+        """What the event of a step says."""
+        return Taken(event["step"], event["seconds"], event["tokens"])
 
 
 @final
@@ -34,8 +48,18 @@ class Observer:
         elif isinstance(thing, Weighed):
             self._weighed.append(thing)
 
-    def event(self, progress: Progress, names: tuple[str, ...], kinds: tuple[str, ...]) -> dict[str, Any]:
-        """The event of the step that `progress` tells of."""
+    def event(
+        self, progress: Progress, names: tuple[str, ...], kinds: tuple[str, ...], before: Taken, steps: int
+    ) -> dict[str, Any]:
+        """The event of the step that `progress` tells of.
+
+        Args:
+            progress: of the search under way, which counts its own steps.
+            names: of the terms.
+            kinds: of moves.
+            before: what the searches before it took.
+            steps: of all searches.
+        """
         weighed, self._weighed = self._weighed, []
         chains = len(progress.batch)
         now = progress.state.evaluation
@@ -60,10 +84,10 @@ class Observer:
         return {
             "kind": "step",
             "search": self.search,
-            "step": progress.step,
-            "steps": progress.steps,
-            "seconds": progress.seconds,
-            "tokens": sum(used.tokens for used in progress.usage.values()),
+            "step": before.steps + progress.step,
+            "steps": steps,
+            "seconds": before.seconds + progress.seconds,
+            "tokens": before.tokens + sum(used.tokens for used in progress.usage.values()),
             "chains": [
                 {
                     "input": own_input,

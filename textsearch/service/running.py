@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 
 from textsearch.files import replace_file, sealed, unsealed
 from textsearch.service.events import EventLog, number
-from textsearch.service.observer import Observer
+from textsearch.service.observer import Observer, Taken
 from textsearch.service.problems import Build, sampler_of
 from textsearch.service.queueing import Places
 from textsearch.service.submission import Submission
@@ -61,18 +61,19 @@ class ServiceRun:
         self._shared = shared
         self._status = status
         self._doing = ""
-        self._known: dict[int, int] = {}
+        self._known: dict[int, Taken] = {}
         # of a run that is done no step is taken again
         for first in range(0, 0 if status.get("state") == "done" else len(self.events), _AT_ONCE):
             for event in self.events.read(first, _AT_ONCE):
                 if event["kind"] == "step":
-                    self._known[event["search"]] = event["step"]
+                    self._known[event["search"]] = Taken.of(event)
         self._control, self._starting = threading.Condition(), threading.Lock()
         self._allowed: int | None = None  # steps that may be taken; None for all
         self._stopping, self._closing, self._left = False, False, ""
         self._seated = False
         self._thread: threading.Thread | None = None
         self._problem: Problem | None = None
+        self._steps = 0
         self._names: dict[int, tuple[tuple[str, ...], tuple[str, ...]]] = {}
         self._observer = Observer()
 
@@ -247,6 +248,7 @@ class ServiceRun:
         if self._stopping:
             raise _Stopped
         self._note("running")
+        self._steps = problem.steps
         make = sampler_of(self.submission)
         stages = problem.stages(problem.steps)
         own = [problem.sampler, *(stage.sampler for stage, _ in stages)]
@@ -269,10 +271,11 @@ class ServiceRun:
     def _after(self, progress: Progress) -> bool:
         """A step is over: write it down, let others have their turn, wait if that was asked for; True to stop."""
         search = self._observer.search
-        event = self._observer.event(progress, *self._names[search])
+        before = max((taken for own, taken in self._known.items() if own < search), default=Taken())
+        event = self._observer.event(progress, *self._names[search], before, self._steps)
         # a run that goes on after its process was killed takes some steps again, and they are the same
-        if progress.step > self._known.get(search, 0):
-            self._known[search] = progress.step
+        if event["step"] > self._known.get(search, Taken()).steps:
+            self._known[search] = Taken.of(event)
             self.events.append(event)
         with self._control:
             if self._allowed is not None:

@@ -56,6 +56,7 @@ class StepCounts:
         self._proposed: Counter[str] = Counter()
         self._accepted: Counter[str] = Counter()
         self._energies: list[list[float]] = []
+        self._inputs: set[int] = set()
 
     def take(self, events: Sequence[dict[str, Any]]) -> None:
         """Count more steps."""
@@ -66,6 +67,7 @@ class StepCounts:
                 self._search, self._energies = event["search"], []
             self._energies.append([_plain(chain["energy"]) for chain in event["chains"]])
             for chain in event["chains"]:
+                self._inputs.add(chain.get("input", 0))
                 self._proposed[chain["move"]] += 1
                 self._accepted[chain["move"]] += chain["accepted"]
 
@@ -87,7 +89,9 @@ class StepCounts:
         if energies.shape[1] < 2:
             return {"points": [], "why": "one chain has no other to be compared with"}
         if len(energies) < _FEWEST:
-            return {"points": [], "why": f"after {_FEWEST} steps"}
+            return {"points": [], "why": f"needs {_FEWEST} steps"}
+        if len(self._inputs) > 1:
+            return {"points": [], "why": "chains of several inputs have no law in common"}
         points = []
         before = self.taken - len(energies)
         for end in np.unique(np.linspace(_FEWEST, len(energies), _POINTS).astype(int)).tolist():

@@ -38,7 +38,7 @@ def download(run: ServiceRun, kind: str) -> bytes:
     if kind == "run.py":
         return python(run.submission, _stopped_after(run)).encode()
     if kind == "command.txt":
-        return (command_line(run.submission) + "\n").encode()
+        return (command_line(run.submission, _stopped_after(run)) + "\n").encode()
     return (json.dumps(run.submission.plain(), ensure_ascii=False, indent=2) + "\n").encode()
 
 
@@ -91,6 +91,6 @@ def _figure(run: ServiceRun) -> bytes:
 
 
 def _stopped_after(run: ServiceRun) -> int | None:
-    """Steps after which it was stopped, if it was and has one search only."""
+    """Steps of all its searches after which it was stopped, if it was."""
     last = run.events.read(max(len(run.events) - 1, 0), 1)
-    return last[0]["step"] if run.state == "stopped" and last and last[0]["search"] == 0 else None
+    return last[0]["step"] if run.state == "stopped" and last else None

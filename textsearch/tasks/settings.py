@@ -145,9 +145,7 @@ class Correction(Settings):
             tokenised=flag("tokenised", self.tokenised),
         )
         if self.lang == "en" and self.listed:
-            raise ValueError(
-                f"listed={shown(self.listed)} is of Chinese characters: pass lang='zh' (--lang zh), or leave it out"
-            )
+            raise ValueError(f"listed={shown(self.listed)} is of Chinese characters: pass lang='zh', or leave it out")
         if self.lang != "en":
             self._check_other_language()
 

@@ -58,7 +58,7 @@ class ByteVocabulary:
 
     @property
     def mask_id(self) -> int:
-        """0."""
+        """Zero."""
         return 0
 
     @property

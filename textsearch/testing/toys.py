@@ -43,7 +43,7 @@ class LetterVocabulary:
 
     @property
     def mask_id(self) -> int:
-        """0."""
+        """Zero."""
         return 0
 
     @property

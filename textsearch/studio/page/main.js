@@ -3,7 +3,7 @@
 import { ask, make } from "/page/dom.js";
 import { buildForm } from "/page/form.js";
 import { change, current, paint, say } from "/page/labels.js";
-import { RunView } from "/page/run.js";
+import { inWords, RunView } from "/page/run.js";
 
 const runs = document.getElementById("runs"), welcome = document.getElementById("welcome");
 const listed = document.getElementById("listed");
@@ -38,7 +38,7 @@ async function list() {
   const focused = document.activeElement && document.activeElement.dataset.name;
   listed.replaceChildren(...(all.length ? all.map((run) => {
     const told = run.submission;
-    const what = told.task ? JSON.stringify(told.inputs[0]).replace(/["[\]{}]/g, "").replaceAll(",", " ")
+    const what = told.task ? inWords(told.inputs[0])
       : told.terms.map((term) => term.name).join(" + ");
     return make("li", {}, make("button", { type: "button", "data-name": run.run,
       "aria-current": String(shown().includes(run.run)), onclick: () => started([run.run]) },

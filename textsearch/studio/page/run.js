@@ -6,6 +6,10 @@ import { say } from "/page/labels.js";
 
 const LIVE = ["queued", "building", "running", "paused"];
 
+// an input of a task: a text, a set of keywords, or a request
+export const inWords = (one) => Array.isArray(one) ? one.join(" ")
+  : typeof one === "string" ? one : Object.values(one).join("; ");
+
 export class RunView {
   constructor(name, use) {
     this.name = name;
@@ -98,9 +102,7 @@ export class RunView {
     const before = this.status && this.status.state;
     this.status = status;
     const told = status.submission;
-    const what = told.task ? told.inputs.map((one) => Array.isArray(one) ? one.join(" ")
-      : typeof one === "string" ? one : Object.values(one).join("; ")).join(" | ")
-      : told.terms.map((term) => `${term.weight} ${term.name}`).join(" + ");
+    const what = told.task ? told.inputs.map(inWords).join(" | ") : told.terms.map((term) => `${term.weight} ${term.name}`).join(" + ");
     // its own sampler is what nobody chose
     const sampler = told.sampler === "own" ? [] : [told.sampler];
     this.title.textContent = [told.task || say("energyOf"), what, ...sampler, `${say("seed")} ${told.seed}`].join(" · ");
@@ -130,12 +132,13 @@ export class RunView {
     this.progress.value = event.step;
     const low = (chain) => finite(chain.best_energy) ? chain.best_energy : chain.best_energy === "-inf" ? -Infinity : Infinity;
     const lowest = event.chains.reduce((a, b) => (low(b) < low(a) ? b : a));
-    this.best.textContent = lowest.best;
+    const none = low(lowest) === Infinity;
+    this.best.textContent = none ? say("noneYet") : lowest.best;
     const recent = this.brief.slice(-20), [first, last] = [recent[0], recent[recent.length - 1]];
-    const seconds = recent.length > 1 && last.search === first.search ? last.seconds - first.seconds : 0;
+    const seconds = recent.length > 1 ? last.seconds - first.seconds : 0;
     const fact = (label, value) => make("span", {}, `${label} `, make("b", {}, value));
     this.facts.replaceChildren(
-      fact(say("energyOf"), `${number(lowest.best_energy)} nats`),
+      ...(none ? [] : [fact(say("energyOf"), `${number(lowest.best_energy)} nats`)]),
       fact(say("stepNumber"), `${event.step} / ${event.steps}`),
       fact(say("stepRate"), seconds > 0 ? number((recent.length - 1) / seconds, 1) : "–"),
       fact(say("tokens"), seconds > 0 ? number((last.tokens - first.tokens) / seconds, 0) : "–"),
@@ -164,9 +167,10 @@ export class RunView {
           make("span", {}, verdict)),
         words,
         make("span", { class: "ratio" }, made(chain)),
-        make("span", { class: "terms" }, `E = ${number(chain.energy)} = ${Object.entries(chain.terms)
-          .map(([name, value]) => `${name} ${number(value)}`).join(" + ")}`),
-        make("span", { class: "terms" }, `${say("best")}: ${number(chain.best_energy)} · ${chain.best}`));
+        make("span", { class: "terms" }, finite(chain.energy) ? `E = ${number(chain.energy)} = ${
+          Object.entries(chain.terms).map(([name, value]) => `${name} ${number(value)}`).join(" + ")}` : say("forbiddenText")),
+        make("span", { class: "terms" }, `${say("best")}: ${
+          finite(chain.best_energy) ? `${number(chain.best_energy)} · ${chain.best}` : say("noneYet")}`));
     });
     const focused = [...this.chains.children].indexOf(document.activeElement);
     this.chains.replaceChildren(...cards);
@@ -235,10 +239,11 @@ export class RunView {
       return [at + 1, at && step.seconds > from.seconds ? (step.tokens - from.tokens) / (step.seconds - from.seconds) : null];
     });
     const { points, why } = this.numbers.convergence;
-    const curve = (name) => [{ colour: "var(--lead)", points: points.map((point) => [point.step, point[name]]) }];
+    const curve = (name, bounds) => !points.length ? why : !points.some((point) => finite(point[name])) ? say("noValue")
+      : chart([{ colour: "var(--lead)", points: points.map((point) => [point.step, point[name]]) }], say(name), bounds);
     const figures = [["energies", chart([...each("energies"), best], say("energies"))],
-      ["rhat", points.length ? chart(curve("r_hat"), say("rhat"), { low: 1 }) : why],
-      ["ess", points.length ? chart(curve("ess"), say("ess"), { low: 0 }) : why],
+      ["r_hat", curve("r_hat", { low: 1 })],
+      ["ess", curve("ess", { low: 0 })],
       ["lengths", chart(each("lengths"), say("lengths"))],
       ["diversity", chart([one("unique"), one("distinct", true)], say("diversity"), { low: 0, high: 1 })],
       ["speed", chart([{ colour: "var(--lead)", points: rate }], say("speed"), { low: 0 })]];
