@@ -141,9 +141,10 @@ class Couplet(Objective):
             return None
         part = batch.rows(rows)
         for site, (tokens, here) in enumerate(zip(part.token_lists(), positions.tolist(), strict=True)):
-            if conditions[site] is None:
+            # a word of several pieces is not told from its first one
+            if conditions[site] is None or bool(batch.vocabulary.continues[tokens].any()):
                 continue
-            first, place = self._lines.of(inputs[site]).words, sites.before[site]
+            line, place = self._lines.of(inputs[site]).words, sites.before[site]
             # an open mask is a word that is not known yet
             standing = [
                 "" if token == batch.vocabulary.mask_id else found.words[token]
@@ -151,11 +152,9 @@ class Couplet(Objective):
                 if at != here and (token == batch.vocabulary.mask_id or found.words[token])
             ]
             standing.insert(place, "")
-            for own, word in zip(first, standing, strict=False):
+            for own, word in zip(line, standing, strict=False):
                 if word:
-                    same = (
-                        torch.tensor([not one or one == word for one in found.words]) if own == first[place] else None
-                    )
+                    same = torch.tensor([not one or one == word for one in found.words]) if own == line[place] else None
                     told[site] &= found.having(("not", word), word.__ne__) if same is None else same
         return told.to(batch.device)
 

@@ -134,7 +134,7 @@ OBJECTIVES: dict[str, Entry] = {
     "LengthBetween": Entry(lambda _, values: o.LengthBetween(low=values), [2, 12, 5, 3]),
     "Only": Entry(lambda _, values: o.Only(o.Length(values, sd=2.0), inputs=range(4)), [1, 6, 3, 12]),
     "ParallelSpeech": Entry(
-        lambda _, values: o.ParallelSpeech(values, lambda text: list(map(sizes, text.split()))), SENTENCES
+        lambda _, values: o.ParallelSpeech(values, lambda text: [sizes(word)[0] for word in text.split()]), SENTENCES
     ),
     "Pattern": Entry(lambda _, values: o.Pattern(values), ["dog", "cat", "know", r"\d"]),
     "Polarity": Entry(lambda _, values: o.Polarity(values), ["not", "never not", "without hardly not", "no no no no"]),

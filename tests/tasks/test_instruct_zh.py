@@ -125,9 +125,7 @@ def test_the_hub_is_asked_for_what_is_not_given(monkeypatch: pytest.MonkeyPatch)
     assert CHINESE.filled(Models(), "causal").causal == "Qwen/Qwen2.5-0.5B-Instruct"
     assert ENGLISH.filled(Models(), "causal", "masked").masked is None
     monkeypatch.setattr(hub, "reachable", lambda: False)
-    with pytest.raises(
-        ValueError, match=r"hub does not answer: fetch google-bert/bert-base-chinese \(0.4 GB, Apache-2"
-    ):
+    with pytest.raises(ValueError, match=r"hub does not answer.* google-bert/bert-base-chinese \(0.4 GB, Apache-2"):
         CHINESE.filled(Models(causal="mine"), "causal", "masked")
     # what was fetched before is as good as a hub
     here.add("google-bert/bert-base-chinese")

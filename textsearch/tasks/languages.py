@@ -70,10 +70,9 @@ class Language:
         if missing and not hub.reachable():
             options = " and ".join(f"--{name} PATH (in Python {name}=)" for name in missing)
             raise ValueError(
-                f"no {self.name} model comes with textsearch, and the model hub does not answer: fetch "
-                f"{' and '.join(map(str, missing.values()))} where it does, with `hf download ID --local-dir FOLDER`, "
-                f"and pass {options}; folders of other transformers checkpoints do as well, and to correct, n-grams of "
-                "characters as the causal one, which training/ngram.py makes in a minute"
+                f"no {self.name} model comes with textsearch, and the model hub does not answer: pass {options}, folders "
+                f"such as `hf download` makes of {' and '.join(map(str, missing.values()))}; to correct, n-grams of "
+                "training/ngram.py do"
             )
 
     def filled(self, models: Held, *names: str, progress: bool = False) -> Held:
