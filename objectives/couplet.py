@@ -142,7 +142,8 @@ class Couplet(Objective):
         part = batch.rows(rows)
         for site, (tokens, here) in enumerate(zip(part.token_lists(), positions.tolist(), strict=True)):
             # a word of several pieces is not told from its first one
-            if conditions[site] is None or bool(batch.vocabulary.continues[tokens].any()):
+            others = [token for at, token in enumerate(tokens) if at != here]
+            if conditions[site] is None or bool(batch.vocabulary.continues[others].any()):
                 continue
             line, place = self._lines.of(inputs[site]).words, sites.before[site]
             # an open mask is a word that is not known yet

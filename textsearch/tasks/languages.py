@@ -70,8 +70,8 @@ class Language:
         if missing and not hub.reachable():
             options = " and ".join(f"--{name} PATH (in Python {name}=)" for name in missing)
             raise ValueError(
-                f"no {self.name} model comes with textsearch, and the model hub does not answer: pass {options}, folders "
-                f"such as `hf download` makes of {' and '.join(map(str, missing.values()))}; to correct, n-grams of "
+                f"no {self.name} model comes with textsearch, and the model hub does not answer: pass {options}, "
+                f"folders such as `hf download` makes of {' and '.join(map(str, missing.values()))}; to correct, n-grams of "
                 "training/ngram.py do"
             )
 
