@@ -133,9 +133,10 @@ class Couplet(Objective):
         found = TokenWords.of(batch.vocabulary)
         conditions: list[Condition | None] = []
         inputs = batch.inputs[rows].tolist()
-        for number, place, certain in zip(inputs, sites.before, sites.certain, strict=True):
+        told_of = zip(inputs, sites.before, sites.certain, sites.goes_on, strict=True)
+        for number, place, certain, goes_on in told_of:
             first = self._lines.of(number)
-            conditions.append(self.fits(first, place) if certain and place < len(first.words) else None)
+            conditions.append(self.fits(first, place) if certain and not goes_on and place < len(first.words) else None)
         told = sites.allowed(conditions)
         if told is None:
             return None

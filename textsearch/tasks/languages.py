@@ -71,8 +71,8 @@ class Language:
             options = " and ".join(f"--{name} PATH (in Python {name}=)" for name in missing)
             raise ValueError(
                 f"no {self.name} model comes with textsearch, and the model hub does not answer: pass {options}, "
-                f"folders such as `hf download` makes of {' and '.join(map(str, missing.values()))}; to correct, n-grams of "
-                "training/ngram.py do"
+                f"folders such as `hf download` makes of {' and '.join(map(str, missing.values()))}; to correct, "
+                "n-grams of training/ngram.py do"
             )
 
     def filled(self, models: Held, *names: str, progress: bool = False) -> Held:
