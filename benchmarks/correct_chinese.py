@@ -1,13 +1,15 @@
 """Chinese correction: sentences mended by a noisy channel over characters, as `correct --lang zh` mends them.
 
     python -m benchmarks.correct_chinese ngrams data/*.tsv --masked e5-mlm-zh --half second
+    python -m benchmarks.correct_chinese ngrams data/*.tsv --masked e5-mlm-zh --half first --parts
 
 `ngrams` is a folder of `training/ngram.py --characters`, or another causal model; a file has a written and a right
 sentence on each line. Choices are made on the first half of each file, and reported on the second. F1 is that of the
 public evaluations: a wrong sentence counts as found if the answer is the right one letter by letter, and a right
 sentence that is changed is a false alarm. "left alone" is the share of right sentences that are left as they were.
 Brackets are 95 % intervals by the bootstrap over sentences. A missed sentence is a failure of the search if the right
-one has the lower energy, out of reach if no exchange leads to it, and else a failure of the models.
+one has the lower energy, out of reach if no exchange leads to it, and else a failure of the models. With `--parts` the
+judges of the energy are weighed in each way of `PARTS`, with and without what looks alike: F1 and "left alone".
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +37,18 @@ from textsearch.tasks.settings import Correction
 
 GROUP = 32
 """Sentences in one run."""
+
+
+PARTS = (
+    (Judges(1, 0, 0), False),
+    (Judges(1, 0, 0), True),
+    (Judges(0, 1, 0), False),
+    (Judges(0, 1, 0), True),
+    (Judges(0, 0, 1), True),
+    (Judges(0.6, 0.6, 0), True),
+    (Judges(), True),
+)
+"""What the judges weigh, and whether shapes are known."""
 
 
 def f1(kinds: NDArray[np.str_]) -> float:
@@ -91,6 +106,28 @@ def answered(
     return found, why
 
 
+def pairs_of(path: Path, half: str, limit: int | None = None) -> list[tuple[str, str]]:
+    """(written, right) of each sentence of a half of a file."""
+    lines = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines() if "\t" in line]
+    halves = {"first": slice(len(lines) // 2), "second": slice(len(lines) // 2, None), "all": slice(None)}
+    return [(line[0], line[1]) for line in lines[halves[half]]][:limit]
+
+
+def kinds_of(pairs: Sequence[tuple[str, str]], found: Sequence[str]) -> NDArray[np.str_]:
+    """What came of each sentence."""
+    return np.array([kind_of(*pair, own) for pair, own in zip(pairs, found, strict=True)])
+
+
+def parts(path: Path, half: str, limit: int | None, settings: Correction, models: Models) -> Iterator[str]:
+    """A line for each of `PARTS`: weights, whether shapes are known, F1, right sentences left alone."""
+    pairs = pairs_of(path, half, limit)
+    for judges, shapes in PARTS:
+        own = replace(settings, confusions=None if shapes else ChineseConfusions(shapes=False))
+        kinds = kinds_of(pairs, answered(pairs, own, models, judges)[0])
+        weights = ", ".join(f"{weight:g}" for weight in (judges.causal, judges.words, judges.masked))
+        yield f"| {path.stem} | {weights} | {'yes' if shapes else 'no'} | {f1(kinds):.3f} | {alone(kinds):.3f} |"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("causal")
@@ -101,6 +138,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=Correction.steps)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--judges", type=float, nargs=3, metavar=("CAUSAL", "WORDS", "MASKED"))
+    parser.add_argument("--parts", action="store_true", help="the table of parts")
     parser.add_argument("--no-shapes", action="store_true", help="what looks alike is not known")
     parser.add_argument("--limit", type=int)
     parser.add_argument("--out", type=Path, help="JSON of all answers")
@@ -111,10 +149,14 @@ def main() -> None:
         "file", "strictness", "F1", "found", "missed: out of reach, models, search", "alarms", "left alone", "s"
     )
     console, answers = Console(width=140), {}
+    if given.parts:
+        own = Correction(lang="zh", steps=given.steps, seed=given.seed)
+        for path in given.files:
+            for line in parts(path, given.half, given.limit, own, models):
+                print(line, flush=True)
+        return
     for path in given.files:
-        lines = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines() if "\t" in line]
-        halves = {"first": slice(len(lines) // 2), "second": slice(len(lines) // 2, None), "all": slice(None)}
-        pairs = [(line[0], line[1]) for line in lines[halves[given.half]]][: given.limit]
+        pairs = pairs_of(path, given.half, given.limit)
         for strictness in given.strictness:
             begun = time.perf_counter()
             settings = Correction(
@@ -125,7 +167,7 @@ def main() -> None:
                 confusions=ChineseConfusions(shapes=False) if given.no_shapes else None,
             )
             found, why = answered(pairs, settings, models, judges)
-            kinds = np.array([kind_of(*pair, own) for pair, own in zip(pairs, found, strict=True)])
+            kinds = kinds_of(pairs, found)
             figures = [
                 shown(interval(len(kinds), lambda chosen, of=of, kinds=kinds: of(kinds[chosen]), seed=0), 3)  # type: ignore[misc]
                 for of in (f1, alone)

@@ -35,9 +35,10 @@ from textsearch.objective import evaluate
 from textsearch.result.diagnostics import distinct_n
 from textsearch.rng import Rng
 from textsearch.tasks import resolve as given
+from textsearch.tasks.prompts import wish
 from textsearch.tasks.request import Request
 from textsearch.tasks.settings import Writing
-from textsearch.tasks.starts.beginnings import constraints, continued, wish
+from textsearch.tasks.starts.beginnings import constraints, continued
 from textsearch.tasks.writing import write
 
 PROMPTS = (
@@ -182,7 +183,7 @@ def steering(path: Path, size: Size, seed: int, tell: Callable[[str], None], ski
         # half of them go on from the prefix alone, half from the prefix after the label was asked for
         pools = [
             sample(lm, before, cell, seed + 2 * number + which, spent / 2, size.chains)
-            for which, before in enumerate(("", asked(lm, wish(cell)) or ""))
+            for which, before in enumerate(("", asked(lm, wish(cell.topic, cell.label)) or ""))
         ]
         pool = pools[0] + pools[1]
         counts.append(len(pool) / size.chains)

@@ -11,6 +11,7 @@ from objectives.closeness import Closeness
 from objectives.coherence import Coherence
 from objectives.conditional import Conditional
 from objectives.consensus import Consensus
+from objectives.couplet import Couplet
 from objectives.diversity import Diversity
 from objectives.fluency import Fluency, FluencyPerToken
 from objectives.forbidden import Forbidden
@@ -21,6 +22,7 @@ from objectives.keywords import Keywords
 from objectives.length import Length, LengthBetween
 from objectives.likeness import VectorLikeness, ngram_likeness
 from objectives.only import Only
+from objectives.parallel_speech import ParallelSpeech
 from objectives.pattern import Pattern
 from objectives.polarity import Polarity
 from objectives.preserve import Preserve
@@ -47,6 +49,7 @@ __all__ = [
     "Coherence",
     "Conditional",
     "Consensus",
+    "Couplet",
     "Diversity",
     "Fluency",
     "FluencyPerToken",
@@ -59,6 +62,7 @@ __all__ = [
     "Length",
     "LengthBetween",
     "Only",
+    "ParallelSpeech",
     "Pattern",
     "Polarity",
     "Prefix",

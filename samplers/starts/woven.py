@@ -51,6 +51,7 @@ def woven(
     wave: int = 1,
     finish: Callable[[str, int], str] | None = None,
     report: Callable[[str], None] | None = None,
+    space: str = " ",
 ) -> list[list[str]]:
     """For each prompt at most `count` finished texts in which nothing is missing.
 
@@ -69,6 +70,7 @@ def woven(
         finish: (what the model wrote, number of its input) -> a text, its beginning left as it is, or an empty string
             for no text; `one_sentence` by default.
         report: called with a line on how far it is: as soon as there is a first text, and after each round.
+        space: what stands before a word within a text.
     """
     found: list[list[str]] = [[] for _ in prompts]
     owners = [number for number in range(len(prompts)) for _ in range(count)]
@@ -119,6 +121,7 @@ def woven(
                 [texts[i] for i in short],
                 [wanted[i] for i in short],
                 [asked[i] for i in short],
+                space,
             )
             going = [going[i] for i in short]
             for row, tokens in zip(going, begun, strict=True):
@@ -206,9 +209,10 @@ def _with_a_word(
     texts: Sequence[str],
     spellings: Sequence[Sequence[str]],
     prompts: Sequence[str],
+    space: str,
 ) -> list[list[int]]:
     """Of each row the tokens up to the place where one of the spellings is likeliest, and that spelling behind them."""
-    inner = [_writable(lm.vocabulary, [" " + spelling for spelling in own]) for own in spellings]
+    inner = [_writable(lm.vocabulary, [space + spelling for spelling in own]) for own in spellings]
     first = [_writable(lm.vocabulary, own) for own in spellings]
     heads = [[tokens[0] for tokens in (*one, *other)] for one, other in zip(inner, first, strict=True)]
     table = next_token_log_probs(lm, batch, heads, prompts)
@@ -223,7 +227,7 @@ def _with_a_word(
         own = table[row, :, : len(options)].clone()
         own[stop:] = -torch.inf
         own[: fixed[row]] = -torch.inf
-        # a text begins without a space
+        # a text begins without what stands before a word
         own[0, : len(inner[row])] = -torch.inf
         own[1:, len(inner[row]) :] = -torch.inf
         place, option = divmod(int(own.argmax()), len(options))

@@ -51,6 +51,11 @@ def pieces(text: str) -> list[str]:
     return re.findall(r"\w+|\W", text)
 
 
+def sizes(word: str) -> tuple[str]:
+    """A kind of tone, for a couplet of English words."""
+    return ("long" if len(word) > 2 else "short",)
+
+
 @final
 @dataclass(frozen=True)
 class Models:
@@ -111,6 +116,7 @@ OBJECTIVES: dict[str, Entry] = {
     "Coherence": Entry(lambda models, values: o.Coherence(models.causal, values), SENTENCES),
     "Conditional": Entry(lambda models, values: o.Conditional(models.causal, values), SENTENCES),
     "Consensus": Entry(lambda _, values: o.Consensus(values), [[text, "the dog"] for text in SENTENCES]),
+    "Couplet": Entry(lambda _, values: o.Couplet(values, sizes), ["we do", "I", "dog", "it"]),
     "Diversity": Entry(lambda _, values: o.Diversity(values), SENTENCES),
     "Fluency": Entry(lambda models, values: o.Fluency(models.causal, values), SENTENCES),
     "FluencyPerToken": Entry(lambda models, values: o.FluencyPerToken(models.causal, values), SENTENCES),
@@ -127,6 +133,9 @@ OBJECTIVES: dict[str, Entry] = {
     "Length": Entry(lambda _, values: o.Length(values, sd=2.0), [1, 6, 3, 12]),
     "LengthBetween": Entry(lambda _, values: o.LengthBetween(low=values), [2, 12, 5, 3]),
     "Only": Entry(lambda _, values: o.Only(o.Length(values, sd=2.0), inputs=range(4)), [1, 6, 3, 12]),
+    "ParallelSpeech": Entry(
+        lambda _, values: o.ParallelSpeech(values, lambda text: [sizes(word)[0] for word in text.split()]), SENTENCES
+    ),
     "Pattern": Entry(lambda _, values: o.Pattern(values), ["dog", "cat", "know", r"\d"]),
     "Polarity": Entry(lambda _, values: o.Polarity(values), ["not", "never not", "without hardly not", "no no no no"]),
     "Prefix": Entry(lambda _, values: o.Prefix(values), ["The dog", "A red", "I", "We saw"]),

@@ -9,11 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from objectives import Acrostic, Forbidden, Keywords, Only, Rhyme, Template
+from objectives import Acrostic, Couplet, Forbidden, Keywords, Only, Rhyme, Template
 from objectives.word_sites import TokenWords, WordSites
 from tests.models.tiny import Tiny
 from tests.models.tiny import tiny as tiny
 from tests.objectives.laws import ENGLISH, TEXTS
+from tests.objectives.table import sizes
 from textsearch.batch import Batch
 from textsearch.objective import FunctionObjective, Objective, allowed_by
 from textsearch.testing import LawBroken, TableMaskedLM, check_allowed, letters
@@ -39,6 +40,8 @@ HINTS: dict[str, Objective] = {
     "forbidden phrase": Forbidden(["hot dog"]),
     "forbidden, inflected": Forbidden(["dog", "cat"], inflections=True),
     "a sum": Acrostic("tdr") + 3.0 * Forbidden(["dog"]) + FunctionObjective(lambda texts: [0.0] * len(texts)),
+    "a couplet": Couplet("we do at", sizes),
+    "a couplet with words that come again": Couplet("it at it", sizes),
     "a template": Template("the * sat"),
 }
 
@@ -66,6 +69,7 @@ def test_hints_of_letters_that_are_no_words_say_nothing() -> None:
         (Acrostic("td") + Forbidden(["dog"]), "the cat", 1, {"don"}),
         # what stands beside an apostrophe or before a piece may be no word of its own
         (Acrostic("tdr"), "the dog's ran", 1, None),
+        (Couplet("we at we", sizes), "the dog the", 2, {"the"}),
         (Forbidden(["dog"]), "dogs ran", 0, None),
         (Forbidden(["hot dog"]), "hot cat", 1, None),
     ],

@@ -36,6 +36,7 @@ from textsearch.cli import app
 from textsearch.language import segmentation as segment
 from textsearch.language.surface import join_words
 from textsearch.models import sentence_encoder
+from textsearch.models.checkpoints import hub
 from textsearch.models.checkpoints.loading import load_tokenizer
 from textsearch.objective import Objective
 from textsearch.tasks import KeywordSentences, infill, paraphrase, solve, write
@@ -179,6 +180,13 @@ def test_hard_terms_take_characters_for_words(chinese: Chinese) -> None:
     ]
     assert one_sentence("春天。夏天") == "春天。"
     assert one_sentence("春天，") == "春天。"
+
+
+@pytest.fixture(autouse=True)
+def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No model of the hub is here, and none can be fetched."""
+    monkeypatch.setattr(hub, "reachable", lambda: False)
+    monkeypatch.setattr(hub.HubModel, "is_here", lambda self: False)
 
 
 def test_languages() -> None:

@@ -37,6 +37,7 @@ VALUES: dict[str, Any] = {
     "regex": "dog.*cat",
     "rhyme": "cat",
     "acrostic": "tds",
+    "couplet": "春回大地",
     "label": "long",
     "topic": "animals",
     "context": "It was hot.",
@@ -63,7 +64,7 @@ def test_a_line_keeps_its_word(one: Constraint) -> None:
     for wrong in (object(), 1.5, {"a": 1}):
         with pytest.raises((TypeError, ValueError), match=one.name):
             Request.of({one.name: wrong})
-    assert bool(one.weight) != (one.hard([value]) is not None)
+    assert one.weight or one.hard([value]) is not None
     assert one.help and one.name.islower()
 
 

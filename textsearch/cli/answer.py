@@ -91,7 +91,8 @@ def answer(
         typer.Exit: 1 if all inputs were refused or an answer could not be written, 130 after Ctrl-C, 143 after SIGTERM.
         typer.BadParameter: the task cannot run with these settings, or its answers cannot go where they are wanted.
     """
-    _check_language(command, settings)
+    if not shown.server:  # which has a cache of its own
+        _check_language(command, settings)
     with heeded() as stop:
         raise typer.Exit(_Run(command, inputs, shown, file, seed, settings, stop, also, advice).code())
 
@@ -368,7 +369,7 @@ def _told(end: Mapping[str, Any]) -> Told:
 
 
 def _check_language(command: str, settings: Mapping[str, Any]) -> None:
-    """Refuse a language without models of its own; once, and not for each input."""
+    """Refuse a language whose models are neither given nor to be had; once, and not for each input."""
     if settings.get("lang", "en") != "en":
         from textsearch.tasks.languages import language
 

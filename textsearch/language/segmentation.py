@@ -189,6 +189,18 @@ def _bits(word: str) -> float:
     return -math.log2(english_share(word, 1e-8))
 
 
+def tagged(text: str) -> list[tuple[str, str]]:
+    """The words of a text that joined are the text, each with jieba's tag of its part of speech.
+
+    Raises:
+        ImportError: jieba is not installed.
+
+    >>> tagged("春风吹")
+    [('春风', 'n'), ('吹', 'v')]
+    """
+    return [(one.word, one.flag) for one in _tagger().cut(text)]
+
+
 def _check_most(most: int) -> None:
     if most < 1:
         raise ValueError(f"most={most} must be at least 1 keyword")
@@ -214,14 +226,22 @@ def _segmenter() -> Any:
 
 
 @cache
-def _rankers() -> dict[str, Any]:
-    """jieba's ways to weigh words, on the same dictionary."""
+def _tagger() -> Any:
+    """jieba's tagger, on the same dictionary."""
     segmenter = _segmenter()
     with _without_warnings():
-        import jieba.analyse
         import jieba.posseg
 
-        tags = jieba.posseg.POSTokenizer(segmenter)
+        return jieba.posseg.POSTokenizer(segmenter)
+
+
+@cache
+def _rankers() -> dict[str, Any]:
+    """jieba's ways to weigh words, on the same dictionary."""
+    segmenter, tags = _segmenter(), _tagger()
+    with _without_warnings():
+        import jieba.analyse
+
         tf_idf, text_rank = jieba.analyse.TFIDF(), jieba.analyse.TextRank()
         tf_idf.tokenizer, tf_idf.postokenizer = segmenter, tags
         text_rank.tokenizer = text_rank.postokenizer = tags

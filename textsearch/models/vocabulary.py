@@ -37,6 +37,7 @@ _SEVERAL_MARKS = regex.compile(r"(?!##)[^\p{L}\p{M}\p{N}]{2,}")
 _LATIN = regex.compile(r"(##)?[a-zA-Z]+")
 _PRINTED = regex.compile(r"(##)?[\x21-\x7e]+")
 _ANY = regex.compile(r".+")
+_WITHIN = regex.compile(r"##\p{Han}")
 _UNUSED = regex.compile(r"\[unused\d+\]|<unused\d+>|madeupword\d+")
 
 
@@ -149,6 +150,10 @@ class TokenizerVocabulary:
             marks = [i for i, piece in enumerate(self.pieces) if allowed[i] and _SEVERAL_MARKS.fullmatch(piece)]
             for index, row in zip(marks, self._ids([self.pieces[i] for i in marks]), strict=True):
                 allowed[index] = row == [index]
+            # a Chinese character is a word by itself in most, and yet BERT's Chinese vocabulary has each of them twice
+            within = [i for i, piece in enumerate(self.pieces) if allowed[i] and _WITHIN.match(piece)]
+            for index, row in zip(within, self._ids(["一" + self.pieces[i][2:] for i in within]), strict=True):
+                allowed[index] = index in row
         return torch.tensor(allowed)
 
     @cached_property

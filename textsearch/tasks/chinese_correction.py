@@ -100,7 +100,7 @@ def build(
 ) -> Problem:
     """The problem of `correct` in Chinese; see above."""
     given.check(causal=models.causal, masked=models.masked, uses=("score", "vocabulary"))
-    CHINESE.check(causal=models.causal)
+    models = CHINESE.filled(models, "causal", progress=progress)
     numbers = input_numbers(numbers, len(texts))
     kept = Kept.of(settings.keep)
     assert isinstance(settings.listed, tuple)

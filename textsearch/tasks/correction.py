@@ -91,7 +91,7 @@ def correct(
         meaning: keep denials, numbers, persons and modal verbs, unless they come of a misspelt word: `Preserve`.
         tokenised: the texts come, and `best_texts` and `texts` go, with one space between any two tokens.
         confusions: what a word may have been meant to be; by default that of the language.
-        lang: "en", or "zh" with models of your own: characters are exchanged one for one then, see
+        lang: "en" or "zh": characters are exchanged one for one then, see
             docs/correct_chinese.md.
         listed: in Chinese, characters that are mistaken for others besides: lines of what is written and what may be
             meant, "未末", or the name of a file of them.

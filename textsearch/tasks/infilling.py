@@ -91,7 +91,7 @@ def infill(
         marks: whether a gap may be filled by a mark of punctuation too.
         exact: read every word that is one token of the masked model, in texts with one gap of one word, in place of
             chains. Takes minutes for a text, seconds where the beginning of the word is given.
-        lang: "en", or "zh" with models of your own; a gap is one character then.
+        lang: "en" or "zh"; a gap is one character then.
         causal: judges the whole text and proposes; by default SmolLM2-135M-Instruct.
         masked: proposes; by default the one that comes with textsearch.
         sampler: made of the task's moves; by default `MetropolisHastings`.
@@ -150,7 +150,7 @@ def build(
         check_single(given_texts)
     uses = ("score", "vocabulary", "next_log_probs")
     given.check(causal=models.causal, uses=uses)
-    speech.check(causal=models.causal, masked=models.masked)
+    models = speech.filled(models, "causal", "masked", progress=progress)
     numbers = input_numbers(numbers, len(texts))
     mlm = given.masked(models.masked, progress)
     parts, stems = zip(*(one.masks(speech.space) for one in given_texts), strict=True)

@@ -11,11 +11,11 @@ from typing import Any
 
 import torch
 
-from objectives import Fluency, Keywords, Pattern, Wishes, ngram_likeness
+from objectives import Fluency, Keywords, Pattern, WholeWords, Wishes, ngram_likeness
 from objectives.conditional import Conditional
 from objectives.keywords import words
 from samplers import MetropolisHastings, SimulatedAnnealing
-from samplers.proposals import PIECES, Mixture, SpanEdit, Swap
+from samplers.proposals import Mixture, SpanEdit, Swap
 from samplers.starts.apart import apart
 from samplers.starts.drafts import best_of, one_sentence
 from samplers.starts.woven import woven
@@ -25,7 +25,7 @@ from textsearch.calls import told
 from textsearch.checks import MAX_TOKENS, string_lists
 from textsearch.kinds import shown
 from textsearch.models.guided import GuidedMaskedLM
-from textsearch.models.protocols import InstructedLM, TaskLM
+from textsearch.models.protocols import InstructedLM, TaskLM, asked
 from textsearch.objective import Objective, evaluate
 from textsearch.proposal import Proposal
 from textsearch.rng import input_numbers
@@ -34,25 +34,16 @@ from textsearch.sampler import Sampler
 from textsearch.schedule import geometric
 from textsearch.tasks import resolve as given
 from textsearch.tasks.constraints.base import check_phrases
-from textsearch.tasks.languages import ENGLISH, Language, language
+from textsearch.tasks.languages import ENGLISH, Language, language, pieces_of
 from textsearch.tasks.problem import MakeSampler, Models, Problem, answer
+from textsearch.tasks.prompts import KEYWORDS
 from textsearch.tasks.room import tokens_of
 from textsearch.tasks.sentences import marked
 from textsearch.tasks.settings import KeywordSentences
-from textsearch.tasks.unprompted import unprompted
+from textsearch.tasks.unprompted import CUT_OUT, unprompted
 from textsearch.tasks.wishes import Wanted, wanted
 from textsearch.tasks.written import as_written, letter_by_letter, with_forms
 from textsearch.waiting import note, waiting
-
-EXAMPLES = (
-    ("book, read, tree", "A girl is reading a book under a tree."),
-    ("egg, pan, stove", "The cook fries two eggs in a pan on the stove."),
-    ("beach, hat, wear", "An old man with a hat that he always wears sits on the beach."),
-)
-"""Requests with answers in the style that is wanted: somebody does something with the things that are named."""
-
-EDITS = {(1, 1): 0.46, (0, 1): 0.12, (1, 0): 0.12, (2, 2): 0.14, (1, 2): 0.08, (2, 1): 0.08}
-"""How often so many words are replaced by so many; one table, so that all chains share each pass of the models."""
 
 COLD = 0.2
 """The temperature that the default sampler ends at, in units of the run's."""
@@ -65,10 +56,10 @@ _AGAIN = 3  # drafts that are cut and written on again
 _FORMS = 12  # spellings of one missing keyword that are tried
 
 
-def request(lm: InstructedLM, words: Sequence[str]) -> str:
+def request(lm: InstructedLM, words: Sequence[str], lang: str = "en") -> str:
     """The prompt that asks `lm` for a sentence with the words."""
-    ask = "Write one short sentence with the words: "
-    return lm.ask(ask + ", ".join(words), [(ask + given, answer) for given, answer in EXAMPLES])
+    own = KEYWORDS[lang]
+    return lm.ask(own.before + own.joint.join(words), own.turns())
 
 
 def energy(
@@ -78,14 +69,17 @@ def energy(
     inflections: bool = True,
     in_order: bool = False,
     prompts: Sequence[str] | None = None,
+    speech: Language = ENGLISH,
 ) -> Objective:
     """-log p(x | request) - log p(x), and +inf where a word is missing or x is not one sentence.
 
-    `prompts` are the requests, by default for the words of each set.
+    Where no spaces are written, 5 nats besides for each keyword that is cut out of another word. `prompts` are the
+    requests, by default for the words of each set.
     """
-    prompts = [request(lm, words) for words in sets] if prompts is None else prompts
-    constraint = Keywords(sets, inflections=inflections, in_order=in_order)
-    return Conditional(lm, prompts) + Fluency(lm) + one_sentence_each(constraint) + constraint
+    prompts = [request(lm, words, speech.code) for words in sets] if prompts is None else prompts
+    constraint = Keywords(sets, inflections=inflections and speech.inflects, in_order=in_order)
+    total = Conditional(lm, prompts) + Fluency(lm) + one_sentence_each(constraint, speech) + constraint
+    return total + CUT_OUT * WholeWords(sets, speech.segment) if speech.segment else total
 
 
 def wishes_of(sets: Sequence[Wanted], *, inflections: bool) -> Wishes | None:
@@ -177,7 +171,7 @@ def keywords(
         different_weight: nats that two of them cost if they share all their words.
         inflections: dog is found in dogs too.
         in_order: the words must come in the order given.
-        lang: "en", or "zh" with models of your own, which take no requests: see `textsearch.tasks.unprompted`.
+        lang: "en" or "zh"; with a Chinese model that takes no requests see `textsearch.tasks.unprompted`.
         drafts: written for each set in waves of 16, all but the first from beginnings of the best so far; the best of
             all start its chains.
         causal: judges, writes drafts and proposes; by default SmolLM2-135M-Instruct.
@@ -234,13 +228,14 @@ def build(
     chains, seed, drafts = settings.chains, settings.seed, settings.drafts
     different = settings.different * settings.different_weight
     speech = language(settings.lang)
-    uses = ("score", "vocabulary", "next_log_probs", *(("ask", "draw_suffixes") if speech is ENGLISH else ()))
+    uses: tuple[str, ...] = ("score", "vocabulary", "next_log_probs")
+    uses += ("ask", "draw_suffixes") if speech is ENGLISH else ()
     given.check(causal=models.causal, uses=uses)
-    speech.check(causal=models.causal, masked=models.masked)
+    models = speech.filled(models, "causal", "masked", progress=progress)
     numbers = input_numbers(numbers, len(sets))
     constraint = Keywords(sets, inflections=settings.inflections and speech.inflects, in_order=settings.in_order)
-    for asked in every:
-        check_sentence(asked)
+    for one in every:
+        check_sentence(one)
     spellings = [with_forms(words) if constraint.inflections else words for words in every]
     mlm = as_written(given.masked(models.masked, progress), spellings)
     vocabulary = mlm.vocabulary
@@ -249,18 +244,19 @@ def build(
     _check_last_resort(sets, speech, one_sentence_each(constraint, speech) + constraint, vocabulary)
     lm = given.causal(models.causal, progress, uses)
     shown_as = partial(told_as, sets=[as_asked(own) for own in asked_for])
-    if speech is not ENGLISH:
+    if speech is not ENGLISH and not (hasattr(lm, "draw_suffixes") and asked(lm, speech.stop)):
         problem = unprompted(sets, speech, lm, mlm, settings, numbers=numbers, progress=progress)
         also = wishes_of(asked_for, inflections=False)
         return problem if also is None else replace(problem, objective=problem.objective + also, finish=shown_as)
-    prompts = [request(lm, words) for words in every]
-    objective = energy(lm, sets, inflections=settings.inflections, in_order=settings.in_order, prompts=prompts)
-    wishes = wishes_of(asked_for, inflections=settings.inflections)
+    inflections, in_order = constraint.inflections, constraint.in_order
+    prompts = [request(lm, words, speech.code) for words in every]
+    objective = energy(lm, sets, inflections=inflections, in_order=in_order, prompts=prompts, speech=speech)
+    wishes = wishes_of(asked_for, inflections=inflections)
     objective = objective if wishes is None else objective + wishes
     objective = objective if exact is None else objective + exact
 
-    kept = kept_whole(constraint)
-    sizes = [int(size) for size in lm.vocabulary.encode([" ".join(words) for words in every]).lengths]
+    kept = kept_whole(constraint, speech)
+    sizes = lm.vocabulary.encode([" ".join(words) for words in every]).lengths.tolist()
     weave = partial(
         woven,
         lm,
@@ -272,16 +268,17 @@ def build(
             for words, size in zip(every, sizes, strict=True)
         ],
         finish=lambda text, number: one_sentence(text, kept[number]),
+        space=speech.space,
     )
     with waiting("writing drafts", progress) as say:
         first, *others = waves(drafts)
         # the first wave has the wishes woven in too: whether they are worth it the energy says
-        lacks = partial(missing_wishes, asked_for, constraint, lm.vocabulary)
+        lacks = partial(missing_wishes, asked_for, constraint, lm.vocabulary, space=speech.space)
         texts = weave(lacks, count=first, seed=seed, report=say)
         for wave, count in enumerate(others, 1):
             best = [best_of(own, i, objective, vocabulary, _AGAIN, MAX_TOKENS).texts() for i, own in enumerate(texts)]
             more = weave(
-                partial(missing, constraint, lm.vocabulary),
+                partial(missing, constraint, lm.vocabulary, space=speech.space),
                 count=count,
                 seed=seed,
                 again=best,
@@ -297,14 +294,15 @@ def build(
                     f"no draft holds all of {', '.join(sets[number])}: the chains start from these words alone",
                     progress,
                 )
-                rows = bare(sets[number], number, vocabulary)
+                rows = bare(sets[number], number, vocabulary, speech)
             starts.append(apart(rows, evaluate(objective, rows).energy, chains, ngram_likeness, different))
     start = concatenate(starts)
 
     guided = GuidedMaskedLM(mlm, lm, prompts)
     return Problem(
         objective=objective,
-        moves=Mixture({SpanEdit(guided, EDITS, PIECES): 0.95, Swap(vocabulary): 0.05}),
+        # one table of edits, so that all chains share each pass of the models
+        moves=Mixture({SpanEdit(guided, speech.edits, pieces_of(vocabulary)): 0.95, Swap(vocabulary): 0.05}),
         sampler=annealed,
         # the final full stop stays
         start=start.frozen(torch.arange(start.width) >= start.lengths[:, None] - 1),
@@ -331,7 +329,7 @@ def waves(drafts: int) -> list[int]:
     return found
 
 
-def missing(constraint: Keywords, vocabulary: Vocabulary, text: str, number: int) -> list[str]:
+def missing(constraint: Keywords, vocabulary: Vocabulary, text: str, number: int, space: str = " ") -> list[str]:
     """Spellings of the keywords that a text for input `number` lacks; in order, of the next one only."""
     batch = vocabulary.encode([text])
     held: list[str] = []
@@ -342,26 +340,26 @@ def missing(constraint: Keywords, vocabulary: Vocabulary, text: str, number: int
             held.append(keyword)
         elif not (lacking and constraint.in_order):
             lacking.append(keyword)
-    return list(dict.fromkeys(itertools.chain(*(spellings(constraint, keyword) for keyword in lacking))))
+    return list(dict.fromkeys(itertools.chain(*(spellings(constraint, keyword, space) for keyword in lacking))))
 
 
 def missing_wishes(
-    sets: Sequence[Wanted], constraint: Keywords, vocabulary: Vocabulary, text: str, number: int
+    sets: Sequence[Wanted], constraint: Keywords, vocabulary: Vocabulary, text: str, number: int, space: str = " "
 ) -> list[str]:
     """The same; where no keyword lacks, spellings of the wishes that do."""
-    lacking = missing(constraint, vocabulary, text, number)
+    lacking = missing(constraint, vocabulary, text, number, space)
     if lacking or not sets[number].wishes:
         return lacking
     batch = vocabulary.encode([text])
     apart = (Keywords([wish], inflections=constraint.inflections) for wish in sets[number].wishes)
     left = [one.keywords[0][0] for one in apart if not bool(one.energy(batch) == 0)]
-    return list(dict.fromkeys(itertools.chain(*(spellings(constraint, wish) for wish in left))))
+    return list(dict.fromkeys(itertools.chain(*(spellings(constraint, wish, space) for wish in left))))
 
 
-def spellings(constraint: Keywords, keyword: str) -> list[str]:
+def spellings(constraint: Keywords, keyword: str, space: str = " ") -> list[str]:
     """Ways to write a keyword: as it was given, and its forms, in small letters and with capitals."""
     forms = itertools.islice(itertools.product(*map(sorted, constraint.forms(keyword))), _FORMS)
-    written = [" ".join(words) for words in forms]
+    written = [space.join(words) for words in forms]
     return [keyword, *written, *(words.title() for words in written)]
 
 

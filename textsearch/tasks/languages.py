@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import final
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, TypeVar, final
 
 from samplers.proposals.pieces import PIECES, sizes_of
 from textsearch.batch import Vocabulary
 from textsearch.language.keyword_lists import keywords_of
 from textsearch.language.segmentation import chinese_keywords, chinese_words, english_keywords
+from textsearch.models.checkpoints import hub
 from textsearch.tasks.sentences import ENDS, sentence
+from textsearch.waiting import note
+
+Held = TypeVar("Held", bound=Any)
+"""The models of a task, a dataclass."""
 
 
 @final
@@ -30,7 +36,8 @@ class Language:
         inflects: whether words have forms that the engine knows.
         segment: cuts a text into words where no spaces are written.
         keywords: (text, most) -> its keywords, the weightiest first.
-        ships: whether models of the language come with the package.
+        models: name of an option -> the model of the hub that is taken where none is given; empty where the defaults of
+            the package are of the language.
     """
 
     code: str
@@ -43,30 +50,46 @@ class Language:
     inflects: bool
     segment: Callable[[str], list[str]] | None
     keywords: Callable[[str, int], list[str]]
-    ships: bool
+    models: Mapping[str, hub.HubModel]
 
     def split(self, line: str) -> list[str]:
         """The keywords of one set as a user writes them; see `keywords_of`."""
         return keywords_of(line, self.code)
 
     def check(self, **models: object) -> None:
-        """Refuse a language that the default models do not know.
+        """Refuse to go on where a model is not given, not here, and cannot be fetched.
 
         Args:
             models: by the name of their option, None where the default is meant.
 
         Raises:
-            ValueError: a model that is not given.
+            ValueError: how to get what is missing, and what works without.
         """
-        missing = [name for name, model in models.items() if model is None]
-        if missing and not self.ships:
+        missing = {name: self.models[name] for name, model in models.items() if model is None and name in self.models}
+        missing = {name: one for name, one in missing.items() if not one.is_here()}
+        if missing and not hub.reachable():
             options = " and ".join(f"--{name} PATH (in Python {name}=)" for name in missing)
             raise ValueError(
-                f"no {self.name} model comes with textsearch, and the default ones know English only: pass {options}, "
-                "folders or hub ids of transformers checkpoints; causal and masked ones with one character a token "
-                "and the same characters, such as bert-base-chinese; or, to correct, a causal one of n-grams of "
-                "characters, which training/ngram.py makes in a minute"
+                f"no {self.name} model comes with textsearch, and the model hub does not answer: pass {options}, "
+                f"folders such as `hf download` makes of {' and '.join(map(str, missing.values()))}; to correct, "
+                "n-grams of training/ngram.py do"
             )
+
+    def filled(self, models: Held, *names: str, progress: bool = False) -> Held:
+        """The models of a task, those of the hub in place of the ones of these names that are not given.
+
+        Raises:
+            ValueError: see `check`.
+        """
+        missing = [name for name in names if getattr(models, name) is None and name in self.models]
+        if not missing:
+            return models
+        self.check(**dict.fromkeys(missing))
+        for name in missing:
+            if not self.models[name].is_here():
+                note(f"fetching {self.models[name]} from the model hub, once", progress)
+        filled: Held = replace(models, **{name: self.models[name].name for name in missing})
+        return filled
 
 
 CHINESE_ENDS = "。！？"
@@ -92,7 +115,7 @@ ENGLISH = Language(
     inflects=True,
     segment=None,
     keywords=english_keywords,
-    ships=True,
+    models=MappingProxyType({}),
 )
 
 CHINESE = Language(
@@ -117,7 +140,13 @@ CHINESE = Language(
     inflects=False,
     segment=chinese_words,
     keywords=chinese_keywords,
-    ships=False,
+    models=MappingProxyType(
+        {
+            "causal": hub.HubModel("Qwen/Qwen2.5-0.5B-Instruct", 1.0, "Apache-2.0"),
+            "masked": hub.HubModel("google-bert/bert-base-chinese", 0.4, "Apache-2.0"),
+            "encoder": hub.HubModel("sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2", 0.5, "Apache-2.0"),
+        }
+    ),
 )
 
 LANGUAGES = {language.code: language for language in (ENGLISH, CHINESE)}

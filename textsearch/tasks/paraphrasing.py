@@ -48,26 +48,10 @@ from textsearch.schedule import geometric
 from textsearch.tasks import resolve as given
 from textsearch.tasks.languages import language, pieces_of
 from textsearch.tasks.problem import MakeSampler, Models, Problem, answer
+from textsearch.tasks.prompts import QUESTIONS, STATEMENTS
 from textsearch.tasks.room import check_texts
 from textsearch.tasks.settings import Paraphrasing, Weights
 from textsearch.waiting import waiting
-
-QUESTIONS = (
-    ("How can I get rid of a cold quickly?", "How do I cure a cold fast?"),
-    ("What are some good places to visit in Norway?", "What are the best places to see in Norway?"),
-    ("How do I become a better writer?", "How can I improve my writing?"),
-    ("Is it safe to travel alone in Mexico?", "How safe is it to travel alone in Mexico?"),
-    ("What is the best way to learn chess?", "How should I learn chess?"),
-)
-"""Questions and the same asked in other words: much kept, the opening and a few words changed."""
-
-STATEMENTS = (
-    ("The meeting was moved to Friday because of the storm.", "Because of the storm, the meeting is now on Friday."),
-    ("She finished the book in two days.", "It took her two days to read the book."),
-    ("Tell me how to get to the station.", "Explain to me how I get to the station."),
-    ("Many people in the town work at the old factory.", "A lot of the town's people have jobs at the old factory."),
-)
-"""Sentences and the same said in other words."""
 
 EDITS = {(1, 1): 0.4, (0, 1): 0.15, (1, 0): 0.15, (2, 2): 0.1, (1, 2): 0.1, (2, 1): 0.1}
 """How often so many words are replaced by so many."""
@@ -98,12 +82,10 @@ def asks(text: str) -> bool:
     return text.endswith(("?", "？")) or (text[-1:].isalnum() and _ASKING.match(text) is not None)
 
 
-def request(lm: CausalLM, text: str) -> str:
+def request(lm: CausalLM, text: str, lang: str = "en") -> str:
     """The prompt that asks `lm` for a paraphrase; empty for a model that takes no requests."""
-    question = asks(text)
-    ask = "Ask the same question in other words: " if question else "Say the same in other words: "
-    examples = [(ask + one, other) for one, other in (QUESTIONS if question else STATEMENTS)]
-    return asked(lm, ask + text, examples) or ""
+    own = (QUESTIONS if asks(text) else STATEMENTS)[lang]
+    return asked(lm, own.before + text, own.turns()) or ""
 
 
 def annealed(moves: Proposal, steps: int) -> Sampler[Any]:
@@ -162,7 +144,7 @@ def paraphrase(
             `textsearch.language.literals`.
         meaning: keep denials (`Polarity`), numbers (`Preserve`), and who does what to whom (`Roles`), in English.
         pool: drafts written for each text; the chains start from the best of them.
-        lang: "en", or "zh" with models of your own; a word is one character then.
+        lang: "en" or "zh"; a word is one character then.
         causal: judges and writes drafts, if it takes requests; by default SmolLM2-135M-Instruct.
         masked: proposes; by default the one that comes with textsearch.
         encoder: compares meanings; by default all-MiniLM-L6-v2.
@@ -232,7 +214,7 @@ def build(
     numbers = input_numbers(numbers, len(texts))
     drafts_too = ("vocabulary", "continuations") if hasattr(models.causal, "ask") else ()
     given.check(causal=models.causal, uses=("score", *drafts_too))
-    language(lang).check(causal=models.causal, masked=models.masked, encoder=models.encoder)
+    models = language(lang).filled(models, "causal", "masked", "encoder", progress=progress)
     mlm = given.masked(models.masked, progress)
     # a sentence without its mark gets it for the time of the run: models read it as it is meant, and none is added
     marks = ["" if lang != "en" or not text[-1].isalnum() else "?" if asks(text) else "." for text in bodies]
@@ -246,7 +228,7 @@ def build(
     words = InputEmbeddings(mlm) if isinstance(mlm, EmbeddingLM) else vectors
     with waiting("writing drafts", progress), torch.inference_mode():
         source = mlm.vocabulary.encode(ended)
-        prompts = [request(lm, text) for text in source.texts()]
+        prompts = [request(lm, text, lang) for text in source.texts()]
         lines = drafted(lm, prompts, source, settings.pool, settings.seed, numbers)
         # the causal model knows names: it tells which words at the beginning of a text are some
         mlm = cased(mlm, ended, literals, lines)

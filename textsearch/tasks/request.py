@@ -24,8 +24,8 @@ class Request:
     """What one text should be; what is left out is free.
 
     What can be asked for, by name, is listed in `textsearch.tasks.constraints.table`: prefix, suffix, template,
-    required, forbidden, words, characters, regex, rhyme and acrostic, which are hard, and label, topic and context.
-    Each is an attribute too.
+    required, forbidden, words, characters, regex, rhyme, acrostic and couplet, which are hard, and label, topic and
+    context. Each is an attribute too.
 
     Attributes:
         asked: name -> value, of what is asked for.

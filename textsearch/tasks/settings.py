@@ -117,7 +117,7 @@ class Correction(Settings):
         meaning: keep denials, numbers, persons (I, you, he, she, we) and modal verbs, unless misspelt.
         tokenised: the texts have, and keep, one space between any two tokens.
         confusions: what a word may have been meant to be; by default what the language confuses.
-        lang: of the texts: en, or zh (Chinese) with models of your own; characters are exchanged one for one then.
+        lang: of the texts: en or zh (Chinese); characters are exchanged one for one then.
         listed: characters that are mistaken for others besides, in Chinese: lines of what is written and what may be
             meant, "未末", or the name of a file of them.
     """
@@ -167,7 +167,7 @@ class Infilling(Several):
         gap: how a gap is written in the texts; by default in any of the common ways.
         marks: a gap may be filled by a mark of punctuation too.
         exact: read every word that is one token of the masked model, for texts with one gap of one word.
-        lang: of the texts: en, or zh (Chinese) with models of your own; a gap is one character then.
+        lang: of the texts: en or zh (Chinese); a gap is one character then.
     """
 
     # texts with the same words around their gaps are alike in any case
@@ -195,7 +195,7 @@ class KeywordSentences(Several):
     Attributes:
         inflections: whether dog is found in dogs too.
         in_order: the words must come in the order given.
-        lang: of the texts: en, or zh (Chinese) with models of your own, which take no requests.
+        lang: of the texts: en, or zh (Chinese); its models are fetched from the hub, or your own.
         drafts: sentences that the causal model writes for each set, in waves of 16; the best of them start its chains.
     """
 
@@ -265,7 +265,7 @@ class Paraphrasing(Several):
             False, or True and some words besides: a list of words, or the name of a file with one a line.
         meaning: keep denials, numbers, and who does what to whom, in English.
         pool: drafts for each text; its chains start from the best of them.
-        lang: of the texts: en, or zh (Chinese) with models of your own; a word is one character then.
+        lang: of the texts: en or zh (Chinese); a word is one character then.
     """
 
     chains: int = 3
@@ -449,7 +449,8 @@ class Writing(Several):
         label_weight: weight of the label.
         topic_weight: weight of the topic.
         coherence_weight: weight of the information that the context has of the text.
-        lang: of the texts: en, or zh (Chinese) with models of your own; a word is one character then.
+        couplet_weight: nats of a character that is not parallel to that of the first line.
+        lang: of the texts: en or zh (Chinese); a word is one character then.
     """
 
     steps: int = 150
@@ -457,11 +458,12 @@ class Writing(Several):
     label_weight: float = 16.0
     topic_weight: float = 1.0
     coherence_weight: float = 0.5
+    couplet_weight: float = 2.0
     lang: str = "en"
 
     def __post_init__(self) -> None:
         Several.__post_init__(self)
-        for name in ("label_weight", "topic_weight", "coherence_weight"):
+        for name in ("label_weight", "topic_weight", "coherence_weight", "couplet_weight"):
             weight = positive(name, getattr(self, name), remedy="; leave what it weighs out of the requests instead")
             keep(self, **{name: weight})
         _check_language(self.lang)

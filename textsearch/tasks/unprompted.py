@@ -30,6 +30,10 @@ BOTH_SIDES = 0.5
 """The masked model's share of the energy: without it annealed sentences repeat themselves."""
 
 
+CUT_OUT = 5.0
+"""Nats that a keyword costs which is a part of another word."""
+
+
 def energy(
     sets: Sequence[Sequence[str]],
     language: Language,
@@ -51,7 +55,7 @@ def energy(
     form = constraint + Pattern([language.sentence(own) for own in kept]) + Length(lengths, sd=1.5)
     form = form + 3.0 * Repeats()
     if language.segment:
-        form = form + 5.0 * WholeWords(sets, language.segment)
+        form = form + CUT_OUT * WholeWords(sets, language.segment)
     if not both_sides:
         return Fluency(lm) + form
     return (1 - both_sides) * Fluency(lm) + both_sides * PseudoLikelihood(mlm) + form

@@ -72,6 +72,7 @@ def write(
     label_weight: float = Writing.label_weight,
     topic_weight: float = Writing.topic_weight,
     coherence_weight: float = Writing.coherence_weight,
+    couplet_weight: float = Writing.couplet_weight,
     lang: str = Writing.lang,
     causal: given.Causal = None,
     masked: given.Masked = None,
@@ -88,7 +89,8 @@ def write(
     """Sentences that are as each request wants them: `chains` chains for each, in one run.
 
     The energy is -log p(text | context) + label_weight * -log p(label | text) + topic_weight * 20 * (1 - cosine to the
-    topic) + coherence_weight * -(what the context says of the text), with hard terms for all the rest.
+    topic) + coherence_weight * -(what the context says of the text) + couplet_weight * characters of another part of
+    speech than those of the first line, with hard terms for all the rest.
 
     Args:
         requests: dictionaries such as `{"prefix": "The book", "label": "positive"}`; see `Request` for all they may
@@ -102,7 +104,8 @@ def write(
         label_weight: of the label's term.
         topic_weight: of the topic's.
         coherence_weight: of the information that the context has of the text.
-        lang: "en", or "zh" with models of your own; a word is one character then.
+        couplet_weight: of a character that is not parallel to that of the first line.
+        lang: "en" or "zh"; a word is one character then.
         causal: judges, writes drafts and proposes; by default SmolLM2-135M-Instruct.
         masked: fills frames and proposes; by default the one that comes with textsearch.
         encoder: reads topics; by default all-MiniLM-L6-v2.
@@ -132,6 +135,7 @@ def write(
             label_weight=label_weight,
             topic_weight=topic_weight,
             coherence_weight=coherence_weight,
+            couplet_weight=couplet_weight,
             lang=lang,
         ),
         Models(causal=causal, masked=masked, encoder=encoder, classifier=classifier),
@@ -162,7 +166,7 @@ def build(
     speech = language(settings.lang)
     uses = ("score", "vocabulary", "next_log_probs", "continuations")
     given.check(causal=models.causal, uses=uses)
-    speech.check(causal=models.causal, masked=models.masked)
+    models = speech.filled(models, "causal", "masked", progress=progress)
     wanted = [request.restated().bounded() for request in stated_requests]
     if not wanted:
         raise ValueError("requests is empty: pass at least one, such as {'prefix': 'The book'}")
@@ -188,7 +192,7 @@ def build(
         check_request(request, mlm.vocabulary)
         check_words(request, lexicon)
     lm = given.causal(models.causal, progress, uses)
-    prompts = [request.context.rstrip() + "\n" if request.context else "" for request in wanted]
+    prompts = ["".join(one.before(value, lm) for one, value in request.constraints()) for request in wanted]
     objective: Objective = Fluency(lm, prompts) + hard
     judges = OwnJudges(lm, models, progress)
     for one in table.CONSTRAINTS:
@@ -210,6 +214,7 @@ def build(
             seed=settings.seed,
             numbers=numbers,
             different=different,
+            lang=settings.lang,
         )
     pieces = pieces_of(mlm.vocabulary)
     # of some constraints, such as an acrostic, all texts have one number of words

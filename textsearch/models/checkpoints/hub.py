@@ -3,10 +3,43 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
+from typing import final
 
 _PATIENCE = 3.0  # seconds
+
+
+@final
+@dataclass(frozen=True)
+class HubModel:
+    """A model of the hub that is taken where none is given.
+
+    Attributes:
+        name: its id.
+        size: gigabytes to download.
+        licence: SPDX identifier.
+    """
+
+    name: str
+    size: float
+    licence: str
+
+    def __str__(self) -> str:
+        """As a message names it.
+
+        >>> print(HubModel("google-bert/bert-base-chinese", 0.4, "Apache-2.0"))
+        google-bert/bert-base-chinese (0.4 GB, Apache-2.0)
+        """
+        return f"{self.name} ({self.size:.1f} GB, {self.licence})"
+
+    def is_here(self) -> bool:
+        """Whether its settings and weights are in the hub's cache on this machine."""
+        from huggingface_hub import try_to_load_from_cache
+
+        files = ("config.json", "model.safetensors")
+        return all(isinstance(try_to_load_from_cache(self.name, file), str) for file in files)
 
 
 def check_path(name_or_path: str | os.PathLike[str]) -> None:

@@ -136,6 +136,10 @@ class Constraint:
         """The `Request` in terms that frames know more of, of which texts are likely to have this; None for none."""
         return None
 
+    def before(self, value: Any, lm: object) -> str:
+        """What the causal model `lm` has read before the text."""
+        return ""
+
     # the energy
 
     def hard(self, values: Sequence[Any]) -> Objective | None:

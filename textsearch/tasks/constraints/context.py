@@ -23,6 +23,10 @@ class ContextConstraint(Constraint):
     most_characters: int = MAX_INPUT
     weight: str = "coherence_weight"
 
+    def before(self, value: str, lm: object) -> str:
+        """The context, on a line of its own."""
+        return value.rstrip() + "\n"
+
     def soft(self, values: Sequence[str], judges: Judges) -> Objective:
         """`objectives.Coherence`."""
         from objectives import Coherence

@@ -5,6 +5,7 @@ from __future__ import annotations
 from textsearch.tasks.constraints.acrostic import AcrosticConstraint
 from textsearch.tasks.constraints.base import Constraint
 from textsearch.tasks.constraints.context import ContextConstraint
+from textsearch.tasks.constraints.couplet import CoupletConstraint
 from textsearch.tasks.constraints.forbidden import ForbiddenConstraint
 from textsearch.tasks.constraints.label import LabelConstraint
 from textsearch.tasks.constraints.lengths import CharactersConstraint, WordsConstraint
@@ -27,6 +28,7 @@ CONSTRAINTS: tuple[Constraint, ...] = (
     RegexConstraint(),
     RhymeConstraint(),
     AcrosticConstraint(),
+    CoupletConstraint(),
     LabelConstraint(),
     TopicConstraint(),
     ContextConstraint(),

@@ -18,6 +18,7 @@ from textsearch.models.protocols import MaskedLM, Writer, asked
 from textsearch.objective import Objective, evaluate, term_names
 from textsearch.rng import Rng, input_numbers
 from textsearch.tasks.constraints import table
+from textsearch.tasks.prompts import wish
 from textsearch.tasks.request import Request
 from textsearch.tasks.sentences import marked, sentence
 from textsearch.tasks.starts.frames import Lexicon, fill, frame, layout_numbers
@@ -82,10 +83,12 @@ def beginnings(
     seed: int,
     numbers: Sequence[int] | None = None,
     different: float = 0.0,
+    lang: str = "en",
 ) -> Batch:
     """`chains` rows for each request, those of the lowest energy first; copies where fewer were found.
 
-    With `different`, nats that two texts cost that share all their words, they are chosen to be unlike one another.
+    A chat model is asked in the language `lang`. With `different`, nats that two texts cost that share all their words,
+    they are chosen to be unlike one another.
 
     Raises:
         ValueError: nothing was found for a request; the message says which terms refused what was tried.
@@ -111,7 +114,7 @@ def beginnings(
     for attempt in range(ROUNDS):
         for number in needy:
             rng = Rng.start(seed, DRAFTS, number=own_numbers[number], purpose="beginnings").at(attempt)
-            pools[number] += drafts_of(requests[number], causal, prompts[number], rng)
+            pools[number] += drafts_of(requests[number], causal, prompts[number], rng, lang)
         needy = [number for number in needy if not keep(number)]
         frames = []
         for number in needy:
@@ -132,14 +135,15 @@ def beginnings(
     return concatenate(apart(*kept[number], chains, ngram_likeness, different) for number in range(len(requests)))
 
 
-def drafts_of(request: Request, causal: Writer, prompt: str, rng: Rng) -> list[str]:
+def drafts_of(request: Request, causal: Writer, prompt: str, rng: Rng, lang: str = "en") -> list[str]:
     """Texts that the causal model writes after the prefix; none for requests that it could not meet by chance.
 
     Where a label or a topic is wanted, a chat model is asked for as many again.
     """
     if not all(one.drafts for one, _ in request.constraints()):
         return []
-    prompts = [prompt, asked(causal, wish(request))] if request.label or request.topic else [prompt]
+    asking = bool(request.label or request.topic)
+    prompts = [prompt, asked(causal, wish(request.topic, request.label, lang))] if asking else [prompt]
     found: list[str] = []
     kept = kept_whole(request)
     with torch.inference_mode():
@@ -165,13 +169,6 @@ def continued(prefix: str, end: str, whole: str = "") -> str:
     """
     cut = one_sentence(end, whole)
     return prefix + (" " if prefix and end[:1].isspace() else "") + cut if cut else ""
-
-
-def wish(request: Request) -> str:
-    """What a chat model is asked for: a sentence of the label and the topic."""
-    about = f" about {request.topic}" if request.topic else ""
-    kind = f" {request.label}" if request.label else ""
-    return f"Write one short{kind} sentence{about}."
 
 
 def _ends_within(request: Request) -> bool:

@@ -214,8 +214,9 @@ class Lexicon:
 
     @cached_property
     def chinese(self) -> bool:
-        """Whether most words are Chinese characters."""
-        return sum(bool(_HAN.match(word)) for word in self.words) > len(self.words) // 2
+        """Whether most words are Chinese characters; BERT's Chinese vocabulary has as many pieces that are no words."""
+        words = [word for word in self.words if word]
+        return 2 * sum(bool(_HAN.match(word)) for word in words) > len(words)
 
     @cached_property
     def begins(self) -> Tensor:
