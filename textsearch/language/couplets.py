@@ -28,7 +28,6 @@ _KINDS = {
 }
 
 
-@cache
 def tones(character: str) -> frozenset[str]:
     """Whether a character is level or oblique; both for one without a tone, neither for what is no known character.
 
