@@ -10,6 +10,9 @@ ENV ?= .venv
 # what else is installed, to the digit; empty for the newest releases
 LOCK ?= --constraint constraints.txt
 
+# Intel's processors choose the order of sums by shape and alignment unless told not to; the laws are to the bit
+SAME_BITS := $(shell grep -qs GenuineIntel /proc/cpuinfo && echo MKL_CBWR=AVX2,STRICT ONEDNN_MAX_CPU_ISA=AVX2)
+
 SHELL := /bin/bash -o pipefail
 BIN := $(ENV)/bin
 PIP := @$(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -25,14 +28,14 @@ demo: $(ENV)/demo
 
 # as many processes as cores, one thread each
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+	OMP_NUM_THREADS=1 $(SAME_BITS) $(BIN)/python -m pytest -n auto
 
 # the suite on the newest releases of everything but torch, in an environment of its own, made anew
 test-newest:
 	rm -rf .venv-newest
 	$(MAKE) .venv-newest/test ENV=.venv-newest LOCK=
 	.venv-newest/bin/python -m pip list
-	OMP_NUM_THREADS=1 .venv-newest/bin/python -m pytest -n auto -W default
+	OMP_NUM_THREADS=1 $(SAME_BITS) .venv-newest/bin/python -m pytest -n auto -W default
 
 lint: $(ENV)/test
 	$(BIN)/ruff format --check .
@@ -41,22 +44,22 @@ lint: $(ENV)/test
 
 # kernel x law x figure, for every kernel
 laws: $(ENV)/test
-	$(BIN)/python -m tests.samplers.table
+	$(SAME_BITS) $(BIN)/python -m tests.samplers.table
 
 # heavier checks on the default models, fetched on first use
 models: $(ENV)/test
-	$(BIN)/python -m pytest -m models
+	$(SAME_BITS) $(BIN)/python -m pytest -m models
 
 # runs that are killed and resumed, thousands of random calls and command lines
 reliability: $(ENV)/test
-	$(BIN)/python -m pytest -m reliability -o faulthandler_timeout=3600
+	$(SAME_BITS) $(BIN)/python -m pytest -m reliability -o faulthandler_timeout=3600
 
 # workers on clusters of dask and ray, in an environment of its own
 cluster:
 	$(MAKE) .venv-cluster/test ENV=.venv-cluster LOCK=
 	$(SAY) "installing dask and ray"
 	.venv-cluster/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dask,ray]'
-	.venv-cluster/bin/python -m pytest -m cluster
+	$(SAME_BITS) .venv-cluster/bin/python -m pytest -m cluster
 
 # the site, in build/docs/html: a warning or a link that leads nowhere is an error; notebooks are shown as they are stored
 docs: $(ENV)/docs
@@ -73,7 +76,7 @@ notebooks: $(ENV)/docs
 # the page in headless Chromium, which Debian's packages have; CHROMIUM names one that is there already
 CHROMIUM ?= chromium
 test-browser: $(ENV)/browser
-	CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest -m browser
+	CHROMIUM=$(CHROMIUM) $(SAME_BITS) $(BIN)/python -m pytest -m browser
 
 # pictures of the page in docs/, with the default models
 screenshots: $(ENV)/browser
