@@ -35,7 +35,7 @@ def build(submission: Submission, wait: float = 0.0) -> Problem:
         few_a + FEW_B,
         Replace(MODEL),
         lambda moves, steps: MetropolisHastings(moves),
-        MODEL.vocabulary.encode(["aaaa"] * (submission.chains or 2)),
+        MODEL.vocabulary.encode(["aaaa"]).repeat(submission.chains or 2),
         steps=submission.steps or 20,
         seed=submission.seed,
     )

@@ -78,9 +78,8 @@ def test_start_watch_look(page: Any) -> None:
         look = page.text_content(".pick + .look")
         assert all(said in look for said in ("log q(x′|x), forward", "log q(x|x′), backward", "log ratio", "b"))
     assert page.locator(".chain .yes, .chain .no").count() > 0
-    # a curve, or why there is none
-    page.wait_for_selector("[data-chart=r_hat] :is(svg, p:not(:empty))", state="attached")
-    page.wait_for_selector("[data-chart=ess] :is(svg, p:not(:empty))", state="attached")
+    page.wait_for_selector("[data-chart=r_hat] svg")
+    page.wait_for_selector("[data-chart=ess] svg path")
     assert page.locator(".run table caption").count() == 1
 
 

@@ -51,7 +51,7 @@ def descended(objective: Objective, batch: Batch, moves: Ranking, count: int = E
         found = evaluate(objective, near, limit=Limit(energies[own], batch.rows(own))).energy
         lowest = torch.full_like(energies, torch.inf).scatter_reduce(0, own, found, "amin")
         lower = (lowest < energies).nonzero()[:, 0]
-        # the first of equals: a later one of the same text writes before it
+        # of equals the first, which is the likeliest
         places = torch.arange(len(near), device=batch.device)
         best = found == lowest[own]
         first = torch.full_like(lowest, len(near), dtype=torch.int64).scatter_reduce(0, own[best], places[best], "amin")
