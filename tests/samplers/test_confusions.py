@@ -109,3 +109,11 @@ def test_what_a_dictionary_derives_is_known() -> None:
 def test_frequencies_are_those_of_wordfreq() -> None:
     words = [*list(get_frequency_dict("en"))[::101], "New York", "café", "don't", "2024", "NASA", "qqqq", ""]
     assert [_zipf(word) for word in words] == [zipf_frequency(word, "en") for word in words]
+
+
+@pytest.mark.parametrize("word", ["我", "我们", "Привет", "пока", "αβ", "สวัสดี", "에"])
+def test_words_of_other_scripts_are_nobodys_misspelling(word: str) -> None:
+    assert ENGLISH.known(word)
+    assert not ENGLISH.of(word)
+    # the control: as many Latin letters, which are one
+    assert not ENGLISH.known("xzqw") and ENGLISH.of("teh")

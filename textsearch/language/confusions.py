@@ -21,7 +21,7 @@ from textsearch.language.edit_distance import letters_apart
 from textsearch.language.mixed_up import pairs, small_words
 from textsearch.language.stems import stem
 from textsearch.language.surface import proper_names
-from textsearch.language.variants import denied, plain
+from textsearch.language.variants import denied, foreign, plain
 from textsearch.language.words import TIGHT
 
 KINDS = (
@@ -158,6 +158,8 @@ def _confusions(word: str, spellings: int, look_alikes: int) -> dict[str, str]:
             if plain(cased) != plain(word) and not denied(lower, candidate.lower()):
                 found.setdefault(cased, kind)
 
+    if foreign(word):
+        return found
     names = proper_names()
     if word in _PUNCTUATION:
         add(small_words().get(word, ()), "small word")
@@ -292,6 +294,8 @@ def _cased_like(word: str, candidate: str) -> str:
 @cache
 def _known(word: str) -> bool:
     lower = word.lower().replace(TIGHT, "")
+    if foreign(lower):
+        return True
     if not lower.isascii() and (bare := plain(lower)) != lower and _known(bare):
         return True  # naïve, café
     if (lower in _RUN_TOGETHER and lower != "cannot") or must_be_contracted(lower):

@@ -20,6 +20,15 @@ def plain(word: str) -> str:
     return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 
+def foreign(word: str) -> bool:
+    """Whether the word has a letter of another script than the Latin one.
+
+    >>> [one for one in ("café", "Straße", "don't", "我", "Привет", "αβ", "2,5") if foreign(one)]
+    ['我', 'Привет', 'αβ']
+    """
+    return any(one.isalpha() and not unicodedata.name(one, "").startswith("LATIN") for one in plain(word))
+
+
 def denied(word: str, other: str) -> bool:
     """Whether one of the two is the other with a negating prefix or suffix.
 
