@@ -136,7 +136,22 @@ class Weighed:
 
 
 class Sampler(Protocol[S]):
-    """A kernel over batches of texts."""
+    """A kernel over batches of texts.
+
+    Any object with these methods is one. It draws random numbers from the passed `rng` alone: `rng.fold(tag)` for each
+    part of a step, `rng.uniform(draw)` for one number a row, `rng.split(count)` for several streams of each row. Then
+    a chain is a function of its seed, the number of its input and its own, whatever else is in the batch.
+
+    What a sampler may have besides:
+
+    - a state of its own, any frozen dataclass with a `batch` and an `evaluation`;
+    - `Info(..., recorded={"log weights": ...})`, (B,) log of exp(-E / T) / q, if it weighs its draws and calls itself
+      consistent;
+    - `check(batch)`, which raises a `ValueError` for texts that it cannot start from, and `starts_anywhere`, whether a
+      forbidden text will do: a `Cycle` or `Mixture` asks these, and otherwise calls `init` once to learn the same.
+
+    In a `Cycle` or `Mixture` it may meet texts that it could not write, and must keep them.
+    """
 
     @property
     def vocabulary(self) -> Vocabulary:

@@ -78,6 +78,22 @@ def correct(
     where that is the likelier one, and are cooled from `temperature` / 2 down to a tenth of that, at first without the
     price of a changed sentence. The trace is that of the last fifth of the steps.
 
+    The energy of x for a source s, in nats, is .75 * -log p(x) + .25 * -log p(x | request to correct s) + strictness *
+    (.5 * the costs of the cheapest edits that lead from s to x + 4 * the number of sentences that are changed): a
+    product of two experts (Hinton, 2002). A model that takes no requests is not asked, nor is any about a text that is
+    too long for it: -log p(x) counts in full then, and so do the costs. A cost is -log p(this mistake) up to a
+    constant (Kernighan et al., 1990). A language model likes short and frequent texts, so an edit must pay for itself
+    by a margin (Bryant and Briscoe, 2018). A word that no list knows pays 1 nat and 5 for each letter beyond the first,
+    and 1 less for a slip: letters in another order, or one doubled. The nats for a sentence are a prior of two parts
+    (George and McCulloch, 1993): most sentences are right, and those that are not have more than one mistake.
+
+    A state is words as they are written, each with the gap before it, not the pieces of a model, so that nothing
+    changes that no move touched. A word may have been meant to be an inflection of its stem, a spelling at most two
+    letters away or of the same consonants, a listed confusion, a small word of its class, or itself with another
+    capital. The masked model reads four words on either side of each place, and an edit is drawn by how much better it
+    finds it than what stands there (Zanella, 2020): improbable words go first. For four steps in five the energy has
+    no price of a sentence; then sentences that are not worth it are put back, and the last fifth has it.
+
     Args:
         texts: sentences, or a few of them together.
         chains: chains for each text; one is enough for most.

@@ -84,6 +84,8 @@ def sample(
     end of the text. The answers are the `texts` of the result, one for each chain, as often as they were drawn. They
     are independent draws by rejection, where that succeeds within `tries` of each; other chains start from a text that
     was written token by token under a mask, and take `steps` moves of Metropolis-Hastings, each a new end of the text.
+    The mask proposes only, and one move in twenty is written without it, so that a text which the mask forbids by
+    mistake is reached too; a report counts the texts on which mask and parser differed, where the parser is right.
     `textsearch.tasks.trust.report` says how the draws were made and whether to trust them.
 
     Args:

@@ -90,7 +90,18 @@ def write(
 
     The energy is -log p(text | context) + label_weight * -log p(label | text) + topic_weight * 20 * (1 - cosine to the
     topic) + coherence_weight * -(what the context says of the text) + couplet_weight * characters of another part of
-    speech than those of the first line, with hard terms for all the rest.
+    speech than those of the first line, with hard terms for all the rest. Coherence is minus the pointwise mutual
+    information of context and text: with fluency it makes -(1 + w) log p(x | context) + w log p(x).
+
+    A chain starts where every hard term holds: drafts of the causal model that happen to fit come first (with a label
+    or a topic, a chat model is asked for as many again). Where fewer than four fit, frames are made: the fixed parts,
+    the letters of the acrostic, the required words and a word that rhymes are laid out at random within all bounds, and
+    the masked model times the causal one fills the gaps from the left, each word among those that may stand there. For
+    a regular expression the words that it spells out make the frame.
+
+    Spans of words are replaced, inserted, deleted and rewritten, and two words swapped. At sites where an acrostic, a
+    rhyme or a forbidden word rules out words, these are e^-12 times as likely to be proposed (`ConstrainedMaskedLM`).
+    What is ruled out is a function of the other tokens and the place, so the acceptance ratio stays exact.
 
     Args:
         requests: dictionaries such as `{"prefix": "The book", "label": "positive"}`; see `Request` for all they may
