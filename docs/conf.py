@@ -3,11 +3,14 @@
 import inspect
 import re
 import sys
+from collections.abc import Iterable
 from importlib.metadata import version as version_of
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from docutils.nodes import Element
     from sphinx.application import Sphinx
+    from sphinx.environment import BuildEnvironment
 
 project = "textsearch"
 author = "the authors of textsearch"
@@ -116,8 +119,38 @@ def skip_tuple_fields(app: object, kind: str, name: str, thing: object, skip: bo
     return True if (getattr(thing, "__doc__", None) or "").startswith("Alias for field number") else None
 
 
+def home(name: str, known: Iterable[str]) -> str | None:
+    """The one object that `name` means on whatever page it stands; None for a plain word, or where there are several.
+
+    Words such as `steps` are arguments. Only what begins with a capital, or with the package, names an object.
+
+    >>> known = ["samplers.gibbs.Gibbs", "textsearch.objective.Objective.allowed", "textsearch.run.generation.generate"]
+    >>> home("Gibbs", known), home("Objective.allowed", known), home("allowed", known)
+    ('samplers.gibbs.Gibbs', 'textsearch.objective.Objective.allowed', None)
+    >>> home("textsearch.generate", known)
+    'textsearch.run.generation.generate'
+    """
+    last = name.removeprefix("textsearch.")
+    if not re.fullmatch(r"[A-Za-z_]\w*(\.\w+)?", last) or (last == name and not name[0].isupper()):
+        return None
+    found = [one for one in known if one.endswith(f".{last}")]
+    return found[0] if len(found) == 1 else None
+
+
+def link_elsewhere(app: object, env: "BuildEnvironment", node: "Element", shown: "Element") -> object:
+    """Sphinx looks a name up in the module that says it; names of the reference are links in every other one too."""
+    if node.get("refdomain") != "py":
+        return None
+    domain = env.domains.python_domain
+    full = home(node["reftarget"], [name for name, one in domain.objects.items() if not one.aliased])
+    if full is None:
+        return None
+    return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", full, node, shown)  # type: ignore[attr-defined]
+
+
 def setup(app: "Sphinx") -> None:
     """Called by Sphinx."""
+    app.connect("missing-reference", link_elsewhere)
     app.connect("autodoc-process-docstring", add_source)
     app.connect("autodoc-process-docstring", keep_colons, priority=400)
     app.connect("autodoc-process-signature", plain_signature)

@@ -97,12 +97,33 @@ def test_docstrings_say_what_every_argument_is() -> None:
     assert undocumented(broken) == ["count"]
 
 
-def test_signatures_are_shown_as_they_would_be_written() -> None:
-    """What Python shows of a default that is no expression breaks a signature of the reference into one long line."""
+def configuration() -> Any:
+    """What `make docs` is configured with."""
     place = spec_from_file_location("conf", REFERENCE.parent / "conf.py")
     assert place is not None and place.loader is not None
     conf = module_from_spec(place)
     place.loader.exec_module(conf)
+    return conf
+
+
+def test_names_of_other_modules_are_links() -> None:
+    known = [
+        "samplers.Gibbs",
+        "a.Edits",
+        "b.Edits",
+        "textsearch.objective.Objective.allowed",
+        "textsearch.run.g.generate",
+    ]
+    home = configuration().home
+    assert home("Gibbs", known) == "samplers.Gibbs" and home("Objective.allowed", known) == known[3]
+    assert home("textsearch.generate", known) == known[4]
+    # two of that name, an argument, code
+    assert home("Edits", known) is home("generate", known) is home("Gibbs()", known) is None
+
+
+def test_signatures_are_shown_as_they_would_be_written() -> None:
+    """What Python shows of a default that is no expression breaks a signature of the reference into one long line."""
+    conf = configuration()
     assert conf.readable("(a: X = <factory>, _b: dict[int, list[int]] = <f>, c=<function f at 0x1>)") == (
         "(a: X = factory, c=f)"
     )

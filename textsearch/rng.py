@@ -80,7 +80,7 @@ def _folded(key: int, tag: int | str) -> int:
 class Rng:
     """The random numbers of one step of every chain in a batch.
 
-    The same call gives the same numbers: ask for different `draw`s, or `fold` in a tag, to get fresh ones. Who hands
+    The same call gives the same numbers: ask for another `draw`, or `fold` in a tag, to get fresh ones. Who hands
     numbers on to several parts folds in a tag for each, and draws from none of these itself.
 
     Attributes:

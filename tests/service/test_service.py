@@ -17,7 +17,7 @@ from torch import Tensor
 from tests.service.toys import asked, build, in_two, over, until
 from textsearch import Batch, Objective, load
 from textsearch.service import Limits, Service, Submission, Term
-from textsearch.service.summaries import StepCounts
+from textsearch.service.summaries import OF_SEVERAL, StepCounts
 from textsearch.studio.downloads import download
 from textsearch.tasks.problem import Problem, solve
 
@@ -290,5 +290,5 @@ def test_chains_of_several_inputs_are_not_compared() -> None:
             counts.take([{"search": 0, "step": step, "chains": chains}])
         return counts.convergence()
 
-    assert told([0, 1]) == {"points": [], "why": "chains of several inputs have no law in common"}
+    assert told([0, 1]) == {"points": [], "why": OF_SEVERAL}
     assert told([0, 0])["points"]

@@ -126,6 +126,24 @@ def test_a_closed_tab_stops_nothing_and_two_visitors_share(browser: Any, address
     second.close()
 
 
+def test_nothing_is_left_in_english_on_the_chinese_page(browser: Any, address: str) -> None:
+    page = visitor(browser, locale="zh-CN")
+    page.goto(address)
+    page.wait_for_selector("#field-kind")
+    page.select_option("#field-kind", "write")
+    labels = page.locator("#form label").all_text_contents()
+    assert len(labels) > 10 and [one for one in labels if not re.search("[\u4e00-\u9fff]", one)] == []
+    page.select_option("#field-kind", "paraphrase")
+    page.fill("#field-steps", "4")
+    page.fill("#field-chains", "2")
+    page.click("button[type=submit].lead")
+    state(page, "done")
+    page.wait_for_selector("[data-chart=r_hat] p")
+    assert "需要 8 步" in page.text_content("[data-chart=r_hat]")
+    assert "替换" in page.text_content(".chain .head")
+    page.close()
+
+
 @pytest.mark.parametrize(
     ("points", "paths"),
     [

@@ -13,6 +13,12 @@ from textsearch.result.diagnostics import distinct_n, statistics, unique_rate
 _POINTS: Final = 16
 _FEWEST: Final = 8  # steps, of which the second half counts
 
+OF_SEVERAL: Final = (
+    "chains of several inputs, or of several answers, have no law in common",
+    "多个输入或答案的链没有共同的分布",
+)
+"""Why chains are not compared that draw from different laws: English, Chinese."""
+
 
 def brief(event: dict[str, Any]) -> dict[str, Any]:
     """A step without its texts: what charts are drawn of.
@@ -78,20 +84,20 @@ class StepCounts:
     def convergence(self) -> dict[str, Any]:
         """R-hat and effective draws of the energies, of the second half of the steps so far, at moments of the run.
 
-        Only of the last search, and of finite energies; where there is nothing, it says why.
+        Only of the last search, and of finite energies; where there is nothing, it says why, in English and Chinese.
 
         Raises:
             ImportError: ArviZ is not installed.
         """
         energies = np.array(self._energies)
         if not len(energies):
-            return {"points": [], "why": "no step yet"}
+            return {"points": [], "why": ("no step yet", "还没有步")}
         if energies.shape[1] < 2:
-            return {"points": [], "why": "one chain has no other to be compared with"}
+            return {"points": [], "why": ("one chain has no other to be compared with", "只有一条链，无可比较")}
         if len(energies) < _FEWEST:
-            return {"points": [], "why": f"needs {_FEWEST} steps"}
+            return {"points": [], "why": (f"needs {_FEWEST} steps", f"需要 {_FEWEST} 步")}
         if len(self._inputs) > 1:
-            return {"points": [], "why": "chains of several inputs have no law in common"}
+            return {"points": [], "why": OF_SEVERAL}
         points = []
         before = self.taken - len(energies)
         for end in np.unique(np.linspace(_FEWEST, len(energies), _POINTS).astype(int)).tolist():
@@ -106,7 +112,7 @@ class StepCounts:
                     "ess": found.ess_bulk if np.isfinite(found.ess_bulk) else None,
                 }
             )
-        return {"points": points, "why": ""}
+        return {"points": points, "why": ("", "")}
 
 
 def table(event: dict[str, Any]) -> list[dict[str, Any]]:

@@ -31,6 +31,7 @@ from textsearch.service.running import ServiceRun
 from textsearch.service.summaries import StepCounts, brief
 from textsearch.studio.choices import as_written, choices
 from textsearch.studio.downloads import KINDS, download
+from textsearch.studio.words import ARVIZ
 
 PAGE: Final = Path(__file__).parent / "page"
 
@@ -201,7 +202,7 @@ def _numbers(run: ServiceRun, counted: tuple[StepCounts, Lock]) -> dict[str, Any
         try:
             found = counts.convergence()
         except ImportError:
-            found = {"points": [], "why": "ArviZ is not installed: pip install 'textsearch-sampling[diagnostics]'"}
+            found = {"points": [], "why": ARVIZ}
         return {"acceptance": counts.acceptance(), "convergence": found}
 
 

@@ -11,6 +11,7 @@ from textsearch.service.limits import Limits
 from textsearch.service.samplers import SAMPLERS
 from textsearch.service.submission import ENERGY_CHAINS, ENERGY_STEPS, PYTHON_ONLY, RUN, TASKS
 from textsearch.service.terms import TERMS
+from textsearch.studio.words import LABELS, TASK_WORDS
 from textsearch.tasks.constraints import table
 
 _KINDS: Final = {"bool": "flag", "int": "whole", "float": "number", "str": "text", "str | None": "text"}
@@ -62,6 +63,7 @@ def choices(limits: Limits, folders: bool) -> dict[str, Any]:
             for term in TERMS.values()
         ],
         "samplers": [{"name": name, "says": own.says} for name, own in SAMPLERS.items()],
+        "chinese": TASK_WORDS,
         "energy": {"steps": ENERGY_STEPS, "chains": ENERGY_CHAINS},
         "limits": vars(limits),
         "folders": folders,
@@ -81,12 +83,20 @@ def _task(name: str) -> dict[str, Any]:
         "asked": [asked, asked_chinese],
         "example": EXAMPLES.get(name, ""),
         "fields": [
-            {"name": one.name, "help": one.help} for one in table.CONSTRAINTS if name == "write" and one.name in WRITE
+            {"name": one.name, "says": LABELS[one.name], "help": one.help}
+            for one in table.CONSTRAINTS
+            if name == "write" and one.name in WRITE
         ],
         "steps": defaults.steps,
         "chains": getattr(defaults, chains),
         "settings": [
-            {"name": one.name, "kind": _KINDS[str(one.type)], "default": one.default, "help": said.get(one.name, "")}
+            {
+                "name": one.name,
+                "says": LABELS[one.name],
+                "kind": _KINDS[str(one.type)],
+                "default": one.default,
+                "help": said.get(one.name, ""),
+            }
             for one in own
             if str(one.type) in _KINDS
         ],

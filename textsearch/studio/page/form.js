@@ -1,13 +1,15 @@
 // The form of a new run: a task with its settings, or an energy of terms with weights.
 
 import { ask, make } from "/page/dom.js";
-import { pick, say } from "/page/labels.js";
+import { current, pick, say } from "/page/labels.js";
 
 export function buildForm(form, choices, started) {
   const kept = { kind: "keywords", terms: [["Fluency", 1, {}], ["Keywords", 1, {}], ["Length", 0.5, {}]], values: {} };
 
   function field(name, label, options = {}) {
-    const { kind = "text", value = "", help, ...more } = options;
+    const { kind = "text", value = "", help: english, ...more } = options;
+    // what tasks say of their settings is English; in Chinese the label says it
+    const help = current() ? undefined : english;
     const id = `field-${name}`;
     if (kind === "flag")
       return make("label", { class: "flag", title: help }, make("input", { type: "checkbox", id, name, checked: value }), label);
@@ -85,11 +87,11 @@ export function buildForm(form, choices, started) {
       }),
       !task ? terms() : task.fields.length
         ? make("fieldset", {}, ...task.fields.map((one) =>
-          field(`ask-${one.name}`, one.name, { value: own[`ask-${one.name}`] ?? (one.name === "template" ? "The * ran to the *." : ""), help: one.help })))
+          field(`ask-${one.name}`, pick(one.says), { value: own[`ask-${one.name}`] ?? (one.name === "template" ? "The * ran to the *." : ""), help: one.help })))
         : field("input", pick(task.asked), { kind: "lines", value: own.input ?? task.example, required: true }),
-      task && task.name === "sample" ? make("select", { name: "language", "aria-label": "language" },
-        ...["regex", "grammar", "json_schema"].map((one) => make("option", { value: one, selected: own.language === one }, one))) : null,
-      task && task.name === "sample" ? field("written", "", { kind: "lines", value: own.written ?? "2024-[0-9]{2}-[0-9]{2}" }) : null,
+      task && task.name === "sample" ? make("select", { name: "language", "aria-label": say("language") },
+        ...["regex", "grammar", "json_schema"].map((one) => make("option", { value: one, selected: own.language === one }, say(one)))) : null,
+      task && task.name === "sample" ? field("written", say("written"), { kind: "lines", value: own.written ?? "2024-[0-9]{2}-[0-9]{2}" }) : null,
       make("div", { class: "row" },
         field("steps", say("steps"), { kind: "whole", value: own.steps ?? defaults.steps, min: 0, max: choices.limits.steps }),
         field("chains", say("chains"), { kind: "whole", value: own.chains ?? defaults.chains, min: 1, max: choices.limits.chains }),
@@ -101,7 +103,7 @@ export function buildForm(form, choices, started) {
         task && task.name === "sample" ? null
           : field("temperature", say("temperature"), { kind: "number", value: own.temperature ?? 1, min: 0 }),
         ...(task ? task.settings.filter((one) => !["regex", "grammar"].includes(one.name)).map((one) =>
-          field(`set-${one.name}`, one.name, { kind: one.kind, value: own[`set-${one.name}`] ?? one.default ?? "", help: one.help })) : []))),
+          field(`set-${one.name}`, pick(one.says), { kind: one.kind, value: own[`set-${one.name}`] ?? one.default ?? "", help: one.help })) : []))),
       make("p", { class: "error", role: "alert", id: "form-error" }),
       make("div", { class: "bar" },
         make("button", { class: "lead", type: "submit", value: "" }, say("start")),

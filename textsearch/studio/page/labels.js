@@ -104,6 +104,18 @@ const LABELS = {
   light: ["Light", "浅色"],
   auto: ["Auto", "自动"],
   noRuns: ["none yet", "暂无"],
+  written: ["What the text must be", "文本须符合"],
+  language: ["Kind of parser", "解析方式"],
+  regex: ["Regular expression", "正则表达式"],
+  grammar: ["Grammar (Lark)", "文法（Lark）"],
+  json_schema: ["JSON schema", "JSON 模式"],
+  keywords: ["keywords", "关键词造句"],
+  paraphrase: ["paraphrase", "改写"],
+  correct: ["correct", "纠错"],
+  infill: ["infill", "填空"],
+  write: ["write", "约束写作"],
+  ask: ["ask", "提问"],
+  sample: ["sample", "抽样"],
 };
 
 let language = localStorage.getItem("language") || (navigator.language.startsWith("zh") ? "zh" : "en");
@@ -111,6 +123,16 @@ let language = localStorage.getItem("language") || (navigator.language.startsWit
 export const current = () => (language === "zh" ? 1 : 0);
 export const say = (name) => (LABELS[name] ? LABELS[name][current()] : name);
 export const pick = (both) => both[current()] || both[0];
+
+// names that tasks and samplers give, in Chinese: {waiting, moves, terms}; what follows a name, such as a number, stays
+let chinese = {};
+export const know = (words) => { chinese = words; };
+export function told(kind, name) {
+  if (!current() || !chinese[kind]) return name;
+  const [, head, rest] = name.match(/^([^\d:]*[^\d:\s])(.*)$/s) || [name, name, ""];
+  const found = chinese[kind][head];
+  return found ? found + rest.replace(" to ", " → ").replace(" of ", " / ") : name;
+}
 
 export function change() {
   language = language === "zh" ? "en" : "zh";

@@ -2,7 +2,7 @@
 
 import { ask, make } from "/page/dom.js";
 import { buildForm } from "/page/form.js";
-import { change, current, paint, say } from "/page/labels.js";
+import { change, current, know, paint, say } from "/page/labels.js";
 import { inWords, RunView } from "/page/run.js";
 
 const runs = document.getElementById("runs"), welcome = document.getElementById("welcome");
@@ -43,7 +43,7 @@ async function list() {
     return make("li", {}, make("button", { type: "button", "data-name": run.run,
       "aria-current": String(shown().includes(run.run)), onclick: () => started([run.run]) },
       make("span", { class: "bar" }, make("span", { class: "state", "data-state": run.state }, say(run.state)),
-        make("span", { class: "soft" }, told.task || say("energyOf"))),
+        make("span", { class: "soft" }, say(told.task || "energyOf"))),
       make("span", { class: "cut" }, what)));
   }) : [make("li", { class: "soft" }, say("noRuns"))]));
   if (focused) listed.querySelector(`[data-name="${focused}"]`)?.focus();
@@ -92,6 +92,7 @@ document.addEventListener("runs", list);
 paint();
 language();
 const choices = await ask("/api/choices");
+know(choices.chinese);
 document.getElementById("open").hidden = !choices.folders;
 form = buildForm(document.getElementById("form"), choices, started);
 show();

@@ -2,7 +2,7 @@
 
 import { chart, colour } from "/page/chart.js";
 import { ask, differences, finite, make, number } from "/page/dom.js";
-import { say } from "/page/labels.js";
+import { pick, say, told } from "/page/labels.js";
 
 const LIVE = ["queued", "building", "running", "paused"];
 
@@ -19,7 +19,7 @@ export class RunView {
     this.status = null;
     this.chain = 0;
     this.place = null; // of the step that is looked at; null follows the newest
-    this.numbers = { acceptance: {}, convergence: { points: [], why: "" } };
+    this.numbers = { acceptance: {}, convergence: { points: [], why: ["", ""] } };
     this.element = make("article", { class: "run", "data-run": name });
     this.frame();
     this.connect();
@@ -101,15 +101,15 @@ export class RunView {
   stand(status) {
     const before = this.status && this.status.state;
     this.status = status;
-    const told = status.submission;
-    const what = told.task ? told.inputs.map(inWords).join(" | ") : told.terms.map((term) => `${term.weight} ${term.name}`).join(" + ");
+    const sent = status.submission;
+    const what = sent.task ? sent.inputs.map(inWords).join(" | ") : sent.terms.map((term) => `${term.weight} ${term.name}`).join(" + ");
     // its own sampler is what nobody chose
-    const sampler = told.sampler === "own" ? [] : [told.sampler];
-    this.title.textContent = [told.task || say("energyOf"), what, ...sampler, `${say("seed")} ${told.seed}`].join(" · ");
+    const sampler = sent.sampler === "own" ? [] : [sent.sampler];
+    this.title.textContent = [say(sent.task || "energyOf"), what, ...sampler, `${say("seed")} ${sent.seed}`].join(" · ");
     this.title.title = this.title.textContent;
     this.state.textContent = say(status.state);
     this.state.dataset.state = status.state;
-    this.doing.textContent = status.state === "building" || status.doing ? status.doing || say("building")
+    this.doing.textContent = status.state === "building" || status.doing ? (status.doing ? told("waiting", status.doing) : say("building"))
       : status.before ? `${status.before} ${say("before")}` : "";
     this.error.textContent = status.state === "failed" ? status.error : "";
     const over = !LIVE.includes(status.state);
@@ -163,12 +163,12 @@ export class RunView {
       return make("button", { type: "button", class: "chain", "aria-pressed": String(index === this.chain),
         "data-accepted": String(chain.accepted),
         onclick: () => { this.chain = index; this.drawChains(); this.drawLook(); } },
-        make("span", { class: "head" }, make("span", {}, `${say("chain")} ${index + 1} · ${chain.move}`),
+        make("span", { class: "head" }, make("span", {}, `${say("chain")} ${index + 1} · ${told("moves", chain.move)}`),
           make("span", {}, verdict)),
         words,
         make("span", { class: "ratio" }, made(chain)),
         make("span", { class: "terms" }, finite(chain.energy) ? `E = ${number(chain.energy)} = ${
-          Object.entries(chain.terms).map(([name, value]) => `${name} ${number(value)}`).join(" + ")}` : say("forbiddenText")),
+          Object.entries(chain.terms).map(([name, value]) => `${told("terms", name)} ${number(value)}`).join(" + ")}` : say("forbiddenText")),
         make("span", { class: "terms" }, `${say("best")}: ${
           finite(chain.best_energy) ? `${number(chain.best_energy)} · ${chain.best}` : say("noneYet")}`));
     });
@@ -201,15 +201,15 @@ export class RunView {
     for (const proposal of chain.proposals) {
       const names = Object.keys(proposal.terms);
       const value = (one) => one === "inf" ? say("forbidden") : one === null ? say("cut") : number(one, 4);
-      const rows = [...names.map((name) => [name, chain.before.terms[name], proposal.terms[name]]),
-        [say("total"), chain.before.energy, proposal.whole ? proposal.energy : null]];
+      const rows = [...names.map((name) => [told("terms", name), name, chain.before.terms[name], proposal.terms[name]]),
+        [say("total"), say("total"), chain.before.energy, proposal.whole ? proposal.energy : null]];
       const open = names.some((name) => proposal.terms[name] === null) || !proposal.whole;
       blocks.push(make("div", {}, make("table", {}, make("tbody", {}, line(say("proposal"), proposal.text),
         line(say("forward"), number(proposal.log_forward, 4)), line(say("backward"), number(proposal.log_backward, 4)),
         line(say("energyPart"), energyPart(chain, proposal)))),
       make("table", {}, make("thead", {}, make("tr", {}, ...["term", "beforeValue", "proposedValue", "change"]
         .map((name) => make("th", { scope: "col" }, say(name))))),
-      make("tbody", {}, ...rows.map(([name, before, after]) => make("tr", {}, make("th", { scope: "row" }, name),
+      make("tbody", {}, ...rows.map(([label, name, before, after]) => make("tr", {}, make("th", { scope: "row" }, label),
         make("td", {}, value(before)), make("td", { "data-term": name }, value(after)),
         make("td", {}, finite(before) && finite(after) ? number(after - before, 4) : "–"))))),
       open && LIVE.includes(this.status?.state) ? make("button", { type: "button", onclick: async (click) => {
@@ -239,7 +239,7 @@ export class RunView {
       return [at + 1, at && step.seconds > from.seconds ? (step.tokens - from.tokens) / (step.seconds - from.seconds) : null];
     });
     const { points, why } = this.numbers.convergence;
-    const curve = (name, bounds) => !points.length ? why : !points.some((point) => finite(point[name])) ? say("noValue")
+    const curve = (name, bounds) => !points.length ? pick(why) : !points.some((point) => finite(point[name])) ? say("noValue")
       : chart([{ colour: "var(--lead)", points: points.map((point) => [point.step, point[name]]) }], say(name), bounds);
     const figures = [["energies", chart([...each("energies"), best], say("energies"))],
       ["r_hat", curve("r_hat", { low: 1 })],
@@ -252,7 +252,7 @@ export class RunView {
     const kinds = Object.entries(this.numbers.acceptance);
     this.moves.replaceChildren(kinds.length ? make("table", {}, make("caption", { class: "soft" }, say("moves")),
       make("thead", {}, make("tr", {}, ...["move", "proposed", "accepted", "rate"].map((name) => make("th", { scope: "col" }, say(name))))),
-      make("tbody", {}, ...kinds.map(([kind, { proposed, accepted }]) => make("tr", {}, make("th", { scope: "row" }, kind),
+      make("tbody", {}, ...kinds.map(([kind, { proposed, accepted }]) => make("tr", {}, make("th", { scope: "row" }, told("moves", kind)),
         make("td", {}, proposed), make("td", {}, accepted), make("td", {}, number(accepted / proposed)))))) : "");
   }
 
