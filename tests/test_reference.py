@@ -107,16 +107,11 @@ def configuration() -> Any:
 
 
 def test_names_of_other_modules_are_links() -> None:
-    known = [
-        "samplers.Gibbs",
-        "a.Edits",
-        "b.Edits",
-        "textsearch.objective.Objective.allowed",
-        "textsearch.run.g.generate",
-    ]
+    allowed, generate = "textsearch.objective.Objective.allowed", "textsearch.run.generation.generate"
+    known = ["samplers.Gibbs", "a.Edits", "b.Edits", allowed, generate]
     home = configuration().home
-    assert home("Gibbs", known) == "samplers.Gibbs" and home("Objective.allowed", known) == known[3]
-    assert home("textsearch.generate", known) == known[4]
+    assert home("Gibbs", known) == "samplers.Gibbs" and home("Objective.allowed", known) == allowed
+    assert home("textsearch.generate", known) == generate
     # two of that name, an argument, code
     assert home("Edits", known) is home("generate", known) is home("Gibbs()", known) is None
 
