@@ -47,6 +47,8 @@ add_module_names = False
 # the attributes of a frozen dataclass are the parameters that make it
 napoleon_custom_sections = [("Attributes", "params_style")]
 napoleon_preprocess_types = False
+# a second pass, which would read "Draws: those of a chain" as a type
+napoleon_numpy_docstring = False
 
 
 def names_of_textsearch() -> str:
@@ -114,9 +116,11 @@ def keep_colons(app: object, kind: str, name: str, thing: object, options: objec
         lines[0] = f": {lines[0]}"
 
 
-def skip_tuple_fields(app: object, kind: str, name: str, thing: object, skip: bool, options: object) -> bool | None:
-    """Fields of a named tuple are said where the tuple is."""
-    return True if (getattr(thing, "__doc__", None) or "").startswith("Alias for field number") else None
+def skip_fields(app: object, kind: str, name: str, thing: object, skip: bool, options: object) -> bool | None:
+    """Fields are said where the class is: those of a named tuple, and those whose default is a function."""
+    of_tuple = (getattr(thing, "__doc__", None) or "").startswith("Alias for field number")
+    default = inspect.isfunction(thing) and thing.__name__ != name and kind == "class"
+    return True if of_tuple or default else None
 
 
 def home(name: str, known: Iterable[str]) -> str | None:
@@ -154,4 +158,4 @@ def setup(app: "Sphinx") -> None:
     app.connect("autodoc-process-docstring", add_source)
     app.connect("autodoc-process-docstring", keep_colons, priority=400)
     app.connect("autodoc-process-signature", plain_signature)
-    app.connect("autodoc-skip-member", skip_tuple_fields)
+    app.connect("autodoc-skip-member", skip_fields)

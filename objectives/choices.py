@@ -59,7 +59,11 @@ class Choices(LanguageObjective):
         return self._languages
 
     def check(self, batch: Batch) -> None:
-        """Each input has its list, of which the vocabulary can write something."""
+        """Each input has its list, of which the vocabulary can write something.
+
+        Raises:
+            ValueError: the vocabulary can write none of the texts of an input.
+        """
         self._languages.check(batch)
         if not isinstance(batch.vocabulary, TokenBytes):
             return

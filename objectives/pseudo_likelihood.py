@@ -117,7 +117,11 @@ class PseudoLikelihood(Objective):
         return costs[:, : batch.width]
 
     def check(self, batch: Batch) -> None:
-        """The batch must be in the model's tokens."""
+        """The batch must be in the model's tokens.
+
+        Raises:
+            ValueError: it is in others.
+        """
         if batch.vocabulary is not self.mlm.vocabulary:
             raise ValueError(
                 "pseudo-likelihood needs the batch in its model's own tokens: use the same masked model in the sampler"

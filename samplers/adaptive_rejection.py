@@ -125,7 +125,11 @@ class AdaptiveRejection(OfTokenLM):
         )
 
     def check(self, batch: Batch) -> None:
-        """Refuse frozen tokens, and inputs without a prompt."""
+        """Refuse frozen tokens, and inputs without a prompt.
+
+        Raises:
+            ValueError: a text has frozen tokens, or an input has no prompt.
+        """
         frozen = (~batch.editable & batch.present).any(1)
         if bool(frozen.any()):
             row = int(frozen.nonzero()[0])
@@ -292,6 +296,9 @@ def log_normaliser_bounded(result: Generations) -> list[BoundedNormaliser]:
 
     Args:
         result: of a run of `AdaptiveRejection`.
+
+    Raises:
+        ValueError: a result of another sampler.
     """
     instance("result", result, RESULT)
     if LOG_ENVELOPE not in result.recorded:

@@ -78,7 +78,11 @@ class DelayedAcceptance(MoveSampler[DelayedState]):
         instance("surrogate", self.surrogate, OBJECTIVE)
 
     def init(self, objective: Objective, batch: Batch) -> DelayedState:
-        """The batch with its energies; a text that the surrogate forbids is refused, as no move could leave it."""
+        """The batch with its energies; a text that the surrogate forbids is refused, as no move could leave it.
+
+        Raises:
+            ValueError: the surrogate forbids a starting text.
+        """
         self.proposal.check(batch)
         self.surrogate.check(batch)
         surrogate = evaluate(self.surrogate, batch)

@@ -89,7 +89,11 @@ class Rejection(DrawSampler):
     def step(
         self, objective: Objective, state: ChainState, rng: Rng, temperature: float | Tensor = 1.0
     ) -> tuple[ChainState, Info]:
-        """Draw a text for every row; accept it or not."""
+        """Draw a text for every row; accept it or not.
+
+        Raises:
+            ValueError: `log_bound` is too low for a draw; the message has the one that is needed.
+        """
         drawn, log_weights = independent_draws.draw_weighted(
             self.proposal, objective, state.batch, rng.fold(_PROPOSE), temperature
         )
@@ -129,6 +133,9 @@ def guess_log_bound(log_weights: ArrayLike, margin: float = 1.0) -> float:
     Args:
         log_weights: of S draws, log of exp(-E / T) / q in nats; -inf for a draw without weight.
         margin: nats.
+
+    Raises:
+        ValueError: no log-weight is above -inf.
 
     >>> guess_log_bound([-2.0, 0.5, -float("inf")])
     1.5

@@ -6,6 +6,7 @@ import ast
 import inspect
 import re
 import sys
+import textwrap
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
@@ -95,6 +96,40 @@ def test_docstrings_say_what_every_argument_is() -> None:
         """Says what `text` is."""
 
     assert undocumented(broken) == ["count"]
+
+
+def functions() -> Iterator[tuple[str, Any]]:
+    """Public functions, and methods of public classes."""
+    for name, each in public():
+        if inspect.isfunction(each):
+            yield name, each
+        for own, method in vars(each).items() if inspect.isclass(each) else ():
+            plain = getattr(method, "__func__", getattr(method, "fget", method))
+            if inspect.isfunction(plain) and not own.startswith("_"):
+                yield f"{name}.{own}", plain
+
+
+def refuses_in_silence(function: Any) -> bool:
+    """Whether a function raises a `ValueError` of which its docstring says nothing."""
+    # a wrapper of another function is not what is read
+    tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(function))))
+    raised = {
+        node.exc.func.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and isinstance(node.exc.func, ast.Name)
+    }
+    return "ValueError" in raised and "ValueError" not in (function.__doc__ or "")
+
+
+def test_docstrings_say_what_is_refused() -> None:
+    assert sorted({name for name, each in functions() if refuses_in_silence(each)}) == []
+
+    def broken(count: int) -> None:
+        """Takes a `count`."""
+        if count < 0:
+            raise ValueError(f"count={count} is below 0")
+
+    assert refuses_in_silence(broken)
 
 
 def configuration() -> Any:

@@ -103,7 +103,11 @@ class Batch:
 
     @staticmethod
     def of(rows: Sequence[Sequence[int]], vocabulary: Vocabulary, width: int | None = None) -> Batch:
-        """A batch from lists of token ids, all editable; row i belongs to input i."""
+        """A batch from lists of token ids, all editable; row i belongs to input i.
+
+        Raises:
+            ValueError: a token id that is none of the vocabulary, or a row longer than `width`.
+        """
         try:
             lengths = torch.tensor([len(row) for row in rows], dtype=torch.int64)
         except TypeError as error:
@@ -255,6 +259,9 @@ class Batch:
 
         Nothing is ever inserted into a closed slot, which lies between two frozen tokens or between a frozen token and
         an end of the text.
+
+        Raises:
+            ValueError: a slot that is not between two frozen tokens.
 
         >>> from textsearch.testing import letters
         >>> batch = letters("ab").encode(["ab"])

@@ -294,7 +294,7 @@ class FunctionObjective(Objective):
         return self.label
 
     def energy(self, batch: Batch) -> Tensor:
-        """(B,) values of the function for the surface texts."""
+        """(B,) values of the function for the surface texts; a `ValueError` if it gives another number of them."""
         texts = batch.texts()
         try:
             values = self.function(texts)

@@ -144,6 +144,9 @@ class Rng:
         """Streams for chains 0 .. chains - 1 of the input `number`, at step 0.
 
         `purpose` says what the numbers are for: one word for each user of a seed, so that no two draw the same.
+
+        Raises:
+            ValueError: `chains` is not in [0, 2^32].
         """
         if not 0 <= chains <= 2**32:
             raise ValueError(f"chains={chains} is not in [0, 2^32], the chains that have random numbers")
@@ -165,6 +168,9 @@ class Rng:
             numbers: `numbers[i]` is the number of input i among all inputs that there are; by default i.
             chains: of each row.
             purpose: see `start`.
+
+        Raises:
+            ValueError: an input has more than 2^32 chains.
         """
         count = int(inputs.max()) + 1 if len(inputs) else 0
         told = input_numbers(numbers, count if numbers is None else max(count, len(numbers)))
@@ -193,13 +199,21 @@ class Rng:
         return replace(self, chain=self.chain[index], input=self.input[index], moment=moment)
 
     def fold(self, tag: int) -> Rng:
-        """Streams independent of these, one family for each `tag` below 2^32: hand one to each part of a step."""
+        """Streams independent of these, one family for each `tag` below 2^32: hand one to each part of a step.
+
+        Raises:
+            ValueError: `tag` is not in [0, 2^32).
+        """
         if not 0 <= tag <= _LOW:
             raise ValueError(f"tag={tag} is not in [0, 2^32)")
         return replace(self, key=_folded(self.key, tag))
 
     def split(self, count: int) -> Rng:
-        """`count` streams of each row, side by side: (B * count) rows, independent of these ones."""
+        """`count` streams of each row, side by side: (B * count) rows, independent of these ones.
+
+        Raises:
+            ValueError: there are more than 2^32 streams of one input.
+        """
         # tags from 2^33 on are nobody else's
         below = self.below * count
         if below > 2**32:
@@ -213,6 +227,9 @@ class Rng:
         """(B,) float64 in (0, 1), or (B, count): 52 random bits each, never 0 nor 1.
 
         `draw` numbers the calls within a step; a call with `count` uses one `draw`.
+
+        Raises:
+            ValueError: `draw` is not in [0, 2^16), or `count` is more than a draw has.
         """
         if not 0 <= draw < 2**16:
             raise ValueError(f"draw={draw} is not in [0, 65536)")

@@ -187,6 +187,9 @@ def piecewise(temperatures: Mapping[float, float], steps: int | None = None) -> 
         temperatures: share of the run that is over, from 0 to 1 -> temperature there.
         steps: over how many it goes; by default those of the run.
 
+    Raises:
+        ValueError: temperatures that do not say how to begin, at 0, and how to end, at 1.
+
     >>> cool = piecewise({0: 4.0, 0.5: 1.0, 1: 1.0})  # cooled in the first half
     >>> [over(cool, 4)(step) for step in range(6)]
     [4.0, 2.0, 1.0, 1.0, 1.0, 1.0]

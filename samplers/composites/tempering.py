@@ -199,6 +199,9 @@ def round_trips(walkers: Recorded) -> Tensor:
     Args:
         walkers: (T, B, R), which text stood on each rung, as recorded.
 
+    Raises:
+        ValueError: an array of another shape than (steps, chains, rungs).
+
     >>> import torch
     >>> up_and_down = torch.tensor([[0, 1], [1, 0], [0, 1], [1, 0], [0, 1]])
     >>> round_trips(up_and_down[:, None]).tolist()  # text 0 twice; text 1 starts hot and has one trip

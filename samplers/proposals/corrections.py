@@ -107,7 +107,11 @@ class Corrections:
         return WordReader(self.mlm, self.vocabulary, self.window)
 
     def check(self, batch: Batch) -> None:
-        """Refuse a text of more words than `max_length`, or of another vocabulary."""
+        """Refuse a text of more words than `max_length`, or of another vocabulary.
+
+        Raises:
+            ValueError: there is one.
+        """
         if batch.vocabulary is not self.vocabulary:
             raise ValueError("the texts must be in the vocabulary of the clusters: encode them with it")
         if len(batch) and int(batch.lengths.max()) > self.max_length:

@@ -58,6 +58,9 @@ def BlockInfill(  # noqa: N802
         words: sizes of the blocks, each as likely as the others.
         pieces: probability that a new word has 1, 2, ... pieces; by default any number, see `PIECES`.
         max_length: tokens that a text may grow to.
+
+    Raises:
+        ValueError: `words` is empty.
     """
     given = sequence("words", words, "sizes of blocks", "[2, 3]")
     sizes = sorted({whole(f"words[{place}]", size, 1, unit="word") for place, size in enumerate(given)})

@@ -40,6 +40,9 @@ def random_lengths(count: int, shortest: int, longest: int, *, seed: int) -> lis
         longest: in tokens.
         seed: the same seed gives the same lengths.
 
+    Raises:
+        ValueError: `shortest` is above `longest`.
+
     >>> random_lengths(6, 3, 5, seed=0)
     [3, 4, 3, 3, 3, 4]
     """

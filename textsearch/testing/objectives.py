@@ -29,6 +29,7 @@ def check_objective(objective: Objective, texts: Batch | Sequence[str], *, toler
         tolerance: nats by which energies may differ, for models on devices whose sums depend on the batch.
 
     Raises:
+        ValueError: fewer than two texts of different lengths.
         LawBroken: names the law, the text and the values.
 
     >>> from textsearch import FunctionObjective

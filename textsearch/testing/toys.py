@@ -62,7 +62,11 @@ class LetterVocabulary:
         return torch.tensor([False] + [letter.isupper() for letter in self.letters])
 
     def encode(self, texts: Sequence[str]) -> Batch:
-        """One token a letter; a letter outside the vocabulary is an error."""
+        """One token a letter; a letter outside the vocabulary is an error.
+
+        Raises:
+            ValueError: a text holds another character.
+        """
         alphabet, texts = "_" + self.letters, strings("texts", texts)
         for text in texts:
             if strange := set(text) - set(alphabet):
