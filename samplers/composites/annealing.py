@@ -28,7 +28,7 @@ class SimulatedAnnealing(StepWrapper[S]):
     beyond the sampler's steps.
 
     A schedule without a number of steps goes over the whole run: over the `steps` of `generate`, over an input's own
-    in `generate_each`, over a sampler's turns in a `Cycle`, over each round of `Restarts`. A run that is gone on with
+    in `generate_each`, over a sampler's turns in a `Cycle`, over each round of `Restarts`. A run that goes on
     beyond the steps that it was made with stays at the end of its schedule: it is the same chain.
 
     Attributes:

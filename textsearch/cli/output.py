@@ -104,7 +104,7 @@ def _plain(path: Path, file: Path | None) -> Path:
     if str(path) == "-":
         raise ValueError("it is no file; --jsonl prints the same lines")
     if path.absolute().parts[:2] in (("/", "dev"), ("/", "proc")):
-        raise ValueError("answers are gone on with, which takes a plain file; --jsonl prints the same lines")
+        raise ValueError("to go on with answers takes a plain file; --jsonl prints the same lines")
     real = Path(os.path.realpath(path))
     note = sidecar.beside(real)
     for one in (real, note):
@@ -115,7 +115,7 @@ def _plain(path: Path, file: Path | None) -> Path:
         if stat.S_ISDIR(kind):
             raise ValueError(f"{shown(str(one), 200)} is a folder: name a file")
         if not stat.S_ISREG(kind):
-            raise ValueError("answers are gone on with, which takes a plain file; --jsonl prints the same lines")
+            raise ValueError("to go on with answers takes a plain file; --jsonl prints the same lines")
         if file is not None and same_file(file, one):
             raise ValueError(f"the inputs are read from it (--file {file}): {ELSE.split(',')[0]}")
     if not real.parent.is_dir():

@@ -1,4 +1,4 @@
-"""What keeps a run: in memory to its end, or in a folder that it can be gone on with from.
+"""What keeps a run: in memory to its end, or in a folder from which it can go on.
 
 A state is written at the start, whenever `every` seconds have passed, and at the end, be it an error or Ctrl-C.
 SIGTERM, which a job gets before it is preempted, ends the run after the step under way, with its state written. A
@@ -38,7 +38,7 @@ _CTRL_C: Final = 3  # as often as this, and somebody means it
 @final
 @dataclass(frozen=True)
 class Settings:
-    """What a run is told beside its objective, its sampler and its texts; the same when it is gone on with."""
+    """What a run is told beside its objective, its sampler and its texts; the same when it goes on."""
 
     seed: int
     chains: int
@@ -103,7 +103,7 @@ class Keeper:
 
         Raises:
             ValueError: they are not.
-            DamagedError: the folder cannot be gone on with.
+            DamagedError: the run in the folder cannot go on.
         """
         checkpoint = self._checkpoint
         if checkpoint is None:

@@ -181,7 +181,7 @@ def solve(
         every: seconds between two checkpoints.
 
     Returns:
-        The texts as the task promises them. Ctrl-C returns what there is.
+        The texts as the task promises them. Ctrl-C returns what it has so far.
 
     >>> from samplers import MetropolisHastings
     >>> from samplers.proposals import Replace
