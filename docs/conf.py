@@ -68,6 +68,7 @@ myst_substitutions = {"names": names_of_textsearch()}
 YEAR = re.compile(r"\b(1[789]|20)\d\d\b")
 SHOWN: set[str] = set()
 """Modules whose docstring stands on a page."""
+EMPTY = re.compile(r"tensor\(\[\][^()]*(?:\([^()]*\)[^()]*)*\)")
 NO_CODE = re.compile(r"<(?:built-in )?function (\w+)(?: at \w+)?>|<(\w+)>")
 """A default as Python shows it where it is no expression: <factory>, <function barker>."""
 
@@ -88,11 +89,13 @@ def add_source(app: object, kind: str, name: str, thing: object, options: object
 def readable(signature: str) -> str:
     """A signature as somebody would write it, without the fields that a dataclass keeps for itself.
 
+    A default that is a tensor without elements is shown as `empty`.
+
     >>> readable("(lm: LM, scan: Scan = <function sweep>, _known: dict[tuple[int, list[int]], float] = <factory>)")
     '(lm: LM, scan: Scan = sweep)'
     """
     found, depth = [""], 0
-    for one in NO_CODE.sub(r"\1\2", signature)[1:-1]:
+    for one in NO_CODE.sub(r"\1\2", EMPTY.sub("empty", signature))[1:-1]:
         depth += (one in "([{") - (one in ")]}")
         if one == "," and not depth:
             found.append("")

@@ -157,6 +157,10 @@ def test_signatures_are_shown_as_they_would_be_written() -> None:
     assert conf.readable("(a: X = <factory>, _b: dict[int, list[int]] = <f>, c=<function f at 0x1>)") == (
         "(a: X = factory, c=f)"
     )
+    assert (
+        conf.readable("(a: Tensor = tensor([], size=(0, 0), dtype=torch.int64), b=(1, 2))")
+        == "(a: Tensor = empty, b=(1, 2))"
+    )
     for _, each in public():
         if inspect.isfunction(each) or hasattr(each, "__dataclass_fields__"):
             shown = str(inspect.signature(each).replace(return_annotation=inspect.Signature.empty))

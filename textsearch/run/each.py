@@ -29,7 +29,7 @@ class Answer:
             share, by chains, of what all that ran beside it took.
         error: why it was refused, or what ended it, else None.
         cause: that error itself.
-        partial: what there was when it ended, if it had begun.
+        partial: its result so far when it ended, if it had begun.
     """
 
     number: int

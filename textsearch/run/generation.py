@@ -71,8 +71,8 @@ def generate(
         every: seconds from one checkpoint to the next: the most that a killed process loses.
 
     Returns:
-        The final and the best texts, their energies per term, acceptance rates and the trace. Ctrl-C returns what
-        there is.
+        The final and the best texts, their energies per term, acceptance rates and the trace. Ctrl-C returns
+        what it has so far.
 
     Raises:
         ValueError: an argument that cannot be meant, a start that a term forbids, or an energy of nan; a folder that
@@ -268,12 +268,12 @@ def generate_each(
 
     The chains of the sampler must be able to come and go: its state is a frozen dataclass of tensors with a row for
     each chain, and so is what it records. Those of all samplers here are.
-    A sampler that goes by the step of the run, such as a `Cycle`, gets chains at one step at a time: as right, but
-    with emptier batches the more the inputs have come apart. `SimulatedAnnealing` takes all together.
+    A sampler that goes by the step of the run, such as a `Cycle`, gets the chains of one step at a time. The answers
+    are the same, but its batches are emptier. `SimulatedAnnealing` takes all chains together.
 
     An input that cannot be run, because a term forbids it, an energy is nan, or its rule raises an error, is answered
-    with the error and with what there was; the others go on. After Ctrl-C the inputs in the batch are answered with
-    what there is, and those that wait are not; so it is before an error is raised that no input has alone.
+    with the error and with its result so far; the others go on. After Ctrl-C the inputs in the batch are answered with
+    their results so far, and those that wait are not. The same happens before an error that no input has alone.
 
     Args:
         objective: the energy E.
