@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class RunSettings:
-    """What every task is told, whatever it does with its chains; each has defaults of its own.
+    """Settings of every task; each has defaults of its own.
 
     Attributes:
         steps: steps of every chain.
@@ -42,7 +42,7 @@ class RunSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(RunSettings):
-    """What every task is told whose chains are the user's to choose.
+    """Settings of every task whose chains the user chooses, besides those of `RunSettings`.
 
     Attributes:
         chains: chains for each input, run together.
@@ -59,7 +59,7 @@ class Settings(RunSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class Several(Settings):
-    """What tasks are told besides whose inputs have many good answers.
+    """Settings of tasks whose inputs have many good answers, besides those of `Settings`.
 
     Attributes:
         different: draw the texts of an input together, so that they differ; see `Ensemble`.
@@ -108,7 +108,7 @@ def _check_listed(lines: Listed) -> tuple[str, ...]:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Correction(Settings):
-    """What `correct` is told besides; its chains are cooled from `temperature` / 2 down to a tenth of that.
+    """Settings of `correct`, besides those of `Settings`; chains are cooled from `temperature` / 2 to a tenth of that.
 
     Attributes:
         strictness: times what every edit costs: above 1 fewer are made, below 1 more.
@@ -161,7 +161,7 @@ class Correction(Settings):
 @final
 @dataclass(frozen=True, kw_only=True)
 class Infilling(Several):
-    """What `infill` is told besides.
+    """Settings of `infill`, besides those of `Several`.
 
     Attributes:
         gap: how a gap is written in the texts; by default in any of the common ways.
@@ -190,7 +190,7 @@ class Infilling(Several):
 @final
 @dataclass(frozen=True, kw_only=True)
 class KeywordSentences(Several):
-    """What `keywords` is told besides.
+    """Settings of `keywords`, besides those of `Several`.
 
     Attributes:
         inflections: whether dog is found in dogs too.
@@ -257,7 +257,7 @@ class Weights:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Paraphrasing(Several):
-    """What `paraphrase` is told besides.
+    """Settings of `paraphrase`, besides those of `Several`.
 
     Attributes:
         weights: of the terms.
@@ -299,7 +299,7 @@ MAX_ANSWERS = 16
 @final
 @dataclass(frozen=True, kw_only=True)
 class Asking(Several):
-    """What `ask` is told besides.
+    """Settings of `ask`, besides those of `Several`.
 
     Attributes:
         chains: chains for each answer.
@@ -342,7 +342,7 @@ MAX_LENGTH = 4096
 @final
 @dataclass(frozen=True, kw_only=True)
 class Sampling(RunSettings):
-    """What `sample` is told besides; what a text must be is said by one of the first five.
+    """Settings of `sample`, besides those of `RunSettings`; one of the first five says what a text must be.
 
     Attributes:
         grammar: a grammar in Lark's EBNF that parses every draw: the text of it, or the name of one that comes with
@@ -443,7 +443,7 @@ def _choices(given: Sequence[str]) -> tuple[str, ...]:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Writing(Several):
-    """What `write` is told besides.
+    """Settings of `write`, besides those of `Several`.
 
     Attributes:
         label_weight: weight of the label.
