@@ -13,8 +13,10 @@ lead does is priced exactly, so that Metropolis-Hastings takes it out again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import final
 
 import torch
@@ -25,6 +27,7 @@ from textsearch.models.masking import FREE
 from textsearch.models.protocols import TokenLM
 from textsearch.models.reading.suffixes import with_suffixes
 from textsearch.objective import Objective
+from textsearch.per_input import PerInput
 from textsearch.rng import Rng, categorical
 
 Tokens = tuple[int, ...]
@@ -42,6 +45,82 @@ class Phrase:
 
     within: tuple[Tokens, ...]
     first: tuple[Tokens, ...] = ()
+
+    def ends(self, row: Sequence[int], begin: int, glued: Collection[int]) -> list[int]:
+        """Where its occurrences from the place `begin` on end, none of which a token of `glued` goes on with.
+
+        >>> Phrase(((2, 3),), first=((3,),)).ends([3, 2, 3, 2, 3, 9], 0, {9})
+        [1, 3]
+        """
+        found = {end for spelling in self.within for end in _ends(row, spelling, begin)}
+        if begin == 0:
+            found |= {len(spelling) for spelling in self.first if tuple(row[: len(spelling)]) == spelling}
+        return sorted(end for end in found if end == len(row) or row[end] not in glued)
+
+    def spelt(self, row: Sequence[int]) -> list[tuple[Tokens, int]]:
+        """Spellings that may come next after a row, each with how many of its tokens the row ends with.
+
+        >>> Phrase(((2, 3), (4,)), first=((3,),)).spelt([2])
+        [((2, 3), 1), ((4,), 0)]
+        """
+        begun = [one for one in self.first if len(row) < len(one) and one[: len(row)] == tuple(row)]
+        return [(one, _begun(row, one)) for one in self.within] + [(one, len(row)) for one in begun]
+
+    @property
+    def size(self) -> int:
+        """Tokens of its shortest spelling."""
+        return min(map(len, self.within + self.first))
+
+
+@final
+@dataclass(frozen=True)
+class Wanted:
+    """The phrases that a text must hold; one that is named twice, twice.
+
+    Attributes:
+        phrases: with their spellings.
+        in_order: whether they must come in this order.
+    """
+
+    phrases: tuple[Phrase, ...]
+    in_order: bool = False
+
+    def missing(self, row: Sequence[int], glued: Collection[int] = ()) -> tuple[list[Phrase], int]:
+        """The phrases that are not there, and where the last of the others ends.
+
+        >>> a, b = Phrase(((1, 2),)), Phrase(((3,),))
+        >>> Wanted((a, b, b)).missing([3, 4]) == ([a, b], 1)
+        True
+        >>> Wanted((a, b), in_order=True).missing([3, 1, 2, 4]) == ([b], 3)
+        True
+        """
+        last, missing = 0, []
+        named: Counter[Phrase] = Counter()
+        for place, phrase in enumerate(self.phrases):
+            ends = phrase.ends(row, last if self.in_order else 0, glued)[named[phrase] :]
+            if not ends and self.in_order:
+                return list(self.phrases[place:]), last
+            if ends:
+                last = max(last, ends[0])
+                named[phrase] += not self.in_order
+            else:
+                missing.append(phrase)
+        return missing, last
+
+    def now(self, missing: Sequence[Phrase]) -> Sequence[Phrase]:
+        """Those of the missing ones that may come next."""
+        return missing[:1] if self.in_order else list(dict.fromkeys(missing))
+
+    def tokens_left(self, row: Sequence[int], glued: Collection[int] = ()) -> int:
+        """How many tokens of phrases a row lacks at least.
+
+        >>> Wanted((Phrase(((1, 2),)), Phrase(((3, 4, 5), (6, 7))))).tokens_left([1, 2, 3, 4])
+        1
+        """
+        missing, _ = self.missing(row, glued)
+        sizes = sum(phrase.size for phrase in missing)
+        saved = (phrase.size - len(one) + done for phrase in self.now(missing) for one, done in phrase.spelt(row))
+        return sizes - max(saved, default=0)
 
 
 FIRST, SLOPE, MOST = 2.0, 0.3, 14.0
@@ -67,14 +146,14 @@ class PhraseLM:
 
     Attributes:
         lm: the model.
-        phrases: what a text must hold.
-        in_order: whether they must come in this order.
+        wanted: what a text must hold, for each input.
         room: tokens of the longest text.
-        glued: (V,) bool, tokens that go on with the word before them; None if no phrase is one of words.
+        glued: tokens that go on with the word before them.
 
     >>> from textsearch.testing import TableCausalLM, letters
     >>> lm = TableCausalLM.random(letters("abcd"), seed=0)
-    >>> led = PhraseLM(lm, (Phrase(((1, 2, 3),)), Phrase(((4, 4),))), in_order=False, room=24)
+    >>> wanted = Wanted((Phrase(((1, 2, 3),)), Phrase(((4, 4),))))
+    >>> led = PhraseLM(lm, PerInput("wanted", (wanted,)), room=24)
     >>> start = lm.vocabulary.encode([""] * 6)
     >>> texts, log_q, ended = led.draw_suffixes(start, torch.zeros(6, dtype=int), Rng.start(0, 6), most=24)
     >>> sum("abc" in text and "dd" in text for text in texts.texts()) >= 4
@@ -82,10 +161,9 @@ class PhraseLM:
     """
 
     lm: TokenLM
-    phrases: tuple[Phrase, ...]
-    in_order: bool
+    wanted: PerInput[Wanted]
     room: int
-    glued: Tensor | None = None
+    glued: frozenset[int] = frozenset()
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -109,12 +187,14 @@ class PhraseLM:
         prompts = [prompt] * len(batch) if isinstance(prompt, str) else list(prompt)
         room = [most] * len(batch) if isinstance(most, int) else list(most)
         rows = [row[:cut] for row, cut in zip(batch.token_lists(), cuts.tolist(), strict=True)]
+        wanted = self.wanted.rows(batch)
         new: list[list[int]] = [[] for _ in rows]
         log_prob, ended = [0.0] * len(rows), [False] * len(rows)
         going = [i for i, row in enumerate(rows) if len(row) <= room[i]]
         place = 0
         while going:
-            law = self._law([rows[i] for i in going], [prompts[i] for i in going], temperature, max(room))
+            own, asked = [rows[i] for i in going], [prompts[i] for i in going]
+            law = self._law(own, asked, [wanted[i] for i in going], temperature, max(room))
             drawn = categorical(law, rng.rows(going).uniform(place).to(law.device))
             values = law.gather(1, drawn[:, None])[:, 0].tolist()
             on = []
@@ -152,7 +232,7 @@ class PhraseLM:
         """As `SuffixLM.suffix_log_probs`, led."""
         _refuse_mask(constraint)
         prompts = [prompt] * len(batch) if isinstance(prompt, str) else list(prompt)
-        sums = [0.0] * len(batch)
+        wanted, sums = self.wanted.rows(batch), [0.0] * len(batch)
         places = [
             (i, [*row, self.lm.eos], place)
             for i, (row, cut) in enumerate(zip(batch.token_lists(), cuts.tolist(), strict=True))
@@ -160,7 +240,8 @@ class PhraseLM:
         ]
         for first in range(0, len(places), _PLACES):
             part = places[first : first + _PLACES]
-            law = self._law([row[:place] for _, row, place in part], [prompts[i] for i, _, _ in part], temperature)
+            own, asked = [row[:place] for _, row, place in part], [prompts[i] for i, _, _ in part]
+            law = self._law(own, asked, [wanted[i] for i, _, _ in part], temperature)
             index = torch.tensor([row[place] for _, row, place in part], device=law.device)
             # one by one: the order of the sum does not depend on the batch
             for (i, _, _), value in zip(part, law.gather(1, index[:, None])[:, 0].tolist(), strict=True):
@@ -168,80 +249,76 @@ class PhraseLM:
         return torch.tensor(sums, dtype=torch.float64, device=batch.device)
 
     def _law(
-        self, rows: Sequence[Sequence[int]], prompts: Sequence[str], temperature: float, longest: int = 0
+        self,
+        rows: Sequence[Sequence[int]],
+        prompts: Sequence[str],
+        wanted: Sequence[Wanted],
+        temperature: float,
+        longest: int = 0,
     ) -> Tensor:
         """(K, V) float64 log-probabilities of what comes next."""
         more = max(longest - min(map(len, rows)), 0)
         logits = self.lm.log_probs_after(rows, prompts, more) / temperature
-        may = self.vocabulary.allowed.clone()
-        may[self.lm.eos] = True
-        logits = logits.masked_fill(~may.to(logits.device), -torch.inf)
-        leads = [self._lead(row) for row in rows]
+        logits = logits.masked_fill(~self._may.to(logits.device), -torch.inf)
+        leads = [self._lead(row, own) for row, own in zip(rows, wanted, strict=True)]
         at = [(k, token, nats) for k, lead in enumerate(leads) for token, nats in lead.items()]
         if at:
             index, tokens, nats = zip(*at, strict=True)
-            more_likely = torch.zeros_like(logits)
-            more_likely[list(index), list(tokens)] = torch.tensor(nats, dtype=logits.dtype, device=logits.device)
-            logits = logits + more_likely
-        if self.glued is not None:
-            done = torch.tensor([self._just_written(row) for row in rows], device=logits.device)
-            logits = logits + APART * (done[:, None] & self.glued.to(logits.device))
+            lead = torch.tensor(nats, dtype=logits.dtype, device=logits.device)
+            logits[list(index), list(tokens)] += lead
+        written = [k for k, (row, own) in enumerate(zip(rows, wanted, strict=True)) if _just_written(row, own)]
+        if written and self.glued:
+            logits[written] += APART * self._is_glued.to(logits.device)
         return logits.log_softmax(-1)
 
-    def _just_written(self, row: Sequence[int]) -> bool:
-        """Whether a row ends with a phrase."""
-        spellings = [one for phrase in self.phrases for one in phrase.within + phrase.first]
-        return any(tuple(row[-len(one) :]) == one for one in spellings)
+    @cached_property
+    def _may(self) -> Tensor:
+        """(V,) bool, what a text may hold, and the end."""
+        may = self.vocabulary.allowed.clone()
+        may[self.lm.eos] = True
+        return may
 
-    def _lead(self, row: Sequence[int]) -> dict[int, float]:
+    @cached_property
+    def _is_glued(self) -> Tensor:
+        """(V,) bool."""
+        glued = torch.zeros(self.vocabulary.size, dtype=torch.bool)
+        glued[sorted(self.glued)] = True
+        return glued
+
+    def _lead(self, row: Sequence[int], wanted: Wanted) -> dict[int, float]:
         """Token -> nats, after the tokens of a row."""
-        missing, waited = self._missing(row)
+        missing, since = wanted.missing(row, self.glued)
         if not missing:
             late = len(row) - 0.5 * self.room
             return {self.lm.eos: LATE * late} if late > 0 else {}
         lead = {self.lm.eos: EARLY}
-        begin = min(FIRST + SLOPE * waited, MOST)
-        for phrase in missing:
-            # at the beginning of a text nothing stands before it
-            spellings = phrase.within + (phrase.first if len(row) < max(map(len, phrase.first), default=0) else ())
-            for spelling in spellings:
-                done = _begun(row, spelling)
-                if spelling in phrase.within or done == len(row):
-                    nats = ON if done else begin
-                    lead[spelling[done]] = max(lead.get(spelling[done], 0.0), nats)
+        begin = min(FIRST + SLOPE * (len(row) - since), MOST)
+        for phrase in wanted.now(missing):
+            for spelling, done in phrase.spelt(row):
+                nats = ON if done else begin
+                lead[spelling[done]] = max(lead.get(spelling[done], 0.0), nats)
         return lead
 
-    def _missing(self, row: Sequence[int]) -> tuple[list[Phrase], int]:
-        """The phrases that may come next, and for how many tokens they have been waited for."""
-        ends, since, missing = 0, 0, []
-        for phrase in self.phrases:
-            found = min(
-                (end for spelling in phrase.within + phrase.first if (end := _end(row, spelling, ends))), default=0
-            )
-            if not found:
-                if self.in_order:
-                    return [phrase], len(row) - since
-                missing.append(phrase)
-                continue
-            since = max(since, found)
-            ends = found if self.in_order else 0
-        return missing, len(row) - since
+
+def _just_written(row: Sequence[int], wanted: Wanted) -> bool:
+    """Whether a row ends with a phrase."""
+    spellings = (one for phrase in wanted.phrases for one in phrase.within + phrase.first)
+    return any(tuple(row[-len(one) :]) == one for one in spellings)
 
 
 _PLACES = 64  # log-probabilities of the whole vocabulary, in float64, at once
 
 
-def _end(row: Sequence[int], spelling: Tokens, begin: int) -> int:
-    """Where the first occurrence from `begin` on ends; 0 where there is none.
+def _ends(row: Sequence[int], spelling: Tokens, begin: int) -> Iterator[int]:
+    """Where the occurrences from `begin` on end.
 
-    >>> _end([1, 2, 3, 2, 3], (2, 3), 2), _end([1, 2], (2, 3), 0)
-    (5, 0)
+    >>> list(_ends([1, 2, 3, 2, 3], (2, 3), 1)), list(_ends([1, 2], (2, 3), 0))
+    ([3, 5], [])
     """
     size = len(spelling)
     for place in range(begin, len(row) - size + 1):
         if tuple(row[place : place + size]) == spelling:
-            return place + size
-    return 0
+            yield place + size
 
 
 def _begun(row: Sequence[int], spelling: Tokens) -> int:
