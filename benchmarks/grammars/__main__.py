@@ -9,7 +9,7 @@
    `peers` from the package index.
 3. patterns: regular expressions of a file, one a line, and sentences that hold all words of a set.
 4. schemas: JSON schemas of growing depth.
-5. words: the sets of words by `force_words`.
+5. words: the sets of words by `force_words` and by constrained beam search as it is in the papers.
 6. powers: p^4, where it is known, on finite languages and over all texts of a toy, and on a long text.
 
 Writes `grammars.json` after each language and seed, and `grammars.png`, and keeps what is there and not asked for.
@@ -94,7 +94,8 @@ def main() -> None:
     parser.add_argument("--part", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--size", choices=SIZES, default="quick")
     parser.add_argument("--languages", nargs="+", help="of truth and peers; by default the size's, and those of peers")
-    parser.add_argument("--seeds", type=int, default=1, help="runs of truth and words, for intervals")
+    parser.add_argument("--seeds", type=int, default=1, help="runs of truth, for intervals")
+    parser.add_argument("--steps", type=int, default=0, help="moves of every chain of words, after its search")
     parser.add_argument("--patterns", type=Path, help="a regular expression a line")
     parser.add_argument("--families", type=int, help="sets of words among the patterns; by default the size's")
     parser.add_argument("--limit", type=int, help="patterns, or schemas, evenly spread; by default the size's")
@@ -224,9 +225,10 @@ class Run:
         return hard_report.schema_tables(chosen, rows.known)
 
     def words(self) -> list[Table]:
-        """Sets of words by `force_words`."""
-        rows = Rows(self.args.out / "words.jsonl", {"chains": words.CHAINS, "steps": words.STEPS})
-        words.run(self.seeds, self.lm, rows, clock=self.clock, tell=self.tell)
+        """Sets of words by `force_words`, and by beam search."""
+        steps, seed = self.args.steps, self.args.seed
+        rows = Rows(self.args.out / "words.jsonl", {"chains": words.CHAINS, "steps": steps, "seed": seed})
+        words.run(steps, seed, self.lm, rows, clock=self.clock, tell=self.tell)
         return [words.table(rows.known)] if rows.known else []
 
     def powers(self) -> list[Table]:
