@@ -26,7 +26,7 @@ from torch import Tensor
 from textsearch.models.phrases import Tokens, Wanted
 from textsearch.models.protocols import TokenLM
 
-_ROWS = 256  # beginnings that are read side by side
+_ROWS = 128  # beginnings that are read side by side: a log-probability of each token for each, in float64
 
 
 class Found(NamedTuple):
