@@ -3,9 +3,9 @@
 Grid beam search (Hokamp and Liu, "Lexically constrained decoding for sequence generation using grid beam search", ACL
 2017) with dynamic beam allocation (Post and Vilar, "Fast lexically constrained decoding with dynamic beam allocation
 for neural machine translation", NAACL 2018). One beam of a few hypotheses is shared among banks, one for each number of
-constraint tokens that are met. A hypothesis ends only where all are met, and keeps its place when it has ended; the
-search is over when all have. The best by log p over length is what it gives. Written for itself: nothing of it is in
-`force_words`, but the model that both read.
+constraint tokens that are met. A hypothesis ends only where all are met, and is put aside. As in transformers, the best
+by log p over length is what the search gives, and it is over once as many as the beam holds are at least as good as the
+best that goes on. Written for itself: nothing of it is in `force_words`, but the model that both read.
 """
 
 from __future__ import annotations
@@ -41,6 +41,10 @@ class Hypothesis:
     begun: tuple[int, int] | None = None
     ended: bool = False
 
+    def score(self) -> float:
+        """log p over length, the end counted."""
+        return self.log_prob / (len(self.tokens) + self.ended)
+
     def bank(self, constraints: Sequence[Tokens]) -> int:
         """Tokens of constraints that are met."""
         return sum(len(constraints[number]) for number in self.met) + (self.begun[1] if self.begun else 0)
@@ -74,28 +78,25 @@ class Hypothesis:
 def search(
     lm: TokenLM, prompt: str, constraints: Sequence[Tokens], *, beams: int, max_length: int
 ) -> Hypothesis | None:
-    """The best text that holds the constraints; None if the beam holds none that has ended.
+    """The best text that holds the constraints; None where none has ended.
 
     >>> from textsearch.testing import TableCausalLM, letters
     >>> lm = TableCausalLM.random(letters("abc"), seed=0)
-    >>> found = search(lm, "", [(1, 2), (3, 3)], beams=5, max_length=6)
+    >>> found = search(lm, "", [(1, 2), (3, 3)], beams=5, max_length=8)
     >>> "".join(" abc"[token] for token in found.tokens)
-    'ccab'
+    'ccaabaaa'
     """
     total = sum(map(len, constraints))
-    beam = [Hypothesis((), 0.0)]
+    beam, ended = [Hypothesis((), 0.0)], list[Hypothesis]()
     for place in range(max_length + 1):
-        going = [one for one in beam if not one.ended]
-        if not going:
-            break
-        laws = lm.log_probs_after([one.tokens for one in going], [prompt] * len(going), max_length - place)
+        laws = lm.log_probs_after([one.tokens for one in beam], [prompt] * len(beam), max_length - place)
         laws = laws.masked_fill(~_may(lm).to(laws.device), -torch.inf)
-        grown = [one for one in beam if one.ended] + _grown(going, laws, constraints, total, lm.eos, beams)
-        if place == max_length:
-            grown = [one for one in grown if one.ended]
-        beam = _allocated(grown, constraints, total, beams)
-    ended = [one for one in beam if one.ended]
-    return max(ended, key=lambda one: one.log_prob / (len(one.tokens) + 1), default=None)
+        grown = _grown(beam, laws, constraints, total, lm.eos, beams)
+        ended = sorted(ended + [one for one in grown if one.ended], key=Hypothesis.score, reverse=True)[:beams]
+        beam = _allocated([one for one in grown if not one.ended], constraints, total, beams)
+        if not beam or (len(ended) == beams and ended[-1].score() >= max(one.score() for one in beam)):
+            break
+    return ended[0] if ended else None
 
 
 def _may(lm: TokenLM) -> Tensor:
@@ -113,7 +114,7 @@ def _grown(
         if one.bank(constraints) < total:
             laws[row, end] = -torch.inf
     sums = laws + torch.tensor([one.log_prob for one in going], dtype=laws.dtype, device=laws.device)[:, None]
-    chosen = {divmod(at, laws.shape[1]) for at in sums.flatten().topk(beams).indices.tolist()}
+    chosen = {divmod(at, laws.shape[1]) for at in sums.flatten().topk(min(beams, sums.numel())).indices.tolist()}
     chosen |= set(enumerate(sums.argmax(1).tolist()))
     chosen |= {(row, token) for row, one in enumerate(going) for token in one.wanted(constraints)}
     found = []
