@@ -32,6 +32,7 @@ LAYERS: list[set[str]] = [
         "textsearch.tree",
         "textsearch.waiting",
         "textsearch.watching",
+        "textsearch.wrong_terms",
     },
     {"textsearch.language"},
     {"textsearch.objective", "textsearch.proposal", "textsearch.schedule", "textsearch.models"},

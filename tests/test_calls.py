@@ -178,7 +178,7 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (lambda: "2" * FEW, r"'few a' \* '2' weighs an objective with a string: pass a number"),
     (lambda: np.array([1, 2]) * FEW, "weighs an objective with a ndarray"),
     (lambda: FEW + 1, r"'few a' \+ 1 adds a number to an objective: only objectives add up"),
-    (lambda: 1 + FEW, r"1 \+ 'few a' adds an objective to a number"),
+    (lambda: 1 + FEW, r"1 \+ 'few a' adds an objective to a number: only objectives add up; wrap a function"),
     (lambda: -FEW, "-'few a' would reward what the term forbids: energies add up"),
     (lambda: FEW - FEW, "'few a' - .* takes something away from an objective: energies add up"),
     (lambda: FEW / "a", "'few a' / 'a' divides an objective by a string"),

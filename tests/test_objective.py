@@ -197,6 +197,8 @@ def test_minus_infinity_is_no_energy() -> None:
         (np.zeros(4), r"\(4,\)"),
         (torch.zeros(6), r"\(6,\)"),
         (3.0, r"\(\)"),
+        (torch.zeros(5, 1), r"\(5, 1\)"),
+        (torch.zeros(1, 5), r"\(1, 5\)"),
     ],
 )
 def test_a_function_of_the_wrong_shape_is_named(values: Any, shape: str) -> None:
@@ -226,6 +228,25 @@ def test_functions_may_return_any_numbers(values: Iterable[float]) -> None:
 def test_a_function_may_be_a_generator() -> None:
     energy = FunctionObjective(lambda texts: (len(text) for text in texts)).energy(VOCABULARY.encode(TEXTS))
     assert energy.tolist() == [3.0, 0.0, 3.0, 3.0, 2.0]
+
+
+@pytest.mark.parametrize("values", [{1.0, 2.0, 3.0, 4.0, 5.0}, {1.0: 0, 2.0: 0, 3.0: 0, 4.0: 0, 5.0: 0}])
+def test_what_has_no_order_is_no_energy(values: Any) -> None:
+    """A set of five numbers has the right length, and says of no number which text it is of."""
+    with pytest.raises(TypeError, match="return one number for each text"):
+        FunctionObjective(lambda texts: values).energy(VOCABULARY.encode(TEXTS))
+    assert FunctionObjective(lambda texts: list(values)).energy(VOCABULARY.encode(TEXTS)).tolist() == [1, 2, 3, 4, 5]
+
+
+def test_an_energy_of_a_trained_function_is_plain() -> None:
+    weight = torch.ones((), requires_grad=True)
+    energy = FunctionObjective(lambda texts: weight * torch.ones(len(texts))).energy(VOCABULARY.encode(TEXTS))
+    assert energy.numpy().tolist() == [1.0] * 5
+
+
+def test_who_goes_through_a_batch_is_told_where_its_texts_are() -> None:
+    with pytest.raises(TypeError, match=r"a Batch is no list of texts: take batch.texts\(\)"):
+        [len(text) for text in VOCABULARY.encode(TEXTS)]
 
 
 def test_what_cannot_be_called_is_refused() -> None:
@@ -272,4 +293,7 @@ def test_a_function_that_raises_is_named() -> None:
     broken = FunctionObjective(lambda texts: [float(text.index("z")) for text in texts], name="place of z")
     with pytest.raises(ValueError, match="substring not found") as caught:
         evaluate(A + broken, VOCABULARY.encode(["ab"]))
-    assert caught.value.__notes__ == ["from the function of objective 'place of z', for the texts ['ab']"]
+    assert caught.value.__notes__ == [
+        "from the function of objective 'place of z', which was given the list ['ab']: a function of a list of texts "
+        "returns one number for each"
+    ]

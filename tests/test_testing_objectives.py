@@ -34,6 +34,17 @@ def test_right_objectives_pass(objective: Objective) -> None:
     assert str(report).startswith(type(objective).__name__)
 
 
+def test_an_energy_that_is_no_tensor_is_told() -> None:
+    @final
+    @dataclass(frozen=True)
+    class Listed(Objective):
+        def energy(self, batch: Batch) -> Tensor:
+            return [0.0] * len(batch)  # type: ignore[return-value]
+
+    with pytest.raises(LawBroken, match=r"'shape and type': energy\(\) gave a list, \[0.0, 0.0\], not a tensor; write"):
+        check_objective(Listed(), ["a", "ab"])
+
+
 def test_objectives_of_a_package_pass() -> None:
     check_objective(Keywords(["dog"]) + 0.5 * Length(mean=4, sd=2), ENGLISH.encode(TEXTS))
 

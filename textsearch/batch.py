@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol, final
+from typing import NoReturn, Protocol, final
 
 import torch
 from torch import Tensor
@@ -133,6 +133,12 @@ class Batch:
     def __len__(self) -> int:
         """B, the number of rows."""
         return self.tokens.shape[0]
+
+    def __iter__(self) -> NoReturn:
+        """Raise a `TypeError`: whoever goes through a batch meant its texts."""
+        raise TypeError(
+            "a Batch is no list of texts: take batch.texts(), or its tensors, batch.tokens and batch.lengths"
+        )
 
     @property
     def width(self) -> int:

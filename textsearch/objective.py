@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import reduce
@@ -27,6 +27,7 @@ from textsearch.marks import counts
 from textsearch.models.usage import charged_to
 from textsearch.outline import Outline
 from textsearch.spelling import canonical
+from textsearch.wrong_terms import instead_of, no_energy
 
 
 class Cost(IntEnum):
@@ -136,19 +137,18 @@ class Objective(ABC):
     def __add__(self, other: Objective) -> Objective:
         if OBJECTIVE.of(other):
             return Sum((*self.parts, *other.parts))
-        remedy = "wrap a function of texts in FunctionObjective, and leave constants out, which change no draw"
-        remedy = f"make one, {other.__name__}(...)" if isinstance(other, type) else remedy
         raise TypeError(
-            f"{self.name!r} + {shown(other)} adds {nature(other)} to an objective: only objectives add up; {remedy}"
+            f"{self.name!r} + {shown(other)} adds {nature(other)} to an objective: only objectives add up; "
+            f"{instead_of(other)}"
         )
 
     @final
     def __radd__(self, other: object) -> Objective:
         if type(other) is int and other == 0:  # what the builtin sum begins with
             return self
-        remedy = f"; make one, {other.__name__}(...)" if isinstance(other, type) else ""
         raise TypeError(
-            f"{shown(other)} + {self.name!r} adds an objective to {nature(other)}: only objectives add up{remedy}"
+            f"{shown(other)} + {self.name!r} adds an objective to {nature(other)}: only objectives add up; "
+            f"{instead_of(other)}"
         )
 
     @final
@@ -299,11 +299,16 @@ class FunctionObjective(Objective):
         try:
             values = self.function(texts)
         except Exception as error:
-            error.add_note(f"from the function of objective {self.label!r}, for the texts {shown(texts, 200)}")
+            error.add_note(
+                f"from the function of objective {self.label!r}, which was given the list {shown(texts, 200)}: a "
+                "function of a list of texts returns one number for each"
+            )
             raise
-        values = list(values) if isinstance(values, Iterable) else values
+        # sets have no order, and what is in one twice is there once
+        if isinstance(values, Iterable) and not isinstance(values, Tensor | Set | Mapping):
+            values = list(values)
         try:
-            energy = torch.as_tensor(values, dtype=torch.float64, device=batch.device)
+            energy = torch.as_tensor(values, dtype=torch.float64, device=batch.device).detach()
         except (TypeError, ValueError, RuntimeError, OverflowError) as error:
             raise TypeError(
                 f"objective {self.label!r} gave {shown(values)} for {len(texts)} texts; return one number for each text"
@@ -471,21 +476,10 @@ def _in_stages(objective: Objective, batch: Batch, wanted: Tensor | None, limit:
         wrong = summed.isnan() | (summed == -math.inf)
         if bool(wrong.any()):
             bad = int(wrong.nonzero()[0])
-            raise ValueError(_no_energy(term.name, own, weight, energy[alive], bad, int(alive[bad]), part))
+            raise ValueError(no_energy(term.name, own, weight, energy[alive], bad, int(alive[bad]), part))
         terms[alive, column] = value
         energy = energy.index_copy(0, alive, summed)
     return Evaluation(energy, terms)
-
-
-def _no_energy(name: str, own: Tensor, weight: float, before: Tensor, bad: int, row: int, part: Batch) -> str:
-    """What is wrong with `own[bad]`, the energy of row `row` of a batch, and what to do about it."""
-    found = f"{float(own[bad]):g}"
-    if math.isfinite(float(own[bad])):
-        found += f", which times its weight {weight:g} and added to {float(before[bad]):g} is beyond all numbers,"
-    return (
-        f"objective {name!r} gave {found} for row {row}, {part.rows([bad]).texts()[0]!r}; "
-        "an energy is a finite number of nats, the lower the better; return +inf to forbid a text"
-    )
 
 
 def _rounding(limit: Tensor, energy: Tensor, to_come: float) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from textsearch.batch import Batch
 from textsearch.checks import strings
-from textsearch.kinds import OBJECTIVE, instance
+from textsearch.kinds import OBJECTIVE, instance, nature, shown
 from textsearch.objective import Limit, Objective
 from textsearch.testing.report import Law, LawBroken, Report, name_of, require
 from textsearch.testing.spaces import widened
@@ -54,6 +54,11 @@ def check_objective(objective: Objective, texts: Batch | Sequence[str], *, toler
     watch = Watched.of(batch=batch)
     with torch.inference_mode():
         whole = objective.energy(batch)
+        if not isinstance(whole, Tensor):
+            raise LawBroken(
+                f"{name_of(objective)} breaks the law of 'shape and type': energy() gave {nature(whole)}, "
+                f"{shown(whole)}, not a tensor; write torch.tensor(values, dtype=torch.float64)"
+            )
         kind = f"{tuple(whole.shape)} {whole.dtype}"
         require(
             whole.shape == (len(batch),) and whole.dtype == torch.float64,
