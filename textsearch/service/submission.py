@@ -59,6 +59,22 @@ class Term:
         weight = positive(f"weight of {self.name}", self.weight, remedy="; leave the term out instead")
         keep(self, weight=weight, arguments=TERMS[self.name].read(self.arguments))
 
+    @staticmethod
+    def of(given: Any) -> Term:
+        """From plain data, as JSON has it.
+
+        Raises:
+            ValueError: it is no term; the message says what it lacks.
+        """
+        known = [one.name for one in fields(Term)]
+        if not isinstance(given, Mapping) or "name" not in given:
+            raise ValueError(
+                f"{shown(given)} is no term: write {{'name': 'Length', 'arguments': {{'mean': 8, 'sd': 2}}}}"
+            )
+        if strange := [name for name in given if name not in known]:
+            raise ValueError(f"a term has no {shown(strange[0])}: choose from {', '.join(known)}")
+        return Term(**given)
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +125,8 @@ class Submission:
                 keep(self, **{name: whole(name, value, 1 if name == "chains" else 0)})
         if self.temperature is not None:
             keep(self, temperature=positive("temperature", self.temperature))
+        if not isinstance(self.settings, Mapping):
+            raise ValueError(f"settings={shown(self.settings)} must be a mapping of names to values")
         if self.task is None:
             if self.inputs or self.settings:
                 raise ValueError("inputs and settings are a task's: an energy has terms, and a text to start from")
@@ -116,8 +134,8 @@ class Submission:
             chains = ENERGY_CHAINS if self.chains is None else self.chains
             keep(self, inputs=(), settings={}, steps=steps, chains=chains)
             return
-        if isinstance(self.inputs, str | bytes | Mapping) or not isinstance(self.inputs, Sequence) or not self.inputs:
-            raise ValueError(f"inputs={shown(self.inputs)} must be a list with at least one input")
+        if not listed("inputs", self.inputs):
+            raise ValueError(f"inputs={shown(self.inputs)} is empty: give a list with at least one input")
         keep(self, inputs=tuple(_input(self.task, one) for one in self.inputs))
         self.task_settings()
 
@@ -133,11 +151,8 @@ class Submission:
         known = {one.name for one in fields(Submission)}
         if strange := [name for name in given if name not in known]:
             raise ValueError(f"a submission has no {shown(strange[0])}: choose from {', '.join(sorted(known))}")
+        terms = [one if isinstance(one, Term) else Term.of(one) for one in listed("terms", given.get("terms") or ())]
         try:
-            terms = [
-                one if isinstance(one, Term) else Term(**{str(k): v for k, v in one.items()})
-                for one in given.get("terms") or ()
-            ]
             told = {str(name): value for name, value in given.items() if name != "terms" and value is not None}
             return Submission(**told, terms=terms)
         except (TypeError, AttributeError) as error:
@@ -185,6 +200,17 @@ class Submission:
         found += [one["regex"] for one in self.inputs if isinstance(one, Mapping) and "regex" in one]
         found += [self.settings["regex"]] if "regex" in self.settings else []
         return [one for one in found if isinstance(one, str)] + list(_patterns(self.settings.get("json_schema")))
+
+
+def listed(name: str, given: Any) -> Sequence[Any]:
+    """A list, as JSON has it.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if isinstance(given, str | bytes | Mapping) or not isinstance(given, Sequence):
+        raise ValueError(f"{name}={shown(given)} must be a list, also of one")
+    return given
 
 
 def settings_of(

@@ -5,6 +5,8 @@ Names are for people who cannot pass a Python object, over a page or a wire; in 
 
 from __future__ import annotations
 
+import inspect
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -50,7 +52,7 @@ class NamedTerm:
         """The arguments, each of its kind; those that nobody gave are left out.
 
         Raises:
-            ValueError: one that the term does not have, or that is not of its kind.
+            ValueError: one that the term does not have, or that is not of its kind, or one that it needs is missing.
         """
         known = {one.name: one for one in self.arguments}
         if strange := [name for name in given if name not in known]:
@@ -58,14 +60,22 @@ class NamedTerm:
                 f"{self.name} is told nothing called {shown(strange[0])}: choose from {', '.join(known) or 'nothing'}"
             )
         found = {name: _read(f"{self.name}.{name}", known[name].kind, value) for name, value in given.items()}
-        return {name: value for name, value in found.items() if value not in (None, "", [])}
+        found = {name: value for name, value in found.items() if value not in (None, "", [])}
+        for name, one in inspect.signature(self._kind()).parameters.items():
+            if one.default is one.empty and name in known and name not in found:
+                example = json.dumps({name: known[name].default}, ensure_ascii=False)
+                raise ValueError(f"{self.name} needs {name}, and is told none: write such as {example}")
+        return found
 
     def make(self, given: Mapping[str, Any]) -> Objective:
         """The objective."""
+        return self._kind()(**self.read(given))
+
+    def _kind(self) -> type[Objective]:
         import objectives
 
-        made: Objective = getattr(objectives, self.name)(**self.read(given))
-        return made
+        found: type[Objective] = getattr(objectives, self.name)
+        return found
 
 
 def _read(name: str, kind: str, value: Any) -> Any:
