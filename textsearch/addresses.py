@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
+import socket
 from contextlib import suppress
 
 
@@ -15,6 +17,12 @@ def is_loopback(host: str) -> bool:
     with suppress(ValueError):
         return ipaddress.ip_address(host).is_loopback
     return host == "localhost"
+
+
+def at_fault(error: OSError) -> str:
+    """The option that names what cannot be listened at: an address that is none of this machine's, or its port."""
+    elsewhere = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
+    return "--host, an address of this machine" if elsewhere else "--port"
 
 
 def checked_token(token: str) -> str:

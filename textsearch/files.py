@@ -10,6 +10,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from textsearch.kinds import shown
+
 
 class DamagedError(ValueError):
     """A file is not there, or not what was written."""
@@ -49,6 +51,22 @@ def writing(folder: Path, what: str) -> Iterator[None]:
         raise OSError(
             error.errno, f"{what} cannot be written to {folder} ({why}): make room there, or choose another folder"
         ) from error
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that can neither be written to nor made; nothing is touched.
+
+    Raises:
+        ValueError: the message says what stands in the way.
+    """
+    try:
+        there = next(one for one in (folder, *folder.absolute().parents) if os.path.lexists(one))
+        if not there.is_dir():
+            raise ValueError(f"{shown(str(there), 200)} is a file: name a folder")
+    except OSError as error:
+        raise ValueError(f"{shown(str(folder), 200)} is no name of a folder: {error.strerror}") from error
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ValueError(f"the folder {shown(str(there), 200)} cannot be written to: name another")
 
 
 def sync_folder(folder: Path) -> None:

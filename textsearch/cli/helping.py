@@ -11,6 +11,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
+from textsearch.cli.slips import told
+
 WIDEST = 110
 """Columns; longer lines are hard to read."""
 
@@ -22,6 +24,11 @@ Row = tuple[str, str]
 
 class HelpedCommand(TyperCommand):
     """A command that says what it takes, by groups: its inputs, its settings, its models, its answers."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """What is typed; an error in it names the value and what to write."""
+        with told(ctx):
+            return super().parse_args(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """The help, from the docstring of its function and the words of its options."""

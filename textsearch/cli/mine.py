@@ -11,11 +11,17 @@ import typer
 from textsearch.cli.application import app
 from textsearch.cli.helping import HelpedCommand
 from textsearch.cli.options import MAX_WORKERS
+from textsearch.cli.paths import path, readable
 
 
 @app.command("mine", cls=HelpedCommand)
 def mine(
-    corpus: Annotated[Path, typer.Argument(metavar="CORPUS", help="Text, one sentence a line; .gz is unpacked.")],
+    corpus: Annotated[
+        Path | None,
+        typer.Argument(
+            parser=path, callback=readable, metavar="CORPUS", help="Text, one sentence a line; .gz is unpacked."
+        ),
+    ] = None,
     *,
     lang: Annotated[
         str, typer.Option(metavar="CODE", help="en for terms of words, zh for words of characters.")
@@ -27,7 +33,12 @@ def mine(
     freedom: Annotated[float, typer.Option(help="Nats of choice on either side of a term, at least.")] = 1.0,
     known: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Leave out the words of a file: the first on each line, as in a dictionary."),
+        typer.Option(
+            parser=path,
+            callback=readable,
+            metavar="FILE",
+            help="Leave out the words of a file: the first on each line, as in a dictionary.",
+        ),
     ] = None,
     grammar: Annotated[
         bool, typer.Option("--grammar", help='Keep English terms that begin or end with a small word: "such as".')
@@ -42,9 +53,8 @@ def mine(
     Printed are the terms, the best first, each with how often it stands there, its cohesion (the least pointwise mutual
     information over its cuts) and its freedom (the lesser entropy of its neighbours), in nats.
     """
-    for path in (corpus, known):
-        if path is not None and not path.is_file():
-            raise typer.BadParameter(f"there is no file {str(path)!r}: name one with a text on each line")
+    if corpus is None:
+        raise typer.BadParameter("name a file of texts, for example: textsearch mine corpus.txt")
     from textsearch.models.ngram.training import lines_of
     from textsearch.tasks.mining import mine
 

@@ -10,6 +10,7 @@ import typer
 
 from textsearch.addresses import checked_token
 from textsearch.cli.models import model_name
+from textsearch.cli.paths import kept_in, path
 from textsearch.cli.server.client import address
 
 MAX_STEPS, MAX_CHAINS, MAX_BATCH_INPUTS, MAX_WORKERS = 10**7, 10**5, 10**5, 10**3
@@ -110,7 +111,9 @@ MODELS = {"causal": Causal, "masked": Masked, "encoder": Encoder, "classifier": 
 
 File = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Read more inputs from a file, one a line; - reads them from standard input."),
+    typer.Option(
+        parser=path, metavar="FILE", help="Read more inputs from a file, one a line; - reads them from standard input."
+    ),
 ]
 Top = Annotated[int, typer.Option(min=1, rich_help_panel="Answers", help="Texts to print for each input.")]
 Json = Annotated[
@@ -125,6 +128,7 @@ JsonLines = Annotated[
 Output = Annotated[
     Path | None,
     typer.Option(
+        parser=path,
         metavar="FILE",
         rich_help_panel="Answers",
         help="Append those lines to a file; inputs that it holds already are not run again. "
@@ -158,6 +162,8 @@ Workers = Annotated[
 Checkpoint = Annotated[
     Path | None,
     typer.Option(
+        parser=path,
+        callback=kept_in,
         metavar="FOLDER",
         rich_help_panel="Running",
         help="Keep what is running in a folder, once a minute: the same command goes on in the middle of a long run.",

@@ -14,7 +14,9 @@ from textsearch.cli.application import app
 from textsearch.cli.console import json_text, say, show, write
 from textsearch.cli.helping import HelpedCommand
 from textsearch.cli.leaving import REFUSED
+from textsearch.cli.paths import kept_in, path
 from textsearch.cli.signals import heeded
+from textsearch.kinds import shown
 from textsearch.waiting import waiting
 
 
@@ -31,7 +33,11 @@ def run(
     checkpoint: Annotated[
         Path | None,
         typer.Option(
-            metavar="FOLDER", help="A folder that keeps the run: the same call goes on with it.", show_default=False
+            parser=path,
+            callback=kept_in,
+            metavar="FOLDER",
+            help="A folder that keeps the run: the same call goes on with it.",
+            show_default=False,
         ),
     ] = None,
     stop_after: Annotated[
@@ -82,12 +88,16 @@ def run(
 def _submission(asked: str) -> Any:
     """What is asked for, as JSON has it."""
     text = asked
-    if not asked.lstrip().startswith("{"):
-        path = Path(asked) / "submission.json" if Path(asked).is_dir() else Path(asked)
+    if not asked.lstrip().startswith(("{", "[")):
+        named = path(asked)
+        file = named / "submission.json" if named.is_dir() else named
         try:
-            text = path.read_text(encoding="utf-8")
+            text = file.read_text(encoding="utf-8-sig")
         except (OSError, ValueError) as error:
-            raise typer.BadParameter(f"cannot read {path}: {error}", param_hint="SUBMISSION") from error
+            why = getattr(error, "strerror", None) or "it is no text in UTF-8"
+            remedy = "name a file or folder of a run, or write JSON, which begins with {"
+            said = f"cannot read {shown(str(file), 200)}: {why}; {remedy}"
+            raise typer.BadParameter(said, param_hint="SUBMISSION") from error
     try:
         told = json.loads(text)
     except (ValueError, RecursionError) as error:

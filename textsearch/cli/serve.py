@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from textsearch.addresses import is_loopback
+from textsearch.addresses import at_fault, is_loopback
 from textsearch.cli import options
 from textsearch.cli.application import app
 from textsearch.cli.console import say
@@ -89,7 +89,7 @@ def serve(
         # a port that is taken is told before the models are loaded
         server = Server(host, port, token=token, limits=limits)
     except OSError as error:
-        say(f"cannot listen at {host}:{port}: {error.strerror or error}; name another --port", error=True)
+        say(f"cannot listen at {host}:{port}: {error.strerror or error}; name another {at_fault(error)}", error=True)
         raise typer.Exit(REFUSED) from error
     try:
         with waiting("loading models", not quiet):

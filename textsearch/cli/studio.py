@@ -9,19 +9,26 @@ from typing import Annotated
 
 import typer
 
-from textsearch.addresses import is_loopback
+from textsearch.addresses import at_fault, is_loopback
 from textsearch.cli import options
 from textsearch.cli.application import app
 from textsearch.cli.console import say
 from textsearch.cli.helping import HelpedCommand
 from textsearch.cli.leaving import REFUSED
+from textsearch.cli.paths import kept_in, path
 from textsearch.waiting import waiting
 
 
 @app.command("studio", cls=HelpedCommand)
 def studio(
     folder: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="Where runs are kept; a page that is started there again goes on.")
+        Path,
+        typer.Option(
+            parser=path,
+            callback=kept_in,
+            metavar="FOLDER",
+            help="Where runs are kept; a page that is started there again goes on.",
+        ),
     ] = Path("textsearch-runs"),
     host: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Address to listen on; any but this machine's own needs a token.")
@@ -62,7 +69,7 @@ def studio(
     try:
         socket = listening(host, port)
     except OSError as error:
-        say(f"cannot listen on {host} port {port} ({error.strerror}): choose another --port", error=True)
+        say(f"cannot listen on {host} port {port} ({error.strerror}): choose another {at_fault(error)}", error=True)
         raise typer.Exit(REFUSED) from error
     try:
         service = Service(folder, limits=Limits(running=running, steps=steps))

@@ -132,12 +132,15 @@ def _stream(texts: Iterable[str], lang: str, path: Path) -> tuple[NDArray[np.int
                 yield from (numbers.setdefault(part, len(numbers)) for part in found)
                 yield _END
 
+    read = 0
     with path.open("wb") as file:
         left = iter(texts)
         while some := list(islice(left, _LINES)):
+            read += len(some)
             np.fromiter(chain.from_iterable(map(tokens, some)), dtype=np.int32).tofile(file)
     if not path.stat().st_size:
-        raise ValueError(f"the corpus holds nothing of lang={lang!r}: name its language")
+        what = f"nothing of lang={lang!r}: name its language" if read else "no texts: give one with a text on each line"
+        raise ValueError(f"the corpus holds {what}")
     return np.memmap(path, dtype=np.int32, mode="r"), list(numbers)
 
 

@@ -25,12 +25,36 @@ _LINES = 5_000  # read by the tokenizer at once
 
 
 def lines_of(path: Path) -> Iterator[str]:
-    """The texts of a file, one a line, empty ones left out; a name that ends with .gz is unpacked."""
+    """The texts of a file, one a line, empty ones left out; a name that ends with .gz is unpacked.
+
+    Raises:
+        ValueError: it is no text in UTF-8; the message names the line.
+    """
     opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8") as lines:
-        for line in lines:
-            if text := line.strip():
-                yield text
+    try:
+        with opener(path, "rt", encoding="utf-8-sig") as lines:
+            for number, line in enumerate(lines, 1):
+                if "\0" in line:
+                    raise ValueError(f"line {number} of {path} holds a NUL byte: it is no text")
+                if text := line.strip():
+                    yield text
+    except UnicodeDecodeError as error:
+        # lines are decoded many at a time, so that the error knows no line
+        with opener(path, "rb") as raw:
+            number = next(number for number, line in enumerate(raw, 1) if not _is_utf8(line))
+        raise ValueError(
+            f"line {number} of {path} is not UTF-8: convert the file, from Latin-1 by: iconv -f latin1 -t utf-8"
+        ) from error
+    except gzip.BadGzipFile as error:
+        raise ValueError(f"{path} is not what its name says, compressed by gzip: {error}") from error
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def characters_of(texts: Iterable[str], least: int = 3) -> Any:
