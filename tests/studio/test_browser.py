@@ -83,6 +83,21 @@ def test_start_watch_look(page: Any) -> None:
     assert page.locator(".run table caption").count() == 1
 
 
+@pytest.mark.parametrize(
+    "terms", [{"a": 1.0, "b": 2.0}, {"a": 1.0, "b": 2.0, "whole": 4.0}, {}], ids=["the same", "another energy", "none"]
+)
+def test_answers_say_what_their_energies_are_made_of(page: Any, terms: dict[str, float]) -> None:
+    """The last search of a task may judge by more than the one that was stopped."""
+    row = {"text": "ab", "energy": sum(terms.values())} | ({"terms": terms} if terms else {})
+    page.route("**/files/texts.jsonl", lambda route: route.fulfill(body=json.dumps(row) + "\n"))
+    begin(page, 5)
+    state(page, "done")
+    page.wait_for_selector(".answers li")
+    said = page.text_content(".answers")
+    assert " + ".join(f"{name} {value:.2f}" for name, value in terms.items()) in said
+    assert ("by terms of its own" in said) == ("whole" in terms)
+
+
 def test_pause_step_resume_stop_by_keyboard(page: Any) -> None:
     begin(page, 400, "Start paused")
     state(page, "paused")

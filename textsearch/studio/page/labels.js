@@ -96,6 +96,8 @@ const LABELS = {
   code: ["Python", "Python"],
   command: ["Command line", "命令行"],
   answers: ["Answers, with their energies", "答案，附能量"],
+  lastSearch: ["The last search of the run judges its answers, by terms of its own: their energies are not those of the chains.",
+    "答案由最后一轮搜索按其自身各项评定，能量与各链不同。"],
   same: ["The program and the command make this run again, bit for bit.", "以下程序和命令可逐位重现此运行。"],
   copy: ["Copy", "复制"],
   lost: ["The server does not answer; trying again.", "服务器无响应，正在重试。"],

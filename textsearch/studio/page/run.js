@@ -167,8 +167,7 @@ export class RunView {
           make("span", {}, verdict)),
         words,
         make("span", { class: "ratio" }, made(chain)),
-        make("span", { class: "terms" }, finite(chain.energy) ? `E = ${number(chain.energy)} = ${
-          Object.entries(chain.terms).map(([name, value]) => `${told("terms", name)} ${number(value)}`).join(" + ")}` : say("forbiddenText")),
+        make("span", { class: "terms" }, finite(chain.energy) ? `E = ${summed(chain)}` : say("forbiddenText")),
         make("span", { class: "terms" }, `${say("best")}: ${
           finite(chain.best_energy) ? `${number(chain.best_energy)} · ${chain.best}` : say("noneYet")}`));
     });
@@ -269,8 +268,11 @@ export class RunView {
   async answer() {
     const lines = (await (await fetch(`/api/runs/${this.name}/files/texts.jsonl`)).text()).split("\n").filter(Boolean);
     const rows = lines.map((line) => JSON.parse(line)).slice(0, 20);
+    const known = this.last ? Object.keys(this.last.chains[0].terms) : [];
+    const others = this.last && rows.some((row) => Object.keys(row.terms ?? {}).some((name) => !known.includes(name)));
     this.answers.replaceChildren(make("h3", {}, say("answers")), make("ol", {}, ...rows.map((row) => make("li", {},
-      row.text, " ", make("span", { class: "soft" }, finite(row.energy) ? number(row.energy) : "")))));
+      row.text, " ", make("span", { class: "soft" }, finite(row.energy) ? summed(row) : "")))),
+    others ? make("p", { class: "soft" }, say("lastSearch")) : "");
     if (!this.last && rows.length) this.best.textContent = rows[0].text;
   }
 
@@ -305,6 +307,9 @@ function coloured(chain, proposal) {
   }
   return shown;
 }
+
+const summed = (one) => [number(one.energy), Object.entries(one.terms ?? {})
+  .map(([name, value]) => `${told("terms", name)} ${number(value)}`).join(" + ")].filter(Boolean).join(" = ");
 
 const energyPart = (chain, proposal, digits = 4) => finite(chain.log_ratio) && chain.proposals.length === 1
   ? number(chain.log_ratio - proposal.log_backward + proposal.log_forward, digits) : "–";
