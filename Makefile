@@ -99,7 +99,7 @@ lock:
 	build/lock/bin/python -m pip install --quiet uv
 	(echo "# What make installs beside torch, for demo, test, docs and test-browser; made by make lock."; \
 	echo "$(TORCH)" | build/lock/bin/uv pip compile pyproject.toml --constraint - --universal \
-	  --extra default-models --extra tasks --extra dev --extra docs --extra browser \
+	  --extra default-models --extra tasks --extra grammar --extra studio --extra dev --extra docs --extra browser \
 	  --python-version 3.11 --no-header --no-annotate --quiet --upgrade \
 	  | grep -vE '^(torch|triton|nvidia-|cuda-)') > build/constraints.txt
 	mv build/constraints.txt constraints.txt
@@ -113,7 +113,7 @@ $(ENV)/torch:
 
 $(ENV)/demo: $(ENV)/torch pyproject.toml constraints.txt
 	$(SAY) "installing textsearch and its packages, a minute or two"
-	$(PIP) $(LOCK) --no-build-isolation --editable '.[default-models,tasks]'
+	$(PIP) $(LOCK) --no-build-isolation --editable '.[default-models,tasks,grammar,studio]'
 	@touch $@
 
 $(ENV)/test: $(ENV)/torch pyproject.toml constraints.txt

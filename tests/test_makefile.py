@@ -35,6 +35,27 @@ def test_each_wait_is_told_in_a_line(target: str, tmp_path: Path) -> None:
     assert silent(re.sub(r"(?m)^echo .*\n", "", run.stdout)) != []
 
 
+NEEDS = {"textsearch keywords": "tasks", "--grammar": "grammar", "textsearch studio": "studio"}
+"""What README shows -> the extra that it needs."""
+
+
+def of_demo(text: str) -> set[str]:
+    """The extras that `make demo` installs."""
+    target = re.search(r"(?m)^\$\(ENV\)/demo:(?:.*\n\t)+?.*'\.\[(?P<extras>[\w,-]+)\]'", text)
+    assert target is not None
+    return set(target["extras"].split(","))
+
+
+def test_what_readme_shows_runs_after_make_demo() -> None:
+    text, readme = (ROOT / "Makefile").read_text("utf-8"), (ROOT / "README.md").read_text("utf-8")
+    needed = {extra for shown, extra in NEEDS.items() if shown in readme}
+    assert needed == set(NEEDS.values()) <= of_demo(text)
+    assert not needed <= of_demo(text.replace(",grammar,studio]", "]", 1))
+    for page in ("docs/models.md", "docs/index.md"):
+        said = re.search(r"pip install '\.\[([\w,-]+)\]'", (ROOT / page).read_text("utf-8"))
+        assert said is not None and set(said[1].split(",")) == of_demo(text), page
+
+
 def test_every_extra_that_make_installs_is_locked() -> None:
     text = (ROOT / "Makefile").read_text("utf-8")
     installed = {one for extras in re.findall(r"\$\(LOCK\).*'\.\[([\w,-]+)\]'", text) for one in extras.split(",")}

@@ -74,7 +74,7 @@ def packages(check: bool = False) -> Iterator[Finding]:
             DISTRIBUTION,
             "note",
             f"used from {Path(__file__).parents[2]} and not installed, so that its extras are not known",
-            "in that folder: pip install '.[default-models,tasks]'",
+            "in that folder: pip install '.[default-models,tasks,grammar,studio]'",
         )
         return
     yield Finding("packages", DISTRIBUTION, "ok", own.version)
