@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -69,6 +71,38 @@ def test_a_file_cut_anywhere_is_gone_on_with(answers: Path, given: Path) -> None
         result = run(given, answers)
         assert result.exit_code == 0, (size, result.output)
         assert answers.read_bytes() == whole, size
+
+
+@pytest.mark.parametrize("place", [0, 3, -1])
+def test_answers_that_were_edited_are_refused(place: int, answers: Path, given: Path) -> None:
+    """What is gone on with ends as the unbroken run; who takes lines off the end has them made again."""
+    whole, side = answers.read_bytes(), note(answers).read_bytes()
+    lines = whole.splitlines(keepends=True)
+    lines[place] = re.sub(rb'"energy": [-\d.]+', b'"energy": 0.25', lines[place], count=1)
+    edited = b"".join(lines)
+    assert edited != whole
+    answers.write_bytes(edited)
+    result = run(given, answers)
+    assert result.exit_code == 2 and "are no longer those that were written there: put them back" in result.stderr
+    assert answers.read_bytes() == edited and note(answers).read_bytes() == side
+    answers.write_bytes(b"".join(whole.splitlines(keepends=True)[:2]))
+    assert run(given, answers).exit_code == 0
+    assert answers.read_bytes() == whole and note(answers).read_bytes() == side
+
+
+@pytest.mark.parametrize("known", [0, 2])
+def test_a_note_that_is_behind_its_answers_is_brought_up(known: int, answers: Path, given: Path) -> None:
+    """A process may be killed between the two; a note of an older version says nothing of answers."""
+    whole, side = answers.read_bytes(), note(answers).read_bytes()
+    told = json.loads(side)
+    first = b"".join(whole.splitlines(keepends=True)[:known])
+    if known:
+        told["answers"] = {"count": known, "sha256": hashlib.sha256(first).hexdigest()[:32]}
+    else:
+        del told["answers"]
+    note(answers).write_text(json.dumps(told), encoding="utf-8")
+    assert run(given, answers).exit_code == 0
+    assert answers.read_bytes() == whole and note(answers).read_bytes() == side
 
 
 def test_a_whole_file_runs_nothing(answers: Path, given: Path) -> None:
@@ -217,8 +251,11 @@ def test_other_inputs_are_refused_more_are_answered(answers: Path, given: Path) 
     answers.write_bytes(b"\n".join(whole.split(b"\n")[:3]) + b"\n")
     given.write_text("\n".join([*TEXTS[:3], "other", *TEXTS[4:]]), encoding="utf-8")
     result = run(given, answers)
-    assert result.exit_code == 2 and "inputs: not those of answers.jsonl.settings.json" in result.stderr
+    assert result.exit_code == 2 and "inputs: those that have no answer in answers.jsonl yet" in result.stderr
     answers.write_bytes(whole)
+    given.write_text("\n".join([TEXTS[0], "", *TEXTS[1:]]), encoding="utf-8")
+    result = run(given, answers)
+    assert result.exit_code == 2 and "input 1: of line 2 in answers.jsonl, of line 3 now" in result.stderr
     given.write_text("\n".join([*TEXTS, "one more"]), encoding="utf-8")
     assert run(given, answers).exit_code == 0
     assert answers.read_bytes().startswith(whole) and answers.read_bytes().count(b"\n") == 8

@@ -6,8 +6,9 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, final
 
@@ -31,9 +32,10 @@ class Output:
         answered: how many of these were not refused.
     """
 
-    def __init__(self, path: Path, descriptor: int, end: int, done: int, answered: int) -> None:
+    def __init__(self, path: Path, descriptor: int, data: bytes, done: int, answered: int) -> None:
         self.path, self.done, self.answered = path, done, answered
-        self._descriptor, self._end = descriptor, end
+        self._descriptor, self._end = descriptor, len(data)
+        self._hash = sha256(data)
 
     def append(self, records: Sequence[dict[str, Any]], made: sidecar.Made) -> None:
         """Write answers so that they are there for good, after a note of how they were made.
@@ -43,11 +45,11 @@ class Output:
         """
         note = sidecar.beside(self.path)
         before = sidecar.read(note)
-        if before != made.record:
+        if before is None or {**before, **made.record} != before:
             # of a model that had to be fetched first it is known only now which one it is
             if before is not None and self.done and (unlike := made.differences(before, note.name)):
                 raise ValueError("; ".join(unlike))
-            made.write(note)
+            sidecar.write(note, made.record, self.mark)
         data = "".join(json_text(record) + "\n" for record in records).encode()
         try:
             left = memoryview(data)
@@ -58,8 +60,20 @@ class Output:
             os.ftruncate(self._descriptor, self._end)
             raise
         self._end += len(data)
+        self._hash.update(data)
         self.done += len(records)
         self.answered += sum("texts" in record for record in records)
+        self.note(made.record)
+
+    @property
+    def mark(self) -> dict[str, Any]:
+        """What tells whether the answers were changed: how many they are, and a hash of them."""
+        return {"count": self.done, "sha256": self._hash.hexdigest()[:32]}
+
+    def note(self, record: Mapping[str, Any]) -> None:
+        """Write down how the answers stand; where that cannot be done, fewer of them are watched."""
+        with suppress(OSError):
+            sidecar.write(sidecar.beside(self.path), record, self.mark)
 
 
 @contextmanager
@@ -164,27 +178,44 @@ def _looked_at(path: Path, descriptor: int, inputs: Sequence[Input], made: sidec
     note = sidecar.beside(path)
     before = sidecar.read(note)
     if not data:
-        return Output(path, descriptor, 0, 0, 0)
+        return Output(path, descriptor, b"", 0, 0)
     if before is None:
         what = f"{len(lines)} answers" if lines else "something"
         raise ValueError(
             f"{path} holds {what}, but there is no {note.name} beside it to say how they were made: {ELSE}"
         )
     if unlike := made.differences(before, note.name):
-        for number, (record, one) in enumerate(zip(records, inputs, strict=False)):
-            if record is not None and unlike[-1].startswith("inputs: not") and record["input"] != one.value:
-                unlike[-1] = f"input {number}: {shown(record['input'])} in {path.name}, {shown(one.value)} now"
-                break
+        if unlike[-1].startswith("inputs: not"):
+            unlike[-1] = _first_other(records, inputs, path.name)
         raise ValueError(f"{'; '.join(unlike[:4])}: name another file, or move {path.name} and {note.name} away")
     for number, record in enumerate(records):
         if number >= len(inputs) or record is None or record["input"] != inputs[number].value:
             raise ValueError(f"line {number + 1} of {path} is no answer to input {number} of this request: {ELSE}")
+    known = before["answers"]["count"]
+    first = b"".join(line + b"\n" for line in lines[:known])
+    if 0 < known <= len(lines) and sha256(first).hexdigest()[:32] != before["answers"]["sha256"]:
+        raise ValueError(
+            f"the first {known} answers in {path} are no longer those that were written there: put them back, or {ELSE}"
+        )
     if torn:
         if len(lines) >= len(inputs) or not _begins(torn, inputs[len(lines)].head(len(lines))):
             raise ValueError(f"line {len(lines) + 1} of {path} is no answer that was cut short: {ELSE}")
         os.ftruncate(descriptor, len(data) - len(torn))
     answered = sum(record is not None and "texts" in record for record in records)
-    return Output(path, descriptor, len(data) - len(torn), len(lines), answered)
+    output = Output(path, descriptor, data.removesuffix(torn), len(lines), answered)
+    if known < output.done:  # killed between a group and its note
+        output.note(before)
+    return output
+
+
+def _first_other(records: Sequence[dict[str, Any] | None], inputs: Sequence[Input], name: str) -> str:
+    """Which input is not as it was."""
+    for number, (record, one) in enumerate(zip(records, inputs, strict=False)):
+        if record is not None and record["input"] != one.value:
+            return f"input {number}: {shown(record['input'])} in {name}, {shown(one.value)} now"
+        if record is not None and record.get("line") != one.line:
+            return f"input {number}: of line {record.get('line')} in {name}, of line {one.line} now"
+    return f"inputs: those that have no answer in {name} yet are not as they were"
 
 
 def _record(line: bytes) -> dict[str, Any] | None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from functools import cached_property
@@ -16,6 +14,7 @@ from typing import Any, final
 from textsearch.cli.console import json_text
 from textsearch.cli.inputs import Input
 from textsearch.cli.models import UNKNOWN
+from textsearch.files import replace_file
 from textsearch.kinds import shown
 
 FORMAT = "textsearch answers 1"
@@ -56,23 +55,6 @@ class Made:
             "inputs": {"count": len(self.inputs), "sha256": digest(self.inputs)},
         }
 
-    def write(self, path: Path) -> None:
-        """As a file that is there as a whole or not at all."""
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, prefix=".textsearch-", delete=False
-        ) as new:
-            try:
-                new.write(json_text(self.record, indent=2) + "\n")
-                new.flush()
-                os.fsync(new.fileno())
-                # a temporary file is its owner's alone; this one is to be read by whoever reads the answers
-                Path(new.name).chmod(0o666 & ~_umask())
-                Path(new.name).replace(path)
-            except BaseException:
-                Path(new.name).unlink(missing_ok=True)
-                raise
-        sync_folder(path.parent)
-
     def differences(self, before: Mapping[str, Any], name: str) -> list[str]:
         """What is not as it was: `seed: 1 in answers.jsonl.settings.json, 2 now`. More inputs at the end may come."""
         now, found = self.record, []
@@ -106,6 +88,8 @@ def read(path: Path) -> dict[str, Any] | None:
         found = json.loads(path.read_bytes())
         parts = {"command": str, "settings": dict, "models": dict, "versions": dict, "inputs": dict}
         fits = found["format"] == FORMAT and all(isinstance(found[name], kind) for name, kind in parts.items())
+        answers = found.setdefault("answers", {"count": 0, "sha256": ""})
+        fits = fits and isinstance(answers["count"], int) and isinstance(answers["sha256"], str)
         fits = fits and isinstance(found["inputs"]["count"], int) and isinstance(found["inputs"]["sha256"], str)
     except FileNotFoundError:
         return None
@@ -117,6 +101,17 @@ def read(path: Path) -> dict[str, Any] | None:
     return found
 
 
+def write(path: Path, record: Mapping[str, Any], answers: Mapping[str, Any]) -> None:
+    """Write a record as a file that is there as a whole or not at all.
+
+    Args:
+        path: its name.
+        record: of `Made`.
+        answers: what tells whether the answers were changed since.
+    """
+    replace_file(path, (json_text({**record, "answers": answers}, indent=2) + "\n").encode())
+
+
 def digest(inputs: Sequence[Input]) -> str:
     """A hash of inputs and of the lines that they stand on."""
     whole = hashlib.sha256()
@@ -125,25 +120,9 @@ def digest(inputs: Sequence[Input]) -> str:
     return whole.hexdigest()[:32]
 
 
-def sync_folder(folder: Path) -> None:
-    """Make sure that the names in a folder outlive the machine's next moment."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
 def versions() -> dict[str, str]:
     """Those of the packages that answers depend on."""
     return {name: _version(name) for name in _PACKAGES}
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _plain(value: Any) -> Any:
