@@ -90,6 +90,16 @@ def test_answers_that_were_edited_are_refused(place: int, answers: Path, given: 
     assert answers.read_bytes() == whole and note(answers).read_bytes() == side
 
 
+@pytest.mark.parametrize("order", [(1, 0, 2), (0, 2)], ids=["moved", "missing"])
+def test_lines_that_were_moved_are_named(order: tuple[int, ...], answers: Path, given: Path) -> None:
+    lines = answers.read_bytes().splitlines(keepends=True)
+    answers.write_bytes(b"".join(lines[place] for place in order))
+    where = next(number for number, place in enumerate(order) if number != place)
+    result = run(given, answers)
+    said = f"line {where + 1} of {answers} answers input {order[where]}, not {where}; lines are missing or were moved"
+    assert result.exit_code == 2 and said in result.stderr
+
+
 @pytest.mark.parametrize("known", [0, 2])
 def test_a_note_that_is_behind_its_answers_is_brought_up(known: int, answers: Path, given: Path) -> None:
     """A process may be killed between the two; a note of an older version says nothing of answers."""

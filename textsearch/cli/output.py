@@ -173,8 +173,13 @@ def _looked_at(path: Path, descriptor: int, inputs: Sequence[Input], made: sidec
     *lines, torn = data.split(b"\n")
     records = [_record(line) for line in lines]
     for number, record in enumerate(records):
-        if record is None or record["number"] != number:
+        if record is None:
             raise ValueError(f"line {number + 1} of {path} is no answer of this program: {ELSE}")
+        if record["number"] != number:
+            raise ValueError(
+                f"line {number + 1} of {path} answers input {record['number']}, not {number}; lines are missing or "
+                f"were moved: put them back, or {ELSE}"
+            )
     note = sidecar.beside(path)
     before = sidecar.read(note)
     if not data:
