@@ -93,7 +93,7 @@ class Rhyme(Objective):
 
     def __post_init__(self) -> None:
         given = words_per_input("word", self.word)
-        keep(self, word=given.values, _rhymes=given.map(lambda word: rhymes(last_word(word))))
+        keep(self, word=given.values, _rhymes=given.map(lambda word: rhymes(last_word(word) or word)))
 
     @property
     def cost(self) -> Cost:

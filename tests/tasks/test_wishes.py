@@ -27,6 +27,7 @@ from textsearch.testing import letters
         (["why", "?"], ("why", "?"), {}),
         (["??", "a"], ("??", "a"), {}),
         (["3.5?1", "a"], ("a",), {"3.5": 1.0}),
+        (["page?id=3", "who?what", "no?yes"], ("page?id=3", "who?what", "no?yes"), {}),
     ],
 )
 def test_how_wishes_are_written(given: Sequence[str], must: tuple[str, ...], wishes: dict[str, float]) -> None:
@@ -41,6 +42,12 @@ def test_how_wishes_are_written(given: Sequence[str], must: tuple[str, ...], wis
         (["dog", "Dog?"], "wishes for 'Dog', which must be there anyway"),
         (["dog", "run?", "run?3"], "wishes for 'run' twice"),
         (["dog", "run?0"], r"'run\?0' is a wish that is worth nothing"),
+        (["dog", "run?-3"], r"'run\?-3' is no wish: behind the \? stand the nats .* such as run\?30"),
+        (["dog", "run?3x"], r"'run\?3x' is no wish"),
+        (["dog", "hot dog？1e9"], r"'hot dog？1e9' is no wish: .* such as hot dog\?30"),
+        (["dog", "run?.5"], r"'run\?.5' is no wish"),
+        (["dog", "run?nan"], r"'run\?nan' is no wish"),
+        (["dog", "run?" + "9" * 400], "is worth more than any number: write run, which must be"),
     ],
 )
 def test_wishes_that_cannot_be_meant(given: list[str], message: str) -> None:

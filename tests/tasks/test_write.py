@@ -172,6 +172,7 @@ def test_defaults_have_one_place() -> None:
         ({"rhyme": "day", "suffix": "the dog"}, "rhyme='day' contradicts the end 'the dog'"),
         ({"rhyme": "day", "acrostic": "dox"}, "rhyme='day' contradicts acrostic='dox'"),
         ({"rhyme": "xqzzy"}, "'xqzzy' is not in the CMU pronouncing dictionary"),
+        ({"rhyme": "\N{DOG FACE}!"}, "'\N{DOG FACE}!' is not in the CMU pronouncing dictionary"),
         ({"characters": [1, 5], "prefix": "the old man"}, "characters=\\(1, 5\\) contradicts prefix='the old man'"),
         ({"regex": "(a"}, "is no regular expression"),
         ({"words": [1, 2, 3]}, "or a pair, the fewest and the most"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, final
@@ -12,6 +13,7 @@ import typer
 from textsearch.cli import options
 from textsearch.cli.building import command
 from textsearch.cli.inputs import Input, inputs_of
+from textsearch.cli.paths import path
 from textsearch.kinds import shown
 from textsearch.tasks.settings import MAX_LENGTH, METHODS, Sampling
 
@@ -30,7 +32,7 @@ def read_text(name: str, option: str) -> str:
         typer.BadParameter: it cannot be read, or is no text.
     """
     try:
-        return Path(name).read_text(encoding="utf-8-sig")
+        return path(name).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise typer.BadParameter(f"{shown(name, 200)} is not UTF-8: {error.reason}", param_hint=option) from error
     except (OSError, ValueError) as error:
@@ -42,8 +44,15 @@ def grammar(given: str) -> str:
     """The grammar of a file, or the name of one that comes with textsearch."""
     from objectives.grammar import named_grammars
 
-    if given in named_grammars() and not Path(given).is_file():
+    names = named_grammars()
+    if given in names and not Path(given).is_file():
         return given
+    if not os.path.lexists(given):
+        raise typer.BadParameter(
+            f"there is no file {shown(given, 200)}, and no grammar of this name comes with textsearch: choose from "
+            f"{', '.join(names)}",
+            param_hint="--grammar",
+        )
     return read_text(given, "--grammar")
 
 

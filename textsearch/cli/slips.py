@@ -35,7 +35,8 @@ def told(context: Any) -> Iterator[None]:
     """
     try:
         yield
-    except Exception as error:
+    except Exception as raised:
+        error: Any = raised
         found = getattr(error.__cause__, "errors", None)
         if hasattr(error, "message") and callable(found):
             error.message = _of_value(error, found()[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import final
 
 import regex
@@ -15,6 +16,10 @@ WORTH = 15.0
 """Nats that a sentence without a wish costs, where nothing is said: a word costs it about as much, counted twice."""
 
 _WISH = regex.compile(r"(?P<word>.*\S)[?？](?P<weight>\d+(?:\.\d+)?)?")
+
+
+_SLIP = regex.compile(r"(?P<word>.*\w)[?？](?:[-+]?\.?\d.*|[-+]?(?:nan|inf))", regex.IGNORECASE)
+"""What begins as a wish with its weight, and is none."""
 
 
 @final
@@ -42,7 +47,8 @@ def wanted(given: Sequence[str]) -> Wanted:
     A question mark by itself is a keyword: "why ?" for a sentence that asks.
 
     Raises:
-        ValueError: nothing but wishes, one that is a keyword or a wish already, or that is worth nothing.
+        ValueError: nothing but wishes, one that is a keyword or a wish already, that is worth nothing, or more than any
+            number, or whose weight is no number.
 
     >>> wanted(["dog", "hot dog?", "?", "frisbee?30"])
     Wanted(keywords=('dog', '?'), wishes={'hot dog': 15.0, 'frisbee': 30.0})
@@ -50,6 +56,11 @@ def wanted(given: Sequence[str]) -> Wanted:
     keywords, wishes = list[str](), dict[str, float]()
     for one in given:
         found = _WISH.fullmatch(one)
+        if found is None and (slip := _SLIP.fullmatch(one)):
+            raise ValueError(
+                f"{shown(one)} is no wish: behind the ? stand the nats that it is worth, a number such as "
+                f"{slip['word']}?30"
+            )
         # what has no letter before its mark is punctuation
         if found is None or not any(letter.isalnum() for letter in found["word"]):
             keywords.append(one)
@@ -57,6 +68,8 @@ def wanted(given: Sequence[str]) -> Wanted:
         word, weight = found["word"], WORTH if found["weight"] is None else float(found["weight"])
         if weight <= 0:
             raise ValueError(f"{shown(one)} is a wish that is worth nothing: leave it out, or write {word}?")
+        if not isfinite(weight):
+            raise ValueError(f"{shown(one)} is a wish that is worth more than any number: write {word}, which must be")
         if any(words(word) == words(other) for other in wishes):
             raise ValueError(f"{shown(list(given))} wishes for {shown(word)} twice: once is enough")
         wishes[word] = weight
