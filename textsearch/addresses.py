@@ -20,7 +20,11 @@ def is_loopback(host: str) -> bool:
 
 
 def at_fault(error: OSError) -> str:
-    """The option that names what cannot be listened at: an address that is none of this machine's, or its port."""
+    """The option that names what cannot be listened at: an address that is none of this machine's, or its port.
+
+    >>> at_fault(socket.gaierror(-2, "Name or service not known")), at_fault(OSError(errno.EADDRINUSE, "in use"))
+    ('--host, an address of this machine', '--port')
+    """
     elsewhere = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
     return "--host, an address of this machine" if elsewhere else "--port"
 
