@@ -245,8 +245,9 @@ def test_an_energy_of_a_trained_function_is_plain() -> None:
 
 
 def test_who_goes_through_a_batch_is_told_where_its_texts_are() -> None:
+    batch: Any = VOCABULARY.encode(TEXTS)
     with pytest.raises(TypeError, match=r"a Batch is no list of texts: take batch.texts\(\)"):
-        [len(text) for text in VOCABULARY.encode(TEXTS)]
+        [len(text) for text in batch]
 
 
 def test_what_cannot_be_called_is_refused() -> None:
