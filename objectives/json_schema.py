@@ -83,7 +83,7 @@ class Documents:
     def __init__(self, schema: Schema, longest: int) -> None:
         self._schema, self._longest = schema, longest
         self._validator = validator_of(schema)
-        names = types_of(of_draft(schema, type(self._validator).VALIDATORS)) if isinstance(schema, Mapping) else TYPES
+        names = types_of(of_draft(schema, self._validator.VALIDATORS)) if isinstance(schema, Mapping) else TYPES
         self._opening = "".join(dict.fromkeys("".join(_OPENINGS[name] for name in names)))
         self.masks = Masks(partial(_readable, json.dumps(schema)))
 
@@ -151,6 +151,6 @@ def _checked(name: str, value: Any) -> Schema:
         place = "/".join(map(str, error.absolute_path)) or "its top"
         raise ValueError(f"{name}={shown(value)} is no JSON schema: at {place}, {error.message}") from error
     check_references(name, validator)
-    if (why := why_nothing_fits(value, value, known=type(validator).VALIDATORS)) is not None:
+    if (why := why_nothing_fits(validator)) is not None:
         raise ValueError(f"{name}={shown(value)} is satisfied by nothing: {why}")
     return value

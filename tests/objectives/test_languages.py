@@ -268,6 +268,36 @@ def test_references_lead_to_schemas_under_the_address_that_they_stand_in() -> No
     assert texts_of(JSONSchema({"const": {"$ref": "#/nowhere"}}), ['{"$ref": "#/nowhere"}', "1"])[1:] == []
 
 
+def each_in_each(count: int, **last: object) -> dict[str, object]:
+    """A schema of objects each of which needs one of all the others, or of the last."""
+    names = [*map(str, range(count)), *last]
+    parts = {name: {"$ref": f"#/$defs/{name}"} for name in names}
+    each = {"type": "object", "required": names, "properties": parts}
+    return {"$ref": "#/$defs/0", "$defs": dict.fromkeys(names, each) | last}
+
+
+def test_a_schema_that_something_satisfies_is_not_refused() -> None:
+    """Whatever the draft, the names of places, and the ways round that a document may or may not go."""
+    old: dict[str, object] = {"$schema": "http://json-schema.org/draft-04/schema#"}
+    assert texts_of(JSONSchema(old | {"enum": [1], "minimum": 0, "exclusiveMinimum": True}), ["1", "2"]) == ["1"]
+    named: dict[str, object] = {"$defs": {"x": {"$anchor": "here", "type": "array", "items": {"$ref": "#here"}}}}
+    assert texts_of(JSONSchema(named | {"$ref": "#here"}), ["[[]]", "1"]) == ["[[]]"]
+    # under an address of its own, # is another place
+    own = {"$id": "https://example.org/a", "$defs": {"x": {"type": "integer"}}, "$ref": "#/$defs/x"}
+    assert texts_of(JSONSchema({"$defs": {"x": False, "a": own}, "$ref": "#/$defs/a"}), ["1", "[]"]) == ["1"]
+    held = {"$defs": {"%": {"const": [1], "items": {"$ref": "#/$defs/one"}}, "one": {"type": "integer"}}}
+    assert texts_of(JSONSchema(held | {"$ref": "#/$defs/%25"}), ["[1]", "1"]) == ["[1]"]
+    tree = {
+        "type": "object",
+        "required": ["next"],
+        "properties": {"next": {"anyOf": [{"type": "null"}, {"$ref": "#"}]}},
+    }
+    assert texts_of(JSONSchema(tree), ['{"next": {"next": null}}', "{}"]) == ['{"next": {"next": null}}']
+    any_of_all = each_in_each(12, last={"type": "null"})
+    any_of_all["$defs"] |= {str(n): {"anyOf": [{"$ref": f"#/$defs/{m}"} for m in (n + 1, "last")]} for n in range(11)}  # type: ignore[operator]
+    assert texts_of(JSONSchema(any_of_all), ["null", "1"]) == ["null"]
+
+
 WRONG: dict[str, Callable[[], object]] = {
     "is no JSON": lambda: JSONSchema("{"),
     "no JSON schema: at type": lambda: JSONSchema({"type": "strin"}),
@@ -286,6 +316,15 @@ WRONG: dict[str, Callable[[], object]] = {
         {"type": "object", "required": ["a"], "properties": {"a": {"enum": []}}}
     ),
     "no type suits": lambda: JSONSchema({"type": "string", "allOf": [{"type": "integer"}]}),
+    "exclusiveMinimum=1 is above exclusiveMaximum=1": lambda: JSONSchema(
+        {"type": "number", "exclusiveMinimum": 1, "exclusiveMaximum": 1}
+    ),
+    "no whole number is from": lambda: JSONSchema({"type": "integer", "minimum": 1.2, "maximum": 1.8}),
+    "minProperties=2 is above its 1 properties": lambda: JSONSchema(
+        {"type": "object", "properties": {"a": {}}, "additionalProperties": False, "minProperties": 2}
+    ),
+    "'#/$defs/0' leads on for ever": lambda: JSONSchema(each_in_each(12)),
+    "and at #/$defs/last, it is false": lambda: JSONSchema(each_in_each(12, last=False)),
     "enum has no value": lambda: JSONSchema({"enum": ["a"], "type": "integer"}),
     "schema=3 is a number": lambda: JSONSchema(3),  # type: ignore[arg-type]
     "is no grammar in Lark's form": lambda: Grammar("start: ("),
