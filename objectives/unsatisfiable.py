@@ -92,16 +92,14 @@ class _Search:
 
         Nothing is taken to have an end at first, and what has one without the others has one.
         """
-        contradictions = {reference: why for reference, why in self.reasons.items() if why is not None}
-        endless = {reference: "" for reference in self.reasons if reference not in contradictions}
+        endless = [reference for reference, why in self.reasons.items() if why is None]
         while True:
-            self.reasons = contradictions | {
-                one: f"{one!r} leads on for ever, and a document has an end" for one in endless
-            }
-            still = {one: "" for one in endless if self.of(_target(self._root, one), one) is not None}
-            if len(still) == len(endless):
+            self.reasons |= {one: f"{one!r} leads on for ever, and a document has an end" for one in endless}
+            ending = [one for one in endless if self.of(_target(self._root, one), one) is None]
+            if not ending:
                 return
-            endless = still
+            self.reasons |= dict.fromkeys(ending)
+            endless = [one for one in endless if one not in ending]
 
     def of(self, schema: Any, path: str) -> str | None:
         """Why no document satisfies a part of the schema, as far as is known of its references."""
