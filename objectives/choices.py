@@ -75,6 +75,12 @@ class Choices(LanguageObjective):
                     "it back; write them with other characters, or use another model"
                 )
 
+    def fewest_tokens(self, vocabulary: Vocabulary) -> int:
+        """Of the shortest text that may be written; 0 where that is not known."""
+        if not isinstance(vocabulary, TokenBytes):
+            return 0
+        return min(own.fewest_tokens(vocabulary) for own in self._languages.values)
+
     def allowed_next(self, beginnings: Beginnings) -> Tensor | None:
         """(K, V) bool, the tokens with which a canonical row of a choice goes on; None without `token_bytes`."""
         vocabulary = beginnings.vocabulary
@@ -144,6 +150,10 @@ class OneOf:
         if found is None:
             found = self._rows[vocabulary] = self._following(vocabulary)
         return found
+
+    def fewest_tokens(self, vocabulary: Vocabulary) -> int:
+        """Of the shortest text."""
+        return min((len(row) for row, following in self.rows(vocabulary).items() if None in following), default=0)
 
     def of_length(self, vocabulary: Vocabulary, length: int) -> Tensor:
         """(R, length) int64, the canonical rows of so many tokens."""

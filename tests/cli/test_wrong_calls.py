@@ -73,6 +73,7 @@ pytestmark = pytest.mark.usefixtures("stubbed")
         (["sample", "a", "--grammar", "."], "cannot read '.'"),
         (["sample", "a", "--json-schema", "missing.json"], "cannot read 'missing.json': No such file"),
         (["sample", "a", "--json-schema", "weights.bin"], "is no JSON"),
+        (["sample", "a", "--json-schema", "null.json"], "'null.json' holds null, which is no schema"),
         (["sample", "a", "--choices", "a,b", "--draws", "0"], "--draws"),
         (["sample", "a", "--choices", "a,b", "--power", "0"], "--power 0"),
         (
@@ -123,6 +124,7 @@ def test_a_slip_is_one_line(arguments: list[str], said: str, tmp_path: Path, mon
     monkeypatch.chdir(tmp_path)
     Path("weights.bin").touch()
     Path("none.bin").write_bytes(b"\xff\x00")
+    Path("null.json").write_text("null", encoding="utf-8")
     result = call(*arguments)
     assert result.exit_code == 2, result.output
     assert said in result.stderr and len(result.stderr.splitlines()) == 1, result.stderr

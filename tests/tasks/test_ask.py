@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.models.tiny import roomy_causal
-from textsearch.language.answers import answers_of
+from textsearch.language.answers import Answer, answers_of
 from textsearch.models import causal_lm
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.tasks import Asking, Models, ask
@@ -73,6 +73,17 @@ def test_passages_that_cannot_be_asked_about(lm: TransformersCausalLM) -> None:
     with pytest.raises(ValueError, match="numbers of passages lie below"):
         ask(["Bats fly."], causal=lm, answer="Bats", numbers=[2**30])
     assert lm.usage.rows == 0
+
+
+def test_white_space_within_an_answer_is_that_of_its_passage() -> None:
+    passage, answer = passage_of({"passage": "She lives in New\r\nYork.", "answer": " New  York\n"})
+    assert (passage, answer) == ("She lives in New York.", "New York")
+
+
+def test_a_mark_of_ours_within_a_passage_is_text(lm: TransformersCausalLM) -> None:
+    pair = Pair("The \ue000 sign is old.", Answer("sign", "term"), 0)
+    before, behind = backward(lm, pair)
+    assert before.endswith("Passage: The \ue000 sign is old.\nQuestion: ") and "\ue000" not in behind
 
 
 def test_each_question_has_its_answer(lm: TransformersCausalLM) -> None:

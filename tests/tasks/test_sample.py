@@ -232,6 +232,7 @@ def test_no_draw_is_an_error_that_carries_the_others() -> None:
         ({"grammar": " "}, "is empty"),
         ({"json_schema": 3}, "json_schema=3 is a number"),
         ({"constraint": "a"}, "constraint='a' is a string, not an objective"),
+        ({"choices": ["abc", "abab"], "max_length": 2}, "max_length=2 is too small for choices: .* has 3 tokens"),
         ({"choices": ["a"], "draws": 0}, "draws=0 must be at least 1"),
         ({"choices": ["a"], "power": 0}, "power=0 must be a positive number"),
         (

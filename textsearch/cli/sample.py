@@ -60,9 +60,16 @@ def schema(given: str) -> Any:
     """The schema that a file holds."""
     text = read_text(given, "--json-schema")
     try:
-        return json.loads(text)
+        found = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise typer.BadParameter(f"{shown(given, 200)} is no JSON: {error}", param_hint="--json-schema") from error
+    if not isinstance(found, dict | bool):
+        raise typer.BadParameter(
+            f"{shown(given, 200)} holds {json.dumps(found)[:40]}, which is no schema: write an object, such as "
+            '{"type": "array"}',
+            param_hint="--json-schema",
+        )
+    return found
 
 
 def choices(given: str) -> list[str]:

@@ -118,7 +118,8 @@ def backward(lm: TaskLM, pair: Pair) -> tuple[str, str]:
         return f"Passage: {passage}\nQuestion: {question}\nAnswer in a few words from the passage."
 
     prompt = _prompt(lm, request(pair.passage, _TEXT), pair, lambda one: (request(one[0], one[2]), one[1]))
-    before, _, behind = prompt.partition(_TEXT)
+    # the request comes last, and in it the question behind the passage
+    before, _, behind = prompt.rpartition(_TEXT)
     return before, behind
 
 
@@ -282,7 +283,7 @@ def build(
     uses = ("score", "vocabulary", "continuations", "draw_suffixes", "suffix_log_probs")
     given.check(causal=models.causal, uses=uses)
     found = [
-        [Answer(own.strip(), kind_of(own))] if own is not None else found_in(passage, settings.answers)
+        [Answer(own, kind_of(own))] if own is not None else found_in(passage, settings.answers)
         for passage, own in asked_for
     ]
     pairs = [Pair(asked_for[number][0], one, number) for number, own in enumerate(found) for one in own]
@@ -322,7 +323,7 @@ def build(
 
 
 def passage_of(asked_for: str | Mapping[str, str], answer: str | None = None) -> tuple[str, str | None]:
-    """A passage and the answer that is asked for, None for whatever is found there.
+    """A passage and the answer that is asked for, each in one line; None for whatever is found there.
 
     Raises:
         TypeError: it is neither a text nor a mapping of them.
@@ -353,7 +354,7 @@ def passage_of(asked_for: str | Mapping[str, str], answer: str | None = None) ->
             f"{shown(passage)} does not hold the answer {shown(answer)}: name words that stand there, or leave the "
             "answer out"
         )
-    return " ".join(passage.split()), answer
+    return " ".join(passage.split()), answer if answer is None else " ".join(answer.split())
 
 
 def found_in(passage: str, most: int) -> list[Answer]:

@@ -24,6 +24,7 @@ from samplers.populations import systematic
 from samplers.proposals import SuffixResampling
 from samplers.weights import LOG_WEIGHTS
 from textsearch import Generations
+from textsearch.batch import Vocabulary
 from textsearch.calls import told
 from textsearch.checks import strings
 from textsearch.kinds import TOKENWISE, shown
@@ -179,6 +180,7 @@ def build(
     lm = given.causal(models.causal, progress, uses)
     starts = lm.vocabulary.encode([""] * len(texts))
     allowed.check(starts)
+    check_room(allowed, lm.vocabulary, settings.max_length)
     asked_for = [(asked(lm, text) if settings.chat else None) or text for text in texts]
     moves = SuffixResampling(
         lm, asked_for, temperature=1 / settings.power, max_length=settings.max_length, constraint=allowed
@@ -225,6 +227,16 @@ def constraint_of(settings: Sampling) -> Objective:
         if languages is not None and any(one.is_dead("", b"") for one in languages.values):
             raise ValueError(f"{stated}={shown(value)} allows no text at all, not one: say less of what it must be")
     return allowed
+
+
+def check_room(allowed: Objective, vocabulary: Vocabulary, most: int) -> None:
+    """Refuse a language of whose texts none has at most so many tokens, as far as its terms tell."""
+    for _, term in allowed.parts:
+        fewest = term.fewest_tokens(vocabulary) if hasattr(term, "fewest_tokens") else 0
+        if fewest > most:
+            raise ValueError(
+                f"max_length={most} is too small for {term.name}: the shortest text that is allowed has {fewest} tokens"
+            )
 
 
 def _allowed(stated: str, value: Any) -> Objective:
