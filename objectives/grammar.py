@@ -12,6 +12,7 @@ from typing import Any, final
 import regex
 
 from objectives.earley import PrefixParser, Rules, Word, productive
+from objectives.grammar_size import written_out
 from objectives.language import LanguageObjective
 from objectives.mask_engine import Masks
 from textsearch.checks import keep, string, whole
@@ -20,6 +21,9 @@ from textsearch.per_input import PerInput, text_per_input
 
 MAX_RULES = 5_000
 """Expansions of a grammar, with its repeats written out."""
+
+MAX_WRITTEN = 50_000
+"""Expansions of a rule before equal ones are merged, which Lark works out in some seconds."""
 
 _FOLDER = files("objectives") / "grammars"
 _KEPT = 20_000  # texts whose verdict is remembered
@@ -145,6 +149,9 @@ def _parser(grammar: str, start: str) -> Any:
     except ImportError as error:
         raise ImportError("Grammar needs lark: pip install 'textsearch-sampling[grammar]'") from error
     try:
+        rule, count = written_out(grammar)
+        if count > MAX_WRITTEN:
+            raise ValueError(_too_large(grammar, count, MAX_WRITTEN, f" in {rule!r}"))
         return Lark(grammar, start=start, parser="earley", lexer="dynamic_complete", ambiguity="forest", regex=True)
     except (LarkError, OSError, AttributeError, RecursionError, regex.error) as error:
         said = " ".join(str(error).split())[:300] or type(error).__name__
@@ -160,10 +167,7 @@ def _rules(parser: Any, grammar: str, start: str) -> Rules:
         ValueError: it is too large, or nothing can be derived from its start.
     """
     if len(parser.rules) > MAX_RULES:
-        raise ValueError(
-            f"grammar={shown(grammar)} has {len(parser.rules):,} expansions, above the limit of {MAX_RULES:,}: write "
-            "repeats such as x~1..1000 as x+, or split the grammar into several"
-        )
+        raise ValueError(_too_large(grammar, len(parser.rules), MAX_RULES))
     rules: dict[str, list[tuple[str, ...]]] = {}
     for rule in parser.rules:
         rules.setdefault(rule.origin.name, []).append(tuple(symbol.name for symbol in rule.expansion))
@@ -174,3 +178,10 @@ def _rules(parser: Any, grammar: str, start: str) -> Rules:
             f"grammar={shown(grammar)} derives no text: every rule of {start!r} leads on for ever; give one an end"
         )
     return Rules(start, rules, words, tuple(parser.ignore_tokens))
+
+
+def _too_large(grammar: str, count: int, most: int, where: str = "") -> str:
+    return (
+        f"grammar={shown(grammar)} has {count:,} expansions{where}, above the limit of {most:,}: write repeats such as "
+        "x~1..1000 as x+, and many optional parts one after another as rules of their own"
+    )

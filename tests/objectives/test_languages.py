@@ -203,6 +203,13 @@ def test_grammars_that_come_along(name: str, good: list[str], bad: list[str]) ->
     assert not any(derived.is_dead(text[:size], b"") for text in good for size in range(len(text) + 1))
 
 
+def test_many_optional_parts_are_rules_of_their_own() -> None:
+    """As the refusal of too many expansions says; written out in one rule they would be 2^32."""
+    parts = "".join(f'p{n}: "{n},"?\n' for n in range(32))
+    language = Grammar(f"start: {' '.join(f'p{n}' for n in range(32))}\n{parts}")
+    assert texts_of(language, ["0,7,31,", "", "7,0,"]) == ["0,7,31,", ""]
+
+
 def test_documents() -> None:
     person = {
         "type": "object",
@@ -332,6 +339,9 @@ WRONG: dict[str, Callable[[], object]] = {
     "with start='sum'": lambda: Grammar('start: "a"', start="sum"),
     "derives no text": lambda: Grammar('start: "a" start'),
     "expansions, above the limit": lambda: Grammar("start: " + " | ".join(f'"{n}"' for n in range(5100))),
+    "4,294,967,296 expansions in 'many', above the limit": lambda: Grammar(
+        "start: many\nmany: " + " ".join(f'"{n}"?' for n in range(32))
+    ),
     "take one of arithmetic": lambda: shipped("yaml"),
     "max_characters=0": lambda: Grammar('start: "a"', max_characters=0),
     "is no regular expression": lambda: Pattern("(", full=True),
