@@ -37,7 +37,8 @@ from textsearch.models.defaults import default_causal_lm
 from textsearch.models.protocols import asked
 from textsearch.rng import Rng
 from textsearch.tasks import Asking, ask
-from textsearch.tasks.asking import Pair, backward, drafted
+from textsearch.tasks.asking import backward, drafted
+from textsearch.tasks.question_form import Pair
 
 GROUP = 5
 """Sentences that run together."""

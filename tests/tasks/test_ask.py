@@ -13,7 +13,8 @@ from textsearch.language.answers import Answer, answers_of
 from textsearch.models import causal_lm
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.tasks import Asking, Models, ask
-from textsearch.tasks.asking import Pair, backward, build, by_lines, form, forward, found_in, passage_of
+from textsearch.tasks.asking import backward, build, by_lines, forward, found_in, passage_of
+from textsearch.tasks.question_form import Pair, form
 
 BATS = "Bats find insects by echolocation, which Lazzaro Spallanzani studied in 1793 with 3.5 kg of wax."
 
@@ -44,7 +45,11 @@ def test_answers_of_all_kinds_are_found() -> None:
         ("Who? When?", False),
         ("?", False),
         ("Was it the Bridge?", False),
-        ("What was the bridge's name?", True),
+        ("What was the bridge's name?", False),
+        ("What was the bridge’s name?", False),
+        ("When did he see it?", False),
+        ("What is the answer?", False),
+        ("Whom did Mr. Lee meet before he left?", True),
         ("Which Bridges?", True),
     ],
 )
@@ -53,6 +58,13 @@ def test_the_form_of_a_question(text: str, fine: bool, lm: TransformersCausalLM)
     objective = form([Pair("Mr. Lee saw the bridge.", answer, 0)])
     energy = float(objective.energy(lm.vocabulary.encode([text])))
     assert energy == (0 if fine else math.inf)
+
+
+def test_a_question_may_point_to_what_its_passage_points_to(lm: TransformersCausalLM) -> None:
+    [answer] = found_in("the bridge", 1)
+    texts = ["When did he see it?", "When did she see it?", "What was the question?"]
+    own = form([Pair("He saw the bridge and had a question.", answer, 0)])
+    assert own.energy(lm.vocabulary.encode(texts)).isfinite().tolist() == [True, False, True]
 
 
 def test_passages_that_cannot_be_asked_about(lm: TransformersCausalLM) -> None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from os import PathLike
-from typing import Any, final
+from typing import Any
 
 import numpy as np
-import regex
 import torch
 
-from objectives import Answered, Conditional, Forbidden, Pattern, ngram_likeness
+from objectives import Answered, Conditional, ngram_likeness
 from samplers import MetropolisHastings, SimulatedAnnealing
 from samplers.proposals import SuffixResampling
 from samplers.starts.apart import apart
@@ -22,7 +21,6 @@ from textsearch.calls import told
 from textsearch.checks import MAX_TOKENS, string
 from textsearch.kinds import nature, shown
 from textsearch.language.answers import Answer, answers_of, holds, kind_of
-from textsearch.language.literals import PATTERNS
 from textsearch.models.protocols import TaskLM, asked
 from textsearch.objective import Objective, evaluate
 from textsearch.proposal import Proposal
@@ -32,6 +30,7 @@ from textsearch.sampler import Sampler
 from textsearch.schedule import geometric
 from textsearch.tasks import resolve as given
 from textsearch.tasks.problem import MakeSampler, Models, Problem, answer
+from textsearch.tasks.question_form import Pair, first_question, form, last_resort, one_question_each
 from textsearch.tasks.settings import MAX_ANSWERS, Asking
 from textsearch.waiting import note, waiting
 
@@ -77,9 +76,6 @@ OPENINGS: Mapping[str, tuple[str, ...]] = {
 }
 """Of each kind of answer how questions for it begin: every other draft begins so, whatever the model would write."""
 
-LAST_RESORT = ("What is it?", "Who was there?", "How many are there?")
-"""Where no draft is a question, chains start from the first that does without the answer."""
-
 HEAT = 0.8
 """Temperature of the tokens of drafts and of new ends."""
 
@@ -88,18 +84,6 @@ _ROOM = 40
 
 _TEXT = "\ue000"
 """Stands for the question where a prompt is cut; of the private use area, so that nothing else is it."""
-
-_ABBREVIATION = regex.compile(rf"{PATTERNS['abbreviation']} | \b\p{{Lu}}\.(?=\s\p{{Lu}})", regex.VERBOSE)
-
-
-@final
-@dataclass(frozen=True)
-class Pair:
-    """A passage, an answer that it gives, and the number of the passage."""
-
-    passage: str
-    answer: Answer
-    number: int
 
 
 def forward(lm: TaskLM, pair: Pair) -> str:
@@ -135,37 +119,11 @@ def _prompt(lm: TaskLM, request: str, pair: Pair, turn: Callable[[Example], tupl
 def energy(lm: TaskLM, pairs: Sequence[Pair], weight: float = Asking.weight) -> Objective:
     """E(q) = -log p(q | passage, answer) - weight * log p(answer | passage, q), +inf for what has not the form.
 
-    A question is one sentence that ends with a question mark and does not hold the answer.
+    A question is one sentence that ends with a question mark, stands alone, and does not hold the answer.
     """
     before, behind = zip(*(backward(lm, pair) for pair in pairs), strict=True)
     answered = Answered(lm, [pair.answer.text for pair in pairs], before=before, behind=behind)
     return form(pairs) + Conditional(lm, [forward(lm, pair) for pair in pairs]) + weight * answered
-
-
-def form(pairs: Sequence[Pair]) -> Objective:
-    """0 for a question that does not hold the answer, +inf for all else."""
-    return one_question_each(pairs) + Forbidden([[_bare(pair.answer.text)] for pair in pairs])
-
-
-def one_question_each(pairs: Sequence[Pair]) -> Pattern:
-    """0 for one question, +inf for all else."""
-    return Pattern([question(pair.passage) for pair in pairs], full=True)
-
-
-def question(passage: str) -> str:
-    """A regular expression of one question; the abbreviations of the passage do not end it.
-
-    >>> [bool(regex.fullmatch(question("Mr. Smith left."), one)) for one in ("Where is Mr. Smith?", "Who? Me?", "No.")]
-    [True, False, False]
-    """
-    kept = dict.fromkeys(found[0].strip() for found in _ABBREVIATION.finditer(passage))
-    inner = "|".join([*map(regex.escape, kept), r"\d[.]\d", r"[^.!?。！？\s]", r"[ ]"])
-    return rf"[^.!?。！？\s](?:{inner})*[?？]"
-
-
-def _bare(answer: str) -> str:
-    """An answer without its article: a question gives it away without, too."""
-    return str(regex.sub(r"^(?i:the|an?)\s+(?=\S)", "", answer.strip()))
 
 
 def annealed(moves: Proposal, steps: int) -> Sampler[Any]:
@@ -202,8 +160,9 @@ def ask(
 
         - log p(q | passage, a) - weight * log p(a | passage, q)
 
-    and +inf for a text that is not one sentence with a question mark at its end, or that holds the answer. The records
-    of the result have the answer of each question: the best question about each answer comes first.
+    and +inf for a text that is not one sentence with a question mark at its end, that holds the answer, or that
+    points out of itself ("When did he win?" of a passage without a "he", "What is the answer?"). The records of the
+    result have the answer of each question: the best question about each answer comes first.
 
     Args:
         passages: a sentence or a few each; with an answer of its own as {"passage": ..., "answer": ...}.
@@ -387,19 +346,6 @@ def by_lines(lm: TaskLM) -> TaskLM:
     return ending
 
 
-def last_resort(pair: Pair, vocabulary: Vocabulary) -> str:
-    """A question to start from where no draft is one.
-
-    Raises:
-        ValueError: none does without the answer.
-    """
-    own = form([pair])
-    for text in LAST_RESORT:
-        if bool(own.energy(vocabulary.encode([text])).isfinite()):
-            return text
-    raise ValueError(f"no question can do without the answer {shown(pair.answer.text)}: name other words")
-
-
 def drafted(lm: TaskLM, pairs: Sequence[Pair], drafts: int, seed: int, numbers: Sequence[int]) -> list[list[str]]:
     """For each pair its drafts, up to their first question mark; every other one begins as questions of its kind do."""
     owners = [place for place in range(len(pairs)) for _ in range(drafts)]
@@ -426,17 +372,6 @@ def openings_of(kind: str, drafts: int) -> list[str]:
     """
     own = OPENINGS[kind]
     return [own[number // 2 % len(own)] if number % 2 else "" for number in range(drafts)]
-
-
-def first_question(text: str) -> str:
-    """The first line up to its question mark, or all of the line.
-
-    >>> first_question(" Who came? Nobody.\\nSo"), first_question("No.\\n\\nWho?")
-    ('Who came?', 'No.')
-    """
-    line = text.strip().split("\n")[0].strip()
-    found = regex.match(r".*?[?？]", line)
-    return found[0] if found else line
 
 
 def _rows(texts: Sequence[str], place: int, vocabulary: Vocabulary) -> Batch:
