@@ -299,6 +299,13 @@ def test_a_run_that_was_broken_off_goes_on(lm: TransformersCausalLM, tmp_path: P
     assert again.texts == whole.texts and again.trace.tolist() == whole.trace.tolist()
 
 
+def test_a_population_that_is_kept_on_disk_is_picked_from(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"choices": LANGUAGE, "draws": 6, "max_length": 6, "method": "weighted-rejection"}
+    whole = sample(["a", "cb"], causal=TOY, **settings)
+    kept = sample(["a", "cb"], causal=TOY, checkpoint=tmp_path / "run", every=0.001, **settings)
+    assert kept.texts == whole.texts and kept.inputs.tolist() == whole.inputs.tolist()
+
+
 def test_a_stream_answers_as_one_call_does(lm: TransformersCausalLM) -> None:
     prompts = ["who?", "and what?", "why not the dog?"]
     whole = sample(prompts, causal=lm, **SMALL).to_records()

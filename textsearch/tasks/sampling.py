@@ -321,7 +321,7 @@ def picked(result: Generations, settings: Sampling, numbers: Sequence[int] | Non
 
     A prompt of whose particles none has a weight has none.
     """
-    log_weights = torch.from_numpy(result.recorded[LOG_WEIGHTS][-1])
+    log_weights = torch.tensor(result.recorded[LOG_WEIGHTS][-1])  # a copy: of a run on disk it may be read only
     found: list[int] = []
     for number, rows in rows_by_input(result.inputs):
         own = log_weights[rows]
