@@ -52,6 +52,7 @@ from samplers.unfinished import (
     next_laws,
     proven,
 )
+from textsearch import tree
 from textsearch.batch import Batch
 from textsearch.checks import MAX_CHAINS, flag, positive, real, whole
 from textsearch.models.masking import FREE
@@ -167,11 +168,7 @@ class ParticleGibbs(OfTokenLM):
         for rows in chunks(swept.nonzero().squeeze(-1), self._chains_at_once):
             sweep = _Sweep(self, objective, state.rows(rows), rng.rows(rows), heat[rows], masked[rows])
             found, effective[rows] = sweep.run()
-            source = torch.zeros_like(batch.lengths)
-            source[rows] = torch.arange(len(rows), device=batch.device)
-            taken = torch.zeros_like(swept)
-            taken[rows] = True
-            after = after.where(taken, found.rows(source))
+            after = tree.put(after, rows, found)
         log_ratio = torch.full_like(energy, -math.inf).masked_fill(swept, 0.0)
         info = Info(
             swept & ~after.batch.same_text(batch),

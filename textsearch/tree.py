@@ -48,6 +48,22 @@ def where(take: Tensor, taken: T, kept: T) -> T:
     return found
 
 
+def put(value: T, index: Tensor, part: T) -> T:
+    """`value` with the chains of `part` in place of those under `index` (K,) int64.
+
+    >>> put((torch.tensor([5, 6, 7]), "all"), torch.tensor([2, 0]), (torch.tensor([1, 2]), "all"))
+    (tensor([2, 6, 1]), 'all')
+    """
+    if not len(index):
+        return value
+    size = next(len(leaf) for _, leaf in _leaves(value, "") if isinstance(leaf, Tensor))
+    source = torch.zeros(size, dtype=torch.int64, device=index.device)
+    source[index] = torch.arange(len(index), device=index.device)
+    taken = torch.zeros(size, dtype=torch.bool, device=index.device)
+    taken[index] = True
+    return where(taken, rows(part, source), value)
+
+
 def concatenate(values: Sequence[T]) -> T:
     """The chains of all values, in order.
 

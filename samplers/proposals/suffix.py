@@ -32,6 +32,7 @@ from torch import Tensor
 from samplers.proposals.cuts import ENTROPY, RESTART, UNIFORM, Entropies, log_cut_probs
 from samplers.proposals.sites import slot_open
 from samplers.proposals.spans import check_lengths
+from textsearch import tree
 from textsearch.batch import Batch, Vocabulary
 from textsearch.checks import keep, positive, real, whole
 from textsearch.kinds import OBJECTIVE, SUFFIX, TOKENWISE, instance, shown
@@ -148,7 +149,7 @@ class SuffixResampling:
         log_forward[fits] = log_new[ended] + log_cuts.gather(1, cuts[:, None])[:, 0]
         # frozen tokens are before every cut: the first one is the same in both texts
         log_backward[fits] = log_old + self._log_cuts(new).gather(1, cuts[:, None])[:, 0]
-        return Move(_put(batch, fits, new), log_forward, log_backward, kind)
+        return Move(tree.put(batch, fits, new), log_forward, log_backward, kind)
 
     def _log_cuts(self, batch: Batch) -> Tensor:
         """(B, N + 1) log p(m | x)."""
@@ -166,12 +167,3 @@ def share_without_mask(free: float) -> float:
     must = "be at least 0 and below 1, the share of texts that are drawn without the mask; 0.05 is usual"
     share: float = real("free", free, must, lambda one: 0 <= one < 1)
     return share
-
-
-def _put(batch: Batch, rows: Tensor, new: Batch) -> Batch:
-    """`batch` with `new` in place of its `rows`."""
-    source = torch.zeros_like(batch.lengths)
-    source[rows] = torch.arange(len(rows), device=batch.device)
-    taken = torch.zeros_like(source, dtype=torch.bool)
-    taken[rows] = True
-    return batch.where(taken, new.rows(source)) if len(rows) else batch

@@ -19,6 +19,7 @@ from torch import Tensor
 from samplers.adaptive_rejection import LOG_ENVELOPE
 from samplers.composites.wrapped import promised
 from samplers.rejection import ATTEMPTS
+from textsearch import tree
 from textsearch.batch import Batch, Vocabulary
 from textsearch.models.usage import charged_to
 from textsearch.objective import Evaluation, Objective, evaluate
@@ -161,7 +162,7 @@ class Drawing:
                 envelope[going] = info.recorded.get(LOG_ENVELOPE, torch.zeros_like(envelope[going]))
             kind[going] = info.kind + (0 if drawing or self.first is None else len(self.first.kinds))
             log_ratio[going] = info.log_ratio
-            chain = put(chain, going, part)
+            chain = tree.put(chain, going, part)
         resting = state.resting | accepted if drawing else state.resting
         # a start that is allowed is a text like others, once a chain has had a move to leave it
         moved = state.moved | accepted | (~resting & (not drawing) & (chain.evaluation.energy < torch.inf))
@@ -197,15 +198,6 @@ def all_rest(progress: Progress) -> bool:
     """A rule for stopping: every chain holds an independent draw."""
     state = progress.state
     return isinstance(state, DrawingState) and bool(state.resting.all())
-
-
-def put(chain: ChainState, rows: Tensor, part: ChainState) -> ChainState:
-    """`chain` with `part` in place of its `rows` (K,)."""
-    source = torch.zeros_like(chain.batch.lengths)
-    source[rows] = torch.arange(len(rows), device=rows.device)
-    taken = torch.zeros_like(source, dtype=torch.bool)
-    taken[rows] = True
-    return chain.where(taken, ChainState(part.batch.rows(source), part.evaluation.rows(source)))
 
 
 def only(result: Generations, rows: Sequence[int]) -> Generations:
