@@ -23,8 +23,9 @@ import torch
 from torch import Tensor
 
 from samplers.one_token_lm import OfTokenLM
+from samplers.populations import log_sum
 from samplers.proposals.cuts import first_cuts
-from samplers.unfinished import Unfinished, log_totals, next_laws
+from samplers.unfinished import Unfinished, next_laws
 from textsearch.batch import Batch
 from textsearch.checks import positive, whole
 from textsearch.models.protocols import TokenLM
@@ -138,7 +139,7 @@ class BlockPower(OfTokenLM):
                 ]
             )
             tokens = categorical(laws, rng.rows(going).uniform(_TOKENS + place))
-            draft = draft.grown(going, tokens, log_totals(laws), self.lm.eos)
+            draft = draft.grown(going, tokens, log_sum(laws), self.lm.eos)
         return draft
 
 

@@ -36,6 +36,7 @@ import torch
 from torch import Tensor
 
 from samplers.one_token_lm import OfTokenLM
+from samplers.populations import log_sum
 from samplers.proposals.cuts import first_cuts
 from samplers.proposals.sites import slot_open
 from samplers.proposals.spans import check_lengths
@@ -48,7 +49,6 @@ from samplers.unfinished import (
     effective_size,
     finish,
     inside,
-    log_totals,
     next_laws,
     proven,
 )
@@ -227,7 +227,7 @@ class _Laws:
     def of(laws: Sequence[Tensor], end: int) -> _Laws:
         """Of laws that are not normalised."""
         log_probs = torch.cat(list(laws))
-        totals = log_totals(log_probs)
+        totals = log_sum(log_probs)
         log_probs = log_probs - totals.where(totals > -math.inf, 0.0)[:, None]
         ends = log_probs[:, end].exp()
         return _Laws(log_probs, totals, (ends + (1 - ends) * totals.exp()).log())

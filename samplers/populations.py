@@ -81,14 +81,16 @@ def check_alike(batch: Batch) -> None:
 
 
 def log_sum(log_values: Tensor) -> Tensor:
-    """(P,) log of the sums of exp over each row of (P, N), whose last bits do not depend on what -inf follows.
+    """(P,) log of the sums of exp over each row of (P, N), -inf where all of it is.
 
-    >>> log_sum(torch.tensor([[0.0, 0.0, -math.inf]])).exp().tolist()
-    [2.0]
+    No bit depends on other rows, or on how much of what -inf stands for follows.
+
+    >>> log_sum(torch.tensor([[0.0, 0.0, -math.inf], [-math.inf] * 3])).exp().tolist()
+    [2.0, 0.0]
     """
-    top = log_values.amax(1, keepdim=True)
-    # cumsum adds from left to right, so padding changes nothing; sum pairs its terms by their number
-    return (log_values - top).exp().cumsum(1)[:, -1].log() + top[:, 0]
+    top = log_values.amax(1).nan_to_num(neginf=0.0)
+    # sum pairs terms by the shape of the whole; cumsum adds from left to right
+    return (log_values - top[:, None]).exp().cumsum(1)[:, -1].log() + top
 
 
 def effective_share(log_weights: Tensor, log_change: Tensor) -> Tensor:

@@ -192,17 +192,6 @@ def alike(batch: Batch, *others: Tensor) -> tuple[Tensor, Tensor]:
     return first.scatter_reduce(0, which, row, "amin"), which
 
 
-def log_totals(laws: Tensor) -> Tensor:
-    """(J,) log of the sum of exp over each row of (J, V), -inf where all of it is; no bit depends on other rows.
-
-    >>> log_totals(torch.tensor([[0.0, 0.0, -math.inf], [-math.inf] * 3])).exp().tolist()
-    [2.0, 0.0]
-    """
-    top = laws.amax(1).nan_to_num(neginf=0.0)
-    # sum pairs terms by the shape of the whole; cumsum adds from left to right
-    return (laws - top[:, None]).exp().cumsum(1)[:, -1].log() + top
-
-
 def drawn(laws: Tensor, which: Tensor, uniform: Tensor) -> Tensor:
     """(K, M) tokens, M from law `which[k]` of `laws` (D, V), logs, for text k: as `categorical`, each law summed once.
 

@@ -39,7 +39,6 @@ from samplers.unfinished import (
     drawn,
     effective_size,
     finish,
-    log_totals,
     next_laws,
 )
 from samplers.weights import LOG_WEIGHTS, POPULATION_KIND
@@ -220,7 +219,7 @@ class AdaptiveWeightedRejection(OfTokenLM):
                 own = which[part] - begins
                 token[part], log_z[part], tested[part] = _first_that_passes(law, own, test, rng.rows(part))
                 log_prob[part] = law[own, token[part]]
-            log_z[members] += log_totals(law)[which[members] - begins]
+            log_z[members] += log_sum(law)[which[members] - begins]
             begins += len(rows)
         return token, log_z, log_prob, tested
 
@@ -280,7 +279,7 @@ def _first_that_passes(laws: Tensor, which: Tensor, test: _Test, rng: Rng) -> tu
         test: of the beginnings.
         rng: K streams.
     """
-    laws = laws - log_totals(laws).nan_to_num(neginf=0.0)[:, None]
+    laws = laws - log_sum(laws).nan_to_num(neginf=0.0)[:, None]
     walks = [_Walk() for _ in range(len(which))]
     own, size, block = which.tolist(), _FIRST, 0
     going = list(range(len(which)))
@@ -293,7 +292,7 @@ def _first_that_passes(laws: Tensor, which: Tensor, test: _Test, rng: Rng) -> tu
             law[row, failed] = -math.inf
         tokens = drawn(law, torch.tensor(index, device=law.device), rng.rows(going).uniform(block, size))
         chances = laws[which[going, None], tokens].exp().tolist()
-        candidates, lefts = tokens.tolist(), log_totals(law).exp()[index].tolist()
+        candidates, lefts = tokens.tolist(), log_sum(law).exp()[index].tolist()
         test.learn(
             [
                 (own[i], token)

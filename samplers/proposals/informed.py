@@ -20,6 +20,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from samplers.populations import log_sum
 from samplers.proposals.sites import fits, sites, tokens_by_role
 from textsearch.batch import Batch
 from textsearch.checks import positive
@@ -137,7 +138,7 @@ class Changes:
         number = torch.zeros_like(batch.tokens)
         return Changes(
             log_values,
-            log_sites.index_put((rows, columns), _log_sum(log_values)),
+            log_sites.index_put((rows, columns), log_sum(log_values)),
             number.index_put((rows, columns), torch.arange(len(rows), device=batch.device)),
         )
 
@@ -145,13 +146,6 @@ class Changes:
         """(..., V) log-weights of the values at the sites in `columns`, (B,) or (B, R)."""
         rows = torch.arange(len(columns), device=columns.device)
         return self.log_values[self.number[rows if columns.ndim == 1 else rows[:, None], columns]]
-
-
-def _log_sum(log_weights: Tensor) -> Tensor:
-    """(K,) log of the sum of exp over the values."""
-    top = log_weights.amax(1, keepdim=True)
-    # a running sum, whose order depends on nothing; that of a plain one may depend on how many rows are summed at once
-    return (top + (log_weights - top).exp().cumsum(1)[:, -1:].log()).squeeze(1)
 
 
 def log_total(log_weights: Tensor) -> Tensor:
