@@ -109,5 +109,6 @@ class _Reader:
             most = int(token["most"] or least)
             if most >= _WRITTEN_OUT:
                 return 1
-            return min(sum(count**times for times in range(least, most + 1)), MAX_COUNT)
+            total: int = sum(count**times for times in range(least, most + 1))
+            return min(total, MAX_COUNT)
         return {"?": count + 1, "*": 2, "+": 1}[token[0]]
