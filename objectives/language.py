@@ -11,10 +11,12 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, Protocol, final
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from objectives.mask_engine import Masks
+from objectives.reading import Reading
 from objectives.text_features import zero_or_inf
 from textsearch.batch import Batch
 from textsearch.beginnings import Beginnings, characters
@@ -40,6 +42,10 @@ class Language(Protocol):
     @property
     def masks(self) -> Masks | None:
         """The mask engine for it; None where there is none."""
+
+    @property
+    def reading(self) -> Reading | None:
+        """What proves which tokens may follow; None where there is nothing but `is_dead`."""
 
 
 @final
@@ -108,6 +114,20 @@ class LanguageObjective(Objective):
         asked = list(zip(beginnings.written, beginnings.numbers, strict=True))
         dead = {key: self._is_dead(*key) for key in dict.fromkeys(asked)}
         return torch.tensor([dead[key] for key in asked], dtype=torch.bool)
+
+    def living_next(self, beginnings: Beginnings) -> Tensor | None:
+        """(K, V) bool; False proves that no text goes on so: see `textsearch.living`."""
+        written, vocabulary = beginnings.written, beginnings.vocabulary
+        if written is None:
+            return None
+        found = np.ones((len(beginnings), vocabulary.size), dtype=np.bool_)
+        known = False
+        for place, number in enumerate(beginnings.numbers):
+            reading = self.languages.of(number).reading
+            if reading is not None:
+                found[place] = reading.living(vocabulary, beginnings.end, written[place])
+                known = True
+        return torch.from_numpy(found) if known else None
 
     def _is_dead(self, written: bytes, number: int) -> bool:
         found = characters(written)

@@ -1,29 +1,44 @@
 r"""What the beginning of a text tells of a search for a regular expression, whatever comes behind it.
 
-All ways to go on are followed as in `objectives.linear_search`, twice: once with each condition taken to hold that may
-still come to hold, such as `\b` or a lookahead at the end of what is written, and once with those alone that hold
-however the text goes on. So two things can be proven: that no text that begins so holds a match, and that all do.
-Conditions are evaluated as in Kleene's logic of three values (Kleene, "Introduction to metamathematics", 1952).
+All ways to go on are followed from character to character. A lookahead that a way has passed goes along as an
+obligation: its body is followed beside the way, which ends where the body can no longer match, or has matched and must
+not (Chandra, Kozen and Stockmeyer, "Alternation", 1981). Bodies of lookbehinds are followed from the start of the text.
+Conditions such as `\b` are decided when the next character is known. So a state is a value that depends on the text
+alone and is reached from the state of one character less; a state that nothing leads on from proves that no text which
+begins so holds a match, and one that has found its match proves that all do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, final
+from collections.abc import Hashable, Iterable
+from functools import cache
+from typing import Any, TypeAlias, final
 
 import regex
 
-from objectives.linear_search import Automaton, Here, Look, Tree
+from objectives.linear_search import Automaton, Either, Here, Look, One, Repeat, Row, Tree
 
-MAX_STEPS = 200_000
-"""Places of the expression that are visited for one beginning; beyond them nothing is proven."""
+MAX_STEPS = 20_000
+"""Places of the expression that are visited for one character; beyond them nothing is proven from there on."""
 
-_ROOM = 20_000  # sets of places, and what is known of characters, that are remembered
+Obligations: TypeAlias = "frozenset[tuple[_Followed, frozenset[Thread], bool]]"
+Thread: TypeAlias = "tuple[int, Obligations]"
+"""A place of the expression, and the lookaheads on the way to it: what is followed, how far, and whether it must match."""
+
+NONE: Obligations = frozenset()
+FOUND = "found"
+"""The state of a text that holds a match, and so do all that begin with it."""
+UNKNOWN = "unknown"
+"""The state of a text of which nothing can be proven."""
 
 
 @final
 class PartialSearch:
-    r"""A search for a tree in texts of which the beginning alone is known.
+    r"""A search for a tree in texts of which the beginning alone is known; see `objectives.reading.Machine`.
+
+    Attributes:
+        start: the state of the empty text; None if no text holds a match.
+        exact: whether the state FOUND says that the tree is found, not that it may be.
 
     >>> from objectives.linear_search import tree_of
     >>> search = PartialSearch(tree_of(r"^(?!.*no)[a-z]+\b!"))
@@ -34,21 +49,158 @@ class PartialSearch:
     """
 
     def __init__(self, tree: Tree, full: bool = False) -> None:
-        self._search, self._full = _Followed(tree), full
+        self._full = full
+        self._behind: list[_Followed] = []
+        self._search = _Followed(_spelled_out(tree), self._behind)
+        self._left = 0
+        self.exact = self._search.exact
+        self._looks_around = self._search.looks_around or any(one.looks_around for one in self._behind)
+        every = [self._search, *self._behind]
+        self._every = [own for one in every for own in one.with_bodies()]
+        self.start = self._alive("", self._search.first, tuple(one.first for one in self._behind))
 
     def may_be_found(self, beginning: str) -> bool:
         """False proves that no text that begins so holds a match or, if `full`, is one."""
-        try:
-            return _Reading(beginning).may_match(self._search, self._full)
-        except _TooLongError:
-            return True
+        return self._after(beginning) is not None
 
     def is_found(self, beginning: str) -> bool:
         """True proves that every text that begins so holds a match; never of a `full` one."""
+        return self.exact and self._after(beginning) == FOUND
+
+    def kind(self, character: str) -> Hashable:
+        """What decides where a character leads: two of one kind lead to the same state from everywhere."""
+        fits = tuple(one.automaton._fits(character) for one in self._every)
+        return (fits, _context(character)) if self._looks_around else fits
+
+    def step(self, state: Any, character: str) -> Any:
+        """The state of a text with one character more; None if nothing leads on."""
+        if state in (FOUND, UNKNOWN):
+            return state
+        before, threads, behind = state
+        self._left = MAX_STEPS
         try:
-            return not self._full and _Reading(beginning).surely_matches(self._search)
+            ended, behind = self._look_behind(behind, before, character)
+            finals, after = self._advance(self._search, threads, before, character, ended)
+            if not self._full:
+                pushed = [own for one in finals if (own := self._push(one, before, character, ended)) is not None]
+                if NONE in finals or NONE in pushed:
+                    return FOUND
+                after |= {(0, own) for own in pushed} | self._search.first
+                if self._search.ends_at_once({place for place, owed in after if not owed}):
+                    return FOUND
+            return self._alive(_context(character) if self._looks_around else " ", frozenset(after), behind)
         except _TooLongError:
-            return False
+            return UNKNOWN
+
+    def may_end(self, state: Any) -> bool:
+        """False proves that the text itself holds no match or, if `full`, is none."""
+        if state in (FOUND, UNKNOWN):
+            return True
+        before, threads, behind = state
+        self._left = MAX_STEPS
+        try:
+            ended, _ = self._look_behind(behind, before, "")
+            finals, _ = self._advance(self._search, threads, before, "", ended)
+            return any(self._met(one, before, ended) for one in finals)
+        except _TooLongError:
+            return True
+
+    def _after(self, text: str) -> Any:
+        state = self.start
+        for character in text:
+            if state is None:
+                break
+            state = self.step(state, character)
+        return state
+
+    def _alive(self, before: str, threads: frozenset[Thread], behind: tuple[frozenset[Thread], ...]) -> Any:
+        """The state, or None where nothing leads on, whatever the next character is."""
+        seen = {place for place, _ in threads}
+        waiting = list(seen)
+        while waiting:
+            one = waiting.pop()
+            if one == 0 or self._search.automaton.character[one] is not None:
+                return before, threads, behind
+            for number, target in self._search.automaton.targets[one]:
+                condition = None if number is None else self._search.conditions[number]
+                here = isinstance(condition, Here) and _is_left_alone(condition)
+                if target not in seen and not (here and not _holds(condition, before, "")):
+                    seen.add(target)
+                    waiting.append(target)
+        return None
+
+    def _look_behind(
+        self, behind: tuple[frozenset[Thread], ...], before: str, character: str
+    ) -> tuple[dict[int, set[Obligations]], tuple[frozenset[Thread], ...]]:
+        """Of each lookbehind under which obligations its body ends here, and where it goes on."""
+        ended: dict[int, set[Obligations]] = {}
+        after = []
+        for one, threads in zip(self._behind, behind, strict=True):
+            # those within its body stand before it in the list
+            finals, own = self._advance(one, threads, before, character, ended)
+            ended[id(one)] = finals
+            after.append(frozenset(own | one.first))
+        return ended, tuple(after)
+
+    def _advance(
+        self,
+        search: _Followed,
+        threads: Iterable[Thread],
+        before: str,
+        character: str,
+        ended: dict[int, set[Obligations]],
+    ) -> tuple[set[Obligations], set[Thread]]:
+        """The obligations of the matches that end before the character, or at the end if it is "", and what goes on."""
+        finals: set[Obligations] = set()
+        after: set[Thread] = set()
+        automaton = search.automaton
+        fits = automaton._fits(character) if character else 0
+        waiting, seen = list(threads), set(threads)
+        while waiting:
+            place, owed = waiting.pop()
+            self._left -= 1
+            if self._left < 0:
+                raise _TooLongError
+            one = automaton.character[place]
+            if place == 0:
+                finals.add(owed)
+            elif one is not None:
+                if fits >> one & 1 and (left := self._push(owed, before, character, ended)) is not None:
+                    after.add((automaton.targets[place][0][1], left))
+            else:
+                for number, target in automaton.targets[place]:
+                    for more in search.under(number, before, character, ended):
+                        new = target, owed | more
+                        if new not in seen:
+                            seen.add(new)
+                            waiting.append(new)
+        return finals, after
+
+    def _push(
+        self, owed: Obligations, before: str, character: str, ended: dict[int, set[Obligations]]
+    ) -> Obligations | None:
+        """What is still owed behind the character; None if it can no longer be met."""
+        left = []
+        for body, threads, wanted in owed:
+            finals, after = self._advance(body, threads, before, character, ended)
+            pushed = [own for one in finals if (own := self._push(one, before, character, ended)) is not None]
+            if NONE in finals or NONE in pushed:
+                if not wanted:
+                    return None
+                continue
+            after |= {(0, own) for own in pushed}
+            if after:
+                left.append((body, frozenset(after), wanted))
+            elif wanted:
+                return None
+        return frozenset(left)
+
+    def _met(self, owed: Obligations, before: str, ended: dict[int, set[Obligations]]) -> bool:
+        """Whether what is owed is met where the text ends."""
+        return all(
+            any(self._met(one, before, ended) for one in self._advance(body, threads, before, "", ended)[0]) == wanted
+            for body, threads, wanted in owed
+        )
 
 
 class _TooLongError(Exception):
@@ -57,153 +209,103 @@ class _TooLongError(Exception):
 
 @final
 class _Followed:
-    """An automaton that reads forwards, with the searches for the bodies of its lookarounds."""
+    """An automaton that reads forwards, with the bodies of its lookarounds."""
 
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, tree: Tree, behind: list[_Followed]) -> None:
         self.automaton = Automaton(tree)
         self.conditions = list(self.automaton.conditions)
-        self.bodies = {
-            condition: _Followed(condition.body) for condition in self.conditions if isinstance(condition, Look)
-        }
-        self.steps: dict[tuple[frozenset[int], str], frozenset[int]] = {}
-        self.closures: dict[frozenset[int], frozenset[int]] = {}
+        self.first: frozenset[Thread] = frozenset({(self.automaton.start, NONE)})
+        self.bodies: dict[int, _Followed] = {}
+        self.exact = True
+        self.looks_around = any(isinstance(one, Here) for one in self.conditions)
+        for number, condition in enumerate(self.conditions):
+            if isinstance(condition, Look):
+                body = self.bodies[number] = _Followed(condition.body, behind)
+                self.looks_around |= body.looks_around
+                if condition.behind:
+                    behind.append(body)
+                    self.exact &= not any(isinstance(one, Look) and not one.behind for one in body.conditions)
+                self.exact &= body.exact
 
-    def after(self, places: frozenset[int], character: str) -> frozenset[int]:
-        """Where the character leads from these places, all conditions aside."""
-        found = self.steps.get((places, character))
-        if found is None:
-            automaton = self.automaton
-            fits = automaton._fits(character)
-            found = frozenset(
-                automaton.targets[place][0][1]
-                for place in places
-                if (one := automaton.character[place]) is not None and fits >> one & 1
-            )
-            if len(self.steps) > _ROOM:
-                self.steps = {}
-            self.steps[places, character] = found
-        return found
+    def with_bodies(self) -> list[_Followed]:
+        """Itself and all lookaheads within."""
+        ahead = [body for number, body in self.bodies.items() if not _look(self.conditions[number]).behind]
+        return [self, *(own for body in ahead for own in body.with_bodies())]
 
-
-@final
-class _Reading:
-    """One beginning, and what has been worked out of it."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.left = MAX_STEPS
-        self.places: dict[Here, frozenset[int]] = {}
-        # of each lookaround, from each place, surely or perhaps
-        self.ends: dict[tuple[int, int, bool], set[int]] = {}
-
-    def may_match(self, search: _Followed, full: bool) -> bool:
-        """Whether a match may have ended, or may yet end; if `full`, one from end to end."""
-        found, going = self._follow(search, 0, sure=False, again=not full, ends=full)
-        return going or (len(self.text) in found if full else bool(found))
-
-    def surely_matches(self, search: _Followed) -> bool:
-        """Whether a match has ended, however the text goes on."""
-        return bool(self._follow(search, 0, sure=True, again=True)[0])
-
-    def _follow(
-        self, search: _Followed, at: int, *, sure: bool, again: bool, ends: bool = False
-    ) -> tuple[set[int], bool]:
-        """Where matches end that begin at the place `at` or, if `again`, anywhere behind it; whether one is unfinished.
-
-        Args:
-            search: what to follow.
-            at: a place of the text.
-            sure: count conditions that hold however the text goes on, and not those that may.
-            again: begin anew at each place.
-            ends: find all ends, not the first alone.
-        """
-        start = frozenset((search.automaton.start,))
-        here, found, last = start, set[int](), len(self.text)
-        for place in range(at, last + 1):
-            closure = self._closure(search, here, place, sure)
-            if 0 in closure:
-                found.add(place)
-                if not ends:
-                    break
-            if place == last:
-                return found, any(search.automaton.character[one] is not None for one in closure)
-            here = search.after(closure, self.text[place])
-            if again:
-                here |= start
-            elif not here:
-                break
-        return found, False
-
-    def _closure(self, search: _Followed, here: frozenset[int], place: int, sure: bool) -> frozenset[int]:
-        """All places of the expression that are reached without a character."""
-        known = search.closures.get(here) if place else None
-        if known is not None:
-            return known
-        automaton, asked = search.automaton, False
-        waiting = list(here)
-        seen = set(waiting)
+    def ends_at_once(self, places: set[int]) -> bool:
+        """Whether a match has ended at one of some places, whatever stands behind."""
+        waiting, seen = list(places), set(places)
         while waiting:
-            one = waiting.pop()
-            for number, target in () if automaton.character[one] is not None else automaton.targets[one]:
-                if target in seen:
-                    continue
-                if number is not None:
-                    condition = search.conditions[number]
-                    if place and _at_the_beginning(condition):
-                        continue
-                    asked = True
-                    if not self._holds(search, condition, place, sure):
-                        continue
-                seen.add(target)
-                waiting.append(target)
-        self.left -= len(seen)
-        if self.left < 0:
-            raise _TooLongError
-        closure = frozenset(seen)
-        if place and not asked:
-            # the same at every place behind the beginning
-            if len(search.closures) > _ROOM:
-                search.closures = {}
-            search.closures[here] = closure
-        return closure
+            place = waiting.pop()
+            if place == 0:
+                return True
+            for number, target in () if self.automaton.character[place] is not None else self.automaton.targets[place]:
+                if number is None and target not in seen:
+                    seen.add(target)
+                    waiting.append(target)
+        return False
 
-    def _holds(self, search: _Followed, condition: Here | Look, place: int, sure: bool) -> bool:
-        """Whether a condition surely holds at a place, or may hold there."""
+    def under(
+        self, number: int | None, before: str, character: str, ended: dict[int, set[Obligations]]
+    ) -> Iterable[Obligations]:
+        """Under which further obligations a condition holds, one of them at least; none where it does not."""
+        if number is None:
+            return (NONE,)
+        condition = self.conditions[number]
         if isinstance(condition, Here):
-            return self._holds_here(condition, place, sure)
-        # what surely does not match is what may not
-        of_body = sure == condition.wanted
-        body = search.bodies[condition]
+            return (NONE,) if _holds(condition, before, character) else ()
+        body = self.bodies[number]
         if condition.behind:
-            key = id(condition), 0, of_body
-            if key not in self.ends:
-                self.ends[key] = self._follow(body, 0, sure=of_body, again=True, ends=True)[0]
-            return (place in self.ends[key]) == condition.wanted
-        key = id(condition), place, of_body
-        if key not in self.ends:
-            found, going = self._follow(body, place, sure=of_body, again=False)
-            self.ends[key] = found | {place} if going and not of_body else found
-        return bool(self.ends[key]) == condition.wanted
-
-    def _holds_here(self, condition: Here, place: int, sure: bool) -> bool:
-        if condition not in self.places:
-            self.places[condition] = frozenset(_where(condition, self.text))
-        found, end = place in self.places[condition], len(self.text)
-        if condition.source in {"^", r"\A"}:
-            return found  # what comes behind does not matter to it
-        before_last_line_end = condition.source == "$" and place == end - 1 and self.text.endswith("\n")
-        if place == end or (before_last_line_end and not condition.flags & regex.MULTILINE):
-            return not sure
-        return found
+            found = ended[id(body)]
+            if condition.wanted:
+                return found
+            # where it ends under obligations it may fail to end
+            return () if NONE in found and body.exact else (NONE,)
+        if not condition.wanted and not body.exact:
+            return (NONE,)
+        return (frozenset({(body, body.first, condition.wanted)}),)
 
 
-def _at_the_beginning(condition: Here | Look) -> bool:
-    """Whether it holds at the beginning of a text and nowhere else."""
-    return isinstance(condition, Here) and (
-        condition.source == r"\A" or (condition.source == "^" and not condition.flags & regex.MULTILINE)
-    )
+def _look(condition: Here | Look) -> Look:
+    assert isinstance(condition, Look)
+    return condition
 
 
-def _where(condition: Here, text: str) -> Iterable[int]:
+def _spelled_out(tree: Tree) -> Tree:
+    r"""The same with `$` as what it means, a line end at most and then the end."""
+    match tree:
+        case Here() if tree.source == "$" and not tree.flags & regex.MULTILINE:
+            return Look(Row((Repeat(One(r"\n", 0), 0, 1), Here(r"\Z", 0))), behind=False, wanted=True)
+        case Look():
+            return Look(_spelled_out(tree.body), tree.behind, tree.wanted)
+        case Row():
+            return Row(tuple(map(_spelled_out, tree.parts)))
+        case Either():
+            return Either(tuple(map(_spelled_out, tree.parts)))
+        case Repeat():
+            return Repeat(_spelled_out(tree.body), tree.low, tree.high)
+        case _:
+            return tree
+
+
+def _is_left_alone(condition: Here) -> bool:
+    """Whether what stands behind does not matter to it."""
+    return condition.source in {"^", r"\A"}
+
+
+@cache
+def _context(character: str) -> str:
+    r"""A character that is as good as this one to its neighbours: whether it ends a line, or is one of a word."""
+    if character == "\n":
+        return "\n"
+    if regex.match(r"(?a)\w", character):
+        return "a"
+    return "\u00e9" if regex.match(r"\w", character) else " "
+
+
+@cache
+def _holds(condition: Here, before: str, character: str) -> bool:
+    """Whether a condition holds between what stands before, which may be nothing, and a character, or the end."""
+    text = before + (_context(character) if character else "")
     test: Any = regex.compile(condition.source, condition.flags)
-    return (found.start() for found in test.finditer(text))
+    return any(found.start() == len(before) for found in test.finditer(text))

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from textsearch.beginnings import Beginnings
+from textsearch.living import living_by
 from textsearch.models.protocols import TokenLM
 from textsearch.objective import Objective, impossible_by, next_allowed_by
 
@@ -302,7 +303,6 @@ class Walker:
         found: list[Node] = []
         for first in range(0, len(walks), _ROWS):
             part = walks[first : first + _ROWS]
-            rows = [walk.row for walk in part]
             laws = self._laws(part)
             likely = laws.topk(min(_LIKELY, laws.shape[1])).indices
             nodes = []
@@ -311,27 +311,25 @@ class Walker:
                 tokens = top if self.lm.eos in top else np.append(top, self.lm.eos)
                 lump = float(law.sum() - law[tokens].sum())
                 nodes.append(Node(tokens.astype(np.int64), law[tokens], max(0.0, lump) if len(top) == _LIKELY else 0.0))
-            self._look_ahead(nodes, rows, [walk.trie.number for walk in part])
+            if living_by(self.objective, self._beginnings(part[:1])) is None:
+                self._look_ahead(nodes, self._beginnings(part))
             found += nodes
         return found
 
-    def _look_ahead(self, nodes: Sequence[Node], rows: Sequence[list[int]], numbers: Sequence[int]) -> None:
+    def _look_ahead(self, nodes: Sequence[Node], beginnings: Beginnings) -> None:
         """Take off what is proven dead of the likeliest tokens, but for those that a mask says are right."""
-        mask = next_allowed_by(self.objective, Beginnings(self.lm.vocabulary, self.lm.eos, rows, numbers))
-        hint = None if mask is None else mask.cpu().numpy()
+        mask = next_allowed_by(self.objective, beginnings)
+        hint, rows = None if mask is None else mask.cpu().numpy(), beginnings.rows
         asked = [
             (at, place, int(token))
             for at, node in enumerate(nodes)
             for place, token in enumerate(node.tokens[:_ASKED])
-            if token != self.lm.eos and len(rows[at]) < self.max_length and not (hint is not None and hint[at, token])
+            if node.weights[place] > 0 and token != self.lm.eos and not (hint is not None and hint[at, token])
         ]
         if not asked:
             return
-        beginnings = [[*rows[at], token] for at, _, token in asked]
-        dead = impossible_by(
-            self.objective,
-            Beginnings(self.lm.vocabulary, self.lm.eos, beginnings, [numbers[at] for at, _, _ in asked]),
-        )
+        longer, numbers = [[*rows[at], token] for at, _, token in asked], [beginnings.numbers[at] for at, _, _ in asked]
+        dead = impossible_by(self.objective, Beginnings(self.lm.vocabulary, self.lm.eos, longer, numbers))
         for (at, place, token), gone in zip(asked, [] if dead is None else dead.tolist(), strict=dead is not None):
             if gone:
                 nodes[at].weights[place] = 0.0
@@ -348,7 +346,14 @@ class Walker:
         may[torch.tensor([len(row) >= self.max_length for row in rows], device=law.device)] = False
         # the end is a special token, which a text may not hold
         may[:, self.lm.eos] = True
+        living = living_by(self.objective, self._beginnings(walks))
+        if living is not None:
+            may &= living.to(law.device)
         return (self.power * law).exp().masked_fill(~may, 0.0)
+
+    def _beginnings(self, walks: Sequence[Walk]) -> Beginnings:
+        rows, numbers = [walk.row for walk in walks], [walk.trie.number for walk in walks]
+        return Beginnings(self.lm.vocabulary, self.lm.eos, rows, numbers)
 
     def _among_others(self, walks: Sequence[Walk], lumps: Sequence[tuple[int, float]]) -> dict[int, tuple[int, float]]:
         """A token of those that a node does not hold one by one, and its weight, for each walk that has to take one."""
@@ -374,10 +379,7 @@ class Walker:
                 asked.append(walk)
         if not asked:
             return
-        beginnings = Beginnings(
-            self.lm.vocabulary, self.lm.eos, [walk.row for walk in asked], [walk.trie.number for walk in asked]
-        )
-        dead = impossible_by(self.objective, beginnings)
+        dead = impossible_by(self.objective, self._beginnings(asked))
         for walk, gone in zip(asked, [] if dead is None else dead.tolist(), strict=dead is not None):
             if gone:
                 walk.dead = True

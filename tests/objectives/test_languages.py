@@ -20,6 +20,8 @@ from objectives.mask_engine import Differences, differences
 from objectives.partial_search import PartialSearch
 from objectives.relaxed_tree import relaxed_tree_of
 from textsearch.beginnings import Beginnings
+from textsearch.living import living_by
+from textsearch.objective import evaluate
 from textsearch.testing import ByteVocabulary, LawBroken, check_beginnings, every_row, letters
 
 PIECES = ByteVocabulary((b"_", b"a", b"b", b"ab", b"ba", b"(", b")"))
@@ -368,3 +370,69 @@ def test_a_mask_knows_which_token_ends_a_text() -> None:
     grammar = Grammar('start: "a"')
     masks = [grammar.allowed_next(Beginnings(PIECES, end, [[1]], [0])) for end in (0, 6, 0)]
     assert [mask if mask is None else mask.nonzero().tolist() for mask in masks] == [[[0, 0]], [[0, 6]], [[0, 0]]]
+
+
+def living_tokens(objective: LanguageObjective, beginnings: Beginnings) -> torch.Tensor:
+    living = living_by(objective, beginnings)
+    assert living is not None
+    return living
+
+
+def check_living(objective: LanguageObjective, vocabulary: ByteVocabulary, longest: int) -> int:
+    """No token is left out that an allowed text goes on with; all that `impossible` proves are. How many are left out."""
+    rows = every_row(vocabulary, longest)
+    fine = (evaluate(objective, rows).energy < torch.inf).tolist()
+    lists = list(map(tuple, rows.token_lists()))
+    allowed = [row for row, fits in zip(lists, fine, strict=True) if fits]
+    follow = {(row[:size], (*row, 0)[size]) for row in allowed for size in range(len(row) + 1)}
+    short = [row for row in lists if len(row) < longest]
+    living = living_tokens(objective, Beginnings(vocabulary, 0, short, [0] * len(short)))
+    for row, may in zip(short, living, strict=True):
+        for token in range(vocabulary.size):
+            assert bool(may[token]) or (row, token) not in follow, (objective, row, token)
+        longer = [[*row, token] for token in range(1, vocabulary.size)]
+        dead = objective.impossible(Beginnings(vocabulary, 0, longer, [0] * len(longer)))
+        assert dead is not None and dead.equal(~may[1:]), (objective, row)
+    return int((~living).sum())
+
+
+SPLIT = ByteVocabulary((b"_", b"a", b"b\xc3", b"\xc3", b"\xa9", b"\xa9a", "aé".encode()))
+
+
+def test_tokens_that_are_left_out_lead_to_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the whole vocabulary at once, tokens that are parts of characters among them; and a broken twin."""
+    for source, vocabulary in [
+        ("(ab)+|a", PIECES),
+        (r"(?!.*bb)(?<!b)[ab(]+\b", PIECES),
+        (r"^(a|b)(?=\(|$).*$", PIECES),
+        ("(?:a|é)+", SPLIT),
+        ("a.b[^a]", SPLIT),
+    ]:
+        assert check_living(Pattern(source, full=True), vocabulary, 3) > 20
+    assert check_living(Pattern("ab|b$", forbid=True), PIECES, 3) > 20
+    both = Pattern("[ab]+", full=True) + Pattern("b", forbid=True)
+    assert living_by(both, Beginnings(PIECES, 0, [[], [1]], [0, 0])).tolist() == [
+        [False, True, False, False, False, False, False],
+        [True, True, False, False, False, False, False],
+    ]
+    monkeypatch.setattr(PartialSearch, "kind", lambda self, character: 0)
+    with pytest.raises(AssertionError):
+        check_living(Pattern("(ab)+|a", full=True), PIECES, 3)
+
+
+def test_a_text_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proofs for all beginnings of a text take as many steps as it has characters."""
+    steps = 0
+    step = PartialSearch.step
+
+    def counted(self: PartialSearch, state: object, character: str) -> object:
+        nonlocal steps
+        steps += 1
+        return step(self, state, character)
+
+    monkeypatch.setattr(PartialSearch, "step", counted)
+    pattern = Pattern("(?!.*bbb)[ab]+", full=True)
+    row = [1, 2] * 100
+    begun = Beginnings(PIECES, 0, [row[:size] for size in range(len(row) + 1)], [0] * (len(row) + 1))
+    assert not bool(pattern.impossible(begun).any())  # type: ignore[union-attr]
+    assert steps == len(row)
