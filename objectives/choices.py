@@ -134,6 +134,10 @@ class OneOf:
     def masks(self) -> None:
         """None: the canonical rows are known."""
 
+    @property
+    def reading(self) -> None:
+        """None: see `masks`."""
+
     def accepts(self, text: str) -> bool:
         """Whether it is one of them."""
         return text in self._texts

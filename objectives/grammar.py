@@ -105,6 +105,7 @@ class Derived:
         self._parser = _parser(grammar, start)
         self._prefixes = PrefixParser(_rules(self._parser, grammar, start))
         self._verdicts: OrderedDict[str, bool] = OrderedDict()
+        self.reading = None
         # the engine knows no other start
         self.masks = Masks(partial(_readable, grammar)) if start == "start" else None
 

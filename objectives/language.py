@@ -123,7 +123,7 @@ class LanguageObjective(Objective):
         found = np.ones((len(beginnings), vocabulary.size), dtype=np.bool_)
         known = False
         for place, number in enumerate(beginnings.numbers):
-            reading = self.languages.of(number).reading
+            reading = getattr(self.languages.of(number), "reading", None)
             if reading is not None:
                 found[place] = reading.living(vocabulary, beginnings.end, written[place])
                 known = True

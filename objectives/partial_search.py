@@ -23,7 +23,7 @@ MAX_STEPS = 20_000
 
 Obligations: TypeAlias = "frozenset[tuple[_Followed, frozenset[Thread], bool]]"
 Thread: TypeAlias = "tuple[int, Obligations]"
-"""A place of the expression, and the lookaheads on the way to it: what is followed, how far, and whether it must match."""
+"""A place of the expression, and the lookaheads on the way to it: what is followed, how far, whether it must match."""
 
 NONE: Obligations = frozenset()
 FOUND = "found"

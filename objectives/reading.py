@@ -55,7 +55,7 @@ class Reading:
     >>> from textsearch.testing import letters
     >>> class Ab:
     ...     start, kind = "", staticmethod(lambda character: character)
-    ...     step = staticmethod(lambda state, character: state + character if (state + character) in ("a", "ab") else None)
+    ...     step = staticmethod(lambda state, new: state + new if state + new in ("a", "ab") else None)
     ...     may_end = staticmethod(lambda state: state == "ab")
     >>> reading = Reading(Ab())
     >>> reading.is_dead("a", b""), reading.is_dead("b", b"")
@@ -91,17 +91,6 @@ class Reading:
         with self._lock:
             state = self._after(beginning)
             return state is None or not self._reads(self._numbered(state), rest)
-
-    def may_be(self, text: str) -> bool:
-        """False proves that the text is none."""
-        with self._lock:
-            state = self._after(text)
-            return state is not None and bool(self.machine.may_end(state))
-
-    def state(self, beginning: str) -> Any:
-        """That of the machine; None where no text begins so."""
-        with self._lock:
-            return self._after(beginning)
 
     def living(self, vocabulary: Vocabulary, end: int, written: bytes) -> Bools:
         """(V,) bool; False proves that no text goes on so, the token `end` being the end of the text.

@@ -379,7 +379,7 @@ def living_tokens(objective: LanguageObjective, beginnings: Beginnings) -> torch
 
 
 def check_living(objective: LanguageObjective, vocabulary: ByteVocabulary, longest: int) -> int:
-    """No token is left out that an allowed text goes on with; all that `impossible` proves are. How many are left out."""
+    """No token is left out that an allowed text goes on with, and all that `impossible` proves; how many are."""
     rows = every_row(vocabulary, longest)
     fine = (evaluate(objective, rows).energy < torch.inf).tolist()
     lists = list(map(tuple, rows.token_lists()))
