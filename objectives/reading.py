@@ -79,7 +79,7 @@ class Reading:
         self._number: dict[Any, int] = {}
         self._moves = np.full((64, 16), _NEW, dtype=np.int64)
         self._ends: dict[int, bool] = {}
-        self._rows: dict[tuple[int, bytes, int], NDArray[np.uint8]] = {}
+        self._rows: WeakKeyDictionary[Vocabulary, dict[tuple[int, bytes], NDArray[np.uint8]]] = WeakKeyDictionary()
 
     def is_dead(self, beginning: str, rest: bytes) -> bool:
         """Whether it is proven that no text begins so.
@@ -105,13 +105,15 @@ class Reading:
             state = None if found is None else self._after(found[0])
             if found is None or state is None:
                 return np.zeros(vocabulary.size, dtype=np.bool_)
+            if len(self._states) > _STATES or self._moves.size > _MOVES:
+                self._forget()  # before a state is numbered: numbers mean nothing behind it
             number = self._numbered(state)
-            key = number, found[1], id(vocabulary)
-            if key not in self._rows:
-                if len(self._rows) > _ROWS:
-                    self._rows = {}
-                self._rows[key] = np.packbits(self._run(vocabulary, number, found[1]))
-            alive = np.unpackbits(self._rows[key], count=vocabulary.size).astype(np.bool_)
+            key, rows = (number, found[1]), self._rows.setdefault(vocabulary, {})
+            if key not in rows:
+                if len(rows) > _ROWS:
+                    rows.clear()
+                rows[key] = np.packbits(self._run(vocabulary, number, found[1]))
+            alive = np.unpackbits(rows[key], count=vocabulary.size).astype(np.bool_)
             alive[end] = not found[1] and self._may_end(number)
             return alive
 
@@ -175,17 +177,13 @@ class Reading:
         if not rest or (len(rest) == 1 and rest[0] >= 0xF0):  # too many to ask for
             return True
         if rest not in self._leading:
-            kinds = {self._kind(character) for character in _beginning_with(rest)}
-            self._leading[rest] = np.array(sorted(kinds), dtype=np.int64)
+            leading = {self._kind(character) for character in _beginning_with(rest)}
+            self._leading[rest] = np.array(sorted(leading), dtype=np.int64)
         kinds = self._leading[rest]
         return bool((self._moved(np.full(len(kinds), number), kinds) >= 0).any())
 
     def _run(self, vocabulary: Any, number: int, before: bytes) -> Bools:
         """(V,) bool: read all tokens behind a state and the first bytes of a character."""
-        if len(self._states) > _STATES or self._moves.size > _MOVES:
-            state = self._states[number]
-            self._forget()
-            number = self._numbered(state)
         pieces = _pieces(vocabulary)
         classes = self._classes.get(vocabulary)
         if classes is None:
