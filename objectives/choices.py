@@ -92,6 +92,10 @@ class Choices(LanguageObjective):
             found[place, [beginnings.end if token is None else token for token in following]] = True
         return found
 
+    def living_next(self, beginnings: Beginnings) -> Tensor | None:
+        """As `allowed_next`, which leaves out nothing that counts: see `textsearch.living`."""
+        return self.allowed_next(beginnings)
+
     def impossible(self, beginnings: Beginnings) -> Tensor | None:
         """(K,) bool, the beginnings of no choice's canonical row; None without `token_bytes`."""
         found = super().impossible(beginnings)
@@ -136,7 +140,7 @@ class OneOf:
 
     @property
     def reading(self) -> None:
-        """None: see `masks`."""
+        """None, for the same reason."""
 
     def accepts(self, text: str) -> bool:
         """Whether it is one of them."""

@@ -118,16 +118,14 @@ class LanguageObjective(Objective):
     def living_next(self, beginnings: Beginnings) -> Tensor | None:
         """(K, V) bool; False proves that no text goes on so: see `textsearch.living`."""
         written, vocabulary = beginnings.written, beginnings.vocabulary
-        if written is None:
+        readings = [self.languages.of(number).reading for number in beginnings.numbers]
+        if written is None or not any(readings):
             return None
         found = np.ones((len(beginnings), vocabulary.size), dtype=np.bool_)
-        known = False
-        for place, number in enumerate(beginnings.numbers):
-            reading = getattr(self.languages.of(number), "reading", None)
+        for row, reading, own in zip(found, readings, written, strict=True):
             if reading is not None:
-                found[place] = reading.living(vocabulary, beginnings.end, written[place])
-                known = True
-        return torch.from_numpy(found) if known else None
+                row[:] = reading.living(vocabulary, beginnings.end, own)
+        return torch.from_numpy(found)
 
     def _is_dead(self, written: bytes, number: int) -> bool:
         found = characters(written)

@@ -11,6 +11,7 @@ begins so holds a match, and one that has found its match proves that all do.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeAlias, final
 
@@ -34,18 +35,17 @@ UNKNOWN = "unknown"
 
 @final
 class PartialSearch:
-    r"""A search for a tree in texts of which the beginning alone is known; see `objectives.reading.Machine`.
+    r"""Reads the texts in which a tree is found; see `objectives.reading.Machine`.
 
     Attributes:
         start: the state of the empty text; None if no text holds a match.
         exact: whether the state FOUND says that the tree is found, not that it may be.
 
     >>> from objectives.linear_search import tree_of
-    >>> search = PartialSearch(tree_of(r"^(?!.*no)[a-z]+\b!"))
-    >>> search.may_be_found("dog"), search.may_be_found("dog no"), search.may_be_found("dog?")
-    (True, False, False)
-    >>> PartialSearch(tree_of("dog")).is_found("a dog"), PartialSearch(tree_of("dog$")).is_found("a dog")
-    (True, False)
+    >>> from objectives.reading import Reading
+    >>> reading = Reading(PartialSearch(tree_of(r"^(?!.*no)[a-z]+\b!")))
+    >>> [reading.is_dead(text, b"") for text in ("dog", "dog no", "dog?")]
+    [False, True, True]
     """
 
     def __init__(self, tree: Tree, full: bool = False) -> None:
@@ -58,14 +58,6 @@ class PartialSearch:
         every = [self._search, *self._behind]
         self._every = [own for one in every for own in one.with_bodies()]
         self.start = self._alive("", self._search.first, tuple(one.first for one in self._behind))
-
-    def may_be_found(self, beginning: str) -> bool:
-        """False proves that no text that begins so holds a match or, if `full`, is one."""
-        return self._after(beginning) is not None
-
-    def is_found(self, beginning: str) -> bool:
-        """True proves that every text that begins so holds a match; never of a `full` one."""
-        return self.exact and self._after(beginning) == FOUND
 
     def kind(self, character: str) -> Hashable:
         """What decides where a character leads: two of one kind lead to the same state from everywhere."""
@@ -94,8 +86,15 @@ class PartialSearch:
 
     def may_end(self, state: Any) -> bool:
         """False proves that the text itself holds no match or, if `full`, is none."""
+        return self.ends(state) is not False
+
+    def ends(self, state: Any) -> bool | None:
+        """Whether the text itself holds a match or, if `full`, is one; None where that is not known.
+
+        True may be wrong unless the search is `exact`.
+        """
         if state in (FOUND, UNKNOWN):
-            return True
+            return True if state == FOUND else None
         before, threads, behind = state
         self._left = MAX_STEPS
         try:
@@ -103,15 +102,7 @@ class PartialSearch:
             finals, _ = self._advance(self._search, threads, before, "", ended)
             return any(self._met(one, before, ended) for one in finals)
         except _TooLongError:
-            return True
-
-    def _after(self, text: str) -> Any:
-        state = self.start
-        for character in text:
-            if state is None:
-                break
-            state = self.step(state, character)
-        return state
+            return None
 
     def _alive(self, before: str, threads: frozenset[Thread], behind: tuple[frozenset[Thread], ...]) -> Any:
         """The state, or None where nothing leads on, whatever the next character is."""
@@ -122,9 +113,8 @@ class PartialSearch:
             if one == 0 or self._search.automaton.character[one] is not None:
                 return before, threads, behind
             for number, target in self._search.automaton.targets[one]:
-                condition = None if number is None else self._search.conditions[number]
-                here = isinstance(condition, Here) and _is_left_alone(condition)
-                if target not in seen and not (here and not _holds(condition, before, "")):
+                lost = number is not None and before != "" and _at_the_beginning(self._search.conditions[number])
+                if target not in seen and not lost:
                     seen.add(target)
                     waiting.append(target)
         return None
@@ -201,6 +191,40 @@ class PartialSearch:
             any(self._met(one, before, ended) for one in self._advance(body, threads, before, "", ended)[0]) == wanted
             for body, threads, wanted in owed
         )
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Without:
+    """Reads the texts in which a search finds nothing; see `objectives.reading.Machine`.
+
+    >>> from objectives.linear_search import tree_of
+    >>> from objectives.reading import Reading
+    >>> [Reading(Without(PartialSearch(tree_of(source)))).is_dead("a dog", b"") for source in ("dog", "dog$")]
+    [True, False]
+    """
+
+    search: PartialSearch
+
+    @property
+    def start(self) -> Any:
+        """That of the search; where it can find nothing every text is fine."""
+        return UNKNOWN if self.search.start is None else self.search.start
+
+    def kind(self, character: str) -> Hashable:
+        """As for the search."""
+        return self.search.kind(character)
+
+    def step(self, state: Any, character: str) -> Any:
+        """The state of a text with one character more; None where something is found however it goes on."""
+        after = self.search.step(state, character)
+        if after == FOUND and self.search.exact:
+            return None
+        return UNKNOWN if after is None else after
+
+    def may_end(self, state: Any) -> bool:
+        """False proves that something is found in the text."""
+        return not (self.search.exact and self.search.ends(state) is True)
 
 
 class _TooLongError(Exception):
@@ -288,9 +312,11 @@ def _spelled_out(tree: Tree) -> Tree:
             return tree
 
 
-def _is_left_alone(condition: Here) -> bool:
-    """Whether what stands behind does not matter to it."""
-    return condition.source in {"^", r"\A"}
+def _at_the_beginning(condition: Here | Look) -> bool:
+    """Whether it holds at the beginning of a text and nowhere else."""
+    return isinstance(condition, Here) and (
+        condition.source == r"\A" or (condition.source == "^" and not condition.flags & regex.MULTILINE)
+    )
 
 
 @cache

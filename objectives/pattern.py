@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 from typing import Any, Protocol, final
@@ -13,8 +13,8 @@ from objectives.language import LanguageObjective
 from objectives.linear_search import LinearSearch, NotRegularError, Tree
 from objectives.mask_engine import Masks
 from objectives.mask_expression import grammar_of
-from objectives.partial_search import FOUND, UNKNOWN, PartialSearch
-from objectives.reading import Machine, Reading
+from objectives.partial_search import PartialSearch, Without
+from objectives.reading import Reading
 from objectives.relaxed_tree import relaxed_tree_of
 from textsearch.checks import flag, keep, positive
 from textsearch.kinds import shown
@@ -107,11 +107,14 @@ class Matching:
         self._asked = pattern, forbid, full, timeout
         self._search = search_for(pattern, timeout, full)
         tree = relaxed_tree_of(pattern)
-        # what matches more than the expression proves nothing of those that must not match
-        exact = isinstance(self._search, LinearSearch)
-        known = tree is not None and not (forbid and not exact)
-        self.reading = Reading(machine_for(tree, full, forbid)) if known and tree is not None else None
+        self.reading = None if tree is None else self._reading(PartialSearch(tree, full), forbid)
         self.masks = None if forbid else Masks(partial(_readable, pattern, tree, full))
+
+    def _reading(self, search: PartialSearch, forbid: bool) -> Reading | None:
+        if not forbid:
+            return Reading(search)
+        # what matches more than the expression proves nothing of those that must not match
+        return Reading(Without(search)) if isinstance(self._search, LinearSearch) else None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Matching, self._asked
@@ -130,40 +133,6 @@ def _readable(pattern: str, tree: Tree | None, full: bool, matcher: Any) -> str:
     if tree is not None:
         return str(matcher.grammar_from_lark(grammar_of(tree, full)))
     return str(matcher.grammar_from_regex(pattern if full else f"(?s:.*)(?:{pattern})(?s:.*)"))
-
-
-def machine_for(tree: Tree, full: bool, forbid: bool) -> Machine:
-    """What reads the texts in which a tree may be found, or those in which it is not."""
-    search = PartialSearch(tree, full)
-    return Without(search) if forbid else search
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Without:
-    """Reads the texts that a search finds nothing in."""
-
-    search: PartialSearch
-
-    @property
-    def start(self) -> Any:
-        """That of the search, or what stands for none."""
-        return UNKNOWN if self.search.start is None else self.search.start
-
-    def kind(self, character: str) -> Hashable:
-        """As for the search."""
-        return self.search.kind(character)
-
-    def step(self, state: Any, character: str) -> Any:
-        """The state of a text with one character more; None where something is found however it goes on."""
-        after = self.search.step(state, character)
-        if after == FOUND and self.search.exact:
-            return None
-        return UNKNOWN if after is None else after
-
-    def may_end(self, state: Any) -> bool:
-        """False proves that something is found in the text."""
-        return state in (FOUND, UNKNOWN) or not self.search.exact or not self.search.may_end(state)
 
 
 @final

@@ -20,19 +20,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textsearch.batch import Vocabulary
-from textsearch.beginnings import TokenBytes, characters
+from textsearch.beginnings import characters
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
-_STATES = 20_000  # of one machine that are remembered, or so many moves
-_MOVES = 10_000_000
-_TEXTS = 20_000  # beginnings whose state is remembered
-_ROWS = 4_000  # living tokens that are remembered, behind states
+MAX_STATES = 20_000
+"""States of one machine that are remembered."""
+
+MAX_MOVES = 10_000_000
+"""Places in the table of where characters lead from states."""
+
+MAX_TEXTS = 20_000
+"""Beginnings whose state is remembered."""
+
+MAX_ROWS = 4_000
+"""Rows of living tokens that are remembered, of V bits each."""
+
+_NEW = -2  # a move that was not asked for
 
 
 class Machine(Protocol):
-    """Reads texts character by character."""
+    """Reads texts character by character; what it tells of a text depends on the text alone."""
 
     @property
     def start(self) -> Any:
@@ -50,7 +59,7 @@ class Machine(Protocol):
 
 @final
 class Reading:
-    """A machine with all that it has been found to do.
+    """A machine with all that it has been found to do; threads may share it.
 
     >>> from textsearch.testing import letters
     >>> class Ab:
@@ -60,25 +69,26 @@ class Reading:
     >>> reading = Reading(Ab())
     >>> reading.is_dead("a", b""), reading.is_dead("b", b"")
     (False, True)
+    >>> reading.living(letters("ab"), 0, b"a").tolist(), reading.living(letters("ab"), 0, b"ab").tolist()
+    ([False, False, True], [True, False, False])
     """
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self._lock = RLock()
-        self._kinds: dict[Hashable, int] = {}
-        self._example: list[str] = []
-        self._kind_of: dict[str, int] = {}
-        self._leading: dict[bytes, Ints] = {}
         self._texts: OrderedDict[str, Any] = OrderedDict()
-        self._classes: WeakKeyDictionary[Vocabulary, Ints] = WeakKeyDictionary()
         self._forget()
 
     def _forget(self) -> None:
-        """What is known of states; texts keep theirs."""
+        """Drop all that rests on numbers of states and kinds, together: a number means nothing beside others."""
         self._states: list[Any] = []
         self._number: dict[Any, int] = {}
-        self._moves = np.full((64, 16), _NEW, dtype=np.int64)
-        self._ends: dict[int, bool] = {}
+        self._kinds: dict[Hashable, int] = {}
+        self._examples: list[str] = []
+        self._kind_of: dict[str, int] = {}
+        self._moves = np.full((64, 16), _NEW, dtype=np.int32)
+        self._leading: dict[bytes, Ints] = {}
+        self._codes: WeakKeyDictionary[_Tokens, Ints] = WeakKeyDictionary()
         self._rows: WeakKeyDictionary[Vocabulary, dict[tuple[int, bytes], NDArray[np.uint8]]] = WeakKeyDictionary()
 
     def is_dead(self, beginning: str, rest: bytes) -> bool:
@@ -90,7 +100,7 @@ class Reading:
         """
         with self._lock:
             state = self._after(beginning)
-            return state is None or not self._reads(self._numbered(state), rest)
+            return state is None or (rest != b"" and not self._reads(self._first(state), rest))
 
     def living(self, vocabulary: Vocabulary, end: int, written: bytes) -> Bools:
         """(V,) bool; False proves that no text goes on so, the token `end` being the end of the text.
@@ -105,20 +115,19 @@ class Reading:
             state = None if found is None else self._after(found[0])
             if found is None or state is None:
                 return np.zeros(vocabulary.size, dtype=np.bool_)
-            if len(self._states) > _STATES or self._moves.size > _MOVES:
-                self._forget()  # before a state is numbered: numbers mean nothing behind it
-            number = self._numbered(state)
-            key, rows = (number, found[1]), self._rows.setdefault(vocabulary, {})
+            rest = found[1]
+            key = (self._first(state), rest)
+            rows = self._rows.setdefault(vocabulary, {})
             if key not in rows:
-                if len(rows) > _ROWS:
+                if len(rows) >= MAX_ROWS:
                     rows.clear()
-                rows[key] = np.packbits(self._run(vocabulary, number, found[1]))
+                rows[key] = np.packbits(self._run(_pieces(vocabulary).behind(rest), *key))
             alive = np.unpackbits(rows[key], count=vocabulary.size).astype(np.bool_)
-            alive[end] = not found[1] and self._may_end(number)
+            alive[end] = not rest and self.machine.may_end(state)
             return alive
 
     def _after(self, text: str) -> Any:
-        """The state of a text, read on from the longest beginning that was read before."""
+        """The state of a text, read on from the longest beginning that was asked for before."""
         if text in self._texts:
             self._texts.move_to_end(text)
             return self._texts[text]
@@ -126,17 +135,18 @@ class Reading:
         while size and text[:size] not in self._texts:
             size -= 1
         state = self._texts[text[:size]] if size else self.machine.start
-        for place in range(size, len(text)):
-            state = None if state is None else self.machine.step(state, text[place])
-            self._texts[text[: place + 1]] = state
-        while len(self._texts) > max(_TEXTS, len(text)):
+        for character in text[size:]:
+            state = None if state is None else self.machine.step(state, character)
+        self._texts[text] = state
+        while len(self._texts) > MAX_TEXTS:
             self._texts.popitem(last=False)
         return state
 
-    def _may_end(self, number: int) -> bool:
-        if number not in self._ends:
-            self._ends[number] = bool(self.machine.may_end(self._states[number]))
-        return self._ends[number]
+    def _first(self, state: Any) -> int:
+        """The number of a state that is worked with from now on; what came before may be forgotten."""
+        if len(self._states) >= MAX_STATES or self._moves.size > MAX_MOVES:
+            self._forget()
+        return self._numbered(state)
 
     def _numbered(self, state: Any) -> int:
         number = self._number.get(state)
@@ -153,28 +163,29 @@ class Reading:
         if number is None:
             kind = self.machine.kind(character)
             number = self._kind_of[character] = self._kinds.setdefault(kind, len(self._kinds))
-            if number == len(self._example):
-                self._example.append(character)
-            if number >= self._moves.shape[1]:
+            if number == len(self._examples):
+                self._examples.append(character)
+            if number == self._moves.shape[1]:
                 self._moves = np.pad(self._moves, ((0, 0), (0, number)), constant_values=_NEW)
         return number
 
     def _moved(self, states: Ints, kinds: Ints) -> Ints:
-        """Where characters of some kinds lead from some states; -1 for none."""
+        """Where characters of some kinds lead from some states; -1 for nowhere."""
         found = self._moves[states, kinds]
-        new = np.flatnonzero(found == _NEW)
-        if len(new):
+        new = found == _NEW
+        if new.any():
             for pair in np.unique(states[new] * len(self._kinds) + kinds[new]).tolist():
                 state, kind = divmod(pair, len(self._kinds))
-                after = self.machine.step(self._states[state], self._example[kind])
+                after = self.machine.step(self._states[state], self._examples[kind])
+                # numbering may put a larger table in place
                 to = -1 if after is None else self._numbered(after)
                 self._moves[state, kind] = to
             found = self._moves[states, kinds]
-        return found
+        return found.astype(np.int64)
 
     def _reads(self, number: int, rest: bytes) -> bool:
         """Whether a character that begins with these bytes may be next."""
-        if not rest or (len(rest) == 1 and rest[0] >= 0xF0):  # too many to ask for
+        if len(rest) == 1 and rest[0] >= 0xF0:  # too many to ask for
             return True
         if rest not in self._leading:
             leading = {self._kind(character) for character in _beginning_with(rest)}
@@ -182,125 +193,110 @@ class Reading:
         kinds = self._leading[rest]
         return bool((self._moved(np.full(len(kinds), number), kinds) >= 0).any())
 
-    def _run(self, vocabulary: Any, number: int, before: bytes) -> Bools:
-        """(V,) bool: read all tokens behind a state and the first bytes of a character."""
-        pieces = _pieces(vocabulary)
-        classes = self._classes.get(vocabulary)
-        if classes is None:
-            classes = self._classes[vocabulary] = np.array([self._kind(one) for one in pieces.characters], np.int64)
-        alive = np.zeros(vocabulary.size, dtype=np.bool_)
-        if before:
-            part = pieces.behind(vocabulary.token_bytes, before)
-            codes = np.array([self._kind(one) for one in part.characters], dtype=np.int64)
-        else:
-            part, codes = pieces.whole, classes
-        at = np.full(len(part.tokens), number)
-        going = np.arange(len(part.tokens))
-        place = 0
-        while True:
-            going = going[part.lengths[going] > place]
-            if not len(going):
-                break
-            at[going] = self._moved(at[going], codes[part.codes[part.begins[going] + place]])
-            going = going[at[going] >= 0]
+    def _run(self, tokens: _Tokens, number: int, rest: bytes) -> Bools:
+        """(V,) bool: which tokens the machine reads to their end, behind a state and `rest`."""
+        codes = self._codes.get(tokens)
+        if codes is None:
+            kinds = np.array([self._kind(one) for one in tokens.characters], dtype=np.int64)
+            codes = self._codes[tokens] = kinds[tokens.codes]
+        at = np.full(len(tokens.ids), number)
+        going, place = np.arange(len(tokens.ids)), 0
+        while len(going := going[(at[going] >= 0) & (tokens.lengths[going] > place)]):
+            at[going] = self._moved(at[going], codes[tokens.begins[going] + place])
             place += 1
-        fine = at >= 0
-        for rest, places in part.unfinished.items():
-            for state in np.unique(at[places[fine[places]]]).tolist():
-                if not self._reads(state, rest):
-                    fine[places[at[places] == state]] = False
-        alive[part.tokens[fine]] = True
+        for left, places in tokens.unfinished.items():
+            for state in np.unique(at[places]).tolist():
+                if state >= 0 and not self._reads(state, left):
+                    at[places[at[places] == state]] = -1
+        alive = np.zeros(tokens.size, dtype=np.bool_)
+        alive[tokens.ids[at >= 0]] = True
         return alive
-
-
-_NEW = -2  # a move that was not asked for
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class _Part:
-    """Some tokens as characters.
+class _Tokens:
+    """Some tokens of a vocabulary as characters.
 
     Attributes:
-        tokens: (T,) ids.
-        codes: of the characters of all, one token after another: their places in `characters`.
+        size: V.
+        ids: (T,) the tokens.
+        characters: all that there are, once.
+        codes: the characters of all tokens, one token after another, as places in `characters`.
         begins: (T,) where each one's are.
         lengths: (T,) how many it has.
         unfinished: the first bytes of a character -> the places of the tokens that end with them.
-        characters: all that there are, once.
     """
 
-    tokens: Ints
+    size: int
+    ids: Ints
+    characters: Sequence[str]
     codes: Ints
     begins: Ints
     lengths: Ints
     unfinished: dict[bytes, Ints]
-    characters: Sequence[str]
+
+    @staticmethod
+    def of(size: int, written: Sequence[tuple[int, bytes]]) -> _Tokens:
+        """Those whose bytes are characters and perhaps the first bytes of one more; no text holds others."""
+        ids, texts, unfinished = [], [], dict[bytes, list[int]]()
+        for token, piece in written:
+            found = characters(piece)
+            if found is None:
+                continue
+            if found[1]:
+                unfinished.setdefault(found[1], []).append(len(ids))
+            ids.append(token)
+            texts.append(found[0])
+        every = sorted(set("".join(texts)))
+        code = {character: number for number, character in enumerate(every)}
+        lengths = np.array([len(text) for text in texts], dtype=np.int64)
+        return _Tokens(
+            size,
+            np.array(ids, dtype=np.int64),
+            every,
+            np.array([code[one] for text in texts for one in text], dtype=np.int64),
+            lengths.cumsum() - lengths,
+            lengths,
+            {left: np.array(places, dtype=np.int64) for left, places in unfinished.items()},
+        )
 
 
 @final
 class _Pieces:
-    """The tokens of a vocabulary as characters."""
+    """The tokens of a vocabulary as characters, behind each beginning of one."""
 
     def __init__(self, pieces: Sequence[bytes]) -> None:
-        self.whole = _part(list(enumerate(pieces)))
-        self.characters = self.whole.characters
-        # tokens that begin within a character
-        self._within = [(token, piece) for token, piece in enumerate(pieces) if piece and piece[0] & 0xC0 == 0x80]
-        self._behind: dict[bytes, _Part] = {}
+        self._size = len(pieces)
+        # tokens that begin within a character, or write nothing
+        self._within = [(token, piece) for token, piece in enumerate(pieces) if not piece or piece[0] & 0xC0 == 0x80]
+        self._behind = {b"": _Tokens.of(self._size, list(enumerate(pieces)))}
 
-    def behind(self, pieces: Sequence[bytes], before: bytes) -> _Part:
-        """What tokens write behind the first bytes of a character."""
-        if before not in self._behind:
-            empty = [(token, piece) for token, piece in enumerate(pieces) if not piece]
-            self._behind[before] = _part([(token, before + piece) for token, piece in empty + self._within])
-        return self._behind[before]
-
-
-def _part(pieces: Sequence[tuple[int, bytes]]) -> _Part:
-    """Those that are characters and perhaps the first bytes of one more."""
-    tokens, texts, rests = [], [], []
-    for token, piece in pieces:
-        found = characters(piece)
-        if found is not None:
-            tokens.append(token)
-            texts.append(found[0])
-            rests.append(found[1])
-    code = {one: number for number, one in enumerate(sorted(set("".join(texts))))}
-    lengths = np.array([len(text) for text in texts], dtype=np.int64)
-    unfinished: dict[bytes, list[int]] = {}
-    for place, rest in enumerate(rests):
-        if rest:
-            unfinished.setdefault(rest, []).append(place)
-    return _Part(
-        np.array(tokens, dtype=np.int64),
-        np.array([code[one] for text in texts for one in text], dtype=np.int64),
-        lengths.cumsum() - lengths,
-        lengths,
-        {rest: np.array(places, dtype=np.int64) for rest, places in unfinished.items()},
-        list(code),
-    )
+    def behind(self, rest: bytes) -> _Tokens:
+        """What tokens write behind the first bytes of a character, these among it."""
+        if rest not in self._behind:
+            self._behind[rest] = _Tokens.of(self._size, [(token, rest + piece) for token, piece in self._within])
+        return self._behind[rest]
 
 
 _PIECES: WeakKeyDictionary[Vocabulary, _Pieces] = WeakKeyDictionary()
 
 
 def _pieces(vocabulary: Any) -> _Pieces:
-    assert isinstance(vocabulary, TokenBytes)
-    found = _PIECES.get(vocabulary)  # type: ignore[call-overload]
+    found = _PIECES.get(vocabulary)
     if found is None:
-        found = _PIECES[vocabulary] = _Pieces(vocabulary.token_bytes)  # type: ignore[index]
-    return found  # type: ignore[no-any-return]
+        found = _PIECES[vocabulary] = _Pieces(vocabulary.token_bytes)
+    return found
 
 
 def _beginning_with(rest: bytes) -> Sequence[str]:
-    """All characters whose UTF-8 begins with some bytes."""
+    """All characters whose UTF-8 begins with some bytes, fewer than it has."""
     first = rest[0]
     size = 2 if first < 0xE0 else 3 if first < 0xF0 else 4
-    left = size - len(rest)
+    bits = 6 * (size - len(rest))
     code = first & (0xFF >> (size + 1))
     for byte in rest[1:]:
         code = code << 6 | byte & 0x3F
-    every = range(code << 6 * left, (code + 1) << 6 * left)
     least = {2: 0x80, 3: 0x800, 4: 0x10000}[size]
+    every = range(code << bits, (code + 1) << bits)
     return [chr(one) for one in every if least <= one < 0x110000 and not 0xD800 <= one < 0xE000]

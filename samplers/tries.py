@@ -311,14 +311,16 @@ class Walker:
                 tokens = top if self.lm.eos in top else np.append(top, self.lm.eos)
                 lump = float(law.sum() - law[tokens].sum())
                 nodes.append(Node(tokens.astype(np.int64), law[tokens], max(0.0, lump) if len(top) == _LIKELY else 0.0))
-            if living_by(self.objective, self._beginnings(part[:1])) is None:
-                self._look_ahead(nodes, self._beginnings(part))
+            self._look_ahead(nodes, self._beginnings(part))
             found += nodes
         return found
 
     def _look_ahead(self, nodes: Sequence[Node], beginnings: Beginnings) -> None:
         """Take off what is proven dead of the likeliest tokens, but for those that a mask says are right."""
-        mask = next_allowed_by(self.objective, beginnings)
+        # where all tokens were judged at once few are dead, and a mask costs more than it saves
+        mask = (
+            None if living_by(self.objective, beginnings) is not None else next_allowed_by(self.objective, beginnings)
+        )
         hint, rows = None if mask is None else mask.cpu().numpy(), beginnings.rows
         asked = [
             (at, place, int(token))

@@ -32,6 +32,7 @@ class Hinted(Objective):
         hidden: steps of the language that the mask forbids: it is too narrow there.
         astray: steps that lead to no text, yet the mask allows them: it is too wide there.
         proves: whether it proves what lies outside of the language.
+        in_rows: whether it also proves it of all tokens at once, but for those in `astray`.
         asked: beginnings that it was asked for, one after another.
     """
 
@@ -41,6 +42,7 @@ class Hinted(Objective):
     hidden: frozenset[Step] = frozenset()
     astray: frozenset[Step] = frozenset()
     proves: bool = True
+    in_rows: bool = False
     _asked: list[Row] = field(default_factory=list)
 
     @property
@@ -69,6 +71,20 @@ class Hinted(Objective):
         for row, at in number.items():
             mask[at, list(self.follow(row))] = True
         return mask[[number[row] for row in rows]]
+
+    def living_next(self, beginnings: Beginnings) -> Tensor | None:
+        if not self.in_rows:
+            return None
+        living = torch.zeros(len(beginnings), self.size, dtype=torch.bool)
+        for place, row in enumerate(map(tuple, beginnings.rows)):
+            living[place, [token for token in range(self.size) if self.leads(row, token)]] = True
+        return living
+
+    def leads(self, before: Row, token: int) -> bool:
+        """Whether a text goes on so, or it is not proven that none does."""
+        return (before, token) in self.astray or any(
+            (*row, self.end)[: len(before) + 1] == (*before, token) for row in self.language
+        )
 
     def impossible(self, beginnings: Beginnings) -> Tensor | None:
         if not self.proves:

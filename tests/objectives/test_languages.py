@@ -9,7 +9,6 @@ import random
 from collections.abc import Callable
 
 import pytest
-import regex
 import torch
 
 from objectives import Grammar, JSONSchema, Pattern, mask_engine
@@ -18,10 +17,7 @@ from objectives.grammar import shipped
 from objectives.language import LanguageObjective
 from objectives.mask_engine import Differences, differences
 from objectives.partial_search import PartialSearch
-from objectives.relaxed_tree import relaxed_tree_of
 from textsearch.beginnings import Beginnings
-from textsearch.living import living_by
-from textsearch.objective import evaluate
 from textsearch.testing import ByteVocabulary, LawBroken, check_beginnings, every_row, letters
 
 PIECES = ByteVocabulary((b"_", b"a", b"b", b"ab", b"ba", b"(", b")"))
@@ -114,37 +110,6 @@ def test_a_prefix_test_that_kills_the_living_is_caught(monkeypatch: pytest.Monke
     monkeypatch.setattr(PrefixParser, "may_be_completed", lambda self, text: text in ("", "ab", "aabb"))
     with pytest.raises(LawBroken, match="called impossible"):
         check_beginnings(grammar, ROWS)
-
-
-def test_random_expressions_kill_no_beginning_of_a_match() -> None:
-    """Lookarounds, places, atomic groups and backreferences too; as `regex` matches, in Lark's stead."""
-    rng = random.Random(0)
-
-    def expression(depth: int) -> str:
-        if depth == 0 or rng.random() < 0.2:
-            return rng.choice(
-                ["a", "b", ".", "[ab]", "a?", "b*", r"\b", r"\B", "$", "^", r"\Z", "(?!b)", "(?<=a)", r"(a)\1"]
-            )
-        part = expression(depth - 1)
-        return rng.choice([part + expression(depth - 1), f"(?:{part}|b)", f"(?:{part})*", f"(?={part})", f"(?>{part})"])
-
-    texts = ["".join(text) for size in range(4) for text in itertools.product("ab ", repeat=size)]
-    dead = 0
-    for _ in range(120):
-        source = expression(3)
-        try:
-            compiled, tree = regex.compile(source), relaxed_tree_of(source)
-        except regex.error:
-            continue
-        if tree is None:
-            continue
-        search = PartialSearch(tree, full=True)
-        alive = {text[:size] for text in texts if compiled.fullmatch(text) for size in range(len(text) + 1)}
-        for text in texts:
-            may = search.may_be_found(text)
-            assert may or text not in alive, (source, text)
-            dead += not may
-    assert dead > 1000
 
 
 def test_masks_of_random_expressions_leave_no_match_out() -> None:
@@ -370,56 +335,6 @@ def test_a_mask_knows_which_token_ends_a_text() -> None:
     grammar = Grammar('start: "a"')
     masks = [grammar.allowed_next(Beginnings(PIECES, end, [[1]], [0])) for end in (0, 6, 0)]
     assert [mask if mask is None else mask.nonzero().tolist() for mask in masks] == [[[0, 0]], [[0, 6]], [[0, 0]]]
-
-
-def living_tokens(objective: LanguageObjective, beginnings: Beginnings) -> torch.Tensor:
-    living = living_by(objective, beginnings)
-    assert living is not None
-    return living
-
-
-def check_living(objective: LanguageObjective, vocabulary: ByteVocabulary, longest: int) -> int:
-    """No token is left out that an allowed text goes on with, and all that `impossible` proves; how many are."""
-    rows = every_row(vocabulary, longest)
-    fine = (evaluate(objective, rows).energy < torch.inf).tolist()
-    lists = list(map(tuple, rows.token_lists()))
-    allowed = [row for row, fits in zip(lists, fine, strict=True) if fits]
-    follow = {(row[:size], (*row, 0)[size]) for row in allowed for size in range(len(row) + 1)}
-    short = [row for row in lists if len(row) < longest]
-    living = living_tokens(objective, Beginnings(vocabulary, 0, short, [0] * len(short)))
-    for row, may in zip(short, living, strict=True):
-        for token in range(vocabulary.size):
-            assert bool(may[token]) or (row, token) not in follow, (objective, row, token)
-        longer = [[*row, token] for token in range(1, vocabulary.size)]
-        dead = objective.impossible(Beginnings(vocabulary, 0, longer, [0] * len(longer)))
-        assert dead is not None and dead.equal(~may[1:]), (objective, row)
-    return int((~living).sum())
-
-
-SPLIT = ByteVocabulary((b"_", b"a", b"b\xc3", b"\xc3", b"\xa9", b"\xa9a", "aé".encode()))
-
-
-def test_tokens_that_are_left_out_lead_to_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For the whole vocabulary at once, tokens that are parts of characters among them; and a broken twin."""
-    for source, vocabulary in [
-        ("(ab)+|a", PIECES),
-        (r"(?!.*bb)(?<!b)[ab(]+\b", PIECES),
-        (r"^(a|b)(?=\(|$).*$", PIECES),
-        ("(?:a|é)+", SPLIT),
-        ("a.b[^a]", SPLIT),
-    ]:
-        assert check_living(Pattern(source, full=True), vocabulary, 3) > 20
-    assert check_living(Pattern("ab|b$", forbid=True), PIECES, 3) > 20
-    both = Pattern("[ab]+", full=True) + Pattern("b", forbid=True)
-    living = living_by(both, Beginnings(PIECES, 0, [[], [1]], [0, 0]))
-    assert living is not None
-    assert living.tolist() == [
-        [False, True, False, False, False, False, False],
-        [True, True, False, False, False, False, False],
-    ]
-    monkeypatch.setattr(PartialSearch, "kind", lambda self, character: 0)
-    with pytest.raises(AssertionError):
-        check_living(Pattern("(ab)+|a", full=True), PIECES, 3)
 
 
 def test_a_text_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,23 +14,25 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from torch import Tensor
 
-from objectives import Fluency
+from objectives import Fluency, Pattern
+from objectives.reading import Reading
 from samplers import AdaptiveRejection, MetropolisHastings, accepted_texts, log_normaliser_bounded
 from samplers.proposals import SuffixResampling
 from samplers.tries import Node
-from tests.hinted import Hinted, rows_of
+from tests.hinted import Hinted, Row, rows_of
 from tests.reference import Floats
 from tests.samplers.laws import Case
-from tests.samplers.test_masked_suffix import LANGUAGE, NARROW, RIGHT, A, B, LanguageToy, masked_toy
+from tests.samplers.test_masked_suffix import LANGUAGE, NARROW, RIGHT, WIDE, A, B, LanguageToy, masked_toy
 from textsearch import FunctionObjective, generate
 from textsearch.batch import Vocabulary
 from textsearch.beginnings import Beginnings
-from textsearch.objective import Objective
+from textsearch.objective import Objective, evaluate
 from textsearch.rng import Rng
 from textsearch.sampler import Guarantee, Info
-from textsearch.testing import TableCausalLM, letters
+from textsearch.testing import ByteVocabulary, TableCausalLM, every_row, letters
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +123,24 @@ CASE = Case(
 )
 BARE_SPACE, BARE_SAMPLER = toy(replace(RIGHT, proves=False), power=1.5, explore=64)
 BARE = Case(BARE_SPACE, BARE_SAMPLER, lambda: independent(BARE_SPACE), steps=1, heats=(1.0, 1.0))
-VARIANTS = {"nothing is proven, another power": BARE}
+
+
+def living_left_out(self: Hinted, before: Row, token: int) -> bool:
+    """Tokens called dead that are not: "b" after "a", which "ab", "ab..." begin with."""
+    return leads(self, before, token) and (before, token) != ((A,), B)
+
+
+leads = Hinted.leads
+ROWS_SPACE, ROWS_SAMPLER = toy(replace(WIDE, in_rows=True), power=1.5)
+ROWS = Case(
+    ROWS_SPACE,
+    ROWS_SAMPLER,
+    lambda: independent(ROWS_SPACE),
+    {"a living token is left out": Broken(replace(ROWS_SAMPLER), Hinted, "leads", living_left_out)},
+    steps=1,
+    heats=(1.0, 1.0),
+)
+VARIANTS = {"nothing is proven, another power": BARE, "tokens are proven in rows": ROWS}
 
 
 def model(alphabet: str = "ab", **settings: Any) -> TableCausalLM:
@@ -145,6 +164,37 @@ def test_log_z_is_that_of_the_language_and_lies_below_its_bound() -> None:
         assert len(drawn) == 1200
         for text, share in zip(inside.texts(), law, strict=True):
             assert abs(drawn.count(text) / 1200 - share) < 5 * math.sqrt(share * (1 - share) / 1200)
+
+
+SPLIT = ByteVocabulary((b"_", b"a", b"b", b"\xc3", b"\xa9", b"\xa9b", b"ab", b"a\xc3"))
+
+
+def exactness(pattern: Pattern, seed: int) -> tuple[float, float]:
+    """Of 2,000 draws under a pattern: p of a chi-square test against all texts, and standard errors of log Z."""
+    lm = TableCausalLM.random(SPLIT, seed=seed)
+    objective, texts = Fluency(lm) + pattern, every_row(SPLIT, 4)
+    log_p = -evaluate(objective, texts).energy
+    inside = (log_p > -math.inf).nonzero().squeeze(-1)
+    law, names = log_p[inside].softmax(0).numpy(), texts.rows(inside).texts()
+    sampler = AdaptiveRejection(lm, max_length=4)
+    result = generate(objective, sampler, [""], steps=20, seed=0, chains=100, thin=1)
+    [drawn], [found] = accepted_texts(result), log_normaliser_bounded(result)
+    counts, expected = np.array([drawn.count(name) for name in names]), law * len(drawn)
+    assert counts.sum() == len(drawn) == 2000
+    often = expected >= 5
+    groups = np.append(counts[often], counts[~often].sum()), np.append(expected[often], expected[~often].sum())
+    p = float(stats.chisquare(*groups).pvalue)
+    return p, (found.estimate.value - float(log_p.logsumexp(0))) / found.estimate.error
+
+
+def test_a_real_pattern_and_tokens_that_are_parts_of_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all texts of up to four tokens; with a broken twin, by which no text goes on within a character."""
+    for pattern in (Pattern("(?:[ab]é?)+(?<!ab)", full=True), Pattern("b(?!a)", forbid=True)):
+        p, errors = exactness(pattern, seed=4)
+        assert p > 1e-3 and abs(errors) < 4
+    monkeypatch.setattr(Reading, "_reads", lambda self, number, rest: False)
+    p, errors = exactness(Pattern("(?:[ab]é?)+(?<!ab)", full=True), seed=4)
+    assert p < 1e-9 and abs(errors) > 5
 
 
 def test_a_language_that_was_gone_through_runs_no_model() -> None:

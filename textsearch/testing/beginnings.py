@@ -12,6 +12,7 @@ from torch import Tensor
 from textsearch.batch import Batch, Vocabulary
 from textsearch.beginnings import Beginnings
 from textsearch.kinds import BATCH, OBJECTIVE, instance
+from textsearch.living import living_by
 from textsearch.objective import Objective, evaluate, impossible_by, next_allowed_by
 from textsearch.testing.report import Law, LawBroken, Report, name_of, require
 
@@ -37,7 +38,7 @@ def every_row(vocabulary: Vocabulary, longest: int) -> Batch:
 
 
 def check_beginnings(objective: Objective, texts: Batch, end: int = 0) -> Report:
-    """Check what `Objective.impossible` and `Objective.allowed_next` say of all beginnings of `texts`.
+    """Check what `Objective.impossible`, `Objective.allowed_next` and `textsearch.living` say of all beginnings.
 
     A row of tokens that is not the canonical one of its text counts as forbidden (`textsearch.spelling`).
 
@@ -52,12 +53,15 @@ def check_beginnings(objective: Objective, texts: Batch, end: int = 0) -> Report
     >>> from objectives import Choices
     >>> from textsearch.testing import letters
     >>> print(check_beginnings(Choices(["ab", "b"]), every_row(letters("ab"), 2)))
-    Choices: 5 laws hold
-      proofs: shape and type     (7,) torch.bool    (K,) bool, or None
-      proofs: alone              7 beginnings       the same
-      hints: shape and type      (7, 3) torch.bool  (K, V) bool, or None
-      hints: alone               7 beginnings       the same
-      proofs: nothing that fits  3 of 3 proven      no allowed text begins so
+    Choices: 8 laws hold
+      proofs: shape and type     (7,) torch.bool     (K,) bool, or None
+      proofs: alone              7 beginnings        the same
+      hints: shape and type      (7, 3) torch.bool   (K, V) bool, or None
+      hints: alone               7 beginnings        the same
+      living: shape and type     (7, 3) torch.bool   (K, V) bool, or None
+      living: alone              7 beginnings        the same
+      proofs: nothing that fits  3 of 3 proven       no allowed text begins so
+      living: nothing that fits  16 tokens left out  no allowed text goes on so
     """
     instance("objective", objective, OBJECTIVE)
     instance("texts", texts, BATCH)
@@ -101,6 +105,7 @@ def check_beginnings(objective: Objective, texts: Batch, end: int = 0) -> Report
     with torch.inference_mode():
         dead = told("proofs", impossible_by)
         told("hints", next_allowed_by, texts.vocabulary.size)
+        living = told("living", living_by, texts.vocabulary.size)
     if dead is not None:
         for key, proven in zip(begun, dead.tolist(), strict=True):
             if proven and key in alive:
@@ -111,6 +116,20 @@ def check_beginnings(objective: Objective, texts: Batch, end: int = 0) -> Report
                 )
         figure = f"{int(dead.sum())} of {sum(key not in alive for key in begun)} proven"
         laws.append(Law("proofs: nothing that fits", figure, "no allowed text begins so"))
+    if living is not None:
+        place = {key: at for at, key in enumerate(begun)}
+        for (row, number), fits in zip(keys, fine, strict=True):
+            for size, token in enumerate((*row, end) if fits else ()):
+                require(
+                    bool(living[place[row[:size], number], token]),
+                    "living: nothing that fits",
+                    objective,
+                    f"token {token} is left out behind {row[:size]}, but the row {row} is allowed and goes on so; "
+                    "leave out only what is proven",
+                )
+        laws.append(
+            Law("living: nothing that fits", f"{int((~living).sum())} tokens left out", "no allowed text goes on so")
+        )
     return Report(name_of(objective), tuple(laws))
 
 
