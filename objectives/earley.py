@@ -1,43 +1,70 @@
-"""Which beginnings a context-free grammar can complete, by Earley's algorithm over characters (Earley, 1970).
+"""Reads the texts of a context-free grammar by Earley's algorithm over characters (Earley, 1970).
 
-A parser that reads from the left and predicts only what the grammar allows has items left after every beginning of a
-text; a beginning that leaves none is that of no text. The words of the grammar are regular expressions; each may end
-wherever it matches, so nothing is called dead for the length of a word.
+A parser that reads from the left and predicts only what the grammar allows has something to go on with after every
+beginning of a text. The words of the grammar are regular expressions; each may end wherever it matches, so nothing is
+called dead for the length of a word. The items after a beginning point to the sets of items where they began, and equal
+sets are one (Tomita's graph-structured stack, "Efficient parsing for natural language", 1985): beginnings after which
+the same may follow have the same state, and a step from state to state takes as long late in a text as early.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import final
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias, final
 
 import regex
 
-MAX_ITEMS = 200_000
-"""Items of one beginning; beyond them nothing is proven."""
+from objectives.partial_search import PartialSearch
+from objectives.relaxed_tree import relaxed_tree_of
 
-_KEPT = 500  # beginnings whose columns are remembered
+MAX_ITEMS = 5_000
+"""Items after one beginning; beyond them nothing is proven."""
+
+MAX_SETS = 20_000
+"""Sets of items that are remembered."""
+
+UNKNOWN: Final = "unknown"
+"""The state of a beginning of which nothing can be proven."""
+
 # what is asked of the characters beyond a word, which are not written yet
 _CONDITION = regex.compile(r"\(\?<?[=!]|\\[bBAZzmM]|(?<!\\)[$^]|\(\?[>|]|[*+?}]\+|\\\d|\(\?P=|\(\?\(|\(\?R|\\[gK]")
 
 
 @final
 class Word:
-    """A terminal of a grammar."""
+    """A terminal of a grammar.
 
-    def __init__(self, expression: str, flags: int = 0) -> None:
-        self._expression = regex.compile(expression, flags)
+    Attributes:
+        search: reads what it matches; None where it may be anything.
+    """
+
+    def __init__(self, expression: str) -> None:
         # in sets of characters ^ and $ mean nothing
-        self._plain = _CONDITION.search(regex.sub(r"\[\^?\]?(?:\\.|[^\]\\])*\]", "x", expression)) is None
+        plain = _CONDITION.search(regex.sub(r"\[\^?\]?(?:\\.|[^\]\\])*\]", "x", expression)) is None
+        tree = relaxed_tree_of(expression) if plain else None
+        self.search = None if tree is None else PartialSearch(tree, full=True)
+        self._steps: dict[tuple[Any, str], Any] = {}
 
-    def may_end(self, text: str, begin: int, end: int) -> bool:
-        """Whether the text between two places is the word, or may be, by what stands around it."""
-        return end > begin and (not self._plain or self._expression.fullmatch(text, begin, end) is not None)
+    @property
+    def start(self) -> Any:
+        """Its state before its first character; None if it matches nothing."""
+        return UNKNOWN if self.search is None else self.search.start
 
-    def may_go_on(self, text: str, begin: int, end: int) -> bool:
-        """Whether more characters may make the text between two places a word, or a longer one."""
-        return not self._plain or self._expression.fullmatch(text, begin, end, partial=True) is not None
+    def step(self, state: Any, character: str) -> Any:
+        """Its state one character later; None where it matches nothing that begins so."""
+        if self.search is None:
+            return state
+        key = state, character
+        if key not in self._steps:
+            if len(self._steps) >= MAX_SETS:
+                self._steps.clear()
+            self._steps[key] = self.search.step(state, character)
+        return self._steps[key]
+
+    def may_end(self, state: Any) -> bool:
+        """Whether it may be what was read, one character at least."""
+        return self.search is None or self.search.may_end(state)
 
 
 @final
@@ -58,29 +85,102 @@ class Rules:
     ignored: tuple[str, ...] = ()
 
 
-Item = tuple[str, int, int, int]
-"""A symbol, which of its expansions, how much of it is read, and where it begins."""
+@final
+@dataclass(frozen=True, eq=False)
+class Items:
+    """What the grammar may be at in one place of a text; equal to itself alone.
+
+    Attributes:
+        known: symbol, which of its expansions, how much of it is read, and where it begins, None for this very place.
+        wanting: word -> those that go on with it.
+        stray: those between two words, behind which an ignored word may stand.
+    """
+
+    known: frozenset[Item]
+    wanting: Mapping[str, Sequence[Item]] = field(repr=False)
+    stray: Sequence[Item] = field(repr=False)
+
+
+Item: TypeAlias = "tuple[str, int, int, Items | None]"
+
+State: TypeAlias = "tuple[frozenset[tuple[Items, str, Any]], bool]"
+"""The words that are going on, each with where it begins and how far it is; whether the text may end here."""
 
 
 @final
 class PrefixParser:
-    """Answers for all beginnings, each read from the longest one that was read before.
+    """Reads the texts of a grammar, and perhaps others; see `objectives.reading.Machine`.
 
+    >>> from objectives.reading import Reading
     >>> rules = Rules("s", {"s": [("A", "s", "B"), ()]}, {"A": Word("a"), "B": Word("b")})
-    >>> parser = PrefixParser(rules)
-    >>> [parser.may_be_completed(text) for text in ("", "aa", "aab", "aabb", "aabbb", "ba")]
-    [True, True, True, True, False, False]
+    >>> reading = Reading(PrefixParser(rules))
+    >>> [reading.is_dead(text, b"") for text in ("", "aa", "aab", "aabb", "aabbb", "ba")]
+    [False, False, False, False, True, True]
     """
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
         self._empty = _nullable(rules)
-        self._known: OrderedDict[str, _Columns | None] = OrderedDict()
+        self._sets: dict[frozenset[Item], Items] = {}
+        first: list[Item] = [(rules.start, number, 0, None) for number in range(len(rules.rules[rules.start]))]
+        found = self._closed(first)
+        self._root = None if found is None else self._items(found)
+        self.start: Any = UNKNOWN if self._root is None else self._state(set(), self._root)
 
-    def may_be_completed(self, text: str) -> bool:
-        """False proves that no text of the grammar begins so."""
-        known = self._columns(text)
-        return known is None or bool(known.columns[-1]) or bool(known.going)
+    def kind(self, character: str) -> Hashable:
+        """What the character is to each word."""
+        return tuple(word.search.kind(character) for word in self.rules.words.values() if word.search is not None)
+
+    def step(self, state: Any, character: str) -> Any:
+        """The state of a text with one character more; None if nothing leads on."""
+        if state == UNKNOWN:
+            return UNKNOWN
+        going: set[tuple[Items, str, Any]] = set()
+        new: list[Item] = []
+        for begin, name, at in state[0]:
+            after = self.rules.words[name].step(at, character)
+            if after is None:
+                continue
+            going.add((begin, name, after))
+            if self.rules.words[name].may_end(after):
+                new += [(one[0], one[1], one[2] + 1, one[3] or begin) for one in begin.wanting.get(name, ())]
+                if name in self.rules.ignored:
+                    new += [(one[0], one[1], one[2], one[3] or begin) for one in begin.stray]
+        found = self._closed(new)
+        return UNKNOWN if found is None or len(going) > MAX_ITEMS else self._state(going, self._items(found))
+
+    def may_end(self, state: Any) -> bool:
+        """False proves that the text itself is not of the grammar."""
+        return state == UNKNOWN or bool(state[1])
+
+    def _state(self, going: set[tuple[Items, str, Any]], here: Items) -> State | None:
+        """With the words that may begin here; None if nothing leads on."""
+        names = dict.fromkeys([*here.wanting, *(self.rules.ignored if here.known else ())])
+        starts = {name: self.rules.words[name].start for name in names}
+        going |= {(here, name, start) for name, start in starts.items() if start is not None}
+        complete = any(
+            symbol == self.rules.start and origin is (None if here is self._root else self._root)
+            for symbol, number, read, origin in here.known
+            if read == len(self.rules.rules[symbol][number])
+        )
+        return (frozenset(going), complete) if going or complete else None
+
+    def _items(self, known: frozenset[Item]) -> Items:
+        """The one set of these items."""
+        found = self._sets.get(known)
+        if found is None:
+            wanting: dict[str, list[Item]] = {}
+            stray = []
+            for item in known:
+                wanted = self._wanted(item)
+                if wanted in self.rules.words:
+                    wanting.setdefault(str(wanted), []).append(item)
+                if wanted is None or wanted in self.rules.words:
+                    stray.append(item)
+            if len(self._sets) >= MAX_SETS:
+                self._sets.clear()
+            found = self._sets[known] = Items(known, wanting, stray)
+        return found
 
     def _wanted(self, item: Item) -> str | None:
         """The symbol behind what is read of an item; None if all is."""
@@ -88,71 +188,29 @@ class PrefixParser:
         expansion = self.rules.rules[symbol][number]
         return expansion[read] if read < len(expansion) else None
 
-    def _columns(self, text: str) -> _Columns | None:
-        """Of a beginning; None where there are too many items."""
-        if text in self._known:
-            self._known.move_to_end(text)
-            return self._known[text]
-        size = len(text)
-        while size and text[:size] not in self._known:
-            size -= 1
-        known = self._known[text[:size]] if size else _Columns((), frozenset())
-        while known is not None and len(known.columns) <= len(text):
-            known = self._longer(known, text)
-        self._known[text] = known
-        while len(self._known) > _KEPT:
-            self._known.popitem(last=False)
-        return known
-
-    def _longer(self, known: _Columns, text: str) -> _Columns | None:
-        """One column more: the items after one character more."""
-        rules, place = self.rules, len(known.columns)
-        waiting: list[Item] = []
-        if place == 0:
-            waiting = [(rules.start, number, 0, 0) for number in range(len(rules.rules[rules.start]))]
-        for begin, word in known.going:
-            if rules.words[word].may_end(text, begin, place):
-                column = known.columns[begin]
-                if word in rules.ignored:
-                    waiting += [
-                        item for item in column if self._wanted(item) is None or self._wanted(item) in rules.words
-                    ]
-                waiting += [(item[0], item[1], item[2] + 1, item[3]) for item in column if self._wanted(item) == word]
-        column = self._closed(waiting, known.columns, place)
-        words = {str(wanted) for item in column if (wanted := self._wanted(item)) in rules.words}
-        words.update(rules.ignored if column else ())
-        going = {one for one in known.going if rules.words[one[1]].may_go_on(text, one[0], place)}
-        going.update((place, word) for word in words)
-        if sum(map(len, known.columns)) + len(column) > MAX_ITEMS:
-            return None
-        return _Columns((*known.columns, column), frozenset(going))
-
-    def _closed(self, waiting: list[Item], columns: Sequence[frozenset[Item]], place: int) -> frozenset[Item]:
-        """All items that follow from some without a character more."""
-        seen = set(waiting)
+    def _closed(self, new: Sequence[Item]) -> frozenset[Item] | None:
+        """All items that follow from some without a character more; None if they are too many."""
+        seen = set(new)
+        waiting = list(seen)
         while waiting:
             symbol, number, read, origin = item = waiting.pop()
             wanted = self._wanted(item)
-            new: list[Item] = []
+            more: list[Item] = []
             if wanted is None:
-                parents = seen if origin == place else columns[origin]
-                new = [(one[0], one[1], one[2] + 1, one[3]) for one in parents if self._wanted(one) == symbol]
+                # a symbol that is nothing here was passed over when it was predicted
+                parents = () if origin is None else origin.known
+                more = [
+                    (one[0], one[1], one[2] + 1, one[3] or origin) for one in parents if self._wanted(one) == symbol
+                ]
             elif wanted in self.rules.rules:
-                new = [(wanted, which, 0, place) for which in range(len(self.rules.rules[wanted]))]
+                more = [(wanted, which, 0, None) for which in range(len(self.rules.rules[wanted]))]
                 if wanted in self._empty:
-                    new.append((symbol, number, read + 1, origin))
-            waiting += [one for one in new if one not in seen]
-            seen.update(new)
+                    more.append((symbol, number, read + 1, origin))
+            waiting += [one for one in more if one not in seen]
+            seen.update(more)
+            if len(seen) > MAX_ITEMS:
+                return None
         return frozenset(seen)
-
-
-@final
-@dataclass(frozen=True)
-class _Columns:
-    """What is known of a beginning: the items after each character, and the words that may still be going on."""
-
-    columns: tuple[frozenset[Item], ...]
-    going: frozenset[tuple[int, str]]
 
 
 def _nullable(rules: Rules) -> frozenset[str]:

@@ -15,6 +15,7 @@ from objectives.earley import PrefixParser, Rules, Word, productive
 from objectives.grammar_size import written_out
 from objectives.language import LanguageObjective
 from objectives.mask_engine import Masks
+from objectives.reading import Reading
 from textsearch.checks import keep, string, whole
 from textsearch.kinds import shown
 from textsearch.per_input import PerInput, text_per_input
@@ -103,9 +104,8 @@ class Derived:
     def __init__(self, grammar: str, start: str, longest: int) -> None:
         self._asked = grammar, start, longest
         self._parser = _parser(grammar, start)
-        self._prefixes = PrefixParser(_rules(self._parser, grammar, start))
+        self.reading = Reading(PrefixParser(_rules(self._parser, grammar, start)))
         self._verdicts: OrderedDict[str, bool] = OrderedDict()
-        self.reading = None
         # the engine knows no other start
         self.masks = Masks(partial(_readable, grammar)) if start == "start" else None
 
@@ -124,17 +124,21 @@ class Derived:
 
     def is_dead(self, beginning: str, rest: bytes) -> bool:
         """Whether no text that can be derived begins so."""
-        return len(beginning) + bool(rest) > self._asked[2] or not self._prefixes.may_be_completed(beginning)
+        return len(beginning) + bool(rest) > self._asked[2] or self.reading.is_dead(beginning, rest)
 
     def _parses(self, text: str) -> bool:
         from lark.exceptions import UnexpectedInput
 
-        if not self._prefixes.may_be_completed(text):
+        if self.reading.is_dead(text, b""):
             return False  # proven, and sooner
         try:
             self._parser.parse(text)
         except UnexpectedInput:
             return False
+        except RuntimeError as error:
+            # of a text that is derived in several ways, with ignored words, Lark says no more than this
+            if "multiple start symbol items" not in str(error):
+                raise
         return True
 
 

@@ -239,7 +239,7 @@ class _Tokens:
     @staticmethod
     def of(size: int, written: Sequence[tuple[int, bytes]]) -> _Tokens:
         """Those whose bytes are characters and perhaps the first bytes of one more; no text holds others."""
-        ids, texts, unfinished = [], [], dict[bytes, list[int]]()
+        ids, texts, unfinished = list[int](), list[str](), dict[bytes, list[int]]()
         for token, piece in written:
             found = characters(piece)
             if found is None:

@@ -11,14 +11,14 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from objectives import Grammar, JSONSchema, Pattern, mask_engine
-from objectives.earley import PrefixParser
+from objectives import Grammar, JSONSchema, Pattern, earley, mask_engine, reading
+from objectives.earley import Word
 from objectives.grammar import shipped
 from objectives.language import LanguageObjective
 from objectives.mask_engine import Differences, differences
 from objectives.partial_search import PartialSearch
 from textsearch.beginnings import Beginnings
-from textsearch.testing import ByteVocabulary, LawBroken, check_beginnings, every_row, letters
+from textsearch.testing import ByteVocabulary, check_beginnings, every_row, letters
 
 PIECES = ByteVocabulary((b"_", b"a", b"b", b"ab", b"ba", b"(", b")"))
 MARKS = ByteVocabulary((b"_", b"[", b"]", b"1", b",", b'"', b'",', b" "))
@@ -71,11 +71,12 @@ def test_a_mask_that_allows_all_or_nothing_is_counted() -> None:
     assert differences(Open(), rows, 0) == Differences(3, 1, 0)
 
 
-def test_random_grammars_are_those_of_the_parser(monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = random.Random(0)
+def check_random_grammars(seed: int, count: int, monkeypatch: pytest.MonkeyPatch) -> int:
+    """What is proven of grammars, and of all tokens at once, holds of Lark's parser; how many beginnings are dead."""
+    rng = random.Random(seed)
     texts = ["".join(text) for size in range(5) for text in itertools.product("ab", repeat=size)]
     proven = 0
-    for _ in range(40):
+    for _ in range(count):
         symbols = ["start", "x", "y"]
 
         def expansion(symbols: list[str] = symbols) -> str:
@@ -85,31 +86,45 @@ def test_random_grammars_are_those_of_the_parser(monkeypatch: pytest.MonkeyPatch
             return " ".join(part + rng.choice(["", "", "?", "*"]) for part in parts)
 
         source = "\n".join(f"{symbol}: " + " | ".join(expansion() for _ in range(2)) for symbol in symbols)
+        source += rng.choice(["", "", "", '\n%ignore "b"'])
         try:
-            grammar = Grammar(source)
+            grammar, told = Grammar(source), Grammar(source).languages.of(0)
         except ValueError as error:
             assert "derives no text" in str(error) or "no grammar" in str(error), error
             continue
-        derived = grammar.languages.of(0)
         # by Lark alone
-        monkeypatch.setattr(derived._prefixes, "may_be_completed", lambda text: True)
+        monkeypatch.setattr(grammar.languages.of(0).reading, "is_dead", lambda text, rest: False)
         allowed = set(texts_of(grammar, texts))
         alive = {text[:size] for text in allowed for size in range(len(text) + 1)}
-        told = Grammar(source).languages.of(0)
         for text in texts:
             dead = told.is_dead(text, b"")
             assert not (dead and text in alive), (source, text)
             assert told.accepts(text) == (text in allowed), (source, text)
             proven += dead
-    assert proven > 300
+            for token, may in enumerate(told.reading.living(PIECES, 0, text.encode()).tolist()):
+                after = text + PIECES.token_bytes[token].decode()
+                assert may or (text not in allowed if token == 0 else after not in alive), (source, text, token)
+    return proven
 
 
-def test_a_prefix_test_that_kills_the_living_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A broken twin: a word may only end where the text does."""
-    grammar = Grammar('start: "a" start? "b"')
-    monkeypatch.setattr(PrefixParser, "may_be_completed", lambda self, text: text in ("", "ab", "aabb"))
-    with pytest.raises(LawBroken, match="called impossible"):
-        check_beginnings(grammar, ROWS)
+def test_random_grammars_are_those_of_the_parser(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert check_random_grammars(0, 25, monkeypatch) > 150
+
+
+def test_random_grammars_of_which_little_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(earley, "MAX_SETS", 1)
+    monkeypatch.setattr(earley, "MAX_ITEMS", 12)
+    monkeypatch.setattr(reading, "MAX_STATES", 1)
+    assert check_random_grammars(1, 10, monkeypatch) > 10
+
+
+def test_words_that_end_where_they_must_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broken twin: a word is as long as it can be."""
+    monkeypatch.setattr(
+        Word, "may_end", lambda self, state: self.step(state, "a") is None and self.step(state, "b") is None
+    )
+    with pytest.raises(AssertionError):
+        check_random_grammars(0, 10, monkeypatch)
 
 
 def test_masks_of_random_expressions_leave_no_match_out() -> None:

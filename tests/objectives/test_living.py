@@ -11,7 +11,7 @@ import pytest
 import regex
 import torch
 
-from objectives import Choices, Pattern, partial_search, reading
+from objectives import Choices, Grammar, Pattern, partial_search, reading
 from objectives.language import LanguageObjective
 from objectives.partial_search import PartialSearch, Without
 from objectives.reading import Reading
@@ -128,6 +128,7 @@ CASES: dict[str, tuple[Callable[[], Objective], ByteVocabulary]] = {
     "forbidden": (lambda: Pattern("ab|b$", forbid=True), PIECES),
     "backtracking": (lambda: Pattern(r"(a|b)\1+", full=True), PIECES),
     "a sum": (lambda: Pattern("[ab]+", full=True) + Pattern("ba", forbid=True), PIECES),
+    "grammar": (lambda: Grammar('start: "(" start ")" | "ab" | /a+/'), PIECES),
     "choices": (lambda: Choices(["ab", "a(", "bab"]), PIECES),
 }
 
