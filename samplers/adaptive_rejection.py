@@ -59,9 +59,10 @@ class AdaptiveRejection(OfTokenLM):
     and log_bound = 0 are right. Softer terms are paid for by further refusals. A text above the bound stops the run
     with an error that names the bound needed. Texts over `max_length` are none of the target.
 
-    What is forbidden is learned from `Objective.impossible`, a proof, and from whole texts of energy +inf. A step that
-    finds no text within `max_attempts` leaves the text as it was and says so in `accepted`: whether it does so depends
-    not on the text, so the target is left invariant, and all texts taken are independent draws (`accepted_texts`).
+    What is forbidden is learned from proofs, by `Objective.impossible` and, of all tokens at once, `textsearch.living`,
+    and from whole texts of energy +inf. A step that finds no text within `max_attempts` leaves the text as it was and
+    says so in `accepted`: whether it does so depends not on the text, so the target is left invariant, and all texts
+    taken are independent draws (`accepted_texts`).
 
     What was learned belongs to this value, for each objective, input and prompt, and lasts as long as it does: draws of
     a language that has been gone through run no model. A copy in another process starts without it; the draws are the

@@ -257,6 +257,10 @@ class InLanguage(Objective):
         """(K, V') bool."""
         return self.masks[self.table.nodes(Batch.of(beginnings.rows, beginnings.vocabulary))[:, -1]]
 
+    def living_next(self, beginnings: Beginnings) -> Tensor:
+        """(K, V') bool, as above: what the mask leaves out no string begins with."""
+        return self.allowed_next(beginnings)
+
     def impossible(self, beginnings: Beginnings) -> Tensor:
         """(K,) bool."""
         written = beginnings.written
