@@ -36,7 +36,7 @@ LAYERS: list[set[str]] = [
     },
     {"textsearch.language"},
     {"textsearch.objective", "textsearch.proposal", "textsearch.schedule", "textsearch.models"},
-    {"textsearch.sampler"},
+    {"textsearch.living", "textsearch.sampler"},
     {"textsearch.run", "textsearch.result", "textsearch.testing"},
     {"textsearch"},
     {"samplers", "objectives"},

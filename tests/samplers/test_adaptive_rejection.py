@@ -17,7 +17,8 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from objectives import Fluency, Pattern
+from objectives import Fluency, Grammar, Pattern
+from objectives.language import LanguageObjective
 from objectives.reading import Reading
 from samplers import AdaptiveRejection, MetropolisHastings, accepted_texts, log_normaliser_bounded
 from samplers.proposals import SuffixResampling
@@ -169,10 +170,10 @@ def test_log_z_is_that_of_the_language_and_lies_below_its_bound() -> None:
 SPLIT = ByteVocabulary((b"_", b"a", b"b", b"\xc3", b"\xa9", b"\xa9b", b"ab", b"a\xc3"))
 
 
-def exactness(pattern: Pattern, seed: int) -> tuple[float, float]:
-    """Of 2,000 draws under a pattern: p of a chi-square test against all texts, and standard errors of log Z."""
+def exactness(language: LanguageObjective, seed: int) -> tuple[float, float]:
+    """Of 2,000 draws of a language: p of a chi-square test against all texts, and standard errors of log Z."""
     lm = TableCausalLM.random(SPLIT, seed=seed)
-    objective, texts = Fluency(lm) + pattern, every_row(SPLIT, 4)
+    objective, texts = Fluency(lm) + language, every_row(SPLIT, 4)
     log_p = -evaluate(objective, texts).energy
     inside = (log_p > -math.inf).nonzero().squeeze(-1)
     law, names = log_p[inside].softmax(0).numpy(), texts.rows(inside).texts()
@@ -187,10 +188,11 @@ def exactness(pattern: Pattern, seed: int) -> tuple[float, float]:
     return p, (found.estimate.value - float(log_p.logsumexp(0))) / found.estimate.error
 
 
-def test_a_real_pattern_and_tokens_that_are_parts_of_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_real_languages_and_tokens_that_are_parts_of_characters(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of all texts of up to four tokens; with a broken twin, by which no text goes on within a character."""
-    for pattern in (Pattern("(?:[ab]é?)+(?<!ab)", full=True), Pattern("b(?!a)", forbid=True)):
-        p, errors = exactness(pattern, seed=4)
+    grammar = Grammar('start: (("a" | "b") "é"?)+ | "(" start')
+    for language in (Pattern("(?:[ab]é?)+(?<!ab)", full=True), Pattern("b(?!a)", forbid=True), grammar):
+        p, errors = exactness(language, seed=4)
         assert p > 1e-3 and abs(errors) < 4
     monkeypatch.setattr(Reading, "_reads", lambda self, number, rest: False)
     p, errors = exactness(Pattern("(?:[ab]é?)+(?<!ab)", full=True), seed=4)
