@@ -184,8 +184,9 @@ class Reading:
         return found.astype(np.int64)
 
     def _reads(self, number: int, rest: bytes) -> bool:
-        """Whether a character that begins with these bytes may be next."""
-        if len(rest) == 1 and rest[0] >= 0xF0:  # too many to ask for
+        """Whether a character that begins with these bytes may be next; said of those that lack one byte."""
+        size = 2 if rest[0] < 0xE0 else 3 if rest[0] < 0xF0 else 4
+        if len(rest) < size - 1:  # thousands of characters begin so
             return True
         if rest not in self._leading:
             leading = {self._kind(character) for character in _beginning_with(rest)}
@@ -290,13 +291,6 @@ def _pieces(vocabulary: Any) -> _Pieces:
 
 
 def _beginning_with(rest: bytes) -> Sequence[str]:
-    """All characters whose UTF-8 begins with some bytes, fewer than it has."""
-    first = rest[0]
-    size = 2 if first < 0xE0 else 3 if first < 0xF0 else 4
-    bits = 6 * (size - len(rest))
-    code = first & (0xFF >> (size + 1))
-    for byte in rest[1:]:
-        code = code << 6 | byte & 0x3F
-    least = {2: 0x80, 3: 0x800, 4: 0x10000}[size]
-    every = range(code << bits, (code + 1) << bits)
-    return [chr(one) for one in every if least <= one < 0x110000 and not 0xD800 <= one < 0xE000]
+    """All characters whose UTF-8 is these bytes and one more."""
+    found = (characters(rest + bytes([last])) for last in range(0x80, 0xC0))
+    return [one[0] for one in found if one is not None]
