@@ -22,6 +22,7 @@ from textsearch.testing import ByteVocabulary, LawBroken, check_beginnings, ever
 
 PIECES = ByteVocabulary((b"_", b"a", b"b", b"ab", b"ba", b"(", b")"))
 SPLIT = ByteVocabulary((b"_", b"a", b"b\xc3", b"\xc3", b"\xa9", b"\xa9a", "aé".encode(), b"\n", b" b"))
+LONG = ByteVocabulary((b"_", b"a", b"\xe2", b"\x82", b"\xac", b"\xe2\x82", b"\xf0\x9f", b"\x98\x80"))
 TEXTS = ["".join(text) for size in range(5) for text in itertools.product("abé\n ", repeat=size)]
 ATOMS = [
     *("a", "b", "é", ".", r"\n", r"\w", "[^a]", "a?", "b*", "(?s:.)", "$", "^", r"\Z", r"\A", "(?m:^)", "(?m:$)"),
@@ -125,6 +126,7 @@ CASES: dict[str, tuple[Callable[[], Objective], ByteVocabulary]] = {
     "pattern": (lambda: Pattern("(ab)+|a", full=True), PIECES),
     "lookarounds": (lambda: Pattern(r"(?!.*bb)(?<!b)[ab(]+\b", full=True), PIECES),
     "of several bytes": (lambda: Pattern("(?:a|é)+", full=True), SPLIT),
+    "of three and four": (lambda: Pattern("(?:€|\U0001f600)+a?", full=True), LONG),
     "forbidden": (lambda: Pattern("ab|b$", forbid=True), PIECES),
     "backtracking": (lambda: Pattern(r"(a|b)\1+", full=True), PIECES),
     "a sum": (lambda: Pattern("[ab]+", full=True) + Pattern("ba", forbid=True), PIECES),
