@@ -3,24 +3,27 @@
 The energy of a text of the same length as the written one w is
 
     E(x) = - a log p(x) - b log u(x) - c sum over the characters that differ of log m(x_i) / m(w_i)
-           - sum over the characters that differ of log p(w_i | meant x_i),
+           - log p(places of the mistakes) - sum over the characters that differ of log p(w_i | meant x_i, wrong),
 
 in nats: p the causal model, best one of characters; u the likeliest cut of the text into words of a dictionary, each by
 its frequency; m a masked model that has read the written text with this character masked, if one is given. The last
-term is a prior and not fitted: a character in fifty is written wrong (`ERROR_RATE`), each kind of mistake has its
-share, which is split evenly among all characters that `meant` may be mistaken for in this way (Kernighan, Church and
-Gale, 1990).
+two are a noisy channel (Kernighan, Church and Gale, 1990) that is not fitted. One text in two is right, and each other
+one has a rate of its own, so that the first mistake is the least likely one (`prices_of_mistakes`). Each kind of
+mistake has its share, one half of which is split evenly among all characters that `meant` may be mistaken for in this
+way, and the other half by how frequent they are: who writes a wrong character seldom writes a rare one.
+
+A Chinese character that the causal model does not know is one of `HAN`, each as likely as the others.
 
 A move exchanges one character, or two within a word of up to four of the dictionary, where that looks promising by all
 terms but the causal model's more often (`Exchanges`). Chains start from the written text and are cooled. Characters are
-changed one for one, nothing is put in or left out, and only Chinese ones that the causal model knows are touched.
+changed one for one, nothing is put in or left out, and only Chinese ones are touched.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
@@ -37,7 +40,7 @@ from textsearch.language.characters import CharacterVocabulary
 from textsearch.language.chinese_confusions import ChineseConfusions, listed_in
 from textsearch.language.confusions import Confusions
 from textsearch.language.literals import Kept
-from textsearch.language.segmentation import words_log_prob, words_near
+from textsearch.language.segmentation import dictionary, words_log_prob, words_near
 from textsearch.models.reading.turns import remembered
 from textsearch.objective import FunctionObjective, Objective
 from textsearch.rng import input_numbers
@@ -52,6 +55,15 @@ from textsearch.waiting import waiting
 
 ERROR_RATE = 0.02
 """Characters that are written wrong: some 700 of 33,700 in the test texts of SIGHAN 2015 (Tseng et al., 2015)."""
+
+RIGHT = 0.5
+"""Texts without a mistake: one half of the same texts. The others have twice the rate."""
+
+HAN = 20_992
+"""Chinese characters of Unicode's first block."""
+
+UNKNOWN = 0.25
+"""Share of Chinese characters from which on a text is of another script than the causal model: they are left alone."""
 
 SHARES: Mapping[str, float] = {
     "listed": 0.5,
@@ -108,24 +120,33 @@ def build(
         confusions = settings.confusions or ChineseConfusions(listed_in(settings.listed))
     lm = given.causal(models.causal, progress, ("score", "vocabulary"))
     mlm = None if models.masked is None else given.masked(models.masked, progress)
+    known = known_to(lm.vocabulary)
     prices = [
         [{one: settings.strictness * nats for one, nats in place.items()} for place in own]
-        for own in meant_by(texts, confusions, known_to(lm.vocabulary), kept)
+        for own in meant_by(texts, confusions, known, kept)
     ]
+    mistakes = [[settings.strictness * nats for nats in prices_of_mistakes(len(own))] for own in prices]
     vocabulary = CharacterVocabulary.of(one for part in (*texts, *chain(*prices)) for one in part)
     written = vocabulary.encode(texts)
     channel = [[{vocabulary.number[one]: nats for one, nats in place.items()} for place in own] for own in prices]
-    objective: Objective = CharacterChannel(written, channel)
-    nats: Sequence[Sequence[Meant]] = channel
+    objective: Objective = CharacterChannel(written, channel, mistakes)
+    nats: Sequence[Sequence[Meant]] = [
+        # the moves take each mistake for the first one
+        [{token: price + own[1] for token, price in place.items()} for place in places]
+        for places, own in zip(channel, mistakes, strict=True)
+    ]
     if judges.words:
         objective += judges.words * FunctionObjective(words_of_dictionary, name="words")
     if mlm is not None and judges.masked:
         with waiting("reading the texts", progress), torch.inference_mode():
             read = in_place(mlm, written, channel)
         objective += judges.masked * read
-        nats = [_added(*pair, judges.masked) for pair in zip(channel, read.nats, strict=True)]
+        nats = [_added(*pair, judges.masked) for pair in zip(nats, read.nats, strict=True)]
     if judges.causal:
         objective += judges.causal * Fluency(lm)
+        strange = frozenset(one for one in vocabulary.tokens if PARTS["zh"].fullmatch(one) and not known(one))
+        if strange:
+            objective += judges.causal * FunctionObjective(WhichUnknown(strange), name="unknown characters")
     with waiting("listing what may be meant", progress):
         moves = exchanges(written, nats, judges.words)
     return Problem(
@@ -140,6 +161,45 @@ def build(
         temperature=settings.temperature,
         numbers=numbers,
     )
+
+
+def prices_of_mistakes(places: int) -> list[float]:
+    """Of 0, 1, ... mistakes in given places of a text: -log of their probability, compared with none at all.
+
+    A text is right with the probability `RIGHT`, and else each of its characters is wrong with a probability r, which
+    itself is from the law Beta(1, b), whose mean is `ERROR_RATE / (1 - RIGHT)`.
+
+    >>> prices = prices_of_mistakes(20)
+    >>> [round(after - before, 1) for before, after in zip(prices, prices[1:4])]
+    [4.8, 3.0, 2.6]
+    """
+    b = (1 - RIGHT) / ERROR_RATE - 1
+
+    def log_beta(one: float, other: float) -> float:
+        return math.lgamma(one) + math.lgamma(other) - math.lgamma(one + other)
+
+    wrong = [log_beta(1 + count, b + places - count) - log_beta(1, b) for count in range(places + 1)]
+    none = math.log(RIGHT + (1 - RIGHT) * math.exp(wrong[0]))
+    return [0.0, *(none - math.log(1 - RIGHT) - nats for nats in wrong[1:])]
+
+
+@final
+@dataclass(frozen=True)
+class WhichUnknown:
+    """Which of `HAN` each unknown character of a text is: the nats that a model leaves out that only says "unknown".
+
+    Attributes:
+        characters: the unknown ones.
+
+    >>> [round(nats, 2) for nats in WhichUnknown(frozenset("頭"))(["頭痛", "头痛"])]
+    [9.95, 0.0]
+    """
+
+    characters: Set[str]
+
+    def __call__(self, texts: Iterable[str]) -> list[float]:
+        """Nats of each text."""
+        return [sum(one in self.characters for one in text) * math.log(HAN) for text in texts]
 
 
 def _added(channel: Sequence[Meant], read: Sequence[Meant], weight: float) -> list[Meant]:
@@ -172,26 +232,43 @@ def known_to(vocabulary: Vocabulary) -> Callable[[str], bool]:
 def meant_by(
     texts: Sequence[str], confusions: Confusions, known: Callable[[str], bool], kept: Kept
 ) -> list[list[dict[str, float]]]:
-    """Of each text and each of its characters, what else it may have been meant to be, with -log p(written | meant)."""
+    """Of each character of each text, what else it may have been meant to be: -log p(written | meant, wrong)."""
+    frequency = dictionary()
 
     @cache
-    def taken(one: str) -> Counter[str]:
-        """Kind -> how many others, of those that the model knows, a character is taken for."""
-        return Counter(kind for other, kind in confusions.of(one).items() if known(other))
+    def taken(one: str) -> Mapping[str, Sequence[str]]:
+        """Kind -> the others that a character is taken for."""
+        found = defaultdict(list)
+        for other, kind in confusions.of(one).items():
+            if len(other) == 1 and other != one:
+                found[kind].append(other)
+        return found
+
+    @cache
+    def counts(one: str, kind: str) -> tuple[int, int]:
+        """How many others, and how often they stood in the corpus of the dictionary, each at least once."""
+        others = taken(one).get(kind, ())
+        return len(others), sum(max(frequency.get(other, 0), 1) for other in others)
+
+    def price(written: str, meant: str, kind: str) -> float:
+        own, (others, sums) = max(frequency.get(written, 0), 1), counts(meant, kind)
+        if written not in taken(meant).get(kind, ()):  # who is mistaken for whom may be told one way only
+            others, sums = others + 1, sums + own
+        return -math.log(SHARES.get(kind, SHARES["listed"]) * (0.5 / others + 0.5 * own / sums))
 
     @cache
     def prices(one: str) -> dict[str, float]:
-        if not PARTS["zh"].fullmatch(one) or not known(one):
+        if not PARTS["zh"].fullmatch(one):
             return {}
-        return {
-            other: math.log(max(taken(other)[kind], 1)) - math.log(ERROR_RATE * SHARES.get(kind, SHARES["listed"]))
-            for other, kind in confusions.of(one).items()
-            if len(other) == 1 and other != one and known(other)
-        }
+        return {other: price(one, other, kind) for kind, own in taken(one).items() for other in own if known(other)}
 
     found = []
     for text in texts:
         sealed = {place for begin, end in kept.spans(text) for place in range(begin, end)}
+        strange = {one for one in text if PARTS["zh"].fullmatch(one) and not known(one)}
+        chinese = [one for one in text if PARTS["zh"].fullmatch(one)]
+        if sum(one in strange for one in chinese) >= UNKNOWN * len(chinese):
+            sealed |= {place for place, one in enumerate(text) if one in strange}
         found.append([{} if place in sealed else prices(one) for place, one in enumerate(text)])
     return found
 
