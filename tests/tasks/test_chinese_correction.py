@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 import pickle
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ import torch
 
 from textsearch.language.chinese_confusions import ChineseConfusions, listed_in
 from textsearch.language.confusions import ListedConfusions
+from textsearch.language.literals import Kept
 from textsearch.models.ngram.both_sides import NgramMaskedLM
 from textsearch.models.ngram.lm import NgramLM
 from textsearch.models.ngram.training import characters_of, train_ngrams
@@ -23,7 +25,15 @@ from textsearch.models.right_to_left import RightToLeftLM
 from textsearch.models.vocabulary import TokenizerVocabulary
 from textsearch.objective import evaluate
 from textsearch.tasks import correct, sample
-from textsearch.tasks.chinese_correction import build
+from textsearch.tasks.chinese_correction import (
+    ERROR_RATE,
+    HAN,
+    RIGHT,
+    SHARES,
+    build,
+    meant_by,
+    prices_of_mistakes,
+)
 from textsearch.tasks.problem import Models
 from textsearch.tasks.settings import Correction
 
@@ -114,9 +124,48 @@ def test_the_energy_is_the_sum_that_the_page_states() -> None:
     number = problem.start.vocabulary.number  # type: ignore[attr-defined]
     mended_row = replace(row, tokens=torch.tensor([[number[one] for one in "我在公园里"]]))
     here, there = (evaluate(problem.objective, one) for one in (row, mended_row))
-    # a same sound has a share of .30 of one character in fifty, shared by those that 在 and 园 are taken for
-    price = 2 * -math.log(0.02 * 0.30)
-    assert here.terms[0, 0] == 0.0 and float(there.terms[0, 0]) == pytest.approx(price)
+    # a same sound has a share of .30, and either of 在 and 园 is mistaken for one character alone, or for two
+    nats = prices_of_mistakes(5)[2] - 2 * math.log(0.30)
+    assert here.terms[0, 0] == 0.0 and float(there.terms[0, 0]) == pytest.approx(nats)
+
+
+def test_mistakes_of_a_text_are_a_law_whose_first_one_is_the_least_likely() -> None:
+    for places in (1, 7, 40):
+        prices = prices_of_mistakes(places)
+        each = [math.comb(places, count) * math.exp(-nats) for count, nats in enumerate(prices)]
+        mean = sum(count * weight for count, weight in enumerate(each)) / sum(each)
+        assert mean == pytest.approx(ERROR_RATE * places)
+        assert RIGHT < 1 / sum(each) < 1
+        steps = [after - before for before, after in itertools.pairwise(prices)]
+        assert steps == sorted(steps, reverse=True)
+    # the control: of independent mistakes each would cost as much as the first
+    assert steps[0] - steps[1] > 1.0
+
+
+def test_what_is_written_for_a_character_is_a_law_and_frequent_ones_are_likelier() -> None:
+    alike = "的地得嘚"
+    confusions = ListedConfusions({one: dict.fromkeys(alike.replace(one, ""), "same sound") for one in alike})
+    nats = dict(zip(alike, meant_by([alike], confusions, lambda _: True, Kept.of(()))[0], strict=True))
+    for meant in alike:
+        written = {one: math.exp(-nats[one][meant]) for one in alike if one != meant}
+        assert sum(written.values()) == pytest.approx(SHARES["same sound"])
+        # the control: an even share is neither that of the frequent nor that of the rare one
+        even = SHARES["same sound"] / len(written)
+        assert min(written.values()) < 0.9 * even < 1.1 * even < max(written.values())
+    assert nats["的"]["得"] < nats["嘚"]["得"]
+    # who is mistaken for whom goes both ways, how often does not
+    assert nats["的"]["嘚"] != nats["嘚"]["的"]
+    one_way = ListedConfusions({"的": {"得": "same sound"}})
+    assert meant_by(["的"], one_way, lambda _: True, Kept.of(()))[0][0]["得"] == pytest.approx(-math.log(0.30))
+
+
+def test_an_unknown_character_is_mended_and_another_script_is_not() -> None:
+    sounds = ListedConfusions({"圓": {"园": "same sound"}, "裡": {"里": "same sound"}, "書": {"书": "same sound"}})
+    assert mended(["我在公圓里看花"], confusions=sounds) == ["我在公园里看花"]
+    assert mended(["我在公圓裡看書"], confusions=sounds) == ["我在公圓裡看書"]
+    problem = build(["我在公圓里看花"], Correction(lang="zh", confusions=sounds), Models(causal=models()[0]))
+    here = evaluate(problem.objective, problem.start)
+    assert float(here.terms[0, -1]) == pytest.approx(0.6 * math.log(HAN))
 
 
 def test_equal_gains_do_not_depend_on_the_group() -> None:
