@@ -19,7 +19,7 @@ EXTRAS: Mapping[str, str] = MappingProxyType(
     {
         "default-models": "the default causal model, which is fetched as GGUF and converted once",
         "tasks": "inflections, spellings, frequencies, rhymes: keywords, correct and write",
-        "chinese": "jieba, for --lang zh",
+        "chinese": "words, sounds and scripts, for --lang zh",
         "grammar": "text that must parse: grammars and JSON schemas",
         "pandas": "result.to_pandas()",
         "datasets": "result.to_dataset()",

@@ -59,6 +59,7 @@ WRITTEN: dict[str, dict[str, Any]] = {
     "steps": {"min": 0, "max": MAX_STEPS},
     "temperature": {"callback": temperature},
     "lang": {"metavar": "CODE"},
+    "script": {"metavar": "SCRIPT"},
     "keep": {
         "metavar": "YES|NO|FILE|WORDS",
         "parser": kept,

@@ -171,7 +171,7 @@ class Submission:
     def task_settings(self) -> RunSettings:
         """The settings of the task, checked by the task's own dataclass."""
         assert self.task is not None
-        own = (*RUN, "lang", *(["draws"] if self.task == "sample" else []))
+        own = (*RUN, "lang", "script", *(["draws"] if self.task == "sample" else []))
         return settings_of(self.task, self.settings, but=own, more=self.run_settings())
 
     def run_settings(self) -> dict[str, Any]:

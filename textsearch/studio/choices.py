@@ -74,7 +74,7 @@ def _task(name: str) -> dict[str, Any]:
     kind = TASKS[name][1]
     label, chinese, asked, asked_chinese = SAYS[name]
     said = words_of(kind)
-    own = [one for one in fields(kind) if one.name not in (*RUN, *PYTHON_ONLY, "lang", "draws", "keep")]
+    own = [one for one in fields(kind) if one.name not in (*RUN, *PYTHON_ONLY, "lang", "script", "draws", "keep")]
     chains = "draws" if name == "sample" else "chains"
     defaults: Any = kind
     return {

@@ -31,6 +31,7 @@ from textsearch.tasks import chinese_correction
 from textsearch.tasks import resolve as given
 from textsearch.tasks.channel import ChangedSentences, Channel, NonWords, StrayCapitals, shouted
 from textsearch.tasks.descending import descended
+from textsearch.tasks.in_script import in_script, written_texts
 from textsearch.tasks.judging import judging
 from textsearch.tasks.problem import MakeSampler, Models, OwnSampler, Problem, Stage, answer
 from textsearch.tasks.restoring import restored
@@ -61,6 +62,7 @@ def correct(
     tokenised: bool = Correction.tokenised,
     confusions: Confusions | None = Correction.confusions,
     lang: str = Correction.lang,
+    script: str = Correction.script,
     listed: Listed = Correction.listed,
     causal: given.Causal = None,
     masked: given.Masked = None,
@@ -109,6 +111,8 @@ def correct(
         confusions: what a word may have been meant to be; by default that of the language.
         lang: "en" or "zh": characters are exchanged one for one then, see
             docs/correct_chinese.md.
+        script: of what is new in a Chinese text: "simplified", "traditional" or "hongkong"; by default what the input
+            is written in, "none" to convert nothing. What the input says comes back as it was typed.
         listed: in Chinese, characters that are mistaken for others besides: lines of what is written and what may be
             meant, "未末", or the name of a file of them.
         causal: judges; by default SmolLM2-135M-Instruct.
@@ -139,6 +143,7 @@ def correct(
             tokenised=tokenised,
             confusions=confusions,
             lang=lang,
+            script=script,
             listed=listed,
         ),
         Models(causal=causal, masked=masked),
@@ -152,6 +157,7 @@ def correct(
     )
 
 
+@in_script(written_texts)
 def build(
     texts: Sequence[str],
     settings: Correction,

@@ -32,6 +32,7 @@ from textsearch.run.loop import Callback, Rule
 from textsearch.tasks import resolve as given
 from textsearch.tasks.by_input import ByInput
 from textsearch.tasks.gaps import Gapped, GapWords, beginning_with, gap_words, parts_of
+from textsearch.tasks.in_script import gapped_texts, in_script
 from textsearch.tasks.languages import language, pieces_of
 from textsearch.tasks.met import LISTED, Met, listed, told_of
 from textsearch.tasks.problem import MakeSampler, Models, Problem, answer
@@ -63,6 +64,7 @@ def infill(
     marks: bool = Infilling.marks,
     exact: bool = Infilling.exact,
     lang: str = Infilling.lang,
+    script: str = Infilling.script,
     causal: given.Causal = None,
     masked: given.Masked = None,
     sampler: MakeSampler | None = None,
@@ -92,6 +94,8 @@ def infill(
         exact: read every word that is one token of the masked model, in texts with one gap of one word, in place of
             chains. Takes minutes for a text, seconds where the beginning of the word is given.
         lang: "en" or "zh"; a gap is one character then.
+        script: of what is new in a Chinese text: "simplified", "traditional" or "hongkong"; by default what the input
+            is written in, "none" to convert nothing. What the input says comes back as it was typed.
         causal: judges the whole text and proposes; by default SmolLM2-135M-Instruct.
         masked: proposes; by default the one that comes with textsearch.
         sampler: made of the task's moves; by default `MetropolisHastings`.
@@ -120,6 +124,7 @@ def infill(
             marks=marks,
             exact=exact,
             lang=lang,
+            script=script,
         ),
         Models(causal=causal, masked=masked),
         sampler=sampler,
@@ -132,6 +137,7 @@ def infill(
     )
 
 
+@in_script(gapped_texts)
 def build(
     texts: Sequence[str],
     settings: Infilling,

@@ -34,6 +34,7 @@ from textsearch.sampler import Sampler
 from textsearch.schedule import geometric
 from textsearch.tasks import resolve as given
 from textsearch.tasks.constraints.base import check_phrases
+from textsearch.tasks.in_script import in_script, keyword_sets
 from textsearch.tasks.languages import ENGLISH, Language, language, pieces_of
 from textsearch.tasks.problem import MakeSampler, Models, Problem, answer
 from textsearch.tasks.prompts import KEYWORDS
@@ -147,6 +148,7 @@ def keywords(
     inflections: bool = KeywordSentences.inflections,
     in_order: bool = KeywordSentences.in_order,
     lang: str = KeywordSentences.lang,
+    script: str = KeywordSentences.script,
     drafts: int = KeywordSentences.drafts,
     causal: given.Causal = None,
     masked: given.Masked = None,
@@ -172,6 +174,8 @@ def keywords(
         inflections: dog is found in dogs too.
         in_order: the words must come in the order given.
         lang: "en" or "zh"; with a Chinese model that takes no requests see `textsearch.tasks.unprompted`.
+        script: of what is new in a Chinese text: "simplified", "traditional" or "hongkong"; by default what the input
+            is written in, "none" to convert nothing. What the input says comes back as it was typed.
         drafts: written for each set in waves of 16, all but the first from beginnings of the best so far; the best of
             all start its chains.
         causal: judges, writes drafts and proposes; by default SmolLM2-135M-Instruct.
@@ -201,6 +205,7 @@ def keywords(
             inflections=inflections,
             in_order=in_order,
             lang=lang,
+            script=script,
             drafts=drafts,
         ),
         Models(causal=causal, masked=masked),
@@ -214,6 +219,7 @@ def keywords(
     )
 
 
+@in_script(keyword_sets)
 def build(
     sets: Sequence[Sequence[str]],
     settings: KeywordSentences,

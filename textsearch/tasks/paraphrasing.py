@@ -46,6 +46,7 @@ from textsearch.run.loop import Callback, Rule
 from textsearch.sampler import Sampler
 from textsearch.schedule import geometric
 from textsearch.tasks import resolve as given
+from textsearch.tasks.in_script import in_script, sentences
 from textsearch.tasks.languages import language, pieces_of
 from textsearch.tasks.problem import MakeSampler, Models, Problem, answer
 from textsearch.tasks.prompts import QUESTIONS, STATEMENTS
@@ -108,6 +109,7 @@ def paraphrase(
     meaning: bool = Paraphrasing.meaning,
     pool: int = Paraphrasing.pool,
     lang: str = Paraphrasing.lang,
+    script: str = Paraphrasing.script,
     causal: given.Causal = None,
     masked: given.Masked = None,
     encoder: given.Encoder = None,
@@ -145,6 +147,8 @@ def paraphrase(
         meaning: keep denials (`Polarity`), numbers (`Preserve`), and who does what to whom (`Roles`), in English.
         pool: drafts written for each text; the chains start from the best of them.
         lang: "en" or "zh"; a word is one character then.
+        script: of what is new in a Chinese text: "simplified", "traditional" or "hongkong"; by default what the input
+            is written in, "none" to convert nothing. What the input says comes back as it was typed.
         causal: judges and writes drafts, if it takes requests; by default SmolLM2-135M-Instruct.
         masked: proposes; by default the one that comes with textsearch.
         encoder: compares meanings; by default all-MiniLM-L6-v2.
@@ -176,6 +180,7 @@ def paraphrase(
             meaning=meaning,
             pool=pool,
             lang=lang,
+            script=script,
         ),
         Models(causal=causal, masked=masked, encoder=encoder),
         sampler=sampler,
@@ -188,6 +193,7 @@ def paraphrase(
     )
 
 
+@in_script(sentences)
 def build(
     texts: Sequence[str],
     settings: Paraphrasing,

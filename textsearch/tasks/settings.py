@@ -57,6 +57,35 @@ class Settings(RunSettings):
         keep(self, **told._asdict())
 
 
+SCRIPTS = ("auto", "simplified", "traditional", "hongkong", "none")
+"""What new Chinese text may be written in."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worded(RunSettings):
+    """Settings of tasks that write in more than one language, besides those of `RunSettings`.
+
+    Attributes:
+        lang: of the texts: en or zh (Chinese).
+        script: of what is new in a Chinese text: simplified, traditional or hongkong; auto for what the input is
+            written in, none to convert nothing, marks neither. What the input says comes back as it was typed.
+    """
+
+    lang: str = "en"
+    script: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.lang != "en":
+            # which language English is needs no look at the others
+            from textsearch.tasks.languages import language
+
+            language(self.lang)
+        if self.script not in SCRIPTS:
+            raise ValueError(f"script={shown(self.script)} is none of {', '.join(SCRIPTS)}")
+        if self.lang == "en" and self.script not in ("auto", "none"):
+            raise ValueError(f"script={self.script!r} is of Chinese: pass lang='zh', or leave it out")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Several(Settings):
     """Settings of tasks whose inputs have many good answers, besides those of `Settings`.
@@ -107,8 +136,8 @@ def _check_listed(lines: Listed) -> tuple[str, ...]:
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Correction(Settings):
-    """Settings of `correct`, besides those of `Settings`; chains are cooled from `temperature` / 2 to a tenth of that.
+class Correction(Settings, Worded):
+    """Settings of `correct`, besides those of `Settings` and `Worded`; chains are cooled from `temperature` / 2 to a tenth of that.
 
     Attributes:
         strictness: times what every edit costs: above 1 fewer are made, below 1 more.
@@ -128,14 +157,13 @@ class Correction(Settings):
     meaning: bool = True
     tokenised: bool = False
     confusions: Confusions | None = None
-    lang: str = "en"
     listed: Listed = ()
 
     def __post_init__(self) -> None:
         Settings.__post_init__(self)
+        Worded.__post_init__(self)
         if self.confusions is not None:
             instance("confusions", self.confusions, CONFUSIONS)
-        _check_language(self.lang)
         keep(self, listed=_check_listed(self.listed))
         keep(
             self,
@@ -160,8 +188,8 @@ class Correction(Settings):
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Infilling(Several):
-    """Settings of `infill`, besides those of `Several`.
+class Infilling(Several, Worded):
+    """Settings of `infill`, besides those of `Several` and `Worded`.
 
     Attributes:
         gap: how a gap is written in the texts; by default in any of the common ways.
@@ -175,22 +203,21 @@ class Infilling(Several):
     gap: str | None = None
     marks: bool = False
     exact: bool = False
-    lang: str = "en"
 
     def __post_init__(self) -> None:
         Several.__post_init__(self)
+        Worded.__post_init__(self)
         if self.gap is not None and not (isinstance(self.gap, str) and self.gap.strip()):
             raise ValueError(f"gap={shown(self.gap)} must be what stands for a gap in the texts, such as '[MASK]'")
         keep(self, marks=flag("marks", self.marks), exact=flag("exact", self.exact))
         if self.exact and self.different:
             raise ValueError("exact=True lists every text, and different=True draws a few: leave one of them out")
-        _check_language(self.lang)
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class KeywordSentences(Several):
-    """Settings of `keywords`, besides those of `Several`.
+class KeywordSentences(Several, Worded):
+    """Settings of `keywords`, besides those of `Several` and `Worded`.
 
     Attributes:
         inflections: whether dog is found in dogs too.
@@ -202,18 +229,17 @@ class KeywordSentences(Several):
     different_weight: float = 10.0
     inflections: bool = True
     in_order: bool = False
-    lang: str = "en"
     drafts: int = 32
 
     def __post_init__(self) -> None:
         Several.__post_init__(self)
+        Worded.__post_init__(self)
         keep(
             self,
             inflections=flag("inflections", self.inflections),
             in_order=flag("in_order", self.in_order),
             drafts=whole("drafts", self.drafts, 1, MAX_DRAFTS),
         )
-        _check_language(self.lang)
 
 
 KEYWORD_PRESETS: Mapping[str, Mapping[str, int]] = MappingProxyType(
@@ -256,8 +282,8 @@ class Weights:
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Paraphrasing(Several):
-    """Settings of `paraphrase`, besides those of `Several`.
+class Paraphrasing(Several, Worded):
+    """Settings of `paraphrase`, besides those of `Several` and `Worded`.
 
     Attributes:
         weights: of the terms.
@@ -274,10 +300,10 @@ class Paraphrasing(Several):
     keep: Keep = True
     meaning: bool = True
     pool: int = 20
-    lang: str = "en"
 
     def __post_init__(self) -> None:
         Several.__post_init__(self)
+        Worded.__post_init__(self)
         if not isinstance(self.weights, Weights):
             raise TypeError(
                 f"weights={shown(self.weights)} is {nature(self.weights)}: pass Weights(...) of textsearch.tasks, such "
@@ -289,7 +315,6 @@ class Paraphrasing(Several):
             meaning=flag("meaning", self.meaning),
             pool=whole("pool", self.pool, 1, MAX_DRAFTS),
         )
-        _check_language(self.lang)
 
 
 MAX_ANSWERS = 16
@@ -442,8 +467,8 @@ def _choices(given: Sequence[str]) -> tuple[str, ...]:
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Writing(Several):
-    """Settings of `write`, besides those of `Several`.
+class Writing(Several, Worded):
+    """Settings of `write`, besides those of `Several` and `Worded`.
 
     Attributes:
         label_weight: weight of the label.
@@ -459,19 +484,10 @@ class Writing(Several):
     topic_weight: float = 1.0
     coherence_weight: float = 0.5
     couplet_weight: float = 2.0
-    lang: str = "en"
 
     def __post_init__(self) -> None:
         Several.__post_init__(self)
+        Worded.__post_init__(self)
         for name in ("label_weight", "topic_weight", "coherence_weight", "couplet_weight"):
             weight = positive(name, getattr(self, name), remedy="; leave what it weighs out of the requests instead")
             keep(self, **{name: weight})
-        _check_language(self.lang)
-
-
-def _check_language(code: str) -> None:
-    """Refuse a language that the tasks do not know; which of them English is needs no look at the others."""
-    if code != "en":
-        from textsearch.tasks.languages import language
-
-        language(code)

@@ -34,6 +34,7 @@ from textsearch.schedule import geometric
 from textsearch.tasks import resolve as given
 from textsearch.tasks.by_input import ByInput
 from textsearch.tasks.constraints import table
+from textsearch.tasks.in_script import in_script, requests
 from textsearch.tasks.languages import language, pieces_of
 from textsearch.tasks.problem import MakeSampler, Models, Problem, answer
 from textsearch.tasks.request import Request
@@ -74,6 +75,7 @@ def write(
     coherence_weight: float = Writing.coherence_weight,
     couplet_weight: float = Writing.couplet_weight,
     lang: str = Writing.lang,
+    script: str = Writing.script,
     causal: given.Causal = None,
     masked: given.Masked = None,
     encoder: given.Encoder = None,
@@ -117,6 +119,8 @@ def write(
         coherence_weight: of the information that the context has of the text.
         couplet_weight: of a character that is not parallel to that of the first line.
         lang: "en" or "zh"; a word is one character then.
+        script: of what is new in a Chinese text: "simplified", "traditional" or "hongkong"; by default what the input
+            is written in, "none" to convert nothing. What the input says comes back as it was typed.
         causal: judges, writes drafts and proposes; by default SmolLM2-135M-Instruct.
         masked: fills frames and proposes; by default the one that comes with textsearch.
         encoder: reads topics; by default all-MiniLM-L6-v2.
@@ -148,6 +152,7 @@ def write(
             coherence_weight=coherence_weight,
             couplet_weight=couplet_weight,
             lang=lang,
+            script=script,
         ),
         Models(causal=causal, masked=masked, encoder=encoder, classifier=classifier),
         sampler=sampler,
@@ -160,6 +165,7 @@ def write(
     )
 
 
+@in_script(requests)
 def build(
     requests: Sequence[Request | Mapping[str, Any]],
     settings: Writing,
