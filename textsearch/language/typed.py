@@ -238,7 +238,7 @@ class _Phrase:
         return _Phrase(cells, "".join(cell.key for cell in cells))
 
     def put_into(self, cells: list[Cell]) -> list[Cell]:
-        """The cells with the phrase as it was typed wherever it stands; a single character once, if it does not yet."""
+        """The cells with the phrase as it was typed wherever it stands; a single character once."""
         places = _places(cells)
         keys = "".join(cells[at].key for at in places)
         starts, at = list[int](), keys.find(self.keys) if self.keys else -1
@@ -247,11 +247,10 @@ class _Phrase:
             starts += [at] if fits else []
             at = keys.find(self.keys, at + (len(self.keys) if fits else 1))
         spans = [(places[start], places[start + len(self.keys) - 1] + 1) for start in starts]
-        shown = [cell.shown for cell in self.cells]
         free = [span for span in spans if not any(cell.own for cell in cells[slice(*span)])]
         if len(self.keys) == 1:
-            there = any([cell.shown for cell in cells[slice(*span)]] == shown for span in spans)
-            free = [] if there else free[:1]
+            there = [span for span in free if cells[span[0]].shown == self.cells[0].shown]
+            free = (there or free)[:1]
         for start, end in reversed(free):
             cells = [*cells[:start], *self.cells, *cells[end:]]
         return cells

@@ -38,6 +38,10 @@ Input = TypeVar("Input")
 Told = TypeVar("Told", bound=Worded)
 
 
+HEARD = ("rhyme", "couplet")
+"""What a request says of sounds."""
+
+
 def anything(text: str) -> bool:
     """Nothing is asked of a text."""
     return True
@@ -243,8 +247,14 @@ def requests(given: Sequence[Any], settings: Worded) -> list[Reading]:
     """Of `write`: what is fixed stands where it was asked for, and what is required anywhere."""
     readings = []
     for one in sequence("requests", given, "requests", "[{'prefix': 'The book'}]"):
-        asked = Request.of(one)
-        words = [text for value in asked.asked.values() for text in _texts(value)]
+        heard = {name: one[name] for name in HEARD if isinstance(one, Mapping) and isinstance(one.get(name), str)}
+        # what is not to be seen in the text need not come back; sounds are known of simplified characters
+        asked = Request.of({**one, **{name: as_read(text) for name, text in heard.items()}} if heard else one)
+        said = str(asked)
+        for name, text in heard.items():
+            said = said.replace(f"{name} {as_read(text)}", f"{name} {text}")
+        words = list(heard.values())
+        words += [text for value in asked.asked.values() for text in _texts(value)]
         laid_out = asked.restated()
         layouts = [
             (asked.prefix, Room()) if asked.prefix else (),
@@ -257,7 +267,7 @@ def requests(given: Sequence[Any], settings: Worded) -> list[Reading]:
         fits = _Asked(typed.parts, [phrase for phrase in asked.forbidden if regex.search(r"\p{Han}|^\p{P}+$", phrase)])
         if asked.regex:
             fits = replace(fits, search=search_for(asked.regex).found)
-        readings.append(Reading(_request_as_read(asked), typed, str(asked), fits))
+        readings.append(Reading(_request_as_read(asked), typed, said, fits))
     return readings
 
 

@@ -82,3 +82,13 @@ def check_words(request: Request, lexicon: Lexicon) -> None:
     """Refuse what no word of the lexicon is fit for."""
     for one, value in request.constraints():
         one.check_words(value, request, lambda rule: bool(lexicon.allowed((rule,)).any()))
+
+
+def check_prompts(prompts: Sequence[str], requests: Sequence[Request], vocabulary: Vocabulary) -> None:
+    """Refuse requests whose prompt the causal model cannot read, such as a couplet with a character that it lacks."""
+    for number, (prompt, request) in enumerate(zip(prompts, requests, strict=True)):
+        if prompt:
+            try:
+                vocabulary.encode([prompt])
+            except ValueError as error:
+                raise ValueError(f"request {number} ({request}) cannot be read by the causal model: {error}") from error

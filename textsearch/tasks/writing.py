@@ -38,7 +38,7 @@ from textsearch.tasks.in_script import in_script, requests
 from textsearch.tasks.languages import language, pieces_of
 from textsearch.tasks.problem import MakeSampler, Models, Problem, answer
 from textsearch.tasks.request import Request
-from textsearch.tasks.room import check_request, check_words
+from textsearch.tasks.room import check_prompts, check_request, check_words
 from textsearch.tasks.settings import Writing
 from textsearch.tasks.starts.beginnings import beginnings, constraints, stated
 from textsearch.tasks.starts.frames import Lexicon, frame, layout_numbers
@@ -210,6 +210,7 @@ def build(
         check_words(request, lexicon)
     lm = given.causal(models.causal, progress, uses)
     prompts = ["".join(one.before(value, lm) for one, value in request.constraints()) for request in wanted]
+    check_prompts(prompts, stated_requests, lm.vocabulary)
     objective: Objective = Fluency(lm, prompts) + hard
     judges = OwnJudges(lm, models, progress)
     for one in table.CONSTRAINTS:
