@@ -55,15 +55,18 @@ CASES = {
         Correction,
         "correction",
         {"confusions"},
-        others={"strictness": 2.0, "keep": False, "lang": "zh", "listed": ("未末",), "chains": 2},
+        others={"strictness": 2.0, "keep": False, "lang": "zh", "script": "none", "listed": ("未末",), "chains": 2},
     ),
     "infill": Case(
-        Infilling, "infilling", argument="A [MASK].", others={"gap": "??", "marks": True, "lang": "zh", "seed": 3}
+        Infilling,
+        "infilling",
+        argument="A [MASK].",
+        others={"gap": "??", "marks": True, "lang": "zh", "script": "none", "seed": 3},
     ),
     "keywords": Case(
         KeywordSentences,
         "keyword_sentences",
-        others={"inflections": False, "in_order": True, "lang": "zh", "drafts": 3, "steps": 7},
+        others={"inflections": False, "in_order": True, "lang": "zh", "script": "none", "drafts": 3, "steps": 7},
     ),
     "paraphrase": Case(
         Paraphrasing,
@@ -75,6 +78,7 @@ CASES = {
             "meaning": False,
             "pool": 3,
             "lang": "zh",
+            "script": "traditional",
             "temperature": 2.0,
         },
     ),
@@ -98,7 +102,7 @@ CASES = {
         "writing",
         {"coherence_weight"},
         '{"prefix": "A"}',
-        others={"label_weight": 1.0, "topic_weight": 2.0, "coherence_weight": 3.0, "lang": "zh"},
+        others={"label_weight": 1.0, "topic_weight": 2.0, "coherence_weight": 3.0, "lang": "zh", "script": "hongkong"},
     ),
 }
 
