@@ -25,14 +25,14 @@ def told(chinese: Chinese, **settings: Any) -> dict[str, Any]:
 
 
 def test_infill_keeps_all_but_the_gaps(chinese: Chinese) -> None:
-    texts = ["AB 的公園[MASK][MASK]很 多， 「學生」", "AB 的公园[MASK][MASK]很 多， “学生”", "學校某某小某孩子"]
+    texts = ["AB 的公園[MASK][MASK]很 多?「學生」", "AB 的公园[MASK][MASK]很 多?“学生”", "學校某某小某孩子"]
     result = infill(texts[:2], steps=6, **told(chinese))
     assert result.sources == texts[:2]
     for number, found in zip(result.inputs.tolist(), result.best_texts, strict=True):
         begin, end = texts[number].split("[MASK][MASK]")
         assert found.startswith(begin) and found.endswith(end) and len(found) == len(begin + end) + 2
     assert {str(one["text"])[:5] for one in result.listed} == {"AB 的公"}
-    assert all(str(one["text"]).endswith(("， 「學生」", "， “学生”")) for one in result.listed)
+    assert all(str(one["text"]).endswith(("?「學生」", "?“学生”")) for one in result.listed)
     for found in infill(texts[2:], steps=3, gap="某", **told(chinese)).best_texts:
         assert found[:2] == "學校" and found[4] == "小" and found[6:] == "孩子"
     # the control: read as they are, they cannot be
@@ -93,12 +93,12 @@ def test_write_puts_back_what_is_fixed(chinese: Chinese) -> None:
 
 
 def test_correct_returns_what_it_does_not_exchange(chinese: Chinese) -> None:
-    texts = ["AB 公園裡的學生， 在 1999 里大小。", "AB 公园里的学生， 在火山。 "]
+    texts = ["AB 公園裡的學生, 在 1999 里大小。", "AB 公园里的学生,在火山。 "]
     settings = told(chinese, chains=1) | {"masked": None}
     assert correct(texts, steps=0, **settings).best_texts == texts
     for text, found in zip(texts, correct(texts, steps=20, keep=["學生"], **settings).best_texts, strict=True):
         assert len(text) == len(found) and (text is texts[1] or "學生" in found)
-        assert all(a == b for a, b in zip(text, found, strict=True) if a in "AB ，1999。")
+        assert all(a == b for a, b in zip(text, found, strict=True) if a in "AB ,1999。")
 
 
 def test_marks_are_full_width_unless_that_is_not_what_was_asked_for() -> None:

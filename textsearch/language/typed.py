@@ -20,16 +20,18 @@ from textsearch.language.full_width import full_width
 from textsearch.language.scripts import SIMPLIFIED, in_script, is_here, simplified
 
 _QUOTES = str.maketrans("「」『』", "“”‘’")
+_HALF = str.maketrans("，。！？：；（）“”", ',.!?:;()""')
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}--\p{Han}]", regex.VERSION1)
 
 
 def as_read(text: str) -> str:
-    """A text as Chinese models read it: in simplified characters, with the quotation marks that go with them.
+    """A text as Chinese models read it: in simplified characters, with the marks that go with them.
 
-    >>> as_read("「頭髮」 OK")
-    '“头发” OK'
+    >>> as_read("「頭髮」,3.5 OK?")
+    '“头发”，3.5 OK?'
     """
-    return (simplified(text) if is_here() else text).translate(_QUOTES)
+    read = (simplified(text) if is_here() else text).translate(_QUOTES)
+    return full_width(read, [False] * len(read))
 
 
 @final
@@ -48,7 +50,8 @@ class Cell:
 
     Attributes:
         shown: as it is written.
-        key: as a model reads it, in lower case; empty for white space.
+        key: as a model reads it, in lower case, and marks in half width, as it takes what is beside them to tell;
+            empty for white space.
         own: whether a user typed it so.
     """
 
@@ -158,7 +161,7 @@ def typed_cells(text: str) -> list[Cell]:
 def _cells(shown: str, read: str) -> list[Cell]:
     return [
         Cell(one, "" if key.isspace() else key.lower() if len(key.lower()) == 1 else key, False)
-        for one, key in zip(shown, read, strict=True)
+        for one, key in zip(shown, read.translate(_HALF), strict=True)
     ]
 
 

@@ -23,7 +23,7 @@ from textsearch import Generations
 from textsearch.batch import Batch
 from textsearch.checks import sequence, string_lists, strings
 from textsearch.language.literals import Kept
-from textsearch.language.scripts import SIMPLIFIED, check, script_of
+from textsearch.language.scripts import SIMPLIFIED, check, is_here, script_of, simplified
 from textsearch.language.typed import Room, Typed, as_read
 from textsearch.objective import Cost, Objective
 from textsearch.tasks.gaps import parts_of
@@ -296,7 +296,11 @@ def _request_as_read(asked: Request) -> Request:
         return as_read(value) if isinstance(value, str) else value
 
     fixed = [as_read(text) for _, _, text in asked.fixed()]
-    values = {name: read(value) for name, value in asked.asked.items()}
+    # what is a mark of an expression is none of punctuation
+    values = {
+        name: (simplified(value) if is_here() else value) if name == "regex" else read(value)
+        for name, value in asked.asked.items()
+    }
     if asked.forbidden:
         values["forbidden"] = tuple(
             dict.fromkeys(phrase for phrase in values["forbidden"] if not any(phrase in text for text in fixed))
