@@ -14,6 +14,7 @@ from textsearch.models.causal import TransformersCausalLM
 from textsearch.service.submission import Submission
 from textsearch.tasks import Infilling, correct, infill, keywords, write
 from textsearch.tasks.in_script import AsTyped, Reading, keyword_sets
+from textsearch.tasks.request import Request
 from textsearch.tasks.settings import KeywordSentences, Writing
 from textsearch.testing import check_objective, letters
 
@@ -90,6 +91,14 @@ def test_write_puts_back_what_is_fixed(chinese: Chinese) -> None:
         else:
             assert "裡" in text and "里" in text
     assert result.sources[1] == "acrostic 學車" and result.sources[4] == "couplet 學車，風"
+
+
+def test_a_couplet_may_rhyme() -> None:
+    asked = Request(couplet="春风又绿江南岸", rhyme="山")
+    assert asked.restated().template == "*{7}。"
+    # the control: a word that stands there does not
+    with pytest.raises(ValueError, match="rhyme='山' contradicts the end"):
+        Request(suffix="大学。", rhyme="山")
 
 
 def test_correct_returns_what_it_does_not_exchange(chinese: Chinese) -> None:

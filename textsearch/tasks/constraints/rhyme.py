@@ -28,7 +28,8 @@ class RhymeConstraint(Constraint):
 
         among = rhymes(last_word(value))
         ways = request.layouts()
-        ends = [" ".join(way[-1]) for way in ways if not isinstance(way[-1], Gap)]
+        # a mark alone ends no word: what stands before it is free
+        ends = [" ".join(way[-1]) for way in ways if not isinstance(way[-1], Gap) and last_word(" ".join(way[-1]))]
         if len(ends) == len(ways) and not any(last_word(end) in among for end in ends):
             raise ValueError(f"rhyme={value!r} contradicts the end {ends[0]!r}, which does not rhyme with it")
         for source, rules in request.rules_by_name():
