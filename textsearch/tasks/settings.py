@@ -137,7 +137,9 @@ def _check_listed(lines: Listed) -> tuple[str, ...]:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Correction(Settings, Worded):
-    """Settings of `correct`, besides those of `Settings` and `Worded`; chains are cooled from `temperature` / 2 to a tenth of that.
+    """Settings of `correct`, besides those of `Settings` and `Worded`.
+
+    Its chains are cooled from `temperature` / 2 to a tenth of that.
 
     Attributes:
         strictness: times what every edit costs: above 1 fewer are made, below 1 more.
