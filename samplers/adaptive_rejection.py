@@ -46,7 +46,7 @@ LOG_ENVELOPE = "log envelope"
 """What is recorded beside the attempts: log of what bounds Z, nats."""
 
 _WALK, _ACCEPT = range(2)  # tags
-_WALKERS = 8  # that explore side by side
+_WALKERS = 32  # that explore side by side: few passes of many tokens
 
 
 @final
@@ -200,13 +200,14 @@ class AdaptiveRejection(OfTokenLM):
             # what an exploration that was broken off has left would make another bound
             trie.root, trie.nodes = None, 0
         reached = dict.fromkeys(new, 0)
-        numbers = Rng.start(0, _WALKERS, purpose="adaptive rejection")
-        for attempt in range(-(-self.max_attempts // _WALKERS)):
+        walkers = min(_WALKERS, self.max_attempts)
+        numbers = Rng.start(0, walkers, purpose="adaptive rejection")
+        for attempt in range(self.max_attempts // walkers):
             going = [key for key in new if reached[key] < self.explore]
             if not going:
                 break
             uniform = numbers.uniform(attempt, self.max_length + 1).cpu().numpy()
-            several = [(key, walker_number) for key in going for walker_number in range(_WALKERS)]
+            several = [(key, walker_number) for key in going for walker_number in range(walkers)]
             walks = walker.walk([new[key][1] for key, _ in several], uniform[[number for _, number in several]])
             self._energies(walker.objective, walks, batch, [new[key][0] for key, _ in several])
             for (key, _), walk in zip(several, walks, strict=True):
