@@ -57,7 +57,10 @@ class PartialSearch:
         self._looks_around = self._search.looks_around or any(one.looks_around for one in self._behind)
         every = [self._search, *self._behind]
         self._every = [own for one in every for own in one.with_bodies()]
-        self.start = self._alive("", self._search.first, tuple(one.first for one in self._behind))
+        # what matches nothing at all is found before anything is read
+        at_once = not full and self._search.ends_at_once({place for place, owed in self._search.first if not owed})
+        behind = tuple(one.first for one in self._behind)
+        self.start = FOUND if at_once else self._alive("", self._search.first, behind)
 
     def kind(self, character: str) -> Hashable:
         """What decides where a character leads: two of one kind lead to the same state from everywhere."""
@@ -208,8 +211,8 @@ class Without:
 
     @property
     def start(self) -> Any:
-        """That of the search; where it can find nothing every text is fine."""
-        return UNKNOWN if self.search.start is None else self.search.start
+        """That of the search; where it can find nothing every text is fine, and where it has found nothing is."""
+        return self._of(self.search.start)
 
     def kind(self, character: str) -> Hashable:
         """As for the search."""
@@ -217,10 +220,13 @@ class Without:
 
     def step(self, state: Any, character: str) -> Any:
         """The state of a text with one character more; None where something is found however it goes on."""
-        after = self.search.step(state, character)
-        if after == FOUND and self.search.exact:
+        return self._of(self.search.step(state, character))
+
+    def _of(self, state: Any) -> Any:
+        """What a state of the search is of the texts in which it finds nothing."""
+        if state == FOUND and self.search.exact:
             return None
-        return UNKNOWN if after is None else after
+        return UNKNOWN if state is None else state
 
     def may_end(self, state: Any) -> bool:
         """False proves that something is found in the text."""
