@@ -27,6 +27,7 @@ from textsearch.models import adapted_causal_lm
 from textsearch.models.phrases import Phrase, PhraseLM, Wanted
 from textsearch.per_input import PerInput
 from textsearch.rng import Rng
+from textsearch.sampler import Guarantee
 from textsearch.tasks.forcing import expression
 from textsearch.testing import LawBroken, TableCausalLM, check_proposal, letters
 
@@ -188,6 +189,8 @@ def test_each_prompt_may_have_words_of_its_own(pair: tuple[Any, Any]) -> None:
         assert held, text
     alone = force_words(*pair, prompts[1], words[1], **SMALL | {"steps": 0})
     assert alone.texts == result.texts[SMALL["chains"] :]
+    moved = force_words(*pair, prompts[1], words[1], **SMALL | {"steps": 1})
+    assert (alone.guarantee, moved.guarantee) == (Guarantee.BIASED, Guarantee.EXACT)
 
 
 def test_no_word_goes_on_with_the_last_word_of_the_prompt(tiny: Tiny) -> None:

@@ -27,6 +27,7 @@ from textsearch.models import adapted_causal_lm, causal_lm
 from textsearch.models.phrases import Phrase, PhraseLM, Tokens, Wanted
 from textsearch.per_input import PerInput
 from textsearch.run.partial import carry
+from textsearch.sampler import Guarantee
 from textsearch.tasks.drawing import Drawing, only
 from textsearch.tasks.settings import MAX_LENGTH
 
@@ -67,10 +68,11 @@ def force_words(
     that hold the words, and chains start from them: `best_texts` of the result are the likeliest text that each chain
     met, those of a prompt beginning with what the search found first.
 
-    With more `steps` the chains draw from p(text | prompt)^power over the texts that hold the words and end within
+    With `steps` the chains draw from p(text | prompt)^power over the texts that hold the words and end within
     `max_length` tokens: `texts` is where they ended. New ends of texts are proposed by the model, led to write what is
     missing where it is likely, and taken or not by Metropolis-Hastings, which takes the lead out again. The moves are
     exact; what the search found is likelier than a draw is, and chains forget it in tens of steps, not in a few.
+    Without moves there are no draws, and the result says `biased`.
 
     Args:
         model: a causal language model of transformers, or the name or folder of one.
@@ -111,7 +113,7 @@ def force_words(
     spaces = lm.vocabulary.encode([" a"]).texts()[0].startswith(" ")
     # where tokens bring no spaces of their own, a text stands apart from its prompt in any case
     apart = [not (spaces and prompt and _spaced(prompt[-1])) for prompt in found]
-    pattern = Pattern([expression(own, in_order, *one) for own, *one in zip(choices, apart, strict=True)])
+    pattern = Pattern([expression(own, in_order, one) for own, one in zip(choices, apart, strict=True)])
     wanted = tuple(_wanted(own, in_order, one, lm) for own, one in zip(choices, apart, strict=True))
     least = max(own.tokens_left(()) for own in wanted)
     if least > room:
@@ -145,7 +147,12 @@ def _held(result: Generations, prompts: Sequence[str]) -> Generations:
     Raises:
         ValueError: none does; the error carries the result.
     """
-    kept = replace(only(result, np.flatnonzero(np.isfinite(result.energies)).tolist()), sources=list(prompts))
+    kept = replace(
+        only(result, np.flatnonzero(np.isfinite(result.energies)).tolist()),
+        sources=list(prompts),
+        # what a search has found is no draw; moves are what the sampler promises something of
+        guarantee=result.guarantee if result.steps else Guarantee.BIASED,
+    )
     lacking = [number for number in range(len(prompts)) if number not in set(kept.inputs.tolist())]
     if lacking and not result.interrupted:
         error = ValueError(
