@@ -13,7 +13,7 @@ from textsearch.language.typed import Typed
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.service.submission import Submission
 from textsearch.tasks import Infilling, correct, infill, keywords, write
-from textsearch.tasks.in_script import AsTyped, Reading, keyword_sets
+from textsearch.tasks.in_script import AsTyped, Reading, keyword_sets, requests
 from textsearch.tasks.request import Request
 from textsearch.tasks.settings import KeywordSentences, Writing
 from textsearch.testing import check_objective, letters
@@ -61,7 +61,8 @@ def test_an_answer_does_not_depend_on_scripts_of_other_inputs(chinese: Chinese) 
     sets = [["春天", "公园"], ["春天", "公園"]]
     alone, together = (list(stream(keywords, sets, steps=3, batch_inputs=n, **told(chinese))) for n in (1, 2))
     assert alone == together
-    simplified, traditional = ([one["text"] for one in record["texts"]] for record in alone)
+    records: list[Any] = alone
+    simplified, traditional = ([one["text"] for one in record["texts"]] for record in records)
     assert all("公园" in text for text in simplified) and all("公園" in text for text in traditional)
 
 
@@ -99,6 +100,8 @@ def test_a_couplet_may_rhyme() -> None:
     # the control: a word that stands there does not
     with pytest.raises(ValueError, match="rhyme='山' contradicts the end"):
         Request(suffix="大学。", rhyme="山")
+    # it is answered in its own script, though it is read in the other
+    assert requests([{"couplet": "春風又綠江南岸"}], Writing(lang="zh"))[0].typed.script == "traditional"
 
 
 def test_correct_returns_what_it_does_not_exchange(chinese: Chinese) -> None:

@@ -118,7 +118,8 @@ def _converted(text: str, configuration: str) -> str:
         singles = [(old, convert(old)) for old in run]
         return "".join(new if len(new) == 1 else old for old, new in singles)
 
-    return _HAN.sub(one, text)
+    made: str = _HAN.sub(one, text)
+    return made
 
 
 @cache

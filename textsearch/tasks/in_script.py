@@ -151,16 +151,15 @@ def as_shown(result: Generations, readings: Sequence[Reading]) -> Generations:
         best_texts=shown(result.best_texts),
         samples=[shown(texts) for texts in result.samples],
         sources=[one.said for one in readings],
-        listed=_merged(
-            [{**one, "text": readings[one["input"]].told(str(one["text"]))} for one in result.listed]  # type: ignore[index]
-        ),
+        listed=_merged(readings, result.listed),
     )
 
 
-def _merged(records: Sequence[dict[str, Any]]) -> tuple[Mapping[str, object], ...]:
-    """Texts that are shown alike as one, the best of them, which is as probable as all together."""
-    found = dict[tuple[Any, str], dict[str, Any]]()
-    for one in records:
+def _merged(readings: Sequence[Reading], records: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, object], ...]:
+    """Records as they are shown; texts that are shown alike as one, the best, which is as probable as all together."""
+    found = dict[tuple[int, str], dict[str, Any]]()
+    for record in records:
+        one = {**record, "text": readings[record["input"]].told(record["text"])}
         first = found.setdefault((one["input"], one["text"]), one)
         if first is not one and "probability" in one:
             first["probability"] += one["probability"]
@@ -256,7 +255,7 @@ def requests(given: Sequence[Any], settings: Worded) -> list[Reading]:
         for name, text in heard.items():
             said = said.replace(f"{name} {as_read(text)}", f"{name} {text}")
         words = list(heard.values())
-        words += [text for value in asked.asked.values() for text in _texts(value)]
+        words += [text for name, value in asked.asked.items() if name not in heard for text in _texts(value)]
         laid_out = asked.restated()
         layouts = [
             (asked.prefix, Room()) if asked.prefix else (),
