@@ -161,9 +161,11 @@ def test_what_is_written_for_a_character_is_a_law_and_frequent_ones_are_likelier
 
 def test_an_unknown_character_is_mended_and_another_script_is_not() -> None:
     sounds = ListedConfusions({"圓": {"园": "same sound"}, "裡": {"里": "same sound"}, "書": {"书": "same sound"}})
-    assert mended(["我在公圓里看花"], confusions=sounds) == ["我在公园里看花"]
-    assert mended(["我在公圓裡看書"], confusions=sounds) == ["我在公圓裡看書"]
-    problem = build(["我在公圓里看花"], Correction(lang="zh", confusions=sounds), Models(causal=models()[0]))
+    assert mended(["我在公圓里看花"], confusions=sounds, script="none") == ["我在公园里看花"]
+    assert mended(["我在公圓裡看書"], confusions=sounds, script="none") == ["我在公圓裡看書"]
+    problem = build(
+        ["我在公圓里看花"], Correction(lang="zh", script="none", confusions=sounds), Models(causal=models()[0])
+    )
     here = evaluate(problem.objective, problem.start)
     assert float(here.terms[0, -1]) == pytest.approx(0.6 * math.log(HAN))
 
