@@ -12,7 +12,11 @@ Prints one table a file and the sentences, and writes `keywords.json` with all o
 - best of n: drafts of the causal model after the task's own request; of those that hold most keywords the likeliest.
 - textsearch: the best of the task's chains.
 
-`quick` is 4 sets a file, `full` 40.
+`quick` is 4 sets a file, `full` 40. Sets that were run in parts (`--skip`) are put together by
+
+    python -m benchmarks.keywords --together part1/keywords.json part2/keywords.json
+
+which prints one table for all of them, and how far the task is below each other row in nats/token, set by set.
 """
 
 from __future__ import annotations
@@ -246,9 +250,32 @@ def table(name: str, rows: dict[str, dict[str, Any]], total: int) -> Table:
     return drawn
 
 
+def together(paths: Sequence[Path], lm: TransformersCausalLM, seed: int, console: Console) -> None:
+    """One table for the sets of several files that this benchmark wrote, and differences in nats/token set by set."""
+    parts = [part for path in paths for part in json.loads(path.read_text(encoding="utf-8")).values()]
+    sets = [Item(tuple(told["words"]), tuple(told["references"])) for part in parts for told in part["sets"]]
+    rows: dict[str, dict[str, Any]] = {}
+    nats: dict[str, list[float]] = {}
+    for name in parts[0]["rows"]:
+        answers = [part["rows"][name]["answers"] for part in parts]
+        texts = [text for answer in answers for text in answer["texts"]]
+        rows[name] = {
+            "figures": figures(texts, sets, lm, seed),
+            "variety": variety(texts),
+            "answers": {spent: sum(answer[spent] for answer in answers) for spent in ("rows", "tokens", "seconds")},
+        }
+        nats[name] = FluencyPerToken(lm).energy(lm.vocabulary.encode(texts)).tolist()
+    console.print(table("together", rows, len(sets)))
+    own = nats.pop("textsearch")
+    for name, others in nats.items():
+        below = interval(len(sets), mean_of([other - mine for other, mine in zip(others, own, strict=True)]), seed)
+        console.print(f"textsearch is {shown(below, 2)} nats/token below {name}, set by set", highlight=False)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, nargs="+", help="files of keyword sets")
+    parser.add_argument("data", type=Path, nargs="*", help="files of keyword sets")
+    parser.add_argument("--together", type=Path, nargs="+", default=[], help="files that parts of a run wrote")
     parser.add_argument("--size", choices=SIZES, default="quick")
     parser.add_argument("--skip", type=int, default=0, help="sets at the beginning of each file to leave out")
     parser.add_argument("--sets", type=int, help="of each file; by default the size's")
@@ -262,10 +289,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int)
     args = parser.parse_args()
-    if lost := [str(path) for path in args.data if not path.is_file()]:
+    if bool(args.data) == bool(args.together):
+        parser.error("name files of keyword sets, or with --together what parts of a run wrote")
+    if lost := [str(path) for path in (*args.data, *args.together) if not path.is_file()]:
         parser.error(f"{', '.join(lost)}: no such file")
     if args.threads:
         torch.set_num_threads(args.threads)
+    if args.together:
+        together(args.together, causal_lm(args.causal), args.seed, Console(width=220))
+        return
     args.out.mkdir(parents=True, exist_ok=True)
     own = {name: getattr(args, name) for name in ("sets", "drafts", "chains", "steps")}
     size = replace(SIZES[args.size], **{name: value for name, value in own.items() if value is not None})
