@@ -100,6 +100,10 @@ def test_a_couplet_may_rhyme() -> None:
     # the control: a word that stands there does not
     with pytest.raises(ValueError, match="rhyme='山' contradicts the end"):
         Request(suffix="大学。", rhyme="山")
+    # sounds of traditional characters are known, also where a request is looked at as it was typed
+    assert Request(couplet="春風又綠江南岸", rhyme="綠").couplet == "春風又綠江南岸"
+    with pytest.raises(ValueError, match="'x', which has no tone"):
+        Request(couplet="春風又x江南岸")
     # it is answered in its own script, though it is read in the other
     assert requests([{"couplet": "春風又綠江南岸"}], Writing(lang="zh"))[0].typed.script == "traditional"
 

@@ -129,6 +129,20 @@ def readings() -> Mapping[str, tuple[str, ...]]:
 
 
 @cache
+def sounds_of(character: str) -> tuple[str, ...]:
+    """The sounds of a Chinese character, the commonest first; traditional and rare ones have theirs, others none.
+
+    Raises:
+        ImportError: pypinyin or jieba is not installed.
+
+    >>> sounds_of("绿"), sounds_of("綠"), sounds_of("x")
+    (('lv4', 'lu4'), ('lv4',), ())
+    """
+    known = readings().get(character)
+    return known if known is not None else _pinyin(character) if _HAN.fullmatch(character) else ()
+
+
+@cache
 def _alike(character: str) -> Mapping[str, tuple[str, ...]]:
     """Kind -> the characters that sound like this one."""
     by_character, by_tone, by_syllable, by_near = _sounds()
@@ -167,21 +181,25 @@ Table = Mapping[str, tuple[str, ...]]
 @cache
 def _sounds() -> tuple[Table, Table, Table, Table]:
     """Character -> its sounds ("hang2"); sound, syllable and near syllable -> the characters of them."""
-    try:
-        pypinyin: Any = import_module("pypinyin")
-    except ImportError as error:
-        raise ImportError("Chinese confusions need pypinyin: pip install 'textsearch-sampling[chinese]'") from error
     from textsearch.language.segmentation import dictionary
 
     characters = [word for word, count in dictionary().items() if count and _HAN.fullmatch(word)]
     by_character: dict[str, tuple[str, ...]] = {}
     tables: tuple[dict[str, list[str]], ...] = (defaultdict(list), defaultdict(list), defaultdict(list))
     for one in characters:
-        readings = pypinyin.pinyin(one, style=pypinyin.Style.TONE3, heteronym=True, neutral_tone_with_five=True)[0]
-        by_character[one] = tuple(str(sound) for sound in readings if str(sound)[-1:].isdigit())
+        by_character[one] = _pinyin(one)
         for sound in by_character[one]:
             for table, key in zip(tables, (sound, sound[:-1], _near(sound[:-1])), strict=True):
                 if one not in table[key]:
                     table[key].append(one)
     by_tone, by_syllable, by_near = ({key: tuple(own) for key, own in table.items()} for table in tables)
     return by_character, by_tone, by_syllable, by_near
+
+
+def _pinyin(character: str) -> tuple[str, ...]:
+    try:
+        pypinyin: Any = import_module("pypinyin")
+    except ImportError as error:
+        raise ImportError("Chinese confusions need pypinyin: pip install 'textsearch-sampling[chinese]'") from error
+    sounds = pypinyin.pinyin(character, style=pypinyin.Style.TONE3, heteronym=True, neutral_tone_with_five=True)[0]
+    return tuple(str(sound) for sound in sounds if str(sound)[-1:].isdigit())

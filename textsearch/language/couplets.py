@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from textsearch.language.chinese_confusions import readings
+from textsearch.language.chinese_confusions import sounds_of
 from textsearch.language.segmentation import tagged
 
 LEVEL, OBLIQUE = "level", "oblique"
@@ -34,10 +34,10 @@ def tones(character: str) -> frozenset[str]:
     Raises:
         ImportError: pypinyin or jieba is not installed.
 
-    >>> sorted(tones("春")), sorted(tones("月")), sorted(tones("的")), sorted(tones("x"))
+    >>> sorted(tones("春")), sorted(tones("綠")), sorted(tones("的")), sorted(tones("x"))
     (['level'], ['oblique'], ['level', 'oblique'], [])
     """
-    sound = next(iter(readings().get(character, ())), "")
+    sound = next(iter(sounds_of(character)), "")
     kinds = {"1": {LEVEL}, "2": {LEVEL}, "3": {OBLIQUE}, "4": {OBLIQUE}, "5": {LEVEL, OBLIQUE}}
     return frozenset(kinds.get(sound[-1:], ()))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from textsearch.language.chinese_confusions import readings
+from textsearch.language.chinese_confusions import readings, sounds_of
 
 _CLASSES = (
     "a ia ua", "o e uo", "ie ve", "ai uai", "ei ui uei", "ao iao", "ou iu iou", "an ian uan van", "en in un vn uen",
@@ -56,5 +56,5 @@ def chinese_rhymes(character: str) -> frozenset[str]:
 
 @cache
 def _classes(character: str) -> frozenset[int]:
-    found = (rhyme_class(sound[:-1]) for sound in readings().get(character, ()))
+    found = (rhyme_class(sound[:-1]) for sound in sounds_of(character))
     return frozenset(number for number in found if number is not None)
