@@ -13,9 +13,9 @@ from textsearch.language.typed import Typed
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.service.submission import Submission
 from textsearch.tasks import Infilling, correct, infill, keywords, write
-from textsearch.tasks.in_script import AsTyped, Reading, keyword_sets, requests
+from textsearch.tasks.in_script import AsTyped, Reading, keyword_sets, requests, sentences
 from textsearch.tasks.request import Request
-from textsearch.tasks.settings import KeywordSentences, Writing
+from textsearch.tasks.settings import KeywordSentences, Paraphrasing, Writing
 from textsearch.testing import check_objective, letters
 
 pytest.importorskip("opencc")
@@ -115,6 +115,16 @@ def test_correct_returns_what_it_does_not_exchange(chinese: Chinese) -> None:
     for text, found in zip(texts, correct(texts, steps=20, keep=["學生"], **settings).best_texts, strict=True):
         assert len(text) == len(found) and (text is texts[1] or "學生" in found)
         assert all(a == b for a, b in zip(text, found, strict=True) if a in "AB ,1999。")
+
+
+def test_spaces_beside_chinese_characters_are_not_read_and_come_back() -> None:
+    """Tokenizers of Chinese lose them, and a text that models cannot read is refused."""
+    texts = [" 我很喜欢 iPhone 手机,有 3.5 万 。", "他在 公園 裡"]
+    found = sentences(texts, Paraphrasing(lang="zh"))
+    assert [one.value for one in found] == [" 我很喜欢iPhone手机，有3.5万。", "他在公园里"]
+    assert [one.told(one.value) for one in found] == texts
+    # the control: what is new has none
+    assert found[0].told("我很喜欢iPhone书，有4.5万。") == "我很喜欢 iPhone书,有4.5万 。"
 
 
 def test_marks_are_full_width_unless_that_is_not_what_was_asked_for() -> None:

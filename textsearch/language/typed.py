@@ -21,6 +21,7 @@ from textsearch.language.scripts import SIMPLIFIED, in_script, is_here, simplifi
 
 _QUOTES = str.maketrans("「」『』", "“”‘’")
 _HALF = str.maketrans("，。！？：；（）“”", ',.!?:;()""')
+_BESIDE = regex.compile(r"(?<=\p{Han})[^\S\n]+(?=\S)|(?<=\S)[^\S\n]+(?=\p{Han})")
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}--\p{Han}]", regex.VERSION1)
 
 
@@ -32,6 +33,15 @@ def as_read(text: str) -> str:
     """
     read = (simplified(text) if is_here() else text).translate(_QUOTES)
     return full_width(read, [False] * len(read))
+
+
+def without_spaces(text: str) -> str:
+    """A text without the spaces beside Chinese characters, which tokenizers of Chinese do not give back.
+
+    >>> without_spaces("我喜欢 iPhone 15 手机, New York 也 好 ")
+    '我喜欢iPhone 15手机, New York也好 '
+    """
+    return _BESIDE.sub("", text)
 
 
 @final

@@ -24,7 +24,7 @@ from textsearch.batch import Batch
 from textsearch.checks import sequence, string_lists, strings
 from textsearch.language.literals import Kept
 from textsearch.language.scripts import SIMPLIFIED, check, is_here, script_of, simplified
-from textsearch.language.typed import Room, Typed, as_read
+from textsearch.language.typed import Room, Typed, as_read, without_spaces
 from textsearch.objective import Cost, Objective
 from textsearch.tasks.gaps import parts_of
 from textsearch.tasks.languages import CHINESE
@@ -180,7 +180,9 @@ def _read_too(settings: Told) -> Told:
     names = {field.name for field in fields(settings)}
     if "keep" in names and not isinstance(kept := getattr(settings, "keep"), bool):  # noqa: B009
         words = Kept.of(kept).words.words
-        changes["keep"] = tuple(dict.fromkeys([*words, *map(as_read, words)]))
+        changes["keep"] = tuple(
+            dict.fromkeys([*words, *map(as_read, words), *map(without_spaces, map(as_read, words))])
+        )
     if "listed" in names and (lines := getattr(settings, "listed")):  # noqa: B009
         changes["listed"] = tuple(dict.fromkeys([*lines, *map(as_read, lines)]))
     return replace(settings, **changes) if changes else settings
@@ -226,7 +228,7 @@ def sentences(texts: Sequence[str], settings: Worded) -> list[Reading]:
     kept = Kept.of(getattr(settings, "keep"))  # noqa: B009
     return [
         Reading(
-            as_read(text),
+            without_spaces(as_read(text)),
             Typed(
                 _script(settings, text), source=text, phrases=tuple(text[begin:end] for begin, end in kept.spans(text))
             ),
