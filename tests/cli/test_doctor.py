@@ -80,6 +80,21 @@ def test_little_memory_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     assert code == 1 and found["machine", "memory"]["said"] == "1.0 GB free"
 
 
+@pytest.mark.parametrize(
+    ("intel", "told_to_mkl", "state"),
+    [(True, "", "note"), (True, "AVX2", "note"), (True, "AVX2,STRICT", "ok"), (False, "", None)],
+)
+def test_sums_that_depend_on_what_is_read_together(
+    intel: bool, told_to_mkl: str, state: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(findings, "is_intel", lambda: intel)
+    monkeypatch.setattr("torch.backends.mkl.is_available", lambda: True)
+    monkeypatch.setenv("MKL_CBWR", told_to_mkl)
+    found = {one.name: one for one in findings.machine()}.get("sums")
+    assert (found.state if found else None) == state
+    assert not found or ("MKL_CBWR=AVX2,STRICT" in found.said + found.remedy)
+
+
 def test_the_memory_of_this_machine_is_known() -> None:
     free = findings.free_memory()
     assert free is None or 0 < free < 2**50

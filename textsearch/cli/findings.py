@@ -174,6 +174,7 @@ def machine(check: bool = False) -> Iterator[Finding]:
         )
     else:
         yield Finding("machine", "threads", "ok", said)
+    yield from _sums()
     memory = free_memory()
     if memory is not None:
         said = f"{memory / GIGABYTE:.1f} GB free"
@@ -229,6 +230,26 @@ def free_memory() -> int | None:
     except (OSError, ValueError):
         pass
     return min(found, default=None)
+
+
+def is_intel() -> bool:
+    """Whether this is a processor of Intel, as far as the system says."""
+    try:
+        return "GenuineIntel" in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return "GenuineIntel" in platform.processor()
+
+
+def _sums() -> Iterator[Finding]:
+    import torch
+
+    told = os.environ.get("MKL_CBWR", "")
+    if "STRICT" in told.upper().split(","):
+        yield Finding("machine", "sums", "ok", f"in one order whatever is read together (MKL_CBWR={told})")
+    elif is_intel() and torch.backends.mkl.is_available():  # type: ignore[no-untyped-call]
+        said = "MKL orders them by what is read together, so last digits of energies may differ between runs"
+        remedy = "if they must not: export MKL_CBWR=AVX2,STRICT ONEDNN_MAX_CPU_ISA=AVX2"
+        yield Finding("machine", "sums", "note", said, remedy)
 
 
 def _disk() -> Iterator[Finding]:
