@@ -11,7 +11,8 @@ import pytest
 from textsearch.language import scripts
 from textsearch.language.full_width import full_width
 from textsearch.language.scripts import in_script, script_of, simplified
-from textsearch.language.typed import Room, Typed, as_read
+from textsearch.language.typed import Typed, as_read
+from textsearch.outline import Room
 
 pytest.importorskip("opencc")
 pytest.importorskip("jieba")

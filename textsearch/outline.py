@@ -15,7 +15,7 @@ Fixed = tuple[str, ...]
 @final
 @dataclass(frozen=True)
 class Room:
-    """Space for `low` to `high` words, without an upper bound if that is None."""
+    """Space for `low` to `high` words, or characters of Chinese, without an upper bound if that is None."""
 
     low: int = 0
     high: int | None = None

@@ -18,6 +18,7 @@ import regex
 
 from textsearch.language.full_width import full_width
 from textsearch.language.scripts import SIMPLIFIED, in_script, is_here, simplified
+from textsearch.outline import Room
 
 _QUOTES = str.maketrans("「」『』", "“”‘’")
 _HALF = str.maketrans("，。！？：；（）“”", ',.!?:;()""')
@@ -41,16 +42,7 @@ def without_spaces(text: str) -> str:
     >>> without_spaces("我喜欢 iPhone 15 手机, New York 也 好 ")
     '我喜欢iPhone 15手机, New York也好 '
     """
-    return _BESIDE.sub("", text)
-
-
-@final
-@dataclass(frozen=True)
-class Room:
-    """A gap between fixed parts, of `low` to `high` characters; None for any number."""
-
-    low: int = 0
-    high: int | None = None
+    return str(_BESIDE.sub("", text))
 
 
 @final
@@ -77,7 +69,7 @@ class Typed:
 
     Attributes:
         script: of what the user did not type: see `in_script`.
-        layouts: rows of fixed parts and the room between them; each says where parts stand.
+        layouts: rows of fixed parts and the room between them, in characters; each says where parts stand.
         phrases: what stands anywhere.
         source: the text that was edited.
         in_place: the edits of `source` exchange characters one for one.

@@ -24,8 +24,9 @@ from textsearch.batch import Batch
 from textsearch.checks import sequence, string_lists, strings
 from textsearch.language.literals import Kept
 from textsearch.language.scripts import SIMPLIFIED, check, is_here, script_of, simplified
-from textsearch.language.typed import Room, Typed, as_read, without_spaces
+from textsearch.language.typed import Typed, as_read, without_spaces
 from textsearch.objective import Cost, Objective
+from textsearch.outline import Room
 from textsearch.tasks.gaps import parts_of
 from textsearch.tasks.languages import CHINESE
 from textsearch.tasks.problem import Build, Models, Problem
@@ -36,10 +37,6 @@ from textsearch.tasks.wishes import wanted
 
 Input = TypeVar("Input")
 Told = TypeVar("Told", bound=Worded)
-
-
-HEARD = ("rhyme", "couplet")
-"""What a request says of sounds."""
 
 
 def anything(text: str) -> bool:
@@ -250,14 +247,8 @@ def requests(given: Sequence[Any], settings: Worded) -> list[Reading]:
     """Of `write`: what is fixed stands where it was asked for, and what is required anywhere."""
     readings = []
     for one in sequence("requests", given, "requests", "[{'prefix': 'The book'}]"):
-        heard = {name: one[name] for name in HEARD if isinstance(one, Mapping) and isinstance(one.get(name), str)}
-        # what is not to be seen in the text need not come back; sounds are known of simplified characters
-        asked = Request.of({**one, **{name: as_read(text) for name, text in heard.items()}} if heard else one)
-        said = str(asked)
-        for name, text in heard.items():
-            said = said.replace(f"{name} {as_read(text)}", f"{name} {text}")
-        words = list(heard.values())
-        words += [text for name, value in asked.asked.items() if name not in heard for text in _texts(value)]
+        asked = Request.of(one)
+        words = [text for value in asked.asked.values() for text in _texts(value)]
         laid_out = asked.restated()
         layouts = [
             (asked.prefix, Room()) if asked.prefix else (),
@@ -270,7 +261,7 @@ def requests(given: Sequence[Any], settings: Worded) -> list[Reading]:
         fits = _Asked(typed.parts, [phrase for phrase in asked.forbidden if regex.search(r"\p{Han}|^\p{P}+$", phrase)])
         if asked.regex:
             fits = replace(fits, search=search_for(asked.regex).found)
-        readings.append(Reading(_request_as_read(asked), typed, said, fits))
+        readings.append(Reading(_request_as_read(asked), typed, str(asked), fits))
     return readings
 
 
