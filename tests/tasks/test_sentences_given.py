@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import typer
 
 from samplers.starts.retrieved import retrieved
 from tests.tasks.chinese import Chinese
 from tests.tasks.chinese import chinese as chinese
+from textsearch.cli.keywords import sentences as from_command_line
 from textsearch.language.word_kinds import may_replace
 from textsearch.tasks import keywords
 from textsearch.tasks.copied import Copies
@@ -81,3 +83,6 @@ def test_a_file_of_sentences_is_read_and_one_that_is_none_refused(tmp_path: Path
     assert KeywordSentences(sentences=str(file)).sentences == ("A dog.", "A cat.")
     with pytest.raises(ValueError, match="is no file that can be read"):
         KeywordSentences(sentences=str(tmp_path / "none"))
+    with pytest.raises(typer.BadParameter, match="is no file that can be read"):
+        from_command_line(str(tmp_path / "none"))
+    assert from_command_line(str(file)) == ("A dog.", "A cat.")
