@@ -89,6 +89,7 @@ class Reading:
         self._moves = np.full((64, 16), _NEW, dtype=np.int32)
         self._leading: dict[bytes, Ints] = {}
         self._codes: WeakKeyDictionary[_Tokens, Ints] = WeakKeyDictionary()
+        self._leads: WeakKeyDictionary[_Tokens, tuple[Ints, Bools, Bools]] = WeakKeyDictionary()
         self._rows: WeakKeyDictionary[Vocabulary, dict[tuple[int, bytes], NDArray[np.uint8]]] = WeakKeyDictionary()
 
     def is_dead(self, beginning: str, rest: bytes) -> bool:
@@ -185,14 +186,18 @@ class Reading:
 
     def _reads(self, number: int, rest: bytes) -> bool:
         """Whether a character that begins with these bytes may be next; said of those that lack one byte."""
+        kinds = self._leads_of(rest)
+        return kinds is None or bool((self._moved(np.full(len(kinds), number), kinds) >= 0).any())
+
+    def _leads_of(self, rest: bytes) -> Ints | None:
+        """The kinds of all characters that begin with some bytes; None where they lack more than one."""
         size = 2 if rest[0] < 0xE0 else 3 if rest[0] < 0xF0 else 4
         if len(rest) < size - 1:  # thousands of characters begin so
-            return True
+            return None
         if rest not in self._leading:
             leading = {self._kind(character) for character in _beginning_with(rest)}
             self._leading[rest] = np.array(sorted(leading), dtype=np.int64)
-        kinds = self._leading[rest]
-        return bool((self._moved(np.full(len(kinds), number), kinds) >= 0).any())
+        return self._leading[rest]
 
     def _run(self, tokens: _Tokens, number: int, rest: bytes) -> Bools:
         """(V,) bool: which tokens the machine reads to their end, behind a state and `rest`."""
@@ -201,17 +206,38 @@ class Reading:
             kinds = np.array([self._kind(one) for one in tokens.characters], dtype=np.int64)
             codes = self._codes[tokens] = kinds[tokens.codes]
         at = np.full(len(tokens.ids), number)
-        going, place = np.arange(len(tokens.ids)), 0
+        going = np.flatnonzero(tokens.lengths)
+        # most tokens end at their first character, which is of few kinds
+        first, asked = codes[tokens.begins[going]], np.unique(codes)
+        after = np.zeros(len(self._kinds), dtype=np.int64)
+        after[asked] = self._moved(np.full(len(asked), number), asked)
+        at[going], place = after[first], 1
         while len(going := going[(at[going] >= 0) & (tokens.lengths[going] > place)]):
             at[going] = self._moved(at[going], codes[tokens.begins[going] + place])
             place += 1
-        for left, places in tokens.unfinished.items():
-            for state in np.unique(at[places]).tolist():
-                if state >= 0 and not self._reads(state, left):
-                    at[places[at[places] == state]] = -1
+        unfinished = np.flatnonzero((at >= 0) & (tokens.left >= 0))
+        for state in np.unique(at[unfinished]).tolist():
+            own = unfinished[at[unfinished] == state]
+            at[own[~self._finishing(tokens, state)[tokens.left[own]]]] = -1
         alive = np.zeros(tokens.size, dtype=np.bool_)
         alive[tokens.ids[at >= 0]] = True
         return alive
+
+    def _finishing(self, tokens: _Tokens, number: int) -> Bools:
+        """(L,) bool: as `_reads` behind a state, of all first bytes of a character that tokens end with."""
+        found = self._leads.get(tokens)
+        if found is None:
+            own = [self._leads_of(rest) for rest in tokens.rests]
+            kinds = np.array(sorted({kind for one in own if one is not None for kind in one}), dtype=np.int64)
+            unsure = np.array([one is None for one in own], dtype=np.bool_)
+            leads = np.zeros((len(own), len(kinds)), dtype=np.bool_)
+            for row, one in zip(leads, own, strict=True):
+                row[:] = one is not None and np.isin(kinds, one)
+            found = self._leads[tokens] = kinds, leads, unsure
+        kinds, leads, unsure = found
+        alive = self._moved(np.full(len(kinds), number), kinds) >= 0
+        reads: Bools = (leads & alive).any(1) | unsure
+        return reads
 
 
 @final
@@ -226,7 +252,8 @@ class _Tokens:
         codes: the characters of all tokens, one token after another, as places in `characters`.
         begins: (T,) where each one's are.
         lengths: (T,) how many it has.
-        unfinished: the first bytes of a character -> the places of the tokens that end with them.
+        rests: L times the first bytes of a character.
+        left: (T,) which of them a token ends with; -1 for none.
     """
 
     size: int
@@ -235,18 +262,18 @@ class _Tokens:
     codes: Ints
     begins: Ints
     lengths: Ints
-    unfinished: dict[bytes, Ints]
+    rests: Sequence[bytes]
+    left: Ints
 
     @staticmethod
     def of(size: int, written: Sequence[tuple[int, bytes]]) -> _Tokens:
         """Those whose bytes are characters and perhaps the first bytes of one more; no text holds others."""
-        ids, texts, unfinished = list[int](), list[str](), dict[bytes, list[int]]()
+        ids, texts, left, rests = list[int](), list[str](), list[int](), dict[bytes, int]()
         for token, piece in written:
             found = characters(piece)
             if found is None:
                 continue
-            if found[1]:
-                unfinished.setdefault(found[1], []).append(len(ids))
+            left.append(rests.setdefault(found[1], len(rests)) if found[1] else -1)
             ids.append(token)
             texts.append(found[0])
         every = sorted(set("".join(texts)))
@@ -259,7 +286,8 @@ class _Tokens:
             np.array([code[one] for text in texts for one in text], dtype=np.int64),
             lengths.cumsum() - lengths,
             lengths,
-            {left: np.array(places, dtype=np.int64) for left, places in unfinished.items()},
+            list(rests),
+            np.array(left, dtype=np.int64),
         )
 
 
