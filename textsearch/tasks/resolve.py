@@ -143,7 +143,7 @@ def _causal(name: str | None) -> TaskLM:
     if name is None:
         return default_causal_lm()
     if is_mixture_folder(name):
-        return mixture_lm(name)
+        return cast(TaskLM, mixture_lm(name))
     return cast(TaskLM, ngram_lm(name)) if is_ngram_folder(name) else causal_lm(name)
 
 

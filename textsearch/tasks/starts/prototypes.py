@@ -64,9 +64,9 @@ def prototypes(
                 for row in (_read(vocabulary, text) for text in texts)
                 if row is not None and row.width <= MAX_TOKENS
             ]
-            batch = concatenate(rows) if rows else replace(vocabulary.encode([language.stop]).rows([]))
-            allowed = objective.energy(batch).isfinite().nonzero().flatten() if rows else torch.tensor([], dtype=int)
-        found.append(batch.rows(allowed[:count]))
+            batch = concatenate(rows) if rows else vocabulary.encode([language.stop])
+            allowed = objective.energy(batch).isfinite().nonzero().flatten()[: count if rows else 0]
+        found.append(batch.rows(allowed))
     return found
 
 
