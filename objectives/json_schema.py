@@ -85,7 +85,7 @@ class Documents:
         self._validator = validator_of(schema)
         names = types_of(of_draft(schema, self._validator.VALIDATORS)) if isinstance(schema, Mapping) else TYPES
         self._opening = "".join(dict.fromkeys("".join(_OPENINGS[name] for name in names)))
-        self.reading = None
+        self.reading = self.near = None
         self.masks = Masks(partial(_readable, json.dumps(schema)))
 
     def __reduce__(self) -> tuple[Any, ...]:

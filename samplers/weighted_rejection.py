@@ -44,6 +44,7 @@ from samplers.unfinished import (
 from samplers.weights import LOG_WEIGHTS, POPULATION_KIND
 from textsearch.batch import Batch
 from textsearch.checks import positive, real
+from textsearch.in_time import InTime
 from textsearch.models.protocols import TokenLM
 from textsearch.objective import Cost, Objective, Sum, evaluate, impossible_by, proper
 from textsearch.per_input import PerInput
@@ -213,7 +214,7 @@ class AdaptiveWeightedRejection(OfTokenLM):
         )
         for rows, numbers, law in laws:
             window = asked[begins : begins + len(rows)]
-            test = _Test(objective, self.lm, texts.rows(window), rows, numbers, {})
+            test = _Test(objective, InTime(objective, self.max_length), self.lm, texts.rows(window), rows, numbers, {})
             members = ((which >= begins) & (which < begins + len(rows))).nonzero().squeeze(-1)
             for part in chunks(members):
                 own = which[part] - begins
@@ -231,6 +232,7 @@ class _Test:
 
     Attributes:
         objective: tells the truth.
+        proofs: that no text begins so and ends in time.
         lm: what the tokens are of.
         texts: D beginnings.
         rows: their tokens.
@@ -239,6 +241,7 @@ class _Test:
     """
 
     objective: Objective
+    proofs: Objective
     lm: TokenLM
     texts: Unfinished
     rows: Sequence[list[int]]
@@ -253,9 +256,7 @@ class _Test:
             self.found.update({(which, self.lm.eos): passes for which, passes in zip(ends, good, strict=True)})
         if on := [pair for pair in new if pair[1] != self.lm.eos]:
             longer = [[*self.rows[which], token] for which, token in on]
-            proven = impossible_by(
-                self.objective, beginnings(self.lm, longer, [self.numbers[which] for which, _ in on])
-            )
+            proven = impossible_by(self.proofs, beginnings(self.lm, longer, [self.numbers[which] for which, _ in on]))
             dead = [False] * len(on) if proven is None else proven.tolist()
             self.found.update({pair: not one for pair, one in zip(on, dead, strict=True)})
 
