@@ -161,7 +161,10 @@ class _OfVocabulary:
         return 0 if row is None else len(row)
 
     def _ending(self, start: int) -> str | None:
-        """Characters that lead from a state to where a text may end, as few as possible."""
+        """Characters that lead from a state to where a text may end, few of them."""
+        known = self._reading.ending(start)
+        if known is not None:
+            return known
         if self._characters is None:
             self._characters = self._one_of_each_kind()
         found = {start: ""}

@@ -187,6 +187,11 @@ class Reading:
         """Where one character leads from a state; -1 for nowhere."""
         return int(self._moved(np.array([number]), np.array([self._kind(character)]))[0])
 
+    def ending(self, number: int) -> str | None:
+        """A short text that leads from a state to where a text may end, if the machine knows one."""
+        machine: Any = self.machine
+        return machine.ending(self._states[number]) if hasattr(machine, "ending") else None
+
     def alphabet(self, vocabulary: Vocabulary) -> Sequence[str]:
         """The characters that tokens of the vocabulary hold as a whole."""
         return _pieces(vocabulary).behind(b"").characters
