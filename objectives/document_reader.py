@@ -29,6 +29,8 @@ UNKNOWN: Final = "unknown"
 _SPACE, _ESCAPES = " \t\n\r", {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _WORDS = {"t": ("true", "boolean", True), "f": ("false", "boolean", False), "n": ("null", "null", None)}
 _NUMBER = regex.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_UNICODE = regex.compile(r"\\u[0-9a-fA-F]{0,4}")
+_BEGUN = regex.compile("-?[0-9]*")
 _DIGITS = 15  # characters of a number that is told from others
 _CONTENT = 400  # ways of a string that are looked at for a short ending
 _TO_TRY = 3  # digits behind the beginning of a number
@@ -268,7 +270,7 @@ class DocumentReader:
     def _in_escape(self, way: Way, text: Text, character: str) -> Iterable[Way]:
         written = text.escape + character
         if written[1] == "u":
-            if not regex.fullmatch(r"\\u[0-9a-fA-F]{0,4}", written):
+            if not _UNICODE.fullmatch(written):
                 return ()
             # a character, or half of one: what it is is not followed
             free = Text(text.view, None, free=True)
@@ -439,7 +441,7 @@ class DocumentReader:
         written = str(way.told)
         if self._is_number(way):
             return ""
-        for count in range(1, _TO_TRY + 1) if regex.fullmatch("-?[0-9]*", written) else ():
+        for count in range(1, _TO_TRY + 1) if _BEGUN.fullmatch(written) else ():
             for number in range(10**count):
                 longer = replace(way, told=f"{written}{number:0{count}d}")
                 if self._is_number(longer):

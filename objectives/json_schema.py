@@ -91,7 +91,7 @@ class Documents:
         names = types_of(of_draft(schema, self._validator.VALIDATORS)) if isinstance(schema, Mapping) else TYPES
         self._opening = "".join(dict.fromkeys("".join(_OPENINGS[name] for name in names)))
         self.reading = Reading(DocumentReader(Views(self._validator)))
-        self.near = NearestEnd(self.reading)
+        self.near = NearestEnd(self.reading, places=0)  # there are too many: the reader knows short endings
         self.masks = Masks(partial(_readable, json.dumps(schema)))
 
     def __reduce__(self) -> tuple[Any, ...]:

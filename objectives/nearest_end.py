@@ -21,7 +21,7 @@ from textsearch.batch import Vocabulary
 from textsearch.spelling import spelt
 
 MAX_PLACES = 400
-"""Places that tokens lead to from a beginning; beyond them nothing is proven of its end."""
+"""Places that tokens lead to from a beginning, unless told."""
 
 MAX_STATES = 2_000
 """States that are looked at for a short ending."""
@@ -36,6 +36,10 @@ _KEPT = 200  # beginnings for each of which V numbers are remembered
 class NearestEnd:
     """Of the texts that a machine reads; threads may share it.
 
+    Args:
+        reading: of the machine.
+        places: that tokens may lead to from a beginning; beyond them nothing is proven of its end, and with 0 at all.
+
     >>> from objectives.linear_search import tree_of
     >>> from objectives.partial_search import PartialSearch
     >>> from textsearch.testing import letters
@@ -46,8 +50,8 @@ class NearestEnd:
     [False, False, True]
     """
 
-    def __init__(self, reading: Reading) -> None:
-        self.reading = reading
+    def __init__(self, reading: Reading, places: int = MAX_PLACES) -> None:
+        self.reading, self._places = reading, places
         self._known: WeakKeyDictionary[Vocabulary, _OfVocabulary] = WeakKeyDictionary()
 
     def within(self, vocabulary: Vocabulary, end: int, written: bytes, room: int, *, proven: bool) -> Bools:
@@ -79,7 +83,7 @@ class NearestEnd:
     def _of(self, vocabulary: Vocabulary) -> _OfVocabulary:
         known = self._known.get(vocabulary)
         if known is None or known.made_at != self.reading.forgotten:
-            known = self._known[vocabulary] = _OfVocabulary(self.reading, vocabulary)
+            known = self._known[vocabulary] = _OfVocabulary(self.reading, vocabulary, self._places)
         return known
 
 
@@ -87,8 +91,8 @@ class NearestEnd:
 class _OfVocabulary:
     """What is known for one vocabulary, as long as the reading forgets no states."""
 
-    def __init__(self, reading: Reading, vocabulary: Vocabulary) -> None:
-        self.made_at = reading.forgotten
+    def __init__(self, reading: Reading, vocabulary: Vocabulary, places: int) -> None:
+        self.made_at, self._places = reading.forgotten, places
         self._reading, self._vocabulary = reading, vocabulary
         self._edges: dict[Node, set[Node]] = {}
         self._fewest: dict[Node, int | None] = {}
@@ -122,7 +126,7 @@ class _OfVocabulary:
         """Work out the fewest tokens for all that can be come to from a node; None where that is too much."""
         order, seen = [start], {start}
         for node in order:
-            if self._fewest.get(node, 0) is None or len(order) > MAX_PLACES:
+            if self._fewest.get(node, 0) is None or len(order) > self._places:
                 self._fewest[start] = None
                 return
             if node not in self._edges:
@@ -162,9 +166,8 @@ class _OfVocabulary:
 
     def _ending(self, start: int) -> str | None:
         """Characters that lead from a state to where a text may end, few of them."""
-        known = self._reading.ending(start)
-        if known is not None:
-            return known
+        if self._reading.knows_endings:
+            return self._reading.ending(start)
         if self._characters is None:
             self._characters = self._one_of_each_kind()
         found = {start: ""}

@@ -187,10 +187,16 @@ class Reading:
         """Where one character leads from a state; -1 for nowhere."""
         return int(self._moved(np.array([number]), np.array([self._kind(character)]))[0])
 
+    @property
+    def knows_endings(self) -> bool:
+        """Whether the machine has a method `ending`: state -> a short text behind which a text may end, or None."""
+        return hasattr(self.machine, "ending")
+
     def ending(self, number: int) -> str | None:
-        """A short text that leads from a state to where a text may end, if the machine knows one."""
+        """That of a state."""
         machine: Any = self.machine
-        return machine.ending(self._states[number]) if hasattr(machine, "ending") else None
+        found: str | None = machine.ending(self._states[number])
+        return found
 
     def alphabet(self, vocabulary: Vocabulary) -> Sequence[str]:
         """The characters that tokens of the vocabulary hold as a whole."""
