@@ -19,12 +19,17 @@ from functools import reduce
 from operator import and_, or_
 from typing import final
 
+import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
 from textsearch.beginnings import Beginnings
 from textsearch.living import living_by
+from textsearch.neighbours import neighbourly
 from textsearch.objective import Cost, Objective, impossible_by, next_allowed_by
+
+FEW = 16
+"""Tokens that may come next; of no more than these it is asked what may follow them."""
 
 
 @final
@@ -71,8 +76,29 @@ class InTime(Objective):
         return self.objective.energy(batch)
 
     def allowed_next(self, beginnings: Beginnings) -> Tensor | None:
-        """(K, V) bool, what the mask of the objective allows and what may end in time; None where neither is known."""
-        return _both(next_allowed_by(self.objective, beginnings), self._within(beginnings, False))
+        """(K, V) bool, what the mask of the objective allows, may end in time and is spelt as its tokenizer spells it.
+
+        Where few tokens are left, those that nothing of the kind may follow are left out, too. None where neither mask
+        nor end is known.
+        """
+        mask = self._mask(beginnings)
+        if mask is None:
+            return None
+        pairs = mask.logical_and((mask.sum(1) <= FEW)[:, None]).nonzero().tolist()
+        on = [(place, token) for place, token in pairs if token != beginnings.end]
+        if on:
+            rows, numbers = (
+                [[*beginnings.rows[at], token] for at, token in on],
+                [beginnings.numbers[at] for at, _ in on],
+            )
+            after = self._mask(Beginnings(beginnings.vocabulary, beginnings.end, rows, numbers))
+            assert after is not None
+            mask[tuple(torch.tensor(on).T)] = after.any(1)
+        return mask
+
+    def _mask(self, beginnings: Beginnings) -> Tensor | None:
+        mask = _both(next_allowed_by(self.objective, beginnings), self._within(beginnings, False))
+        return None if mask is None else neighbourly(beginnings, mask.cpu())
 
     def living_next(self, beginnings: Beginnings) -> Tensor | None:
         """(K, V) bool; False proves that no text goes on so and ends in time: see `textsearch.living`."""
