@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Final, final
 
 import regex
 
 from objectives.alphabet import standing_for_all
+from objectives.document_ways import Open, Text, Way, counted, inside, number_of, shortest, stepped, told_apart
 from objectives.json_beginning import MAX_DEPTH
 from objectives.schema_views import ANYTHING, View, Views
 
@@ -31,68 +32,8 @@ _WORDS = {"t": ("true", "boolean", True), "f": ("false", "boolean", False), "n":
 _NUMBER = regex.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _UNICODE = regex.compile(r"\\u[0-9a-fA-F]{0,4}")
 _BEGUN = regex.compile("-?[0-9]*")
-_DIGITS = 15  # characters of a number that is told from others
 _CONTENT = 400  # ways of a string that are looked at for a short ending
 _TO_TRY = 3  # digits behind the beginning of a number
-
-
-@final
-@dataclass(frozen=True)
-class Open:
-    """An object or a list that has begun.
-
-    Attributes:
-        view: what it must be.
-        missing: keys that it lacks, in the order of the schema; None for a list.
-        count: items or properties that it has; no more are told apart than matter.
-    """
-
-    view: View
-    missing: tuple[str, ...] | None
-    count: int
-
-
-@final
-@dataclass(frozen=True)
-class Text:
-    """A string that has begun, a value or a key.
-
-    Attributes:
-        view: what it must be; None for a key.
-        key: what is written of a key; None where it is none of those that the schema names.
-        count: characters of a value so far; no more are told apart than matter.
-        texts: what the rest of a value may be; None for anything.
-        searches: states of the patterns.
-        escape: what is written of an escape.
-        free: whether it may be anything from here on, since an escape was not followed.
-    """
-
-    view: View | None
-    key: str | None = ""
-    count: int = 0
-    texts: frozenset[str] | None = None
-    searches: tuple[Any, ...] = ()
-    escape: str = ""
-    free: bool = False
-
-
-@final
-@dataclass(frozen=True)
-class Way:
-    """One way in which a beginning may have come about.
-
-    Attributes:
-        around: what is open, the outermost first.
-        at: "value", "first" (a value, or the end of the list), "key", "key or }", ":", "more", "number", "word" or
-            "string".
-        views: of the value that is to come or is being written.
-        told: what is written of a number, what a word still lacks, or a string.
-    """
-
-    around: tuple[Open, ...]
-    at: str
-    views: tuple[View, ...] = ()
-    told: str | Text = ""
 
 
 @final
@@ -151,7 +92,7 @@ class DocumentReader:
             return None
         if state not in self._endings:
             every = (self._ending(way) for way in state)
-            self._endings[state] = _shortest(every)
+            self._endings[state] = shortest(every)
         return self._endings[state]
 
     def _state(self, ways: Sequence[Way]) -> Any:
@@ -167,7 +108,7 @@ class DocumentReader:
         if way.at == "number":
             longer = str(way.told) + character
             if _NUMBER.fullmatch(longer, partial=True):
-                return (_told_apart(replace(way, told=longer)),)
+                return (told_apart(replace(way, told=longer)),)
             return self._after(self._ended(way), character) if self._is_number(way) else ()
         if character in _SPACE:
             return (way,)
@@ -229,7 +170,7 @@ class DocumentReader:
             searches = tuple(one.start for one in view.patterns)
             yield Way(around, "string", (view,), Text(view, texts=texts, searches=searches))
         elif character in "-0123456789" and view.has("number"):
-            yield _told_apart(Way(around, "number", (view,), character))
+            yield told_apart(Way(around, "number", (view,), character))
         elif character in _WORDS:
             word, kind, value = _WORDS[character]
             if view.has(kind) and (view.values is None or any(one is value for one in view.values)):
@@ -254,7 +195,7 @@ class DocumentReader:
     def _is_number(self, way: Way) -> bool:
         """Whether a number may end here."""
         written = str(way.told)
-        return _NUMBER.fullmatch(written) is not None and any(view.may_be(_value(written)) for view in way.views)
+        return _NUMBER.fullmatch(written) is not None and any(view.may_be(number_of(written)) for view in way.views)
 
     def _in_string(self, way: Way, character: str) -> Iterable[Way]:
         text = way.told
@@ -292,10 +233,10 @@ class DocumentReader:
                 return ()
         if text.count >= text.view.longest:
             return ()
-        searches = _stepped(text.view, text.searches, character)
+        searches = stepped(text.view, text.searches, character)
         if searches is None:
             return ()
-        count = _counted(text.view, text.count + 1)
+        count = counted(text.view, text.count + 1)
         return (replace(way, told=replace(text, count=count, texts=texts, searches=searches)),)
 
     def _longer_key(self, way: Way, text: Text, character: str) -> Iterable[Way]:
@@ -391,7 +332,7 @@ class DocumentReader:
         if least is None:
             return None
         left = replace(inner, missing=tuple(one for one in inner.missing if one != key))
-        tail = "" if key is None else _inside(key[len(written or "") :])
+        tail = "" if key is None else inside(key[len(written or "") :])
         return f'{tail}":{least}', (*way.around[:-1], left)
 
     def _closing(self, inner: Open) -> str | None:
@@ -409,7 +350,7 @@ class DocumentReader:
     def _find_least(self) -> None:
         """A short value of each part of the schema that has one: from those that need no others on."""
         while True:
-            found = {views: _shortest(map(self._shortest_of, views)) for views in self._views.every}
+            found = {views: shortest(map(self._shortest_of, views)) for views in self._views.every}
             new = {views: one for views, one in found.items() if one is not None and views not in self._least}
             if not new:
                 return
@@ -417,11 +358,11 @@ class DocumentReader:
 
     def _shortest_of(self, view: View) -> str | None:
         if view.values is not None:
-            return _shortest(json.dumps(one, ensure_ascii=False, separators=(",", ":")) for one in view.values)
+            return shortest(json.dumps(one, ensure_ascii=False, separators=(",", ":")) for one in view.values)
         found: list[str | None] = []
         if view.has("number"):
             found += [digit + self._digits(Way((), "number", (view,), digit)) for digit in "0123456789-"]
-            found = [one for one in found if one is not None and view.may_be(_value(one))]
+            found = [one for one in found if one is not None and view.may_be(number_of(one))]
         if view.has("string"):
             text = Text(view, searches=tuple(one.start for one in view.patterns))
             content = self._content(view, text)
@@ -434,7 +375,7 @@ class DocumentReader:
         if not found and view.has("object"):
             pairs = [self._pair(view, key) for key in view.required]
             found.append(None if None in pairs else f"{{{','.join(map(str, pairs))}}}")
-        return _shortest(found)
+        return shortest(found)
 
     def _digits(self, way: Way) -> str:
         """What ends a number, within the bounds if that is seen."""
@@ -453,7 +394,7 @@ class DocumentReader:
         if text.escape:
             return "n" if text.escape == "\\" else "0" * (6 - len(text.escape))
         if text.texts is not None:
-            return _inside(_shortest(text.texts) or "")
+            return inside(shortest(text.texts) or "")
         if text.free:
             return ""
         if not view.patterns:
@@ -463,12 +404,12 @@ class DocumentReader:
         for searches, count in (waiting := [start]):
             fits = all(one.may_end(state) for one, state in zip(view.patterns, searches, strict=True))
             if fits and count >= view.shortest:
-                return _inside(found[searches, count])
+                return inside(found[searches, count])
             if len(found) > _CONTENT:
                 return None
             for character in self._plain if count < view.longest else ():
-                after = _stepped(view, searches, character)
-                longer = after or (), _counted(view, count + 1)
+                after = stepped(view, searches, character)
+                longer = after or (), counted(view, count + 1)
                 if after is not None and longer not in found:
                     found[longer] = found[searches, count] + character
                     waiting.append(longer)
@@ -479,50 +420,3 @@ class DocumentReader:
         """A character of each kind that the patterns tell apart."""
         tests = [test for search in self._searches for test in search.tests]
         return [one for one in standing_for_all(tests) if one >= " " and one not in '"\\']
-
-
-def _shortest(texts: Iterable[str | None]) -> str | None:
-    """The shortest of some texts; None where there is none."""
-    return min((one for one in texts if one is not None), key=lambda one: (len(one), one), default=None)
-
-
-def _stepped(view: View, searches: Sequence[Any], character: str) -> tuple[Any, ...] | None:
-    """The states of the patterns with one character more; None where one of them can no longer match."""
-    after = tuple(one.step(state, character) for one, state in zip(view.patterns, searches, strict=True))
-    return None if None in after else after
-
-
-def _counted(view: View, count: int) -> int:
-    """Characters of a string, as far as they matter."""
-    return min(count, view.shortest if view.longest == math.inf else int(view.longest))
-
-
-def _inside(text: str) -> str:
-    """As it stands within a string."""
-    return json.dumps(text, ensure_ascii=False)[1:-1]
-
-
-def _value(written: str) -> float:
-    try:
-        return float(written)
-    except OverflowError:
-        return math.inf
-
-
-def _told_apart(way: Way) -> Way:
-    """A number as far as it is told apart: one that may be any, or is long, by how it may go on."""
-    written, (view,) = str(way.told), way.views
-    if view.values is None and "number" in view.types and (view.low, view.high) == (-math.inf, math.inf):
-        return replace(way, told=_like(written))
-    return way if len(written) <= _DIGITS else replace(way, told=_like(written), views=(ANYTHING,))
-
-
-def _like(written: str) -> str:
-    """A short number, or beginning of one, that may go on in the same ways."""
-    whole, point, fraction = written.partition(".")
-    short = regex.sub("[1-9][0-9]*", "1", whole if point else regex.sub("[eE].*", "", whole))
-    if exponent := regex.search("[eE][+-]?([0-9]?)", written):
-        return f"1{exponent[0][: 3 if exponent[0][1:2] in '+-' else 2].rstrip('0123456789')}" + (
-            "0" if exponent[1] else ""
-        )
-    return "1." + ("0" if fraction else "") if point else short

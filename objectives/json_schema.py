@@ -15,7 +15,7 @@ from objectives.mask_engine import Masks
 from objectives.nearest_end import NearestEnd
 from objectives.reading import Reading
 from objectives.schema_references import check_references
-from objectives.schema_validator import validator_of
+from objectives.schema_validator import Written, validator_of
 from objectives.schema_views import Views
 from objectives.unsatisfiable import TYPES, of_draft, types_of, why_nothing_fits
 from textsearch.checks import keep, whole
@@ -46,7 +46,7 @@ class JSONSchema(LanguageObjective):
     fetched.
 
     A `pattern` is searched for in time linear in the text where that can be; where it cannot, its time has the limit
-    that `Pattern` has. A number that the validator cannot compare, such as 1e999 as a multiple, is not allowed.
+    that `Pattern` has. `multipleOf` is decided of decimal numbers as they are written: 4.35 is a multiple of 0.01.
 
     `impossible` proves what JSON rules out, what the schema does as far as `objectives.schema_views` follows it, and
     texts that are too long.
@@ -102,7 +102,7 @@ class Documents:
         if len(text) > self._longest or not may_begin(text, self._opening):
             return False
         try:
-            document = json.loads(text, parse_constant=_refuse, object_pairs_hook=_object)
+            document = json.loads(text, parse_float=Written, parse_constant=_refuse, object_pairs_hook=_object)
         except ValueError:
             return False
         try:

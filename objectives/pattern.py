@@ -121,6 +121,11 @@ class Matching:
     def __reduce__(self) -> tuple[Any, ...]:
         return Matching, self._asked
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it is proven that no text may be."""
+        return self.reading is not None and self.reading.is_empty
+
     def accepts(self, text: str) -> bool:
         """Whether the text may be."""
         return self._search.found(text) != self._asked[1]

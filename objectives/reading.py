@@ -32,6 +32,9 @@ MAX_STATES = 20_000
 MAX_MOVES = 10_000_000
 """Places in the table of where characters lead from states."""
 
+MAX_TRIED = 300
+"""States that are looked at before a language is said to have a text."""
+
 MAX_TEXTS = 20_000
 """Beginnings whose state is remembered."""
 
@@ -139,6 +142,23 @@ class Reading:
             alive = np.unpackbits(rows[node], count=vocabulary.size).astype(np.bool_)
             alive[end] = self.is_end(node)
             return alive
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it is proven that there is no text at all: of all characters, not those of a vocabulary alone."""
+        with self.lock:
+            if self.machine.start is None:
+                return True
+            waiting = [self.machine.start]
+            seen = set(waiting)
+            for state in waiting:
+                if self.machine.may_end(state) or len(seen) > MAX_TRIED:
+                    return False
+                new = dict.fromkeys(self.machine.step(state, one) for one in self.characters)
+                new = {one: None for one in new if one is not None and one not in seen}
+                seen.update(new)
+                waiting += new
+            return True
 
     def node(self, written: bytes) -> Node | None:
         """Where a beginning has come to; None if no text begins so. Good until the next is asked for."""

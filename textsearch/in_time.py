@@ -81,24 +81,18 @@ class InTime(Objective):
         Where few tokens are left, those that nothing of the kind may follow are left out, too. None where neither mask
         nor end is known.
         """
-        mask = self._mask(beginnings)
+        mask = _both(next_allowed_by(self.objective, beginnings), self._within(beginnings, False))
         if mask is None:
             return None
+        mask = neighbourly(beginnings, mask.cpu())
         pairs = mask.logical_and((mask.sum(1) <= FEW)[:, None]).nonzero().tolist()
         on = [(place, token) for place, token in pairs if token != beginnings.end]
-        if on:
-            rows, numbers = (
-                [[*beginnings.rows[at], token] for at, token in on],
-                [beginnings.numbers[at] for at, _ in on],
-            )
-            after = self._mask(Beginnings(beginnings.vocabulary, beginnings.end, rows, numbers))
-            assert after is not None
-            mask[tuple(torch.tensor(on).T)] = after.any(1)
+        rows, numbers = [[*beginnings.rows[at], token] for at, token in on], [beginnings.numbers[at] for at, _ in on]
+        longer = Beginnings(beginnings.vocabulary, beginnings.end, rows, numbers)
+        after = next_allowed_by(self.objective, longer) if on else None
+        if after is not None:
+            mask[tuple(torch.tensor(on).T)] = neighbourly(longer, after.cpu()).any(1)
         return mask
-
-    def _mask(self, beginnings: Beginnings) -> Tensor | None:
-        mask = _both(next_allowed_by(self.objective, beginnings), self._within(beginnings, False))
-        return None if mask is None else neighbourly(beginnings, mask.cpu())
 
     def living_next(self, beginnings: Beginnings) -> Tensor | None:
         """(K, V) bool; False proves that no text goes on so and ends in time: see `textsearch.living`."""

@@ -22,7 +22,7 @@ from textsearch.batch import Vocabulary
 from textsearch.beginnings import Beginnings, TokenBytes
 from textsearch.spelling import spelt
 
-MOST = 4_096
+MOST = 256
 """Tokens that may come next; where there are more, all are let through: it would take longer than the model."""
 
 _LOCK = RLock()
