@@ -175,8 +175,8 @@ class Views:
     def _view(self, parts: Sequence[Mapping[str, Any]]) -> View | None:
         types = set(TYPES)
         for part in parts:
-            own = set(types_of(part))
-            types &= own | ({"integer"} if "number" in own else set())
+            named = set(types_of(part))
+            types &= named | ({"integer"} if "number" in named else set())
         values: tuple[Any, ...] | None = None
         for part in parts:
             for own_values in ([part["const"]] if "const" in part else None, part.get("enum")):
