@@ -78,13 +78,13 @@ class InTime(Objective):
     def allowed_next(self, beginnings: Beginnings) -> Tensor | None:
         """(K, V) bool, what the mask of the objective allows, may end in time and is spelt as its tokenizer spells it.
 
-        Where few tokens are left, those that nothing of the kind may follow are left out, too. None where neither mask
-        nor end is known.
+        Where few tokens are left, those that nothing of the kind may follow are left out, too. Of an objective that
+        knows of no ends it is the mask as it is.
         """
-        mask = _both(next_allowed_by(self.objective, beginnings), self._within(beginnings, False))
-        if mask is None:
-            return None
-        mask = neighbourly(beginnings, mask.cpu())
+        told, within = next_allowed_by(self.objective, beginnings), self._within(beginnings, False)
+        if within is None:
+            return told
+        mask = neighbourly(beginnings, within if told is None else within & told.cpu())
         pairs = mask.logical_and((mask.sum(1) <= FEW)[:, None]).nonzero().tolist()
         on = [(place, token) for place, token in pairs if token != beginnings.end]
         rows, numbers = [[*beginnings.rows[at], token] for at, token in on], [beginnings.numbers[at] for at, _ in on]
