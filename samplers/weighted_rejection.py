@@ -214,7 +214,7 @@ class AdaptiveWeightedRejection(OfTokenLM):
         )
         for rows, numbers, law in laws:
             window = asked[begins : begins + len(rows)]
-            test = _Test(objective, InTime(objective, self.max_length), self.lm, texts.rows(window), rows, numbers, {})
+            test = _Test(objective, self.lm, texts.rows(window), rows, numbers, {}, self.max_length)
             members = ((which >= begins) & (which < begins + len(rows))).nonzero().squeeze(-1)
             for part in chunks(members):
                 own = which[part] - begins
@@ -232,21 +232,21 @@ class _Test:
 
     Attributes:
         objective: tells the truth.
-        proofs: that no text begins so and ends in time.
         lm: what the tokens are of.
         texts: D beginnings.
         rows: their tokens.
         numbers: of their inputs.
         found: (beginning, token) -> whether it passes.
+        most: tokens of a text.
     """
 
     objective: Objective
-    proofs: Objective
     lm: TokenLM
     texts: Unfinished
     rows: Sequence[list[int]]
     numbers: Sequence[int]
     found: dict[tuple[int, int], bool]
+    most: int = 64
 
     def learn(self, pairs: Sequence[tuple[int, int]]) -> None:
         """Test what was not tested before."""
