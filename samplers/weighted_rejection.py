@@ -256,7 +256,9 @@ class _Test:
             self.found.update({(which, self.lm.eos): passes for which, passes in zip(ends, good, strict=True)})
         if on := [pair for pair in new if pair[1] != self.lm.eos]:
             longer = [[*self.rows[which], token] for which, token in on]
-            proven = impossible_by(self.proofs, beginnings(self.lm, longer, [self.numbers[which] for which, _ in on]))
+            proven = impossible_by(
+                InTime(self.objective, self.most), beginnings(self.lm, longer, [self.numbers[which] for which, _ in on])
+            )
             dead = [False] * len(on) if proven is None else proven.tolist()
             self.found.update({pair: not one for pair, one in zip(on, dead, strict=True)})
 
