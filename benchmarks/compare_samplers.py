@@ -115,6 +115,9 @@ def main() -> None:
     parser.add_argument("--start", default=START, help="the sentence of such words that all its chains start from")
     parser.add_argument("--only", nargs="+", default=[], help="samplers of the first part, by parts of their names")
     parser.add_argument("--autoencoder", type=Path, help="one in place of the masked model, for the first part alone")
+    parser.add_argument(
+        "--own-energy", action="store_true", help="the first part's energy is the pseudo-likelihood under --autoencoder"
+    )
     parser.add_argument("--passes", type=float, help="budget of a chain of the first part; by default the size's")
     parser.add_argument("--size", choices=SIZES, default="quick")
     parser.add_argument("--out", type=Path, default=Path())
@@ -126,6 +129,8 @@ def main() -> None:
             parser.error(f"{path} is no file")
     if args.autoencoder and (args.sentences or args.keywords):
         parser.error("--autoencoder is for the first part: leave --sentences and --keywords out")
+    if args.own_energy and not args.autoencoder:
+        parser.error("--own-energy is the pseudo-likelihood under an autoencoder: name one")
     if args.threads:
         torch.set_num_threads(args.threads)
     args.out.mkdir(parents=True, exist_ok=True)
@@ -141,7 +146,7 @@ def main() -> None:
 
     if not args.skip_enumerated:
         found["enumerated"] = total_variation.records(
-            Space.of(proposing, causal, words=args.words, start=args.start),
+            Space.of(proposing, causal, words=args.words, start=args.start, own_energy=args.own_energy),
             chains=size.enumerated_chains,
             max_rows=args.passes or size.enumerated_passes,
             seed=args.seed,

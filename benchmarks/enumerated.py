@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import final
 
@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from objectives import PseudoLikelihood
 from textsearch.batch import Batch
 from textsearch.models.autoencoder.lm import TextAutoencoder
 from textsearch.models.causal import TransformersCausalLM
@@ -146,7 +147,7 @@ class TabulatedMaskedLM:
 @final
 @dataclass(frozen=True, eq=False)
 class TabulatedFluency(Objective):
-    """-log p of each sentence under a real causal model.
+    """-log p of each sentence under a real causal model, or another energy of it.
 
     Attributes:
         vocabulary: of the gaps.
@@ -159,12 +160,12 @@ class TabulatedFluency(Objective):
     usage: Usage = field(default_factory=Usage)
 
     @staticmethod
-    def of(model: TransformersCausalLM, gaps: Gaps) -> TabulatedFluency:
-        """Read every sentence once."""
+    def of(energies: Callable[[Batch], Tensor], gaps: Gaps) -> TabulatedFluency:
+        """Ask for the energies (B,) of every sentence once."""
         rows = gaps.every()
         whole = (rows.tokens > 0).all(1)
         table = torch.full((len(rows),), torch.nan, dtype=torch.float64)
-        table[whole] = -model.score(rows.rows(whole)).log_prob
+        table[whole] = energies(rows.rows(whole))
         return TabulatedFluency(gaps, table)
 
     @property
@@ -213,17 +214,26 @@ class Space:
         template: str = TEMPLATE,
         words: Sequence[str] = WORDS,
         start: str = START,
+        own_energy: bool = False,
     ) -> Space:
-        """Read both models in every context, and take the time."""
+        """Read both models in every context, and take the time.
+
+        With `own_energy` the energy is the pseudo-likelihood under the first model, and the causal one is not read.
+        """
         gaps = Gaps(template, tuple(words))
         gaps.encode([start])
         speeds = {}
         began, before = time.perf_counter(), masked.usage.rows
         table = TabulatedMaskedLM.of(masked, gaps)
         speeds["masked"] = (masked.usage.rows - before) / (time.perf_counter() - began)
-        began, before = time.perf_counter(), causal.usage.rows
-        fluency = TabulatedFluency.of(causal, gaps)
-        speeds["causal"] = (causal.usage.rows - before) / (time.perf_counter() - began)
+        judge = masked if own_energy else causal
+        began, before = time.perf_counter(), judge.usage.rows
+        if own_energy:
+            likelihood = PseudoLikelihood(masked)
+            fluency = TabulatedFluency.of(lambda rows: likelihood.energy(masked.vocabulary.encode(rows.texts())), gaps)
+        else:
+            fluency = TabulatedFluency.of(lambda rows: -causal.score(rows).log_prob, gaps)
+        speeds["causal"] = max(judge.usage.rows - before, 1) / (time.perf_counter() - began)
         law = (-fluency.table.nan_to_num(torch.inf)).softmax(0).numpy()
         return Space(gaps, table, fluency, law, start, speeds)
 

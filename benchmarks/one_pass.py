@@ -1,6 +1,6 @@
 """A text autoencoder beside masked models: how well it tells tokens, how alike its energies are, what samplers gain.
 
-    python -m benchmarks.one_pass heldout.txt --autoencoder folder --masked folder/of/the/same/size
+    python -m benchmarks.one_pass heldout.txt --seeds 3 --seconds 60
 
 First, pseudo-likelihoods of held-out sentences. Told are nats a token; the rank correlation (Spearman, 1904) over
 sentences with the packaged masked model's, of nats a token, as those of whole texts follow the length; and processor
@@ -8,10 +8,11 @@ time a text, models forgetful, in turns within one run. The packaged model is re
 each token; as it stands, in one pass; and so with the correction that follows from masks as dropout (Su, 2021), the
 embedding of a token e_x replaced by what training showed on average, .85 e_x + .15 e_[MASK].
 
-Then chains on a whole sentence, from the same start and for about the same processor time: effective draws of the
-energy (rank-normalised bulk, Vehtari et al., 2021) a second, R-hat, and how often the text changed. Targets are the
-pseudo-likelihoods of the autoencoder and of the packaged model and the fluency under the causal model. Intervals are
-95 % by the bootstrap, over sentences or over chains.
+Then chains on a whole sentence, from the same start and for about the same processor time, with several seeds:
+effective draws of the energy (rank-normalised bulk, Vehtari et al., 2021) a second, R-hat, how often the text changed,
+and the mean energy, each as the mean over seeds with the least and the greatest. Proposals and energies share their
+models, and so what is remembered of texts. Targets are the pseudo-likelihoods of the autoencoder and of the packaged
+model and the fluency under the causal model. Intervals of the first table are 95 % by the bootstrap over sentences.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from __future__ import annotations
 import argparse
 import copy
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +32,10 @@ from rich.console import Console
 from rich.table import Table
 from scipy.stats import spearmanr
 
-from benchmarks.intervals import interval, mean_of, shown
+from benchmarks.intervals import interval, shown
 from objectives import Fluency, PseudoLikelihood, UnmaskedLikelihood
 from samplers import DelayedAcceptance, Gibbs, MetropolisHastings
-from samplers.proposals import AllSites, LocallyBalanced, PathAuxiliary, Replace
+from samplers.proposals import AllSites, LocallyBalanced, MetropolisedGibbs, PathAuxiliary, Replace
 from textsearch import Batch, generate
 from textsearch.models import causal_lm, masked_lm, text_autoencoder
 from textsearch.models.autoencoder.lm import TextAutoencoder
@@ -108,17 +110,37 @@ def pseudo_likelihoods(
     return table
 
 
-def moves(packaged: TransformersMaskedLM, autoencoder: TextAutoencoder) -> Mapping[str, Sampler[Any]]:
+@dataclass(frozen=True)
+class Models:
+    """The two that propose, with nothing remembered."""
+
+    masked: TransformersMaskedLM
+    autoencoder: TextAutoencoder
+
+    def fresh(self) -> Models:
+        """The same with nothing remembered."""
+        return Models(self.masked.forgetful(), self.autoencoder.forgetful())
+
+
+def samplers(by: Models) -> Mapping[str, Sampler[Any]]:
     """Single-site Metropolis-Hastings, and what is informed by either model."""
     one: tuple[float, ...] = (1.0,)
+    masked, autoencoder = by.masked, by.autoencoder
     return {
-        "Metropolis-Hastings, one word, masked model": MetropolisHastings(Replace(packaged, pieces=one)),
+        "Metropolis-Hastings, one word, masked model": MetropolisHastings(Replace(masked, pieces=one)),
         "Metropolis-Hastings, one word, autoencoder": MetropolisHastings(Replace(autoencoder, pieces=one)),
+        "metropolised Gibbs, masked model": MetropolisHastings(MetropolisedGibbs(masked)),
+        "metropolised Gibbs, autoencoder": MetropolisHastings(MetropolisedGibbs(autoencoder)),
+        "metropolised Gibbs, sites alike, autoencoder": MetropolisHastings(MetropolisedGibbs(autoencoder, 0.0)),
+        "metropolised Gibbs, doubt squared, autoencoder": MetropolisHastings(MetropolisedGibbs(autoencoder, 2.0)),
         "delayed acceptance, autoencoder as surrogate": DelayedAcceptance(
-            Replace(packaged, pieces=one), PseudoLikelihood(autoencoder)
+            Replace(masked, pieces=one), PseudoLikelihood(autoencoder)
+        ),
+        "delayed acceptance, metropolised Gibbs, autoencoder as surrogate": DelayedAcceptance(
+            MetropolisedGibbs(autoencoder), PseudoLikelihood(autoencoder)
         ),
         "Gibbs, 6 candidates, autoencoder": Gibbs(autoencoder, 6),
-        "locally balanced, masked model": MetropolisHastings(LocallyBalanced(packaged)),
+        "locally balanced, masked model": MetropolisHastings(LocallyBalanced(masked)),
         "locally balanced, autoencoder": MetropolisHastings(LocallyBalanced(autoencoder)),
         "path-auxiliary, 2 sites, autoencoder": MetropolisHastings(PathAuxiliary(autoencoder, sites=2)),
         "all sites, autoencoder": MetropolisHastings(AllSites(autoencoder, step_size=0.1, power=2.0)),
@@ -127,34 +149,52 @@ def moves(packaged: TransformersMaskedLM, autoencoder: TextAutoencoder) -> Mappi
 
 def draws(
     title: str,
-    target: Callable[[], Objective],
-    fresh: Callable[[], Mapping[str, Sampler[Any]]],
+    target: Callable[[Models], Objective],
+    models: Models,
     start: Batch,
     *,
     chains: int,
     seconds: float,
-    seed: int,
+    seeds: Sequence[int],
+    only: Sequence[str],
 ) -> Table:
     """Effective draws a second of each sampler, of about so many seconds each."""
-    table = Table(title=title, caption=f"{chains} chains, about {seconds:.0f} s each", caption_justify="left")
-    for column in ("sampler", "steps", "changed", "effective draws a second", "to the first", "R-hat", "mean energy"):
-        table.add_column(column, justify="left" if column == "sampler" else "right")
-    batch, base = start.repeat(chains), 0.0
-    for name in fresh():
-        pilot = 6
-        taken = _run(target(), fresh()[name], batch, pilot, seed)[1] / pilot
-        steps = int(min(max(seconds / taken, 12), 5000))
-        trace, spent = _run(target(), fresh()[name], batch, steps, seed + 1)
-        kept = trace[len(trace) // 5 :]
-        share = float((np.diff(trace, axis=0) != 0).mean())
-        told = statistics(kept.T)
-        rate = told.ess_bulk * (len(trace) / len(kept)) / spent if share else 0.0
-        base = base or rate
-        mean = interval(chains, mean_of(kept.mean(0)), seed)
-        table.add_row(
-            name, str(steps), f"{share:.1%}", f"{rate:.2f}", f"{rate / base:.2f}", f"{told.r_hat:.2f}", shown(mean, 1)
-        )
+    table = Table(
+        title=title,
+        caption=f"{chains} chains, about {seconds:.0f} s of each seed; mean [least, greatest] of {len(seeds)} seeds",
+        caption_justify="left",
+    )
+    table.add_column("sampler")
+    for column in ("ms a step", "steps", "changed", "draws a second", "draws a 1,000 steps", "R-hat", "mean energy"):
+        table.add_column(column, justify="right")
+    batch = start.repeat(chains)
+    names = [name for name in samplers(models) if not only or any(part in name for part in only)]
+    # in turns: a machine that is slow for a while is so for all
+    told = [[_figures(name, target, models, batch, seconds, seed) for name in names] for seed in seeds]
+    for name, figures in zip(names, np.array(told).transpose(1, 2, 0), strict=True):
+        table.add_row(name, *(_spread(one, digits) for one, digits in zip(figures, (0, 0, 2, 2, 1, 2, 1), strict=True)))
     return table
+
+
+def _figures(
+    name: str, target: Callable[[Models], Objective], models: Models, batch: Batch, seconds: float, seed: int
+) -> tuple[float, ...]:
+    """Of one run: ms a step, steps, share that changed a text, draws a second and in 1,000 steps, R-hat, energy."""
+    by = models.fresh()
+    pilot = 6
+    taken = _run(target(by), samplers(by)[name], batch, pilot, seed)[1] / pilot
+    steps = int(min(max(seconds / taken, 12), 20_000))
+    by = models.fresh()
+    trace, spent = _run(target(by), samplers(by)[name], batch, steps, seed + 1000)
+    kept = trace[len(trace) // 5 :]
+    share = float((np.diff(trace, axis=0) != 0).mean())
+    told = statistics(kept.T)
+    found = told.ess_bulk * (len(trace) / len(kept)) if share else 0.0
+    return 1e3 * spent / steps, steps, share, found / spent, 1e3 * found / steps, told.r_hat, float(kept.mean())
+
+
+def _spread(values: Floats, digits: int) -> str:
+    return shown((float(values.mean()), float(values.min()), float(values.max())), digits)
 
 
 def _run(objective: Objective, sampler: Sampler[Any], batch: Batch, steps: int, seed: int) -> tuple[Floats, float]:
@@ -167,20 +207,22 @@ def _run(objective: Objective, sampler: Sampler[Any], batch: Batch, steps: int, 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("heldout", type=Path, help="one sentence a line")
-    parser.add_argument("--autoencoder", type=Path, required=True, help="folder of one")
+    parser.add_argument("--autoencoder", type=Path, help="folder of one; by default the packaged one")
     parser.add_argument("--masked", type=Path, help="a masked model of the same size, trained as long")
     parser.add_argument("--part", nargs="+", choices=("energies", "autoencoder", "masked", "fluency"), default=[])
     parser.add_argument("--sentences", type=int, default=100)
     parser.add_argument("--tokens", type=int, default=12, help="of the sentence that chains start from")
     parser.add_argument("--chains", type=int, default=8)
-    parser.add_argument("--seconds", type=float, default=20.0, help="of each sampler")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=20.0, help="of each sampler and seed")
+    parser.add_argument("--only", nargs="+", default=[], help="samplers, by parts of their names")
+    parser.add_argument("--seed", type=int, default=0, help="the first")
+    parser.add_argument("--seeds", type=int, default=3, help="how many")
     args = parser.parse_args()
     parts = args.part or ["energies", "autoencoder", "masked", "fluency"]
     packaged = masked_lm()
     autoencoder = text_autoencoder(args.autoencoder, vocabulary=packaged.vocabulary)
     texts = args.heldout.read_text(encoding="utf-8").splitlines()
-    console = Console(width=150)
+    console = Console(width=170)
     if "energies" in parts:
         other = None if args.masked is None else masked_lm(args.masked)
         if other is not None:
@@ -188,21 +230,22 @@ def main() -> None:
         batch = packaged.vocabulary.encode(texts[: args.sentences])
         console.print(pseudo_likelihoods(packaged, autoencoder, other, batch, args.seed))
     start = next(row for row in (packaged.vocabulary.encode([text]) for text in texts) if row.width == args.tokens)
-    targets: dict[str, Callable[[], Objective]] = {
-        "autoencoder": lambda: PseudoLikelihood(autoencoder.forgetful()),
-        "masked": lambda: PseudoLikelihood(packaged.forgetful()),
-        "fluency": lambda: Fluency(causal_lm()),
+    targets: dict[str, Callable[[Models], Objective]] = {
+        "autoencoder": lambda by: PseudoLikelihood(by.autoencoder),
+        "masked": lambda by: PseudoLikelihood(by.masked),
+        "fluency": lambda by: Fluency(causal_lm()),
     }
     for part in parts:
         if part in targets:
             found = draws(
                 f"{part}: {start.texts()[0]}",
                 targets[part],
-                lambda: moves(packaged.forgetful(), autoencoder.forgetful()),
+                Models(packaged, autoencoder),
                 start,
                 chains=args.chains,
                 seconds=args.seconds,
-                seed=args.seed,
+                seeds=range(args.seed, args.seed + args.seeds),
+                only=args.only,
             )
             console.print(found)
 

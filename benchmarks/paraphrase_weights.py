@@ -1,12 +1,16 @@
 """Weights of the paraphrase energy, fitted by ranking what people wrote above drafts, checked on other rows.
 
     python -m benchmarks.paraphrase_weights path/to/quora_paraphrase.dev.tsv --fit 500 700 --check 232 432 --out results
+    python -m benchmarks.paraphrase_weights path/to/quora_paraphrase.dev.tsv --hold fluency --out results
 
 A row's candidates are its source, the drafts that `textsearch.tasks.paraphrase` writes of it, and, to fit on, its
 reference. Two fits, each of the logarithms of the weights, with a prior of width 1 around those in use:
 
 - ranked: the conditional logit (McFadden, 1974): the likelihood of the reference under exp(-energy) over candidates.
 - risk: the expected iBLEU of exp(-energy) over source and drafts, as in training to minimum risk (Och, 2003).
+
+`--hold` names terms whose weights stay as they are: ranking among what a language model wrote has no use for fluency,
+and chains have.
 
 A draft agrees with itself, a reference does not: the fits leave a draft's own share out of its consensus. Since ranking
 knows nothing of how far from its source a text should be, diversity is then raised, if need be, until BLEU to source
@@ -162,16 +166,24 @@ class Row:
 
 
 def fitted(
-    rows: Sequence[Row], start: NDArray[np.float64], loss: Callable[[Row, Tensor], Tensor]
+    rows: Sequence[Row],
+    start: NDArray[np.float64],
+    loss: Callable[[Row, Tensor], Tensor],
+    held: Sequence[str] = (),
 ) -> NDArray[np.float64]:
-    """The weights of the least mean loss, with a prior of width 1 on their logarithms around `start`."""
+    """The weights of the least mean loss, with a prior of width 1 on their logarithms around `start`.
+
+    Those of the terms that are `held` stay.
+    """
     middle = torch.from_numpy(np.log(start))
+    free = torch.tensor([name not in held for name in FITTED])
     logs = middle.clone().requires_grad_(True)
     solver = torch.optim.LBFGS([logs], max_iter=200, line_search_fn="strong_wolfe")
 
     def step() -> float:
         solver.zero_grad()
-        total = torch.stack([loss(row, logs.exp()) for row in rows]).sum() + ((logs - middle) ** 2).sum() / 2
+        weights = torch.where(free, logs, middle).exp()
+        total = torch.stack([loss(row, weights) for row in rows]).sum() + ((logs - middle) ** 2).sum() / 2
         total.backward()  # type: ignore[no-untyped-call]
         return float(total.detach())
 
@@ -233,6 +245,7 @@ def main() -> None:
         "--fit", type=int, nargs=2, metavar=("FIRST", "STOP"), default=(500, 700), help="rows, from 0 on"
     )
     parser.add_argument("--check", type=int, nargs=2, metavar=("FIRST", "STOP"), default=(232, 432))
+    parser.add_argument("--hold", nargs="*", choices=FITTED, default=(), metavar="TERM", help="weights that stay")
     parser.add_argument("--out", type=Path, default=Path("results"))
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -248,7 +261,7 @@ def main() -> None:
     told = Weights()
     used = np.array([told.fluency, told.similarity, told.preservation, told.diversity, told.consensus])
     with_reference = [row for row in learn if row.reference is not None]
-    by_rank, by_risk = fitted(with_reference, used, ranked), fitted(learn, used, risk)
+    by_rank, by_risk = (fitted(rows, used, loss, args.hold) for rows, loss in ((with_reference, ranked), (learn, risk)))
     weights = {
         "in use": used,
         "ranked": by_rank,

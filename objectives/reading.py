@@ -108,6 +108,7 @@ class Reading:
         self._leading: dict[bytes, Ints] = {}
         self._codes: WeakKeyDictionary[_Tokens, _Coded] = WeakKeyDictionary()
         self._rows: WeakKeyDictionary[Vocabulary, dict[Node, NDArray[np.uint8]]] = WeakKeyDictionary()
+        self._leads: WeakKeyDictionary[_Tokens, tuple[Ints, Bools, Bools]] = WeakKeyDictionary()
         self.forgotten += 1
 
     def is_dead(self, beginning: str, rest: bytes) -> bool:
@@ -289,14 +290,18 @@ class Reading:
 
     def _reads(self, number: int, rest: bytes) -> bool:
         """Whether a character that begins with these bytes may be next; said of those that lack one byte."""
+        kinds = self._leads_of(rest)
+        return kinds is None or bool((self._moved(np.full(len(kinds), number), kinds) >= 0).any())
+
+    def _leads_of(self, rest: bytes) -> Ints | None:
+        """The kinds of all characters that begin with some bytes; None where they lack more than one."""
         size = 2 if rest[0] < 0xE0 else 3 if rest[0] < 0xF0 else 4
         if len(rest) < size - 1:  # thousands of characters begin so
-            return True
+            return None
         if rest not in self._leading:
             leading = {self._kind(character) for character in _beginning_with(rest)}
             self._leading[rest] = np.array(sorted(leading), dtype=np.int64)
-        kinds = self._leading[rest]
-        return bool((self._moved(np.full(len(kinds), number), kinds) >= 0).any())
+        return self._leading[rest]
 
     def coded(self, vocabulary: Vocabulary, rest: bytes) -> _Coded:
         """The tokens behind the first bytes of a character, as kinds."""
@@ -314,12 +319,27 @@ class Reading:
         while len(going := going[(at[going] >= 0) & (coded.lengths[going] > place)]):
             at[going] = self._moved(at[going], coded.codes[coded.begins[going] + place])
             place += 1
-        for which, left in enumerate(coded.rests):
-            places = np.flatnonzero(coded.rest == which) if left else np.zeros(0, dtype=np.int64)
-            for state in np.unique(at[places]).tolist():
-                if state >= 0 and not self._reads(state, left):
-                    at[places[at[places] == state]] = -1
+        unfinished = np.flatnonzero((at >= 0) & (coded.rest > 0))
+        for state in np.unique(at[unfinished]).tolist():
+            own = unfinished[at[unfinished] == state]
+            at[own[~self._finishing(coded.tokens, state)[coded.rest[own] - 1]]] = -1
         return at
+
+    def _finishing(self, tokens: _Tokens, number: int) -> Bools:
+        """(L,) bool: as `_reads` behind a state, of all first bytes of a character that tokens end with."""
+        found = self._leads.get(tokens)
+        if found is None:
+            own = [self._leads_of(rest) for rest in tokens.rests]
+            kinds = np.array(sorted({kind for one in own if one is not None for kind in one}), dtype=np.int64)
+            unsure = np.array([one is None for one in own], dtype=np.bool_)
+            leads = np.zeros((len(own), len(kinds)), dtype=np.bool_)
+            for row, one in zip(leads, own, strict=True):
+                row[:] = one is not None and np.isin(kinds, one)
+            found = self._leads[tokens] = kinds, leads, unsure
+        kinds, leads, unsure = found
+        alive = self._moved(np.full(len(kinds), number), kinds) >= 0
+        reads: Bools = (leads & alive).any(1) | unsure
+        return reads
 
 
 @final
@@ -328,6 +348,7 @@ class _Coded:
     """Tokens as kinds of characters; those that no state tells apart are one spelling.
 
     Attributes:
+        tokens: that they are of.
         codes: the kinds of all spellings, one after another.
         begins: (C,) where each one's are.
         lengths: (C,) how many it has.
@@ -337,6 +358,7 @@ class _Coded:
         usable: (C,) whether a token that a text may hold is spelt so.
     """
 
+    tokens: _Tokens
     codes: Ints
     begins: Ints
     lengths: Ints
@@ -348,9 +370,7 @@ class _Coded:
     @staticmethod
     def of(tokens: _Tokens, codes: Ints, allowed: Bools) -> _Coded:
         """Of some tokens, whose characters have the kinds `codes`."""
-        rests, rest = [b"", *tokens.unfinished], np.zeros(len(tokens.ids), dtype=np.int64)
-        for number, places in enumerate(tokens.unfinished.values(), 1):
-            rest[places] = number
+        rests, rest = [b"", *tokens.rests], tokens.left + 1
         number_of: dict[tuple[bytes, int], int] = {}
         first: list[int] = []
         which = np.full(tokens.size, -1, dtype=np.int64)
@@ -363,7 +383,8 @@ class _Coded:
         chosen = np.array(first, dtype=np.int64)
         usable = np.zeros(len(first), dtype=np.bool_)
         usable[which[(which >= 0) & allowed]] = True
-        return _Coded(codes, tokens.begins[chosen], tokens.lengths[chosen], rest[chosen], rests, which, usable)
+        begins, lengths = tokens.begins[chosen], tokens.lengths[chosen]
+        return _Coded(tokens, codes, begins, lengths, rest[chosen], rests, which, usable)
 
     def each(self, of_spellings: NDArray[Any], other: Any) -> NDArray[Any]:
         """(V,) the value of each token's spelling (C,), `other` for those that no text holds."""
@@ -382,7 +403,8 @@ class _Tokens:
         codes: the characters of all tokens, one token after another, as places in `characters`.
         begins: (T,) where each one's are.
         lengths: (T,) how many it has.
-        unfinished: the first bytes of a character -> the places of the tokens that end with them.
+        rests: L times the first bytes of a character.
+        left: (T,) which of them a token ends with; -1 for none.
     """
 
     size: int
@@ -391,18 +413,18 @@ class _Tokens:
     codes: Ints
     begins: Ints
     lengths: Ints
-    unfinished: dict[bytes, Ints]
+    rests: Sequence[bytes]
+    left: Ints
 
     @staticmethod
     def of(size: int, written: Sequence[tuple[int, bytes]]) -> _Tokens:
         """Those whose bytes are characters and perhaps the first bytes of one more; no text holds others."""
-        ids, texts, unfinished = list[int](), list[str](), dict[bytes, list[int]]()
+        ids, texts, left, rests = list[int](), list[str](), list[int](), dict[bytes, int]()
         for token, piece in written:
             found = characters(piece)
             if found is None:
                 continue
-            if found[1]:
-                unfinished.setdefault(found[1], []).append(len(ids))
+            left.append(rests.setdefault(found[1], len(rests)) if found[1] else -1)
             ids.append(token)
             texts.append(found[0])
         every = sorted(set("".join(texts)))
@@ -415,7 +437,8 @@ class _Tokens:
             np.array([code[one] for text in texts for one in text], dtype=np.int64),
             lengths.cumsum() - lengths,
             lengths,
-            {left: np.array(places, dtype=np.int64) for left, places in unfinished.items()},
+            list(rests),
+            np.array(left, dtype=np.int64),
         )
 
 

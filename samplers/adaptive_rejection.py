@@ -8,10 +8,11 @@ p(x)^power / B and is taken with probability exp(-E / T - power log p - log_boun
 Z exp(-log_bound) / B, so that log Z comes for free, and log B + log_bound is above it.
 
 CARS goes on tightening while it draws, so that a draw depends on all that came before, of other chains too. Here the
-bound is explored first, for each input once, by walks whose random numbers are those of no chain, until so many of them
-have come to a text. Then it stays as it is, and chains draw from it by numbers of (seed, input, chain, step, attempt):
-a chain depends on nothing else, however many others share the trie and whatever it remembers. What later draws meet is
-remembered, too, as probabilities and proofs that cost no second pass, but changes the law of no draw.
+bound is explored first, for each input once and without random numbers: see `samplers.exploring`. Then it stays as it
+is, and chains draw from it by numbers of (seed, input, chain, step, attempt): a chain depends on nothing else, however
+many others share the trie and whatever it remembers. What later draws meet is remembered, too, as probabilities and
+proofs that cost no second pass, but changes the law of no draw. Of the attempts of a row several are made side by side,
+more where more were refused; the first that is taken counts, as if they had been made one after another.
 """
 
 from __future__ import annotations
@@ -25,11 +26,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from samplers.exploring import WIDE, explore
 from samplers.one_token_lm import OfTokenLM
 from samplers.proposals.sites import masks
 from samplers.proposals.spans import check_lengths
 from samplers.rejection import ATTEMPTS
-from samplers.tries import Trie, Tries, Walk, Walker
+from samplers.trie_walks import Source, Walk, walk_down
+from samplers.tries import Node, Place, Trie, Tries
 from samplers.weights import Estimate
 from textsearch.batch import Batch
 from textsearch.checks import real, whole
@@ -47,7 +50,6 @@ LOG_ENVELOPE = "log envelope"
 """What is recorded beside the attempts: log of what bounds Z, nats."""
 
 _WALK, _ACCEPT = range(2)  # tags
-_WALKERS = 32  # that explore side by side: few passes of many tokens
 
 
 @final
@@ -60,10 +62,11 @@ class AdaptiveRejection(OfTokenLM):
     and log_bound = 0 are right. Softer terms are paid for by further refusals. A text above the bound stops the run
     with an error that names the bound needed. Texts over `max_length` are none of the target.
 
-    What is forbidden is learned from proofs, by `Objective.impossible` and, of all tokens at once, `textsearch.living`,
-    and from whole texts of energy +inf. A step that finds no text within `max_attempts` leaves the text as it was and
-    says so in `accepted`: whether it does so depends not on the text, so the target is left invariant, and all texts
-    taken are independent draws (`accepted_texts`).
+    What is forbidden is learned from proofs: by `Objective.impossible`, of all tokens at once by `textsearch.living`,
+    and of what a tokenizer never writes by `textsearch.models.stray_pairs`. It is also learned from whole texts of
+    energy +inf. A step that finds no text within `max_attempts` leaves the text as it was and says so in `accepted`:
+    whether it does so depends not on the text, so the target is left invariant, and all texts taken are independent
+    draws (`accepted_texts`).
 
     What was learned belongs to this value, for each objective, input and prompt, and lasts as long as it does: draws of
     a language that has been gone through run no model. A copy in another process starts without it; the draws are the
@@ -75,8 +78,8 @@ class AdaptiveRejection(OfTokenLM):
         max_length: tokens.
         power: of the probabilities that texts are drawn with, at least 1.
         log_bound: nats, for the temperature of the run.
-        explore: texts to be come to before the bound is settled.
-        max_attempts: of a step, and for exploring.
+        explore: beginnings to read at most for an input before its bound is settled.
+        max_attempts: of a step.
         max_nodes: beginnings to remember for an input, beyond those of the bound.
         tolerance: nats by which rounding may lift a text above the bound; such a text is taken.
 
@@ -100,7 +103,7 @@ class AdaptiveRejection(OfTokenLM):
     max_length: int = 64
     power: float = 1.0
     log_bound: float = 0.0
-    explore: int = 8
+    explore: int = 2048
     max_attempts: int = 1000
     max_nodes: int = 100_000
     tolerance: float = 1e-3
@@ -119,7 +122,7 @@ class AdaptiveRejection(OfTokenLM):
         self._keep(
             power=real("power", self.power, must, lambda x: 1 <= x < math.inf),
             log_bound=real("log_bound", self.log_bound, bound),
-            explore=whole("explore", self.explore, 1, unit="text"),
+            explore=whole("explore", self.explore, 1, unit="beginning"),
             max_attempts=whole("max_attempts", self.max_attempts, 1, 2**16 - 1),
             max_nodes=max_nodes,
             tolerance=real("tolerance", self.tolerance, least, lambda x: 0 <= x < math.inf),
@@ -158,7 +161,7 @@ class AdaptiveRejection(OfTokenLM):
         """An independent draw for every row; what stands there if none was found, or if no draw could come back."""
         batch, width = state.batch, len(state.batch)
         heat = torch.as_tensor(temperature, dtype=torch.float64).cpu().expand(width).tolist()
-        walker = Walker(self.lm, InTime(objective, self.max_length), self.power, self.max_length)
+        source = Source(self.lm, InTime(objective, self.max_length), self.power, self.max_length)
         attempts = torch.zeros(width, dtype=torch.int64)
         log_ratios = torch.full((width,), -math.inf, dtype=torch.float64)
         found: dict[int, list[int]] = {}
@@ -166,23 +169,22 @@ class AdaptiveRejection(OfTokenLM):
             inputs = list(zip(batch.inputs.tolist(), self._prompts.rows(batch), strict=True))
             each = {one: self._tries.of(objective, *one) for one in dict.fromkeys(inputs)}
             tries = [each[one] for one in inputs]
-            self._explore(walker, tries, batch)
+            self._explore(source, tries, batch)
             # other samplers may lead to a text that no draw comes back to: it is kept
             stays = (state.evaluation.energy < math.inf) & (batch.lengths > self.max_length)
             going = (~stays).nonzero().squeeze(-1).tolist()
-            for attempt in range(self.max_attempts):
-                if not going:
-                    break
-                numbers = rng.rows(going)
-                uniform = numbers.fold(_WALK).uniform(attempt, self.max_length + 1).cpu().numpy()
-                chance = numbers.fold(_ACCEPT).uniform(attempt).log().tolist()
-                walks = walker.walk([tries[i] for i in going], uniform)
-                self._energies(objective, walks, batch, going)
-                attempts[going] += 1
-                for i, walk, log_uniform in zip(going, walks, chance, strict=True):
+            made = 0
+            while going and made < self.max_attempts:
+                # as many as were made before, if a pass is wide enough for them
+                count = min(max(1, made), max(1, WIDE // len(going)), self.max_attempts - made)
+                for i, attempt, walk, log_uniform in self._attempts(source, tries, batch, rng, going, made, count):
+                    if i in found:
+                        continue
+                    attempts[i] = attempt + 1
                     log_ratio = self._log_ratio(walk, heat[i])
                     if log_uniform < log_ratio:
                         found[i], log_ratios[i] = walk.row, log_ratio
+                made += count
                 going = [i for i in going if i not in found]
             log_mass = torch.tensor([_log_mass(trie) for trie in tries], dtype=torch.float64)
         after = self._put(objective, state, found)
@@ -194,43 +196,49 @@ class AdaptiveRejection(OfTokenLM):
         kind = torch.zeros_like(batch.lengths)
         return after, Info(taken.to(batch.device), kind, log_ratios.to(batch.device), recorded)
 
-    def _explore(self, walker: Walker, tries: Sequence[Trie], batch: Batch) -> None:
-        """Settle the bounds of tries that are new, side by side; see the module for why no number is a chain's."""
-        new = {id(trie): (row, trie) for row, trie in enumerate(tries) if not trie.explored}
-        for _, trie in new.values():
-            # what an exploration that was broken off has left would make another bound
-            trie.root, trie.nodes = None, 0
-        reached = dict.fromkeys(new, 0)
-        walkers = min(_WALKERS, self.max_attempts)
-        numbers = Rng.start(0, walkers, purpose="adaptive rejection")
-        for attempt in range(self.max_attempts // walkers):
-            going = [key for key in new if reached[key] < self.explore]
-            if not going:
-                break
-            uniform = numbers.uniform(attempt, self.max_length + 1).cpu().numpy()
-            several = [(key, walker_number) for key in going for walker_number in range(walkers)]
-            walks = walker.walk([new[key][1] for key, _ in several], uniform[[number for _, number in several]])
-            self._energies(walker.objective, walks, batch, [new[key][0] for key, _ in several])
-            for (key, _), walk in zip(several, walks, strict=True):
-                forbidden = walk.complete and walk.nodes[-1].energy == math.inf
-                walk.explored(forbidden)
-                reached[key] += walk.complete and not forbidden
-        for _, trie in new.values():
-            trie.settle()
+    def _attempts(
+        self, source: Source, tries: Sequence[Trie], batch: Batch, rng: Rng, going: list[int], first: int, count: int
+    ) -> list[tuple[int, int, Walk, float]]:
+        """Rows with the number of an attempt, its walk, and log of the uniform that judges it; all side by side.
 
-    def _energies(self, objective: Objective, walks: Sequence[Walk], batch: Batch, rows: Sequence[int]) -> None:
-        """Work out the energies of the texts that walks have come to, where they are not known."""
-        new = {
-            id(walk.nodes[-1]): (walk, row)
-            for walk, row in zip(walks, rows, strict=True)
-            if walk.complete and walk.nodes[-1].energy is None
-        }
+        Args:
+            source: makes nodes.
+            tries: that of each row of the batch.
+            batch: the texts that stand there.
+            rng: of the step.
+            going: rows to try, all of them with each number.
+            first: number.
+            count: of numbers.
+        """
+        numbers, rows = rng.rows(going), going * count
+        every = range(first, first + count)
+        tried = [attempt for attempt in every for _ in going]
+        paths, chances = numbers.fold(_WALK), numbers.fold(_ACCEPT)
+        uniform = torch.cat([paths.uniform(attempt, self.max_length + 1) for attempt in every]).cpu().numpy()
+        log_uniform = torch.cat([chances.uniform(attempt) for attempt in every]).log().tolist()
+        walks = walk_down(source, [tries[row] for row in rows], uniform)
+        complete = [(row, walk.place, walk.nodes[-1]) for row, walk in zip(rows, walks, strict=True) if walk.complete]
+        self._energies(source.objective, batch, complete)
+        return list(zip(rows, tried, walks, log_uniform, strict=True))
+
+    def _explore(self, source: Source, tries: Sequence[Trie], batch: Batch) -> None:
+        """Settle the bounds of tries that are new; see the module for why no number is a chain's."""
+        new = {id(trie): (row, trie) for row, trie in enumerate(tries) if not trie.explored}
+
+        def forbidden(texts: Sequence[tuple[Place, Node]]) -> list[bool]:
+            self._energies(source.objective, batch, [(new[id(place[0])][0], place, node) for place, node in texts])
+            return [node.energy == math.inf for _, node in texts]
+
+        explore(source, [trie for _, trie in new.values()], self.explore, forbidden)
+
+    def _energies(self, objective: Objective, batch: Batch, texts: Sequence[tuple[int, Place, Node]]) -> None:
+        """Work out the energies of texts, each with the row of its input and its node, where they are not known."""
+        new = {id(node): (row, tokens, node) for row, (_, tokens), node in texts if node.energy is None}
         if not new:
             return
-        texts = _texts(batch, [row for _, row in new.values()], [walk.row for walk, _ in new.values()])
-        energies = evaluate(objective, texts).energy.tolist()
-        for (walk, _), energy in zip(new.values(), energies, strict=True):
-            walk.nodes[-1].energy = energy
+        written = _texts(batch, [row for row, _, _ in new.values()], [tokens for _, tokens, _ in new.values()])
+        for (_, _, node), energy in zip(new.values(), evaluate(objective, written).energy.tolist(), strict=True):
+            node.energy = energy
 
     def _log_ratio(self, walk: Walk, heat: float) -> float:
         """log of the probability that a walk's text is taken; -inf for none."""
@@ -262,7 +270,7 @@ class AdaptiveRejection(OfTokenLM):
         return state.where(taken, drawn)
 
 
-def _texts(batch: Batch, rows: Sequence[int], tokens: Sequence[list[int]]) -> Batch:
+def _texts(batch: Batch, rows: Sequence[int], tokens: Sequence[Sequence[int]]) -> Batch:
     """New texts in place of some rows."""
     old = batch.rows(torch.tensor(list(rows), device=batch.device))
     written = Batch.of(tokens, batch.vocabulary)

@@ -12,28 +12,18 @@ p(x)^power / bound, whatever has been explored.
 
 from __future__ import annotations
 
-import math
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any, final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from textsearch.beginnings import Beginnings
-from textsearch.living import living_by
-from textsearch.models.protocols import TokenLM
-from textsearch.objective import Objective, impossible_by, next_allowed_by
+from textsearch.objective import Objective
 
 Floats = NDArray[np.float64]
-
-_LIKELY = 64  # tokens of a node that are held one by one
-_ASKED = 32  # of them whose death is asked for when a node is new
-_ROWS = 64  # log-probabilities of the whole vocabulary, in float64, at once
 
 
 @final
@@ -78,7 +68,12 @@ class Node:
     @property
     def total(self) -> float:
         """What the node adds up to."""
-        return float(self.cumulative[-1]) + self.tail
+        return self.held + self.tail
+
+    @property
+    def held(self) -> float:
+        """What the tokens add up to that are held one by one."""
+        return float(self.cumulative[-1]) if len(self.cumulative) else 0.0
 
     def pick(self, uniform: float) -> tuple[int, float]:
         """The index of a token, and how far within it; K for one of the others, K + 1 for none: refused."""
@@ -86,19 +81,13 @@ class Node:
         at = int(np.searchsorted(self.cumulative, target, side="right"))
         if at < len(self.tokens):
             return at, 0.0
-        rest = target - float(self.cumulative[-1])
+        rest = target - self.held
         return (at, rest / self.tail) if rest < self.tail else (at + 1, 0.0)
 
-    def tell(self, token: int, weight: float, share: float) -> None:
-        """How much of the subtree of a token may be a text."""
-        found = np.flatnonzero(self.tokens == token)
-        if len(found):
-            self.shares[found[0]] = share
-        else:
-            self.tokens = np.append(self.tokens, token)
-            self.weights = np.append(self.weights, weight)
-            self.shares = np.append(self.shares, share)
-            self.tail = max(0.0, self.tail - weight)
+    def kill(self, at: int) -> None:
+        """A token that is held is proven to lead to no text."""
+        self.weights[at] = 0.0
+        self.dead.add(int(self.tokens[at]))
 
     def add_up(self) -> None:
         """Make the node a part of the bound."""
@@ -139,6 +128,10 @@ class Trie:
             node.children = {token: child for token, child in node.children.items() if child.explored}
             waiting += node.children.values()
         self.nodes = self.kept
+
+
+Place = tuple[Trie, tuple[int, ...]]
+"""A beginning of one input: its trie, and its tokens."""
 
 
 @final
@@ -189,200 +182,3 @@ class _Same:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Same) and other.thing is self.thing
-
-
-@final
-@dataclass(eq=False)
-class Walk:
-    """One way down.
-
-    Attributes:
-        trie: that it goes down.
-        nodes: that it has come to.
-        steps: the token taken from each, with its p^power; one less than there are nodes where it was refused.
-        complete: whether it has come to the end of a text.
-        dead: whether its last token is proven to lead to no text.
-    """
-
-    trie: Trie
-    nodes: list[Node] = field(default_factory=list)
-    steps: list[tuple[int, float]] = field(default_factory=list)
-    complete: bool = False
-    dead: bool = False
-
-    @property
-    def row(self) -> list[int]:
-        """The tokens, without the end."""
-        tokens = [token for token, _ in self.steps]
-        return tokens[:-1] if self.complete else tokens
-
-    @property
-    def log_weight(self) -> float:
-        """power * log p of what was written."""
-        return sum(math.log(weight) for _, weight in self.steps)
-
-    def explored(self, forbidden: bool) -> None:
-        """Make what the walk has met a part of the bound; `forbidden` says that its text, if complete, is none."""
-        share = 0.0 if self.dead or (self.complete and forbidden) else 1.0
-        for depth in range(len(self.nodes) - 1, -1, -1):
-            node = self.nodes[depth]
-            if depth < len(self.steps):
-                node.tell(*self.steps[depth], share)
-            node.add_up()
-            share = node.total
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Walker:
-    """Goes down tries.
-
-    Attributes:
-        lm: whose probabilities the weights are.
-        objective: proves what is dead.
-        power: of the probabilities.
-        max_length: tokens of a text.
-    """
-
-    lm: TokenLM
-    objective: Objective
-    power: float
-    max_length: int
-
-    def walk(self, tries: Sequence[Trie], uniform: Floats) -> list[Walk]:
-        """A walk down each trie, side by side, by numbers (R, max_length + 1) in (0, 1)."""
-        walks = [Walk(trie) for trie in tries]
-        going = list(range(len(walks)))
-        for place in range(self.max_length + 1):
-            if not going:
-                break
-            self._come([walks[i] for i in going])
-            lumps: list[tuple[int, float]] = []
-            taken: dict[int, tuple[int, float]] = {}
-            for i in going:
-                node = walks[i].nodes[-1]
-                at, rest = node.pick(float(uniform[i, place]))
-                if at < len(node.tokens):
-                    taken[i] = int(node.tokens[at]), float(node.weights[at])
-                elif at == len(node.tokens):
-                    lumps.append((i, rest))
-            taken |= self._among_others(walks, lumps)
-            on = []
-            for i in going:
-                if i not in taken:
-                    continue
-                walks[i].steps.append(taken[i])
-                if taken[i][0] == self.lm.eos:
-                    walks[i].complete = True
-                else:
-                    on.append(i)
-            self._prove([walks[i] for i in on])
-            going = [i for i in on if not walks[i].dead]
-        return walks
-
-    def _come(self, walks: Sequence[Walk]) -> None:
-        """Put the node that each walk has come to behind the others, made if it is new."""
-        new: dict[tuple[int, tuple[int, ...]], list[Walk]] = {}
-        for walk in walks:
-            node = walk.nodes[-1].children.get(walk.steps[-1][0]) if walk.nodes else walk.trie.root
-            if node is None:
-                new.setdefault((id(walk.trie), tuple(walk.row)), []).append(walk)
-            else:
-                walk.nodes.append(node)
-        for same, node in zip(new.values(), self._made([same[0] for same in new.values()]), strict=True):
-            same[0].trie.nodes += 1
-            for walk in same:
-                if walk.nodes:
-                    walk.nodes[-1].children[walk.steps[-1][0]] = node
-                else:
-                    walk.trie.root = node
-                walk.nodes.append(node)
-
-    def _made(self, walks: Sequence[Walk]) -> list[Node]:
-        """New nodes; the likeliest tokens are asked for whether they are dead."""
-        found: list[Node] = []
-        for first in range(0, len(walks), _ROWS):
-            part = walks[first : first + _ROWS]
-            laws = self._laws(part)
-            likely = laws.topk(min(_LIKELY, laws.shape[1])).indices
-            nodes = []
-            for law, top in zip(laws.cpu().numpy(), likely.cpu().numpy(), strict=True):
-                top = top[law[top] > 0]
-                tokens = top if self.lm.eos in top else np.append(top, self.lm.eos)
-                lump = float(law.sum() - law[tokens].sum())
-                nodes.append(Node(tokens.astype(np.int64), law[tokens], max(0.0, lump) if len(top) == _LIKELY else 0.0))
-            self._look_ahead(nodes, self._beginnings(part))
-            found += nodes
-        return found
-
-    def _look_ahead(self, nodes: Sequence[Node], beginnings: Beginnings) -> None:
-        """Take off what is proven dead of the likeliest tokens, but for those that a mask says are right."""
-        # where all tokens were judged at once few are dead, and a mask costs more than it saves
-        mask = (
-            None if living_by(self.objective, beginnings) is not None else next_allowed_by(self.objective, beginnings)
-        )
-        hint, rows = None if mask is None else mask.cpu().numpy(), beginnings.rows
-        asked = [
-            (at, place, int(token))
-            for at, node in enumerate(nodes)
-            for place, token in enumerate(node.tokens[:_ASKED])
-            if node.weights[place] > 0 and token != self.lm.eos and not (hint is not None and hint[at, token])
-        ]
-        if not asked:
-            return
-        longer, numbers = [[*rows[at], token] for at, _, token in asked], [beginnings.numbers[at] for at, _, _ in asked]
-        dead = impossible_by(self.objective, Beginnings(self.lm.vocabulary, self.lm.eos, longer, numbers))
-        for (at, place, token), gone in zip(asked, [] if dead is None else dead.tolist(), strict=dead is not None):
-            if gone:
-                nodes[at].weights[place] = 0.0
-                nodes[at].dead.add(token)
-        for node in nodes:
-            node.cumulative = node.weights.cumsum()
-
-    def _laws(self, walks: Sequence[Walk]) -> Tensor:
-        """(K, V) p^power of what may come next; a text that is full may but end."""
-        rows = [walk.row for walk in walks]
-        more = max(self.max_length - len(row) for row in rows)
-        law = self.lm.log_probs_after(rows, [walk.trie.prompt for walk in walks], more).to(torch.float64)
-        may = self.lm.vocabulary.allowed.to(law.device).repeat(len(rows), 1)
-        may[torch.tensor([len(row) >= self.max_length for row in rows], device=law.device)] = False
-        # the end is a special token, which a text may not hold
-        may[:, self.lm.eos] = True
-        living = living_by(self.objective, self._beginnings(walks))
-        if living is not None:
-            may &= living.to(law.device)
-        return (self.power * law).exp().masked_fill(~may, 0.0)
-
-    def _beginnings(self, walks: Sequence[Walk]) -> Beginnings:
-        rows, numbers = [walk.row for walk in walks], [walk.trie.number for walk in walks]
-        return Beginnings(self.lm.vocabulary, self.lm.eos, rows, numbers)
-
-    def _among_others(self, walks: Sequence[Walk], lumps: Sequence[tuple[int, float]]) -> dict[int, tuple[int, float]]:
-        """A token of those that a node does not hold one by one, and its weight, for each walk that has to take one."""
-        found: dict[int, tuple[int, float]] = {}
-        for first in range(0, len(lumps), _ROWS):
-            part = lumps[first : first + _ROWS]
-            for (i, rest), law in zip(part, self._laws([walks[i] for i, _ in part]).cpu().numpy(), strict=True):
-                others = law.copy()
-                others[walks[i].nodes[-1].tokens] = 0.0
-                cumulative = others.cumsum()
-                token = int(np.searchsorted(cumulative, rest * cumulative[-1], side="right"))
-                if token < len(law):
-                    found[i] = token, float(law[token])
-        return found
-
-    def _prove(self, walks: Sequence[Walk]) -> None:
-        """Ask of the beginnings that are new whether they are dead."""
-        asked = []
-        for walk in walks:
-            node, (token, _) = walk.nodes[-1], walk.steps[-1]
-            walk.dead = token in node.dead
-            if not walk.dead and token not in node.children:
-                asked.append(walk)
-        if not asked:
-            return
-        dead = impossible_by(self.objective, self._beginnings(asked))
-        for walk, gone in zip(asked, [] if dead is None else dead.tolist(), strict=dead is not None):
-            if gone:
-                walk.dead = True
-                walk.nodes[-1].dead.add(walk.steps[-1][0])

@@ -51,9 +51,7 @@ class Calls:
             lambda: self.random.choice(["", "a", "gpt2", b"ab", "x" * 300, "ab\ud800"]),
             lambda: self.random.choice([[], (), {}, set(), {"a"}, {"a": 1}, [None], [1, 2], ["a", 3], [["a"], "b"]]),
             lambda: self.random.choice([np.array([1.0, 2.0]), np.array("a"), np.float64("nan"), np.True_]),
-            lambda: self.random.choice(
-                [torch.tensor([1, 2]), torch.tensor(True), torch.zeros(0), torch.nn.Linear(1, 1)]
-            ),
+            lambda: self.random.choice([torch.arange(2), torch.tensor(True), torch.zeros(0), torch.nn.Linear(1, 1)]),
             lambda: self.random.choice([object(), object, len, lambda *given: None, Toy, 1j, range(3)]),
             lambda: self.random.choice(
                 [moves.Replace, samplers.MetropolisHastings, objectives.Fluency, moves.Uniform, until.Settled]
@@ -127,6 +125,7 @@ class Calls:
                 lambda: moves.Swap(self.maybe(lambda: WORDS)),
                 lambda: moves.LocallyBalanced(self.masked(), **self.options(balance=lambda: moves.barker, **power)),
                 lambda: moves.PathAuxiliary(self.masked(), **self.options(sites=lambda: self.count(1, 3), **power)),
+                lambda: moves.MetropolisedGibbs(self.masked(), **self.options(**power)),
                 lambda: moves.AllSites(self.masked(), self.maybe(lambda: self.real(0.1, 2)), **self.options(**power)),
                 lambda: moves.SuffixResampling(
                     self.causal(),

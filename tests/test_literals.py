@@ -58,6 +58,14 @@ TABLE: dict[str, list[str]] = {
     "Mr. Smith of the U.S. said so, e.g. here.": ["Mr.", "U.S.", "e.g."],
     "<b>x</b> Tom & Jerry &amp; 1 < 2": ["<b>", "</b>", "&amp;", "1", "2"],
     "A naïve café, and/or 今天很好 😀": ["and/or"],
+    "他住在New York，听 Rock & Roll、Café de Flore 的NBA和“OK”。": [
+        "New York",
+        "Rock & Roll",
+        "Café de Flore",
+        "NBA",
+        "OK",
+    ],
+    "She said “OK” in New York (Rock & Roll).": [],
 }
 
 

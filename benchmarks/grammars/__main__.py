@@ -32,7 +32,18 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.grammars import every_text, hard_report, infinite, patterns, powers, report, schemas, truth, words
+from benchmarks.grammars import (
+    every_text,
+    hard_report,
+    infinite,
+    long_text,
+    patterns,
+    powers,
+    report,
+    schemas,
+    truth,
+    words,
+)
 from benchmarks.grammars.figure import draw
 from benchmarks.grammars.infinite import Effort
 from benchmarks.grammars.languages import LANGUAGES
@@ -63,7 +74,8 @@ class Size:
         schemas: evenly spread; 0 for all.
         effort: of a method on a pattern, a set of words or a schema.
         long_run: draws of the runs that field marginals are compared with.
-        text: tokens of the long text.
+        text: tokens of the long text, at most.
+        text_tokens: that a chain of it reads.
         peer_draws: wanted of each method on each language.
         peer_seconds: of processor time, for each of them.
     """
@@ -78,14 +90,15 @@ class Size:
     effort: Effort
     long_run: int
     text: int
+    text_tokens: int
     peer_draws: int
     peer_seconds: float
 
 
 SIZES = {
-    "quick": Size(("cities", "dates", "sums"), 1_000, 24, 16, 0, 10, 0, Effort(4, 2, 6, 20.0), 40, 32, 200, 10.0),
-    "medium": Size((), 1_000, 48, 16, 0, 10, 0, Effort(4, 2, 6, 20.0), 40, 32, 200, 10.0),
-    "full": Size((), 10_000, 100, 40, 0, 10, 0, Effort(40, 32, 40, 600.0), 400, 128, 2_000, 120.0),
+    "quick": Size(("cities", "dates", "sums"), 1_000, 24, 16, 0, 10, 0, Effort(4, 2, 6, 20.0), 40, 48, 300, 200, 10.0),
+    "medium": Size((), 1_000, 48, 16, 0, 10, 0, Effort(4, 2, 6, 20.0), 40, 64, 1_000, 200, 10.0),
+    "full": Size((), 10_000, 100, 40, 0, 10, 0, Effort(40, 32, 40, 600.0), 400, 128, 4_000, 2_000, 120.0),
 }
 
 
@@ -244,7 +257,9 @@ class Run:
         self.save()
         own["every text"] = every_text.records(chains=size.chains, steps=4 * size.steps, seed=seed, tell=self.tell)
         self.save()
-        own["text"] = powers.long_text(self.lm, tokens=size.text, chains=2, steps=3, seed=seed, tell=self.tell)
+        own["text"] = long_text.records(
+            self.lm, longest=size.text, chains=8, budget=size.text_tokens, seed=seed, tell=self.tell
+        )
         self.save()
         return report.powers_tables(own)
 

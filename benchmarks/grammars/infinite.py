@@ -118,7 +118,6 @@ def rejection(setting: methods.Setting, effort: Effort, seed: int) -> tuple[list
         setting.prompt,
         max_length=setting.max_length,
         power=setting.power,
-        explore=effort.draws,
         max_attempts=ATTEMPTS * effort.tries,
     )
     start = _of_one_input(effort.draws, setting)

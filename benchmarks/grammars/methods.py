@@ -174,7 +174,8 @@ def independent_draws(
     After each number of rounds in `looks` hand over all texts, and the tokens that each took, exploring among them.
     """
     sampler = AdaptiveRejection(setting.lm, setting.prompt, max_length=setting.max_length, power=setting.power)
-    start, table = Batch.of([[]] * INDEPENDENT, setting.lm.vocabulary), setting.lm
+    table, empty = setting.lm, Batch.of([[]] * INDEPENDENT, setting.lm.vocabulary)
+    start = replace(empty, inputs=torch.zeros(INDEPENDENT, dtype=torch.int64))  # so that all share what is explored
     state, before = sampler.init(setting.objective, start), setting.lm.usage.tokens
     rng = Rng.start(seed, INDEPENDENT, purpose="grammars methods 6")
     texts: list[str] = []

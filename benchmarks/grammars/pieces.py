@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
+from textsearch.models.stray_pairs import pairs_of
+from textsearch.models.vocabulary import TokenizerVocabulary
 
 END, OUT = 0, 1
 """The ids of the end, and of any token that leads out of the language."""
@@ -66,6 +68,18 @@ class Pieces:
     def respelled(self, batch: Batch) -> list[list[int] | None]:
         """The rows as the tokenizer writes their texts; None for one with tokens that no string has."""
         return self._rows(batch.texts())
+
+    def strays(self, row: Sequence[int], tokens: Sequence[int]) -> list[bool]:
+        """Which tokens never follow a row in that of a text, as the real vocabulary proves it."""
+        pairs = pairs_of(self._real)
+        if pairs is None:
+            return [False] * len(tokens)
+        before, after = ([self.ids[token - 2] for token in own] for own in (row, tokens))
+        return pairs.behind(before, after)
+
+    @cached_property
+    def _real(self) -> TokenizerVocabulary:
+        return TokenizerVocabulary(self.tokenizer, 10**6)
 
     def _rows(self, texts: Sequence[str]) -> list[list[int] | None]:
         found = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else []

@@ -79,14 +79,16 @@ def powers_tables(found: Mapping[str, Any]) -> list[Table]:
             name, one["guarantee"], str(one["steps"]), str(one["draws"]), f"{one['excess']:.3f}", f"{one['kl']:.3f}",
             f"{one['tokens_a_step']:.0f}",
         )  # fmt: skip
-    text = table_of("p^4 of a long text", "method", "tokens a move", "without reuse", "seconds", "accepted",
-                  "energy at start",
-                  "at the end", "tokens of a text")  # fmt: skip
+    text = table_of(
+        "p^4 of a long text", "method", "guarantee", "moves", "tokens a move", "without reuse", "seconds", "accepted",
+        "energy at start", "at the end", "tokens of a text",
+    )  # fmt: skip
     for name, one in found["text"].items():
         text.add_row(
-            name, f"{one['tokens_a_move']:.1f}", f"{one['tokens_a_move_without_reuse']:.1f}",
-            f"{one['seconds_a_move']:.2f}", f"{one['accepted']:.2f}", f"{one['energy_at_start']:.1f}",
-            f"{one['energy_at_end']:.1f}", f"{one['length']:.0f}",
+            name, one["guarantee"], str(one["moves"]), f"{one['tokens_a_move']:.1f}",
+            f"{one['tokens_a_move_without_reuse']:.1f}", f"{one['seconds_a_move']:.2f}", f"{one['accepted']:.2f}",
+            f"{one['energy_at_start']:.0f}", f"{one['energy_at_end']:.0f} [{one['low']:.0f}, {one['high']:.0f}]",
+            f"{one['length']:.0f}",
         )  # fmt: skip
     return [toys, every, text]
 

@@ -15,6 +15,7 @@ from samplers.proposals.from_left import FromLeft
 from samplers.proposals.from_right import FromRight
 from samplers.proposals.informed import barker, square_root
 from samplers.proposals.locally_balanced import LocallyBalanced
+from samplers.proposals.metropolised_gibbs import MetropolisedGibbs
 from samplers.proposals.mixture import Mixture
 from samplers.proposals.path_auxiliary import PathAuxiliary
 from samplers.proposals.pieces import PIECES
@@ -40,6 +41,7 @@ __all__ = [
     "FromRight",
     "InsertDelete",
     "LocallyBalanced",
+    "MetropolisedGibbs",
     "Mixture",
     "PathAuxiliary",
     "PrefixResampling",

@@ -11,6 +11,7 @@ another.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor
 
 from samplers.one_masked_lm import OfMaskedLM
-from samplers.proposals.informed import changeable, check_power, log_ratios, moves
+from samplers.proposals.informed import changeable, check_power, log_ratios, moves, unfit
 from textsearch.batch import Batch
 from textsearch.checks import keep, positive
 from textsearch.models.protocols import MaskedLM
@@ -83,9 +84,10 @@ class AllSites(OfMaskedLM):
         return new.tokens, log_forward, log_backward
 
     def _law(self, batch: Batch, rows: Tensor, columns: Tensor) -> Tensor:
-        """(K, V) float64 log q_i(v | x) at the sites."""
+        """(K, V) log q_i(v | x) at the sites."""
         ratios = log_ratios(self.mlm, batch, rows, columns)
         log_weights = 0.5 * self.power * ratios - 0.5 / self.step_size
+        log_weights = log_weights.masked_fill(unfit(self.mlm, batch, rows, columns), -math.inf)
         stay = batch.tokens[rows, columns, None]
         return log_weights.scatter(1, stay, 0.0).log_softmax(1)
 
@@ -94,6 +96,6 @@ class AllSites(OfMaskedLM):
         total = torch.zeros(len(batch), dtype=torch.float64, device=batch.device)
         table = torch.zeros(batch.tokens.shape, dtype=torch.float64, device=batch.device)
         # one column at a time: the order of the sum, and so its last bit, does not depend on the padding
-        for column in table.index_put((rows, columns), log_probs).unbind(1):
+        for column in table.index_put((rows, columns), log_probs.double()).unbind(1):
             total = total + column
         return total

@@ -20,7 +20,6 @@ from typing import final
 import torch
 from torch import Tensor
 
-from samplers.populations import log_sum
 from samplers.proposals.sites import fits, sites, tokens_by_role
 from textsearch.batch import Batch
 from textsearch.checks import positive
@@ -29,7 +28,7 @@ from textsearch.proposal import Move
 from textsearch.rng import Rng
 
 ENTRIES = 2**24
-"""Ratios in memory at a time, 128 MiB of float64 for each table of them: more rows are taken in several parts."""
+"""Ratios in memory at a time, 64 MiB of float32 for each table of them: more rows are taken in several parts."""
 
 _LEAST = -1e3
 """Nats, the least log-probability that a model can give a token here."""
@@ -101,14 +100,21 @@ def _parts(sizes: Tensor) -> Iterator[Tensor]:
 
 
 def log_ratios(mlm: MaskedLM, batch: Batch, rows: Tensor, columns: Tensor) -> Tensor:
-    """(K, V) float64 log r_iv in nats at K sites: 0 for the token that stands there, -inf for what may not stand there.
+    """(K, V) log r_iv in nats at K sites: 0 for the token that stands there, whatever may stand there.
 
-    The rows are read as they stand, once each.
+    The rows are read as they stand, once each; the ratios are as precise as the model's answers.
     """
+    log_probs = mlm.log_probs(batch, rows, columns)
+    log_probs = log_probs.to(torch.promote_types(log_probs.dtype, torch.float32))
     # what a model holds for impossible is taken as very unlikely: no sum is empty, and every change has a way back
-    log_probs = mlm.log_probs(batch, rows, columns).to(torch.float64).clamp(min=_LEAST)
-    old = batch.tokens[rows, columns]
-    return (log_probs - log_probs.gather(1, old[:, None])).masked_fill(~fits(mlm.vocabulary, old), -math.inf)
+    ratios = log_probs.clamp(min=_LEAST)
+    ratios -= ratios.gather(1, batch.tokens[rows, columns, None])
+    return ratios
+
+
+def unfit(mlm: MaskedLM, batch: Batch, rows: Tensor, columns: Tensor) -> Tensor:
+    """(K, V) bool, what may not stand at K sites."""
+    return ~fits(mlm.vocabulary, batch.tokens[rows, columns])
 
 
 @final
@@ -117,7 +123,7 @@ class Changes:
     """The weights g(r_iv^power) of all changes of one token, of each row.
 
     Attributes:
-        log_values: (K, V) float64, of the value v at each of the K sites of all rows; -inf for the token that stands
+        log_values: (K, V), of the value v at each of the K sites of all rows; -inf for the token that stands
             there, and for what may not stand there.
         log_sites: (B, N) float64, their sums over v; -inf where there is no site.
         number: (B, N) int64, which of the K sites lies there.
@@ -131,21 +137,28 @@ class Changes:
     def of(mlm: MaskedLM, batch: Batch, balance: Balance, power: float) -> Changes:
         """One pass over the rows."""
         rows, columns = changeable(batch).nonzero().unbind(1)
-        ratios = log_ratios(mlm, batch, rows, columns)
-        log_values = balance(power * ratios).masked_fill(ratios == -math.inf, -math.inf)
+        log_values = balance(power * log_ratios(mlm, batch, rows, columns))
+        log_values = log_values.masked_fill(unfit(mlm, batch, rows, columns), -math.inf)
         log_values = log_values.scatter(1, batch.tokens[rows, columns, None], -math.inf)
         log_sites = torch.full(batch.tokens.shape, -math.inf, dtype=torch.float64, device=batch.device)
         number = torch.zeros_like(batch.tokens)
         return Changes(
             log_values,
-            log_sites.index_put((rows, columns), log_sum(log_values)),
+            log_sites.index_put((rows, columns), _log_sums(log_values)),
             number.index_put((rows, columns), torch.arange(len(rows), device=batch.device)),
         )
 
     def at(self, columns: Tensor) -> Tensor:
-        """(..., V) log-weights of the values at the sites in `columns`, (B,) or (B, R)."""
+        """(..., V) float64 log-weights of the values at the sites in `columns`, (B,) or (B, R)."""
         rows = torch.arange(len(columns), device=columns.device)
-        return self.log_values[self.number[rows if columns.ndim == 1 else rows[:, None], columns]]
+        return self.log_values[self.number[rows if columns.ndim == 1 else rows[:, None], columns]].double()
+
+
+def _log_sums(log_values: Tensor) -> Tensor:
+    """(K,) float64 log of the sums of exp over each row of (K, V); no bit depends on other rows."""
+    top, place = log_values.max(1, keepdim=True)
+    # the one way to sum a row that reads it where it lies, in its own precision, and by itself
+    return (top - log_values.log_softmax(1).gather(1, place))[:, 0].double()
 
 
 def log_total(log_weights: Tensor) -> Tensor:

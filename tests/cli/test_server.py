@@ -318,6 +318,9 @@ def test_words_to_keep_are_sent_and_no_file_is_read() -> None:
     asked = Asked(command="correct", inputs=["a"], settings={"keep": "/etc/hostname"})
     with pytest.raises(ValueError, match="must be true, false or a list of words: no files are read here"):
         checked(asked, Held(), Limits())
+    asked = Asked(command="keywords", inputs=[["a"]], settings={"sentences": "/etc/hostname"})
+    with pytest.raises(ValueError, match="must be a list: no files are read here"):
+        checked(asked, Held(), Limits())
 
 
 def test_groups_of_commands_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,7 +66,14 @@ CASES = {
     "keywords": Case(
         KeywordSentences,
         "keyword_sentences",
-        others={"inflections": False, "in_order": True, "lang": "zh", "script": "none", "drafts": 3, "steps": 7},
+        others={
+            "inflections": False,
+            "in_order": True,
+            "lang": "zh",
+            "script": "none",
+            "drafts": 3,
+            "sentences": ("A.",),
+        },
     ),
     "paraphrase": Case(
         Paraphrasing,

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from objectives import PseudoLikelihood
 from samplers import DelayedAcceptance, Gibbs, MetropolisHastings
-from samplers.proposals import AllSites, LocallyBalanced, PathAuxiliary, Replace
+from samplers.proposals import AllSites, LocallyBalanced, MetropolisedGibbs, PathAuxiliary, Replace
 from tests.models.tiny import PIECES, TEXTS, shape, wordpiece_tokenizer
 from textsearch import generate
 from textsearch.batch import Batch
@@ -25,6 +25,8 @@ from textsearch.models import text_autoencoder
 from textsearch.models.autoencoder import network as networks
 from textsearch.models.autoencoder.lm import TextAutoencoder
 from textsearch.models.autoencoder.network import AutoencoderNetwork, Shape
+from textsearch.models.checkpoints.default import TEXT_AUTOENCODER
+from textsearch.models.defaults import default_masked_lm
 from textsearch.models.protocols import needs_mask
 from textsearch.objective import Cost, Limit
 from textsearch.testing import check_objective, letters
@@ -148,7 +150,7 @@ def test_a_model_that_needs_no_mask_is_not_shown_one() -> None:
     assert PseudoLikelihood(Unmasked(table)).energy(batch).equal(PseudoLikelihood(table).energy(batch))
 
 
-@pytest.mark.parametrize("kind", [Replace, LocallyBalanced, PathAuxiliary, AllSites])
+@pytest.mark.parametrize("kind", [Replace, LocallyBalanced, MetropolisedGibbs, PathAuxiliary, AllSites])
 def test_samplers_take_it_as_any_masked_model(lm: TextAutoencoder, kind: Any) -> None:
     proposal = kind(lm, step_size=1.0) if kind is AllSites else kind(lm)
     target = PseudoLikelihood(lm)
@@ -158,6 +160,19 @@ def test_samplers_take_it_as_any_masked_model(lm: TextAutoencoder, kind: Any) ->
         torch.testing.assert_close(
             torch.as_tensor(result.energies), target.energy(result.batch), atol=1e-9, rtol=0, check_dtype=False
         )
+
+
+def test_a_step_of_metropolised_gibbs_is_the_pass_of_its_energy(lm: TextAutoencoder) -> None:
+    """All that it reads of a text is what its pseudo-likelihood reads; `Replace` reads a masked text besides."""
+    start = lm.vocabulary.encode(["the old dog sat ."])
+    rows = {}
+    for name, proposal in (("gibbs", MetropolisedGibbs(lm)), ("replace", Replace(lm, pieces=(1.0,)))):
+        one = lm.forgetful()
+        target = PseudoLikelihood(one)
+        sampler = MetropolisHastings(replace(proposal, mlm=one))
+        generate(target, sampler, start, steps=8, seed=0)
+        rows[name] = one.usage.rows
+    assert rows["gibbs"] <= 1 + 8 < rows["replace"]
 
 
 def test_gibbs_takes_it(lm: TextAutoencoder) -> None:
@@ -174,6 +189,23 @@ def test_it_travels_as_the_name_of_its_folder(lm: TextAutoencoder) -> None:
     assert all_laws(lm, batch).equal(all_laws(again, other))
 
 
+def test_the_default_goes_with_all_defaults() -> None:
+    default = text_autoencoder(device="cpu")
+    assert default.vocabulary is default_masked_lm().vocabulary
+    right, wrong = default.vocabulary.encode(
+        ["the city is in the north .", "the city is in the wished ."]
+    ).token_lists()
+    energy = PseudoLikelihood(default).energy(Batch.of([right, wrong], default.vocabulary))
+    assert float(energy[0]) + 3 < float(energy[1])
+    own = text_autoencoder(TEXT_AUTOENCODER, device="cpu")
+    assert own.vocabulary.tokenizer.get_vocab() == default.vocabulary.tokenizer.get_vocab()
+    start = default.vocabulary.encode(["the city is in the north ."])
+    result = generate(PseudoLikelihood(default), MetropolisHastings(Replace()), start, steps=1, seed=0)
+    assert len(result.texts) == 1
+    again: TextAutoencoder = pickle.loads(pickle.dumps(default))
+    assert again.model is default.model and again.vocabulary.size == default.vocabulary.size
+
+
 def test_packing_keeps_it_within_half_a_step(folder: Path, lm: TextAutoencoder, tmp_path: Path) -> None:
     lm.model.save(tmp_path)
     again = AutoencoderNetwork.load(tmp_path)
@@ -188,8 +220,6 @@ def test_what_cannot_be_loaded(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(ValueError, match="not that of a text autoencoder"):
         text_autoencoder(tmp_path)
-    with pytest.raises(TypeError, match="no default model of this kind"):
-        text_autoencoder(None)  # type: ignore[arg-type]
     from textsearch.models.vocabulary import TokenizerVocabulary
 
     other = TokenizerVocabulary(wordpiece_tokenizer(PIECES[:-1]), 32)

@@ -36,6 +36,17 @@ def test_sums_are_the_scores(tiny: Tiny) -> None:
     torch.testing.assert_close(law.exp().sum(-1), torch.ones(2, dtype=torch.float64))
 
 
+def test_some_tokens_have_what_all_have(tiny: Tiny) -> None:
+    model = tiny.causal().forgetful()
+    rows, prompts = [[], *model.vocabulary.encode(TEXTS).token_lists()], ["hello "] * (1 + len(TEXTS))
+    asked = [[(3 * i + step) % model.vocabulary.size for step in range(i)] for i in range(len(rows))]
+    found = model.log_probs_of(rows, prompts, asked, more=2)
+    laws = model.log_probs_after(rows, prompts, more=2)
+    for own, law, tokens in zip(found, laws, asked, strict=True):
+        torch.testing.assert_close(torch.tensor(own, dtype=torch.float64), law[tokens], atol=1e-5, rtol=0)
+    assert model.log_probs_of([], [], []) == []
+
+
 def test_toys_have_the_same_method() -> None:
     model = TableCausalLM.random(letters("abc"), seed=1)
     batch = model.vocabulary.encode(["abca", "", "cc"])

@@ -112,3 +112,27 @@ class AllSitesLaw(InformedLaw):
         for values in itertools.product(*laws):
             probability = math.prod(law[value] for law, value in zip(laws, values, strict=True))
             yield Path(values, old, changed(state, dict(zip(places, values, strict=True))), probability, 0)
+
+
+@dataclass
+class MetropolisedGibbsLaw(InformedLaw):
+    """A place by the probability that its Gibbs step would change it, to a power, and another token as that step would.
+
+    Attributes:
+        power: 0 for all places alike.
+    """
+
+    power: float
+
+    def paths(self, state: State, order: Order) -> Iterator[Path]:
+        laws = {place: self.language.conditional(state.tokens, place) for place in self.open(state)}
+        if not laws:
+            yield Path("null", None, state, 1.0, 0)
+            return
+        doubts = {place: (1 - law[state.tokens[place]]) ** self.power for place, law in laws.items()}
+        for place, law in laws.items():
+            others = self.others(state, place)
+            for value in others:
+                share = law[value] / math.fsum(law[other] for other in others)
+                probability = float(doubts[place] / math.fsum(doubts.values()) * share)
+                yield Path((place, value), (place, state.tokens[place]), changed(state, {place: value}), probability, 0)

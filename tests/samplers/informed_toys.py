@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from samplers.proposals import AllSites, LocallyBalanced, PathAuxiliary, barker, square_root
+from samplers.proposals import AllSites, LocallyBalanced, MetropolisedGibbs, PathAuxiliary, barker, square_root
 from samplers.proposals.informed import Balance
-from tests.samplers.informed_reference import AllSitesLaw, InformedLaw, PathLaw, SeeingLanguage
+from tests.samplers.informed_reference import AllSitesLaw, InformedLaw, MetropolisedGibbsLaw, PathLaw, SeeingLanguage
 from tests.samplers.toys import Toy, language_of
 from textsearch.batch import Batch
 from textsearch.proposal import Proposal
@@ -59,7 +59,7 @@ def toy_of(
     tables = language_of(model.blind)
     language = SeeingLanguage(tables.table, tables.by_length, tables.continues, own=model.own.numpy())
     kernel = law(language)
-    assert isinstance(kernel, PathLaw | AllSitesLaw)
+    assert isinstance(kernel, PathLaw | AllSitesLaw | MetropolisedGibbsLaw)
     return Toy(proposal(model), kernel, vocabulary, start, **target)
 
 
@@ -101,6 +101,30 @@ def all_toy(alphabet: str, start: str, step_size: float, power: float = 1.0, **t
     )
 
 
+@dataclass(frozen=True, eq=False)
+class MaskFree:
+    """A table model that says what is true of it: what stands at a site does not sway its conditional."""
+
+    table: TableMaskedLM
+    needs_mask = False
+
+    @property
+    def vocabulary(self) -> LetterVocabulary:
+        return self.table.vocabulary
+
+    def log_probs(self, batch: Batch, rows: Tensor, positions: Tensor) -> Tensor:
+        """(K, V); no mask is ever read."""
+        assert not bool((batch.tokens == batch.vocabulary.mask_id)[batch.present].any())
+        return self.table.log_probs(batch, rows, positions)
+
+
+def gibbs_toy(alphabet: str, start: str, power: float = 1.0, masks: bool = False, **target: float) -> Toy:
+    vocabulary = letters(alphabet)
+    model = TableMaskedLM.random(vocabulary, seed=len(alphabet) + len(start))
+    law = MetropolisedGibbsLaw(language_of(model), power)
+    return Toy(MetropolisedGibbs(model if masks else MaskFree(model), power), law, vocabulary, start, **target)
+
+
 TOYS: dict[str, Toy] = {
     "balanced, barker": balanced_toy("abc", "abc", barker),
     "balanced, square root": balanced_toy("abc", "ab", square_root, 0.6),
@@ -119,4 +143,10 @@ TOYS: dict[str, Toy] = {
     "all sites, forbidden texts": all_toy("ab", "aba", 2.0, forbidden=0.3, temperature=0.7),
     "all sites, frozen": all_toy("abc", "a!bc", 1.0, 1.8, temperature=1.5),
     "all sites, many pieces": all_toy("abCD", "aCb", 1.0),
+    "metropolised gibbs": gibbs_toy("abc", "abc"),
+    "metropolised gibbs, masked": gibbs_toy("abc", "ab", masks=True),
+    "metropolised gibbs, sites alike": gibbs_toy("abc", "aba", 0.0),
+    "metropolised gibbs, forbidden texts": gibbs_toy("ab", "aba", 2.5, forbidden=0.3, temperature=0.7),
+    "metropolised gibbs, frozen": gibbs_toy("abc", "a!bc", temperature=1.5),
+    "metropolised gibbs, many pieces": gibbs_toy("abCD", "aCb", 0.5),
 }

@@ -130,6 +130,7 @@ KERNELS: dict[str, Case | Draws] = {
     "locally balanced": proposed(test_informed.BALANCED, test_informed.TWINS),
     "path auxiliary": proposed(test_informed.PATH, test_informed.TWINS),
     "all sites": proposed(test_informed.ALL, test_informed.TWINS),
+    "metropolised gibbs": proposed(test_informed.GIBBS, test_informed.TWINS),
     "corrections": test_corrections.CASE,
     "gibbs": test_gibbs.CASE,
     "multiple try": test_multiple_try.CASE,

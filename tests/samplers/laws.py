@@ -25,6 +25,10 @@ RUNS = 4096
 """Of the real kernel from each state."""
 CHAINS = 20_000
 """That start on the target."""
+FEW = 2_000
+"""Of them, which are enough to catch most faults."""
+FAULT = 1e-9
+"""A p-value that a right sampler does not come to."""
 
 
 class Space(Protocol):
@@ -156,10 +160,10 @@ class Deviation(NamedTuple):
     impossible: int
 
 
-def deviation(case: Case) -> Deviation:
-    """Of `RUNS` steps of the real kernel from each state; also checks the energies, and what is reported."""
+def deviation(case: Case, runs: int = RUNS) -> Deviation:
+    """Of `runs` steps of the real kernel from each state; also checks the energies, and what is reported."""
     here = case.starts
-    origin = np.repeat(here, RUNS)
+    origin = np.repeat(here, runs)
     with torch.inference_mode():
         state = case.space.begin(case.sampler, origin)
         rng = Rng.start(11, len(state.batch)).at(case.step)
@@ -172,12 +176,12 @@ def deviation(case: Case) -> Deviation:
     assert not info.accepted[info.log_ratio == -math.inf].any()
     assert ((info.kind >= 0) & (info.kind < len(case.sampler.kinds))).all()
     counts = np.zeros((len(here), len(case.matrix)))
-    np.add.at(counts, (np.repeat(np.arange(len(here)), RUNS), reached), 1)
+    np.add.at(counts, (np.repeat(np.arange(len(here)), runs), reached), 1)
     expected = case.matrix[here]
-    gap, variance = np.abs(counts / RUNS - expected), np.clip(expected * (1 - expected), 0, None)
+    gap, variance = np.abs(counts / runs - expected), np.clip(expected * (1 - expected), 0, None)
     return Deviation(
-        float((gap / np.sqrt(np.maximum(variance, 1 / RUNS) / RUNS)).max()),
-        float((gap - 7 * np.sqrt(variance / RUNS)).max() - 0.003),
+        float((gap / np.sqrt(np.maximum(variance, 1 / runs) / runs)).max()),
+        float((gap - 7 * np.sqrt(variance / runs)).max() - 0.003),
         int(counts[expected <= 1e-15].sum()),
     )
 
@@ -208,12 +212,27 @@ def chi_square(numbers: Numbers, law: Floats) -> float:
 
 
 def p_value(
-    space: Space, sampler: Sampler[Any], *, steps: int, seed: int = 0, temperature: float | None = None
+    space: Space,
+    sampler: Sampler[Any],
+    *,
+    steps: int,
+    chains: int = CHAINS,
+    seed: int = 0,
+    temperature: float | None = None,
 ) -> float:
     """p-value of the law after `steps` steps: small if the sampler leaves the target."""
-    numbers = run_from_target(space, sampler, steps=steps, seed=seed, temperature=temperature)
+    numbers = run_from_target(space, sampler, steps=steps, chains=chains, seed=seed, temperature=temperature)
     assert numbers.min() >= 0, "a chain left the space of states"
     return chi_square(numbers, space.target)
+
+
+def fault_p_value(space: Space, sampler: Sampler[Any], *, steps: int, temperature: float | None = None) -> float:
+    """As `p_value`, of a sampler that is broken: of the `FEW` if they tell already.
+
+    A right sampler is below `FAULT` at either look in 2e-9 of all cases at most.
+    """
+    p = p_value(space, sampler, steps=steps, chains=FEW, temperature=temperature)
+    return p if p < FAULT else p_value(space, sampler, steps=steps, temperature=temperature)
 
 
 def same_chains(case: Case, chains: int = 40, steps: int = 3) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from tests.samplers.kernels import KERNELS
-from tests.samplers.laws import Case, Draws, balance, bias, deviation, p_value, same_chains
+from tests.samplers.laws import Case, Draws, balance, bias, deviation, fault_p_value, p_value, same_chains
 
 COLUMNS = {
     "kernel": 24,
@@ -40,7 +40,7 @@ def row(case: Case | Draws) -> tuple[str, ...]:
 
 def twin_p(case: Case | Draws, twin: Any) -> float:
     """How sure it is that the twin is broken."""
-    return bias(case, twin).p if isinstance(case, Draws) else p_value(case.space, twin, steps=case.steps)
+    return bias(case, twin).p if isinstance(case, Draws) else fault_p_value(case.space, twin, steps=case.steps)
 
 
 def cells(values: tuple[str, ...], last: str) -> str:

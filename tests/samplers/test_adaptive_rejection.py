@@ -20,7 +20,14 @@ from torch import Tensor
 from objectives import Fluency, Grammar, Pattern
 from objectives.language import LanguageObjective
 from objectives.reading import Reading
-from samplers import AdaptiveRejection, MetropolisHastings, accepted_texts, log_normaliser_bounded
+from samplers import (
+    AdaptiveRejection,
+    MetropolisHastings,
+    accepted_texts,
+    adaptive_rejection,
+    exploring,
+    log_normaliser_bounded,
+)
 from samplers.proposals import SuffixResampling
 from samplers.tries import Node
 from tests.hinted import Hinted, Row, rows_of
@@ -109,7 +116,8 @@ def dead_by_mistake(self: Hinted, beginnings: Beginnings) -> Tensor:
     return torch.tensor([tuple(row[:2]) == (B, A) for row in beginnings.rows])
 
 
-SPACE, SAMPLER = toy(NARROW)
+# two beginnings leave much to what is not known, so that the twins can fail
+SPACE, SAMPLER = toy(NARROW, explore=2)
 CASE = Case(
     SPACE,
     SAMPLER,
@@ -122,7 +130,7 @@ CASE = Case(
     steps=1,
     heats=(1.0, 1.0),  # at other temperatures the bound would not hold
 )
-BARE_SPACE, BARE_SAMPLER = toy(replace(RIGHT, proves=False), power=1.5, explore=64)
+BARE_SPACE, BARE_SAMPLER = toy(replace(RIGHT, proves=False), power=1.5, explore=8)
 BARE = Case(BARE_SPACE, BARE_SAMPLER, lambda: independent(BARE_SPACE), steps=1, heats=(1.0, 1.0))
 
 
@@ -132,7 +140,7 @@ def living_left_out(self: Hinted, before: Row, token: int) -> bool:
 
 
 leads = Hinted.leads
-ROWS_SPACE, ROWS_SAMPLER = toy(replace(WIDE, in_rows=True), power=1.5)
+ROWS_SPACE, ROWS_SAMPLER = toy(replace(WIDE, in_rows=True), power=1.5, explore=4)
 ROWS = Case(
     ROWS_SPACE,
     ROWS_SAMPLER,
@@ -194,7 +202,7 @@ def test_real_languages_and_tokens_that_are_parts_of_characters(monkeypatch: pyt
     for language in (Pattern("(?:[ab]é?)+(?<!ab)", full=True), Pattern("b(?!a)", forbid=True), grammar):
         p, errors = exactness(language, seed=4)
         assert p > 1e-3 and abs(errors) < 4
-    monkeypatch.setattr(Reading, "_reads", lambda self, number, rest: False)
+    monkeypatch.setattr(Reading, "_leads_of", lambda self, rest: np.zeros(0, dtype=np.int64))
     p, errors = exactness(Pattern("(?:[ab]é?)+(?<!ab)", full=True), seed=4)
     assert p < 1e-9 and abs(errors) > 5
 
@@ -232,6 +240,47 @@ def test_what_was_learned_changes_no_draw() -> None:
     assert copy.max_length == 4 and draws(replace(copy, lm=lm), 5) == first
     forgetful = AdaptiveRejection(lm, prompts, 4, max_nodes=1)
     assert draws(forgetful, 5) == first and draws(forgetful, 5) == first
+
+
+def test_attempts_side_by_side_are_as_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does it matter with how many others a chain is drawn; with a twin, of other numbers."""
+    lm = model()
+    objective = Fluency(lm) + replace(Hinted(LANGUAGE, 3), proves=False)
+
+    def draws(chains: int, seed: int = 3) -> Any:
+        sampler = AdaptiveRejection(lm, max_length=4, explore=1)
+        result = generate(objective, sampler, [""], steps=20, seed=seed, chains=chains, thin=1)
+        return [texts[:2] for texts in result.samples], result.recorded["attempts"][:, :2].tolist()
+
+    wide = draws(2)
+    assert max(map(max, wide[1])) > 2
+    assert draws(9) == wide and draws(2, seed=4) != wide
+    monkeypatch.setattr(adaptive_rejection, "WIDE", 1)
+    assert draws(2) == wide
+
+
+def test_what_is_explored_whole_refuses_no_draw() -> None:
+    """A language of few texts; and what was broken off while it was explored leaves no trace."""
+    lm, broken = model(), AdaptiveRejection(model(), max_length=4)
+    objective, sampler = Fluency(lm) + Hinted(LANGUAGE, 3, in_rows=True), AdaptiveRejection(lm, max_length=4)
+    with patch.object(exploring, "_UNKNOWN", 0.0):
+        result = generate(objective, sampler, [""], steps=100, seed=0, chains=3, thin=1)
+        assert (result.recorded["attempts"] == 1).all() and result.recorded["accepted"].all()
+        [found] = log_normaliser_bounded(result)
+        assert found.estimate.value == pytest.approx(found.bound)
+        interrupted = [0]
+
+        def stop(self: TableCausalLM, rows: Any, prompts: Any, more: int = 0) -> Any:
+            interrupted[0] += 1
+            if interrupted[0] == 3:
+                raise RuntimeError("broken off")
+            return honest(self, rows, prompts, more)
+
+        honest = TableCausalLM.log_probs_after
+        with patch.object(TableCausalLM, "log_probs_after", stop), pytest.raises(RuntimeError, match="broken off"):
+            generate(objective, broken, [""], steps=1, seed=0)
+        again = generate(objective, broken, [""], steps=100, seed=0, chains=3, thin=1)
+    assert again.samples == result.samples
 
 
 def test_threads_may_share_it() -> None:
@@ -273,7 +322,7 @@ def test_tokens_that_a_node_does_not_hold_one_by_one() -> None:
 def test_a_step_that_finds_nothing_says_so_and_keeps_the_text() -> None:
     lm = model()
     rare = FunctionObjective(lambda texts: [0.0 if text == "aaaa" else math.inf for text in texts], name="rare")
-    sampler = AdaptiveRejection(lm, max_length=4, max_attempts=8)
+    sampler = AdaptiveRejection(lm, max_length=4, explore=1, max_attempts=8)
     result = generate(Fluency(lm) + rare, sampler, ["aaaa"], steps=60, seed=0, chains=4, thin=1)
     assert {text for texts in result.samples for text in texts} == {"aaaa"}
     taken = result.recorded["accepted"]

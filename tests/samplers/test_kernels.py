@@ -12,7 +12,7 @@ import pytest
 import samplers
 from samplers import proposals
 from tests.samplers.kernels import KERNELS, VARIANTS
-from tests.samplers.laws import Case, Draws, balance, bias, deviation, p_value, same_chains
+from tests.samplers.laws import FAULT, RUNS, Case, Draws, balance, bias, deviation, fault_p_value, p_value, same_chains
 from textsearch import FunctionObjective
 from textsearch.objective import Objective
 from textsearch.rng import Rng
@@ -51,9 +51,13 @@ def test_reference_leaves_the_target_as_it_is(case: Case) -> None:
     assert (case.matrix.diagonal() < 1).any()
 
 
-@every_case
-def test_kernel_moves_with_the_reference_s_probabilities(case: Case) -> None:
-    figures = deviation(case)
+@pytest.mark.parametrize(
+    ("case", "runs"),
+    [pytest.param(case, RUNS // 4 if name in VARIANTS else RUNS, id=name) for name, case in CASES.items()],
+)
+def test_kernel_moves_with_the_reference_s_probabilities(case: Case, runs: int) -> None:
+    """A variant is a kernel once more, in another space: a quarter of the runs, and the bound is that much wider."""
+    figures = deviation(case, runs)
     assert figures.excess < 0
     assert figures.impossible == 0
 
@@ -66,7 +70,7 @@ def test_chains_stay_on_the_target(case: Case) -> None:
 
 @every_twin
 def test_broken_twin_is_caught(case: Case, twin: str) -> None:
-    assert p_value(case.space, case.twins[twin], steps=case.steps) < 1e-9
+    assert fault_p_value(case.space, case.twins[twin], steps=case.steps) < FAULT
 
 
 @every_case

@@ -26,7 +26,7 @@ from samplers.composites.tempering import (
 )
 from samplers.proposals import Replace
 from tests.reference import Floats, metropolis_hastings, target_law
-from tests.samplers.laws import Case, p_value
+from tests.samplers.laws import FEW, Case, p_value
 from tests.samplers.test_invariance import MIXTURE, OBJECTIVE, STEPS, start
 from tests.samplers.toys import TOYS, Toy, span_toy
 from textsearch import FunctionObjective, generate
@@ -217,7 +217,7 @@ VARIANTS: dict[str, Case] = {
 def test_energies_that_stay_behind_are_caught() -> None:
     broken = PlainLadder(MetropolisHastings(SMALL.proposal), TWO, energies_go_along=False)
     with pytest.raises(AssertionError):
-        p_value(CASE.space, broken, steps=3)
+        p_value(CASE.space, broken, steps=3, chains=FEW)
 
 
 def test_plain_ladder_is_the_engine_s_ladder() -> None:

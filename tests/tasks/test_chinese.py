@@ -338,3 +338,16 @@ def test_paraphrases_without_requests(chinese: Chinese, tmp_path: Path) -> None:
     encoder = sentence_encoder(tiny_encoder(tmp_path), device="cpu")
     result = paraphrase([source], lang="zh", chains=2, steps=4, encoder=encoder, **models)
     assert all(text.endswith("。") for text in result.texts)
+
+
+def test_names_in_latin_letters_come_back_from_paraphrases(chinese: Chinese, tmp_path: Path) -> None:
+    sources = ["春天的 AB Aa 公园里有很多孩子。", "孩子在Ba学校里，人很多。"]
+    models: dict[str, Any] = {"causal": chinese.causal(), "masked": chinese.masked(), "lang": "zh", "chains": 4}
+    models["encoder"] = sentence_encoder(tiny_encoder(tmp_path), device="cpu")
+    for keep, held in ((True, ("AB Aa", "Ba")), (["AB Aa 公园"], ("AB Aa 公园", "Ba"))):
+        result = paraphrase(sources, steps=12, keep=keep, **models)
+        assert all(held[number] in text for number, text in zip(result.inputs.tolist(), result.texts, strict=True))
+        assert len(set(result.texts)) > 2
+    # the control: without keep they change
+    found = paraphrase(sources, steps=12, keep=False, **models)
+    assert not all("AB Aa" in text for text in found.texts[:4])

@@ -11,6 +11,7 @@ from textsearch.cli import options
 from textsearch.cli.building import command
 from textsearch.cli.inputs import Input, inputs_of
 from textsearch.language.keyword_lists import keywords_of
+from textsearch.tasks.lists import check_sentences
 from textsearch.tasks.settings import KEYWORD_PRESETS, KeywordSentences
 
 
@@ -31,12 +32,30 @@ def quotes_left_out(inputs: Sequence[Input]) -> str:
     )
 
 
+def sentences(given: str | tuple[str, ...]) -> tuple[str, ...]:
+    """The lines of the file that `--sentences` names; they are told as they are, since a server reads no files."""
+    if isinstance(given, tuple):  # the default
+        return given
+    try:
+        return check_sentences(given)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
 @command(
     KeywordSentences,
     models=("causal", "masked"),
     presets=KEYWORD_PRESETS,
     advice=quotes_left_out,
     written={
+        "sentences": {
+            "metavar": "FILE",
+            "parser": sentences,
+            "callback": None,
+            "show_default": False,
+            "help": "A file of sentences, one a line: those that hold some of the words are changed to hold all, and "
+            "start the chains. How much of them is left word for word is told.",
+        },
         "inflections": {"names": ["--inflections/--exact-forms"]},
         "fast": {"help": "Sooner, at higher energies"},
         "better": {"help": "Later, at lower energies"},

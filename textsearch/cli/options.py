@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,14 +35,27 @@ def token(given: str | None) -> str | None:
         raise typer.BadParameter(str(error)) from error
 
 
+_APART = re.compile("[,，、]")
+_PHRASE = re.compile(r"\S\s+\S|[\u3400-\u9fff]")
+_FILE = re.compile(r"[/\\]|\.\w+$")
+
+
 def kept(given: str | bool) -> Any:
-    """What `--keep` means: True, False, a list of words, or the name of a file that is there."""
+    """What `--keep` means: True, False, a list of words, or the name of a file that is there.
+
+    What holds a space or a Chinese character, and looks like no file, is one phrase.
+
+    >>> kept("New York"), kept("iPhone 手机"), kept("Kowalczyk,"), kept("北京、New York"), kept("no")
+    (['New York'], ['iPhone 手机'], ['Kowalczyk'], ['北京', 'New York'], False)
+    """
     if isinstance(given, bool):  # the default
         return given
     if given.lower() in {"yes", "no"}:
         return given.lower() == "yes"
-    if "," in given:
-        return [word.strip() for word in given.split(",") if word.strip()]
+    if _APART.search(given):
+        return [word.strip() for word in _APART.split(given) if word.strip()]
+    if _PHRASE.search(given) and not _FILE.search(given) and not Path(given).exists():
+        return [given.strip()]
     from textsearch.language.literals import Kept
 
     try:
@@ -66,7 +80,7 @@ WRITTEN: dict[str, dict[str, Any]] = {
         "callback": None,
         "show_default": "yes",
         "help": "Leave addresses, handles, code, file names, numbers with units and marks of markdown as they are: "
-        "yes, no, or yes and some words besides: a file with one a line, or words with commas between them.",
+        "yes, no, or yes and some words besides: a file with one a line, one phrase, or words with commas between.",
     },
 }
 """What options of settings that several tasks have need besides a type, a default and a line of help."""

@@ -74,6 +74,18 @@ def may_be_noun(word: str) -> bool:
     return ("NOUN" in lemmas or "PROPN" in lemmas) and set(lemmas.get("VERB", ())) <= {word.lower()}
 
 
+def kinds_of(word: str) -> frozenset[str]:
+    """The kinds of word that the dictionary has it as; none for what it lacks.
+
+    Raises:
+        ImportError: lemminflect is not installed.
+
+    >>> sorted(kinds_of("runs")), kinds_of("Smiljan")
+    (['NOUN', 'VERB'], frozenset())
+    """
+    return frozenset(_lemminflect().getAllLemmas(word.lower())) - {"PROPN"}
+
+
 def _values(entry: dict[str, tuple[str, ...]]) -> frozenset[str]:
     return frozenset(form.lower() for forms in entry.values() for form in forms)
 

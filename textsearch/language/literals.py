@@ -1,6 +1,7 @@
 r"""Literals: the parts of a text that are not words, and that an edit must not change.
 
-Addresses, handles, code, names of files, numbers with their units and the marks of markdown. Patterns
+Addresses, handles, code, names of files, numbers with their units, the marks of markdown, and what stands in Latin
+letters among Chinese characters. Patterns
 alone decide, without a dictionary, in any language. A doubtful case counts as a literal: a typing error that stays does
 less harm than a changed address. Every repetition is bounded or possessive, so that no text takes long.
 """
@@ -37,6 +38,9 @@ cc rs go rb php pl sh bat ps1 swift kt lua vue wasm bin dat pkl npz safetensors
 
 _NAME = r"[\p{L}_][\p{L}\p{M}\p{N}_]*+"
 _CODE_SIGN = r"[={}\\<>|]|\$\p{L}|\(\)|->|::|(?<![\w-])--?\p{L}|\p{L}_\p{L}|;(?=[^\p{L}]*$)"
+
+_LATIN = r"(?<!\p{Latin})[\p{Latin}\p{M}]{1,64}+(?:[ .&'’·-]{1,3}[\p{Latin}\p{M}]{1,64}+){0,16}+"
+_BESIDE = r"[\p{Han}，。、：；！？《》（）「」]"
 
 PATTERNS: dict[str, str] = {
     "block of code": r"""```(?:[^`]++|`{1,2}(?!`)){1,5000}+``` | ~~~(?:[^~]++|~{1,2}(?!~)){1,5000}+~~~
@@ -77,6 +81,7 @@ PATTERNS: dict[str, str] = {
         | \d++""",
     "abbreviation": r"(?:\p{L}\.){2,} | \b(?:Mr|Mrs|Ms|Dr|Prof|Jr|Sr|vs)\.",
     "mask": r"\[MASK\]",
+    "name among Chinese characters": rf"""(?:(?<={_BESIDE}[“‘]?[ ]?)|(?={_LATIN}[ ]?[”’]?{_BESIDE})){_LATIN}""",
     "marks": r"(?P<sign>[*_~=\#+|-])(?P=sign)+ | (?<![\w*_])[*_](?=[^\s*_]) | (?<=[^\s*_])[*_](?![\w*_])",
 }
 """Kind -> what it looks like; where two fit at one place, the first."""

@@ -99,7 +99,7 @@ def masked_lm(
     from textsearch.models.byte_level import keeps_texts
     from textsearch.models.masked import TransformersMaskedLM
     from textsearch.models.recipes import load, load_default_masked
-    from textsearch.models.vocabulary import TokenizerVocabulary
+    from textsearch.models.vocabulary import TokenizerVocabulary, packaged
 
     dtype = dtype or torch.float32
     if name_or_path is None:
@@ -113,6 +113,7 @@ def masked_lm(
     special = tokenizer.num_special_tokens_to_add()
     longest = positions(model) - special
     vocabulary = TokenizerVocabulary(tokenizer, longest, leading_space=keeps_texts(tokenizer))
+    vocabulary = packaged(vocabulary) if name_or_path is None else vocabulary
     return TransformersMaskedLM(model, vocabulary, max_tokens or max_tokens_of(model), max_bytes)
 
 
@@ -285,7 +286,7 @@ def ngram_lm(
 
 @told
 def text_autoencoder(
-    folder: str | os.PathLike[str],
+    folder: str | os.PathLike[str] | None = None,
     *,
     vocabulary: TokenizerVocabulary | None = None,
     device: torch.device | str | None = None,
@@ -293,12 +294,13 @@ def text_autoencoder(
     max_tokens: int | None = None,
     max_bytes: int = 2**28,
 ) -> TextAutoencoder:
-    """A text autoencoder that `training/text_autoencoder.py` wrote: all conditionals of a text in one pass.
+    """A text autoencoder: all conditionals of a text in one pass; without a folder, the English one of this package.
 
     Args:
-        folder: that of the model.
+        folder: that of a model that `training/text_autoencoder.py` wrote.
         vocabulary: of a model of the same tokens, to be shared, so that one can judge what the other proposes:
-            `masked_lm().vocabulary`.
+            `masked_lm().vocabulary`. By default its own; all models of this package share one, so that they go
+            together.
         device: by default an accelerator if there is one, else the CPU.
         dtype: of the weights; by default float32.
         max_tokens: tokens in one forward pass, as in `masked_lm`.
@@ -309,8 +311,6 @@ def text_autoencoder(
     """
     from textsearch.models.checkpoints.arguments import check_loading
 
-    if folder is None:
-        raise TypeError("folder=None: there is no default model of this kind; train one (training/text_autoencoder.py)")
     check_loading(
         folder, device=device, dtype=dtype, trust_remote_code=False, max_tokens=max_tokens, max_bytes=max_bytes
     )
@@ -318,14 +318,16 @@ def text_autoencoder(
 
     from textsearch.models.autoencoder.lm import TextAutoencoder
     from textsearch.models.recipes import load_autoencoder
-    from textsearch.models.vocabulary import TokenizerVocabulary
+    from textsearch.models.vocabulary import TokenizerVocabulary, packaged
 
-    path = Path(folder)
-    network, tokenizer = load_autoencoder(path, device=device, dtype=dtype or torch.float32)
+    name = None if folder is None else os.fspath(folder)
+    network, tokenizer = load_autoencoder(name, device=device, dtype=dtype or torch.float32)
     longest = positions(network) - tokenizer.num_special_tokens_to_add()
     if vocabulary is not None:
-        check_shared(vocabulary, tokenizer, longest, path)
-    vocabulary = vocabulary or TokenizerVocabulary(tokenizer, longest)
+        check_shared(vocabulary, tokenizer, longest, name or "of textsearch")
+    else:
+        vocabulary = TokenizerVocabulary(tokenizer, longest)
+        vocabulary = packaged(vocabulary) if folder is None else vocabulary
     return TextAutoencoder(network, vocabulary, max_tokens or max_tokens_of(network), max_bytes)
 
 

@@ -17,7 +17,7 @@ from textsearch.models.masking import FREE
 from textsearch.models.protocols import Scores
 from textsearch.models.reading.insertions import next_at_places
 from textsearch.models.reading.memory import recall
-from textsearch.models.reading.next_tokens import log_probs_after
+from textsearch.models.reading.next_tokens import log_probs_after, log_probs_of
 from textsearch.models.reading.prefix_tree import PrefixTree
 from textsearch.models.reading.suffixes import draw_suffixes, suffix_log_probs
 from textsearch.models.reading.turns import in_turn, lock_of
@@ -131,6 +131,13 @@ class TransformersCausalLM:
     def log_probs_after(self, rows: Sequence[Sequence[int]], prompts: Sequence[str], more: int = 0) -> Tensor:
         """(K, V) float64 log-probabilities of the token that follows each row of tokens; see `TokenLM`."""
         return log_probs_after(self, rows, prompts, more)
+
+    @in_turn
+    def log_probs_of(
+        self, rows: Sequence[Sequence[int]], prompts: Sequence[str], tokens: Sequence[Sequence[int]], more: int = 0
+    ) -> list[list[float]]:
+        """log p of some tokens after each row, nats: those of `log_probs_after`, for less work; see there."""
+        return log_probs_of(self, rows, prompts, tokens, more)
 
     @in_turn
     def continuations(

@@ -26,6 +26,7 @@ from textsearch.models.checkpoints.default import (
     MASKED_LM,
     MINILM_FOLDER,
     SMOLLM2_FOLDER,
+    TEXT_AUTOENCODER,
     minilm_folder,
     smollm2_folder,
 )
@@ -43,6 +44,8 @@ NGRAM = "ngram"
 
 AUTOENCODER = "text autoencoder"
 """Kind of a folder of a packed text autoencoder."""
+_PACKAGED = {PACKED: MASKED_LM, AUTOENCODER: TEXT_AUTOENCODER}
+"""Default models that come with the package."""
 
 _READ = {".json", ".txt", ".model", ".jinja", ".safetensors", ".bin", ".gguf", ".onnx", ".npy", ".py"}
 _SAMPLED = 64  # numbers of each tensor that are looked at
@@ -108,8 +111,8 @@ class Recipe:
 
     def _place(self) -> str:
         """The name or the folder of the checkpoint, fetched if it is a default one."""
-        if self.kind == PACKED:
-            return str(MASKED_LM)
+        if self.kind in _PACKAGED and self.name is None:
+            return str(_PACKAGED[self.kind])
         fetched = {"AutoModelForCausalLM": smollm2_folder, "AutoModel": minilm_folder}
         return str(fetched[self.kind]()) if self.name is None else self.name
 
@@ -120,7 +123,7 @@ class Recipe:
         if self.kind == NGRAM:
             return load_ngrams(Path(self._place()))
         if self.kind == AUTOENCODER:
-            return load_autoencoder(Path(self._place()), device=self.device, dtype=dtype)
+            return load_autoencoder(self.name, device=self.device, dtype=dtype)
         import transformers
 
         return load(
@@ -210,10 +213,11 @@ def load_ngrams(folder: Path) -> tuple[Any, Any]:
     return tables, tokenizer
 
 
-def load_autoencoder(folder: Path, *, device: torch.device | str | None, dtype: torch.dtype) -> tuple[Any, Any]:
-    """The text autoencoder of a folder, and its tokenizer."""
+def load_autoencoder(name: str | None, *, device: torch.device | str | None, dtype: torch.dtype) -> tuple[Any, Any]:
+    """The text autoencoder of a folder, by default the one that comes with the package, and its tokenizer."""
     from textsearch.models.autoencoder.network import AutoencoderNetwork
 
+    folder = TEXT_AUTOENCODER if name is None else Path(name)
     network = AutoencoderNetwork.load(folder, dtype).to(loading.pick_device(device))
     with silenced():
         tokenizer = loading.load_tokenizer(str(folder), False)
@@ -222,7 +226,8 @@ def load_autoencoder(folder: Path, *, device: torch.device | str | None, dtype: 
             f"the tokenizer of {str(folder)!r} has {len(tokenizer)} tokens and its model {network.config.vocab_size}: "
             "they do not belong together"
         )
-    recipe = Recipe(AUTOENCODER, str(folder.absolute()), _plain(device), _plain(dtype), False)
+    own = None if name is None else str(folder.absolute())
+    recipe = Recipe(AUTOENCODER, own, _plain(device), _plain(dtype), False)
     _note(network, recipe)
     _note(tokenizer, recipe)
     return network, tokenizer
@@ -323,8 +328,8 @@ def _revived_as_one(name: _Name, kind: type[T], values: dict[str, Any]) -> T:
 
 def _default(kind: str) -> Path | None:
     """The folder of the default model of a kind, whether it is there or not."""
-    if kind == PACKED:
-        return MASKED_LM
+    if kind in _PACKAGED:
+        return _PACKAGED[kind]
     name = {"AutoModelForCausalLM": SMOLLM2_FOLDER, "AutoModel": MINILM_FOLDER}.get(kind)
     return None if name is None else cache_folder() / name
 

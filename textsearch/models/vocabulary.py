@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
+from threading import RLock
 from typing import Any, final
+from weakref import WeakValueDictionary
 
 import regex
 import torch
@@ -427,3 +429,13 @@ class TokenizerVocabulary:
     def _mostly_latin(self) -> bool:
         latin = sum(_LATIN.fullmatch(piece) is not None for piece in self.pieces)
         return latin > self.size // 2
+
+
+_TURN = RLock()
+_PACKAGED: WeakValueDictionary[str, TokenizerVocabulary] = WeakValueDictionary()
+
+
+def packaged(made: TokenizerVocabulary) -> TokenizerVocabulary:
+    """The one vocabulary of all models that come with textsearch in this process: the first that was made of it."""
+    with _TURN:
+        return _PACKAGED.setdefault("packaged", made)

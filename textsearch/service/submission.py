@@ -237,7 +237,8 @@ def settings_of(
         if is_dataclass(default) and isinstance(value, Mapping):
             inner: Any = type(default)
             read[name] = inner(**value)
-    for name, what in (("keep", "true, false or a list of words"), ("listed", "a list of lines")):
+    lists = (("keep", "true, false or a list of words"), ("listed", "a list of lines"), ("sentences", "a list"))
+    for name, what in lists:
         if isinstance(read.get(name), str):
             raise ValueError(f"{name}={shown(read[name])} must be {what}: no files are read here")
     try:

@@ -57,6 +57,7 @@ WAITING: Final[Mapping[str, str]] = {
     "writing drafts": "正在写草稿",
     "writing questions": "正在写问题",
     "writing bridges between the keywords": "正在写关键词之间的衔接",
+    "looking for sentences to change": "正在找可改写的句子",
     "writing texts to start from": "正在写起始文本",
     "looking up words": "正在查词",
     "looking up characters": "正在查字",

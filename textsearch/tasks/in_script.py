@@ -178,11 +178,16 @@ def _read_too(settings: Told) -> Told:
     if "keep" in names and not isinstance(kept := getattr(settings, "keep"), bool):  # noqa: B009
         words = Kept.of(kept).words.words
         changes["keep"] = tuple(
-            dict.fromkeys([*words, *map(as_read, words), *map(without_spaces, map(as_read, words))])
+            dict.fromkeys(other for word in words for other in (word, as_read(word), *_without_spaces(as_read(word))))
         )
     if "listed" in names and (lines := getattr(settings, "listed")):  # noqa: B009
         changes["listed"] = tuple(dict.fromkeys([*lines, *map(as_read, lines)]))
     return replace(settings, **changes) if changes else settings
+
+
+def _without_spaces(word: str) -> tuple[str, str]:
+    """Without those beside Chinese characters, and without any, which a vocabulary of characters does not know."""
+    return without_spaces(word), "".join(word.split())
 
 
 def keyword_sets(sets: Sequence[Sequence[str]], settings: Worded) -> list[Reading]:

@@ -34,13 +34,16 @@ from textsearch.sampler import Sampler
 from textsearch.schedule import geometric
 from textsearch.tasks import resolve as given
 from textsearch.tasks.constraints.base import check_phrases
+from textsearch.tasks.copied import told_of_copies
 from textsearch.tasks.in_script import in_script, keyword_sets
 from textsearch.tasks.languages import ENGLISH, Language, language, pieces_of
+from textsearch.tasks.lists import Sentences
 from textsearch.tasks.problem import MakeSampler, Models, Problem, answer
 from textsearch.tasks.prompts import KEYWORDS
 from textsearch.tasks.room import tokens_of
 from textsearch.tasks.sentences import marked
 from textsearch.tasks.settings import KeywordSentences
+from textsearch.tasks.starts.prototypes import prototypes
 from textsearch.tasks.unprompted import CUT_OUT, unprompted
 from textsearch.tasks.wishes import Wanted, wanted
 from textsearch.tasks.written import as_written, letter_by_letter, with_forms
@@ -150,6 +153,7 @@ def keywords(
     lang: str = KeywordSentences.lang,
     script: str = KeywordSentences.script,
     drafts: int = KeywordSentences.drafts,
+    sentences: Sentences = KeywordSentences.sentences,
     causal: given.Causal = None,
     masked: given.Masked = None,
     sampler: MakeSampler | None = None,
@@ -178,6 +182,8 @@ def keywords(
             is written in, "none" to convert nothing. What the input says comes back as it was typed.
         drafts: written for each set in waves of 16, all but the first from beginnings of the best so far; the best of
             all start its chains.
+        sentences: yours, or a file with one a line. Those that hold some of the words are changed to hold all, and are
+            drafts too; with a model that takes no requests the chains start from them. A note tells what was copied.
         causal: judges, writes drafts and proposes; by default SmolLM2-135M-Instruct.
         masked: proposes; by default the one that comes with textsearch.
         sampler: made of the task's moves; by default they are annealed, which is a search. `MetropolisHastings` draws.
@@ -207,6 +213,7 @@ def keywords(
             lang=lang,
             script=script,
             drafts=drafts,
+            sentences=sentences,
         ),
         Models(causal=causal, masked=masked),
         sampler=sampler,
@@ -292,6 +299,10 @@ def build(
                 report=lambda far: say(f"wave {wave + 1}, from beginnings of the best: {far}"),  # noqa: B023
             )
             texts = [[*own, *new] for own, new in zip(texts, more, strict=True)]
+        if settings.sentences:
+            hard = one_sentence_each(constraint, speech) + constraint
+            more = prototypes(sets, settings.sentences, speech, lm, hard, vocabulary, count=chains)
+            texts = [[*own, *batch.texts()] for own, batch in zip(texts, more, strict=True)]
         starts = []
         for number, own in enumerate(texts):
             rows = best_of(own, number, objective, vocabulary, len(own), MAX_TOKENS)
@@ -317,7 +328,7 @@ def build(
         temperature=settings.temperature,
         different=different,
         numbers=numbers,
-        finish=shown_as,
+        finish=lambda result: shown_as(told_of_copies(result, settings.sentences, progress)),
     )
 
 

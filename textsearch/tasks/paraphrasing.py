@@ -214,7 +214,6 @@ def build(
     for text, body in zip(texts, bodies, strict=True):
         if not plain_words(body):
             raise ValueError(f"{text!r} has no words: give each text at least one")
-    literals = [whole(body, kept.spans(body)) for body in bodies]
     lang, weights = settings.lang, settings.weights
     different = settings.different * settings.different_weight
     numbers = input_numbers(numbers, len(texts))
@@ -222,6 +221,9 @@ def build(
     given.check(causal=models.causal, uses=("score", *drafts_too))
     models = language(lang).filled(models, "causal", "masked", "encoder", progress=progress)
     mlm = given.masked(models.masked, progress)
+    if lang != "en" and settings.script != "none":
+        bodies = [given_back(body, mlm.vocabulary) for body in bodies]
+    literals = [whole(body, kept.spans(body)) for body in bodies]
     # a sentence without its mark gets it for the time of the run: models read it as it is meant, and none is added
     marks = ["" if lang != "en" or not text[-1].isalnum() else "?" if asks(text) else "." for text in bodies]
     ended = [text + mark for text, mark in zip(bodies, marks, strict=True)]
@@ -327,6 +329,15 @@ def cased(
         ]
     # also where nothing is spelt: a text must not feel whether another one of the call has literals
     return rendered(mlm, words.rendering(spellings=tuple(spellings)))
+
+
+def given_back(text: str, vocabulary: Vocabulary) -> str:
+    """The text as the vocabulary gives it back, if it loses nothing but white space: `Typed` shows what was typed."""
+    try:
+        read = vocabulary.encode([text]).texts()[0]
+    except ValueError:  # told where the text is checked
+        return text
+    return read if read.split() and "".join(read.split()) == "".join(text.split()) else text
 
 
 def check_kept(texts: Sequence[str], vocabulary: Vocabulary, verbatim: Verbatim) -> None:

