@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -96,6 +97,30 @@ class Choices(LanguageObjective):
         """As `allowed_next`, which leaves out nothing that counts: see `textsearch.living`."""
         return self.allowed_next(beginnings)
 
+    def within(self, beginnings: Beginnings, room: Sequence[int], *, proven: bool) -> Tensor | None:
+        """(K, V) bool, as `allowed_next`, of choices that are not too long; a proof: see `textsearch.in_time`."""
+        vocabulary = beginnings.vocabulary
+        if not isinstance(vocabulary, TokenBytes):
+            return None
+        found = torch.zeros(len(beginnings), vocabulary.size, dtype=torch.bool)
+        for place, (row, number) in enumerate(zip(beginnings.rows, beginnings.numbers, strict=True)):
+            own, begun = self._languages.of(number), tuple(row)
+            for token in own.rows(vocabulary).get(begun, ()):
+                if token is None:
+                    found[place, beginnings.end] = True
+                else:
+                    found[place, token] = own.lacking(vocabulary, (*begun, token)) < room[place]
+        return found
+
+    def too_long(self, beginnings: Beginnings, room: Sequence[int]) -> Tensor | None:
+        """(K,) bool, the beginnings of no choice that is short enough."""
+        vocabulary = beginnings.vocabulary
+        if not isinstance(vocabulary, TokenBytes):
+            return None
+        each = zip(beginnings.rows, beginnings.numbers, room, strict=True)
+        found = [self._languages.of(number).lacking(vocabulary, tuple(row)) > left for row, number, left in each]
+        return torch.tensor(found, dtype=torch.bool)
+
     def impossible(self, beginnings: Beginnings) -> Tensor | None:
         """(K,) bool, the beginnings of no choice's canonical row; None without `token_bytes`."""
         found = super().impossible(beginnings)
@@ -130,6 +155,7 @@ class OneOf:
         self._texts = frozenset(choices)
         self._sorted = sorted(text.encode(errors="surrogatepass") for text in choices)
         self._rows: WeakKeyDictionary[Vocabulary, Mapping[Row, set[int | None]]] = WeakKeyDictionary()
+        self._lacking: WeakKeyDictionary[Vocabulary, Mapping[Row, int]] = WeakKeyDictionary()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return OneOf, (self.choices,)
@@ -141,6 +167,10 @@ class OneOf:
     @property
     def reading(self) -> None:
         """None, for the same reason."""
+
+    @property
+    def near(self) -> None:
+        """None, too."""
 
     def accepts(self, text: str) -> bool:
         """Whether it is one of them."""
@@ -162,6 +192,18 @@ class OneOf:
     def fewest_tokens(self, vocabulary: Vocabulary) -> int:
         """Of the shortest text."""
         return min((len(row) for row, following in self.rows(vocabulary).items() if None in following), default=0)
+
+    def lacking(self, vocabulary: Vocabulary, begun: Row) -> float:
+        """Tokens that the shortest choice which begins so has more; inf where none does."""
+        found = self._lacking.get(vocabulary)
+        if found is None:
+            rows = self.rows(vocabulary)
+            lacking: dict[Row, int] = {}
+            for row in (row for row, following in rows.items() if None in following):
+                for size in range(len(row) + 1):
+                    lacking[row[:size]] = min(lacking.get(row[:size], len(row)), len(row) - size)
+            found = self._lacking[vocabulary] = lacking
+        return found.get(begun, math.inf)
 
     def of_length(self, vocabulary: Vocabulary, length: int) -> Tensor:
         """(R, length) int64, the canonical rows of so many tokens."""

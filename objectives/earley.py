@@ -131,6 +131,11 @@ class PrefixParser:
         """What the character is to each word."""
         return tuple(word.search.kind(character) for word in self.rules.words.values() if word.search is not None)
 
+    @property
+    def tests(self) -> list[Any]:
+        """Expressions of one character: two characters that pass the same are of one kind."""
+        return [test for word in self.rules.words.values() if word.search is not None for test in word.search.tests]
+
     def step(self, state: Any, character: str) -> Any:
         """The state of a text with one character more; None if nothing leads on."""
         if state == UNKNOWN:

@@ -15,6 +15,7 @@ from objectives.earley import PrefixParser, Rules, Word, productive
 from objectives.grammar_size import written_out
 from objectives.language import LanguageObjective
 from objectives.mask_engine import Masks
+from objectives.nearest_end import NearestEnd
 from objectives.reading import Reading
 from textsearch.checks import keep, string, whole
 from textsearch.kinds import shown
@@ -105,6 +106,7 @@ class Derived:
         self._asked = grammar, start, longest
         self._parser = _parser(grammar, start)
         self.reading = Reading(PrefixParser(_rules(self._parser, grammar, start)))
+        self.near = NearestEnd(self.reading)
         self._verdicts: OrderedDict[str, bool] = OrderedDict()
         # the engine knows no other start
         self.masks = Masks(partial(_readable, grammar)) if start == "start" else None

@@ -8,11 +8,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, final
 
+from objectives.document_reader import DocumentReader
 from objectives.json_beginning import may_begin
 from objectives.language import LanguageObjective
 from objectives.mask_engine import Masks
+from objectives.nearest_end import NearestEnd
+from objectives.reading import Reading
 from objectives.schema_references import check_references
-from objectives.schema_validator import validator_of
+from objectives.schema_validator import Written, validator_of
+from objectives.schema_views import Views
 from objectives.unsatisfiable import TYPES, of_draft, types_of, why_nothing_fits
 from textsearch.checks import keep, whole
 from textsearch.kinds import shown
@@ -42,9 +46,10 @@ class JSONSchema(LanguageObjective):
     fetched.
 
     A `pattern` is searched for in time linear in the text where that can be; where it cannot, its time has the limit
-    that `Pattern` has. A number that the validator cannot compare, such as 1e999 as a multiple, is not allowed.
+    that `Pattern` has. `multipleOf` is decided of decimal numbers as they are written: 4.35 is a multiple of 0.01.
 
-    `impossible` proves what JSON rules out, the first character by the schema's type, and texts that are too long.
+    `impossible` proves what JSON rules out, what the schema does as far as `objectives.schema_views` follows it, and
+    texts that are too long.
 
     Attributes:
         schema: as `json.loads` gives it or as text, one for all inputs or a list with one for each.
@@ -85,7 +90,8 @@ class Documents:
         self._validator = validator_of(schema)
         names = types_of(of_draft(schema, self._validator.VALIDATORS)) if isinstance(schema, Mapping) else TYPES
         self._opening = "".join(dict.fromkeys("".join(_OPENINGS[name] for name in names)))
-        self.reading = None
+        self.reading = Reading(DocumentReader(Views(self._validator)))
+        self.near = NearestEnd(self.reading, places=0)  # there are too many: the reader knows short endings
         self.masks = Masks(partial(_readable, json.dumps(schema)))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -96,7 +102,7 @@ class Documents:
         if len(text) > self._longest or not may_begin(text, self._opening):
             return False
         try:
-            document = json.loads(text, parse_constant=_refuse, object_pairs_hook=_object)
+            document = json.loads(text, parse_float=Written, parse_constant=_refuse, object_pairs_hook=_object)
         except ValueError:
             return False
         try:
@@ -107,7 +113,8 @@ class Documents:
 
     def is_dead(self, beginning: str, rest: bytes) -> bool:
         """Whether no document of the schema begins so."""
-        return len(beginning) + bool(rest) > self._longest or not may_begin(beginning, self._opening)
+        too_long = len(beginning) + bool(rest) > self._longest or not may_begin(beginning, self._opening)
+        return too_long or self.reading.is_dead(beginning, rest)
 
 
 def _readable(schema: str, matcher: Any) -> str:

@@ -8,6 +8,7 @@ nothing. And a hint which tokens may come next, which may be wrong both ways.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, final
 
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 
 from objectives.mask_engine import Masks
+from objectives.nearest_end import NearestEnd
 from objectives.reading import Reading
 from objectives.text_features import zero_or_inf
 from textsearch.batch import Batch
@@ -46,6 +48,10 @@ class Language(Protocol):
     @property
     def reading(self) -> Reading | None:
         """What proves which tokens may follow; None where there is nothing but `is_dead`."""
+
+    @property
+    def near(self) -> NearestEnd | None:
+        """What tells how far the end of a text is; None where that is not known."""
 
 
 @final
@@ -126,6 +132,26 @@ class LanguageObjective(Objective):
             if reading is not None:
                 row[:] = reading.living(vocabulary, beginnings.end, own)
         return torch.from_numpy(found)
+
+    def within(self, beginnings: Beginnings, room: Sequence[int], *, proven: bool) -> Tensor | None:
+        """(K, V) bool, the tokens behind which a text may end in time: see `textsearch.in_time`."""
+        ends = [self.languages.of(number).near for number in beginnings.numbers]
+        if beginnings.written is None or not any(ends):
+            return None
+        found = np.ones((len(beginnings), beginnings.vocabulary.size), dtype=np.bool_)
+        for row, near, own, left in zip(found, ends, beginnings.written, room, strict=True):
+            if near is not None:
+                row[:] = near.within(beginnings.vocabulary, beginnings.end, own, left, proven=proven)
+        return torch.from_numpy(found)
+
+    def too_long(self, beginnings: Beginnings, room: Sequence[int]) -> Tensor | None:
+        """(K,) bool, the beginnings of which it is proven that no text ends in time: see `textsearch.in_time`."""
+        ends = [self.languages.of(number).near for number in beginnings.numbers]
+        if beginnings.written is None or not any(ends):
+            return None
+        each = zip(ends, beginnings.written, room, strict=True)
+        found = [near is not None and near.is_too_long(beginnings.vocabulary, own, left) for near, own, left in each]
+        return torch.tensor(found, dtype=torch.bool)
 
     def _is_dead(self, written: bytes, number: int) -> bool:
         found = characters(written)

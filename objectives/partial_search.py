@@ -27,6 +27,9 @@ Thread: TypeAlias = "tuple[int, Obligations]"
 """A place of the expression, and the lookaheads on the way to it: what is followed, how far, whether it must match."""
 
 NONE: Obligations = frozenset()
+_CONTEXTS = (r"\n", r"(?a)\w", r"\w")
+"""What `_context` asks of a character."""
+
 FOUND = "found"
 """The state of a text that holds a match, and so do all that begin with it."""
 UNKNOWN = "unknown"
@@ -66,6 +69,12 @@ class PartialSearch:
         """What decides where a character leads: two of one kind lead to the same state from everywhere."""
         fits = tuple(one.automaton._fits(character) for one in self._every)
         return (fits, _context(character)) if self._looks_around else fits
+
+    @property
+    def tests(self) -> list[Any]:
+        """Expressions of one character: two characters that pass the same are of one kind."""
+        own = [test for one in self._every for test in one.automaton.tests]
+        return own + [regex.compile(source) for source in _CONTEXTS] if self._looks_around else own
 
     def step(self, state: Any, character: str) -> Any:
         """The state of a text with one character more; None if nothing leads on."""
@@ -217,6 +226,11 @@ class Without:
     def kind(self, character: str) -> Hashable:
         """As for the search."""
         return self.search.kind(character)
+
+    @property
+    def tests(self) -> list[Any]:
+        """As for the search."""
+        return self.search.tests
 
     def step(self, state: Any, character: str) -> Any:
         """The state of a text with one character more; None where something is found however it goes on."""

@@ -13,6 +13,7 @@ from objectives.language import LanguageObjective
 from objectives.linear_search import LinearSearch, NotRegularError, Tree
 from objectives.mask_engine import Masks
 from objectives.mask_expression import grammar_of
+from objectives.nearest_end import NearestEnd
 from objectives.partial_search import PartialSearch, Without
 from objectives.reading import Reading
 from objectives.relaxed_tree import relaxed_tree_of
@@ -108,6 +109,7 @@ class Matching:
         self._search = search_for(pattern, timeout, full)
         tree = relaxed_tree_of(pattern)
         self.reading = None if tree is None else self._reading(PartialSearch(tree, full), forbid)
+        self.near = None if self.reading is None else NearestEnd(self.reading)
         self.masks = None if forbid else Masks(partial(_readable, pattern, tree, full))
 
     def _reading(self, search: PartialSearch, forbid: bool) -> Reading | None:
@@ -118,6 +120,11 @@ class Matching:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Matching, self._asked
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it is proven that no text may be."""
+        return self.reading is not None and self.reading.is_empty
 
     def accepts(self, text: str) -> bool:
         """Whether the text may be."""

@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from objectives.alphabet import standing_for_all
 from textsearch.batch import Vocabulary
 from textsearch.beginnings import characters
 
@@ -31,13 +32,23 @@ MAX_STATES = 20_000
 MAX_MOVES = 10_000_000
 """Places in the table of where characters lead from states."""
 
+MAX_TRIED = 300
+"""States that are looked at before a language is said to have a text."""
+
 MAX_TEXTS = 20_000
 """Beginnings whose state is remembered."""
 
 MAX_ROWS = 4_000
 """Rows of living tokens that are remembered, of V bits each."""
 
+_CONTINUING = bytes(range(0x80, 0xC0))  # bytes of a character but its first
 _NEW = -2  # a move that was not asked for
+
+Node = tuple[int, bytes]
+"""The number of a state, and the first bytes of one more character, or none."""
+
+WITHIN = b"\x80"
+"""For the first bytes of any character."""
 
 
 class Machine(Protocol):
@@ -50,6 +61,10 @@ class Machine(Protocol):
     def kind(self, character: str) -> Hashable:
         """Characters of one kind lead from each state to one."""
 
+    @property
+    def tests(self) -> Sequence[Any]:
+        """Expressions of one character: two characters that pass the same are of one kind."""
+
     def step(self, state: Any, character: str) -> Any:
         """The state of a text with one character more; None proves that no text of the language begins so."""
 
@@ -61,9 +76,10 @@ class Machine(Protocol):
 class Reading:
     """A machine with all that it has been found to do; threads may share it.
 
+    >>> import regex
     >>> from textsearch.testing import letters
     >>> class Ab:
-    ...     start, kind = "", staticmethod(lambda character: character)
+    ...     start, kind, tests = "", staticmethod(lambda character: character), [regex.compile("a"), regex.compile("b")]
     ...     step = staticmethod(lambda state, new: state + new if state + new in ("a", "ab") else None)
     ...     may_end = staticmethod(lambda state: state == "ab")
     >>> reading = Reading(Ab())
@@ -75,8 +91,10 @@ class Reading:
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
-        self._lock = RLock()
+        self.lock = RLock()
+        self.forgotten = 0
         self._texts: OrderedDict[str, Any] = OrderedDict()
+        self._characters: Sequence[str] | None = None
         self._forget()
 
     def _forget(self) -> None:
@@ -88,9 +106,10 @@ class Reading:
         self._kind_of: dict[str, int] = {}
         self._moves = np.full((64, 16), _NEW, dtype=np.int32)
         self._leading: dict[bytes, Ints] = {}
-        self._codes: WeakKeyDictionary[_Tokens, Ints] = WeakKeyDictionary()
+        self._codes: WeakKeyDictionary[_Tokens, _Coded] = WeakKeyDictionary()
+        self._rows: WeakKeyDictionary[Vocabulary, dict[Node, NDArray[np.uint8]]] = WeakKeyDictionary()
         self._leads: WeakKeyDictionary[_Tokens, tuple[Ints, Bools, Bools]] = WeakKeyDictionary()
-        self._rows: WeakKeyDictionary[Vocabulary, dict[tuple[int, bytes], NDArray[np.uint8]]] = WeakKeyDictionary()
+        self.forgotten += 1
 
     def is_dead(self, beginning: str, rest: bytes) -> bool:
         """Whether it is proven that no text begins so.
@@ -99,7 +118,7 @@ class Reading:
             beginning: whole characters.
             rest: the first bytes of one more, or none.
         """
-        with self._lock:
+        with self.lock:
             state = self._after(beginning)
             return state is None or (rest != b"" and not self._reads(self._first(state), rest))
 
@@ -111,21 +130,106 @@ class Reading:
             end: the token that ends a text.
             written: the bytes of the beginning.
         """
-        with self._lock:
-            found = characters(written)
-            state = None if found is None else self._after(found[0])
-            if found is None or state is None:
+        with self.lock:
+            node = self.node(written)
+            if node is None:
                 return np.zeros(vocabulary.size, dtype=np.bool_)
-            rest = found[1]
-            key = (self._first(state), rest)
             rows = self._rows.setdefault(vocabulary, {})
-            if key not in rows:
+            if node not in rows:
                 if len(rows) >= MAX_ROWS:
                     rows.clear()
-                rows[key] = np.packbits(self._run(_pieces(vocabulary).behind(rest), *key))
-            alive = np.unpackbits(rows[key], count=vocabulary.size).astype(np.bool_)
-            alive[end] = not rest and self.machine.may_end(state)
+                coded = self.coded(vocabulary, node[1])
+                rows[node] = np.packbits(coded.each(self._run(coded, node[0]) >= 0, False))
+            alive = np.unpackbits(rows[node], count=vocabulary.size).astype(np.bool_)
+            alive[end] = self.is_end(node)
             return alive
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it is proven that there is no text at all: of all characters, not those of a vocabulary alone."""
+        with self.lock:
+            if self.machine.start is None:
+                return True
+            waiting = [self.machine.start]
+            seen = set(waiting)
+            for state in waiting:
+                if self.machine.may_end(state) or len(seen) > MAX_TRIED:
+                    return False
+                new = dict.fromkeys(self.machine.step(state, one) for one in self.characters)
+                new = {one: None for one in new if one is not None and one not in seen}
+                seen.update(new)
+                waiting += new
+            return True
+
+    def node(self, written: bytes) -> Node | None:
+        """Where a beginning has come to; None if no text begins so. Good until the next is asked for."""
+        found = characters(written)
+        state = None if found is None else self._after(found[0])
+        return None if found is None or state is None else (self._first(state), found[1])
+
+    def is_end(self, node: Node) -> bool:
+        """Whether a text may end there; False proves that it may not."""
+        return not node[1] and self.machine.may_end(self._states[node[0]])
+
+    def following(self, vocabulary: Vocabulary, node: Node) -> tuple[list[Node], Ints]:
+        """Where tokens lead from a node: the places, and for each of the V tokens which, -1 for none."""
+        coded = self.coded(vocabulary, node[1])
+        nodes, which = self._led(coded, node[0])
+        return nodes, coded.each(which, -1)
+
+    def reached(self, vocabulary: Vocabulary, node: Node) -> set[Node]:
+        """Where tokens that a text may hold lead from a node; all that end within a character are told as `WITHIN`."""
+        if not node[1]:
+            coded = self.coded(vocabulary, b"")
+            at = self._run(coded, node[0])
+            good = coded.usable & (at >= 0)
+            whole, torn = at[good & (coded.rest == 0)], at[good & (coded.rest > 0)]
+            return {(one, b"") for one in set(whole.tolist())} | {(one, WITHIN) for one in set(torn.tolist())}
+        # a token that ends the character may go on
+        found = set[Node]()
+        for character in self.characters:
+            after = -1 if character.isascii() else self.stepped(node[0], character)
+            for text, rest in _pieces(vocabulary).behind_characters if after >= 0 else ():
+                state = after
+                for one in text:
+                    state = state if state < 0 else self.stepped(state, one)
+                if state >= 0:
+                    found.add((state, WITHIN if rest else b""))
+        return found
+
+    @property
+    def characters(self) -> Sequence[str]:
+        """One of each kind, and of each kind one beyond ASCII."""
+        if self._characters is None:
+            self._characters = standing_for_all(self.machine.tests)
+        return self._characters
+
+    def stepped(self, number: int, character: str) -> int:
+        """Where one character leads from a state; -1 for nowhere."""
+        return int(self._moved(np.array([number]), np.array([self._kind(character)]))[0])
+
+    @property
+    def knows_endings(self) -> bool:
+        """Whether the machine has a method `ending`: state -> a short text behind which a text may end, or None."""
+        return hasattr(self.machine, "ending")
+
+    def ending(self, number: int) -> str | None:
+        """That of a state."""
+        machine: Any = self.machine
+        found: str | None = machine.ending(self._states[number])
+        return found
+
+    def alphabet(self, vocabulary: Vocabulary) -> Sequence[str]:
+        """The characters that tokens of the vocabulary hold as a whole."""
+        return _pieces(vocabulary).behind(b"").characters
+
+    def _led(self, coded: _Coded, number: int) -> tuple[list[Node], Ints]:
+        at = self._run(coded, number)
+        pairs, which = np.unique(at * len(coded.rests) + coded.rest, return_inverse=True)
+        nodes = [(pair // len(coded.rests), coded.rests[pair % len(coded.rests)]) for pair in pairs.tolist()]
+        which = which.astype(np.int64)
+        which[at < 0] = -1
+        return nodes, which
 
     def _after(self, text: str) -> Any:
         """The state of a text, read on from the longest beginning that was asked for before."""
@@ -199,29 +303,27 @@ class Reading:
             self._leading[rest] = np.array(sorted(leading), dtype=np.int64)
         return self._leading[rest]
 
-    def _run(self, tokens: _Tokens, number: int, rest: bytes) -> Bools:
-        """(V,) bool: which tokens the machine reads to their end, behind a state and `rest`."""
-        codes = self._codes.get(tokens)
-        if codes is None:
+    def coded(self, vocabulary: Vocabulary, rest: bytes) -> _Coded:
+        """The tokens behind the first bytes of a character, as kinds."""
+        tokens = _pieces(vocabulary).behind(rest)
+        found = self._codes.get(tokens)
+        if found is None:
             kinds = np.array([self._kind(one) for one in tokens.characters], dtype=np.int64)
-            codes = self._codes[tokens] = kinds[tokens.codes]
-        at = np.full(len(tokens.ids), number)
-        going = np.flatnonzero(tokens.lengths)
-        # most tokens end at their first character, which is of few kinds
-        first, asked = codes[tokens.begins[going]], np.unique(codes)
-        after = np.zeros(len(self._kinds), dtype=np.int64)
-        after[asked] = self._moved(np.full(len(asked), number), asked)
-        at[going], place = after[first], 1
-        while len(going := going[(at[going] >= 0) & (tokens.lengths[going] > place)]):
-            at[going] = self._moved(at[going], codes[tokens.begins[going] + place])
+            found = self._codes[tokens] = _Coded.of(tokens, kinds[tokens.codes], vocabulary.allowed.numpy())
+        return found
+
+    def _run(self, coded: _Coded, number: int) -> Ints:
+        """(C,) the state behind each spelling, -1 where the machine does not read it to its end."""
+        at = np.full(len(coded.lengths), number)
+        going, place = np.arange(len(at)), 0
+        while len(going := going[(at[going] >= 0) & (coded.lengths[going] > place)]):
+            at[going] = self._moved(at[going], coded.codes[coded.begins[going] + place])
             place += 1
-        unfinished = np.flatnonzero((at >= 0) & (tokens.left >= 0))
+        unfinished = np.flatnonzero((at >= 0) & (coded.rest > 0))
         for state in np.unique(at[unfinished]).tolist():
             own = unfinished[at[unfinished] == state]
-            at[own[~self._finishing(tokens, state)[tokens.left[own]]]] = -1
-        alive = np.zeros(tokens.size, dtype=np.bool_)
-        alive[tokens.ids[at >= 0]] = True
-        return alive
+            at[own[~self._finishing(coded.tokens, state)[coded.rest[own] - 1]]] = -1
+        return at
 
     def _finishing(self, tokens: _Tokens, number: int) -> Bools:
         """(L,) bool: as `_reads` behind a state, of all first bytes of a character that tokens end with."""
@@ -238,6 +340,55 @@ class Reading:
         alive = self._moved(np.full(len(kinds), number), kinds) >= 0
         reads: Bools = (leads & alive).any(1) | unsure
         return reads
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _Coded:
+    """Tokens as kinds of characters; those that no state tells apart are one spelling.
+
+    Attributes:
+        tokens: that they are of.
+        codes: the kinds of all spellings, one after another.
+        begins: (C,) where each one's are.
+        lengths: (C,) how many it has.
+        rest: (C,) which of `rests` it ends with.
+        rests: first bytes of a character, b"" among them.
+        which: (V,) the spelling of each token; -1 for those that no text holds.
+        usable: (C,) whether a token that a text may hold is spelt so.
+    """
+
+    tokens: _Tokens
+    codes: Ints
+    begins: Ints
+    lengths: Ints
+    rest: Ints
+    rests: Sequence[bytes]
+    which: Ints
+    usable: Bools
+
+    @staticmethod
+    def of(tokens: _Tokens, codes: Ints, allowed: Bools) -> _Coded:
+        """Of some tokens, whose characters have the kinds `codes`."""
+        rests, rest = [b"", *tokens.rests], tokens.left + 1
+        number_of: dict[tuple[bytes, int], int] = {}
+        first: list[int] = []
+        which = np.full(tokens.size, -1, dtype=np.int64)
+        spans = zip(tokens.ids.tolist(), tokens.begins.tolist(), tokens.lengths.tolist(), rest.tolist(), strict=True)
+        for place, (token, begin, length, left) in enumerate(spans):
+            key = codes[begin : begin + length].tobytes(), left
+            number = which[token] = number_of.setdefault(key, len(first))
+            if number == len(first):
+                first.append(place)
+        chosen = np.array(first, dtype=np.int64)
+        usable = np.zeros(len(first), dtype=np.bool_)
+        usable[which[(which >= 0) & allowed]] = True
+        begins, lengths = tokens.begins[chosen], tokens.lengths[chosen]
+        return _Coded(tokens, codes, begins, lengths, rest[chosen], rests, which, usable)
+
+    def each(self, of_spellings: NDArray[Any], other: Any) -> NDArray[Any]:
+        """(V,) the value of each token's spelling (C,), `other` for those that no text holds."""
+        return np.append(of_spellings, np.array([other], dtype=of_spellings.dtype))[self.which]
 
 
 @final
@@ -300,6 +451,8 @@ class _Pieces:
         # tokens that begin within a character, or write nothing
         self._within = [(token, piece) for token, piece in enumerate(pieces) if not piece or piece[0] & 0xC0 == 0x80]
         self._behind = {b"": _Tokens.of(self._size, list(enumerate(pieces)))}
+        ends = (characters(piece.lstrip(_CONTINUING)) for _, piece in self._within)
+        self.behind_characters = sorted({("", b""), *(one for one in ends if one is not None)})
 
     def behind(self, rest: bytes) -> _Tokens:
         """What tokens write behind the first bytes of a character, these among it."""

@@ -84,7 +84,7 @@ class _Search:
         before = dict(self.reasons)
         for reference, why in before.items():
             if why is None:
-                self.reasons[reference] = self.of(_target(self._root, reference), reference)
+                self.reasons[reference] = self.of(target(self._root, reference), reference)
         return self.reasons != before
 
     def end(self) -> None:
@@ -95,7 +95,7 @@ class _Search:
         endless = [reference for reference, why in self.reasons.items() if why is None]
         while True:
             self.reasons |= {one: f"{one!r} leads on for ever, and a document has an end" for one in endless}
-            ending = [one for one in endless if self.of(_target(self._root, one), one) is None]
+            ending = [one for one in endless if self.of(target(self._root, one), one) is None]
             if not ending:
                 return
             self.reasons |= dict.fromkeys(ending)
@@ -129,7 +129,7 @@ class _Search:
         return reasons[0] if all(reasons) else None
 
     def _of_reference(self, reference: Any) -> str | None:
-        if not isinstance(reference, str) or _target(self._root, reference) is None:
+        if not isinstance(reference, str) or target(self._root, reference) is None:
             return None
         return self.reasons.setdefault(reference, None)
 
@@ -188,7 +188,7 @@ def _between_integers(least: Any, most: Any) -> bool:
     return numbers and math.ceil(least) > math.floor(most)
 
 
-def _target(root: Any, reference: str) -> Any:
+def target(root: Any, reference: str) -> Any:
     """What a reference within the whole leads to; None where it is not of that kind."""
     if reference != "#" and not reference.startswith("#/"):
         return None

@@ -36,6 +36,7 @@ from samplers.tries import Node, Place, Trie, Tries
 from samplers.weights import Estimate
 from textsearch.batch import Batch
 from textsearch.checks import real, whole
+from textsearch.in_time import InTime
 from textsearch.kinds import RESULT, instance
 from textsearch.models.protocols import TokenLM
 from textsearch.models.reading.suffixes import with_suffixes
@@ -160,7 +161,7 @@ class AdaptiveRejection(OfTokenLM):
         """An independent draw for every row; what stands there if none was found, or if no draw could come back."""
         batch, width = state.batch, len(state.batch)
         heat = torch.as_tensor(temperature, dtype=torch.float64).cpu().expand(width).tolist()
-        source = Source(self.lm, objective, self.power, self.max_length)
+        source = Source(self.lm, InTime(objective, self.max_length), self.power, self.max_length)
         attempts = torch.zeros(width, dtype=torch.int64)
         log_ratios = torch.full((width,), -math.inf, dtype=torch.float64)
         found: dict[int, list[int]] = {}

@@ -55,6 +55,7 @@ from samplers.unfinished import (
 from textsearch import tree
 from textsearch.batch import Batch
 from textsearch.checks import MAX_CHAINS, flag, positive, real, whole
+from textsearch.in_time import InTime
 from textsearch.models.masking import FREE
 from textsearch.models.protocols import TokenLM
 from textsearch.models.reading.suffixes import with_suffixes
@@ -160,7 +161,10 @@ class ParticleGibbs(OfTokenLM):
         swept = (batch.lengths <= self.max_length) & slot_open(batch, batch.lengths)
         swept = swept & (first_cuts(batch) <= self.max_length)
         # whether a text can be written at all, and under the mask
-        for asked, mask in ((swept & kept & ~masked, None), (swept & kept & masked, objective)):
+        for asked, mask in (
+            (swept & kept & ~masked, None),
+            (swept & kept & masked, InTime(objective, self.max_length)),
+        ):
             index = asked.nonzero().squeeze(-1)
             part = batch.rows(index)
             swept[index] = inside(mask, self.lm, part, first_cuts(part))
@@ -329,7 +333,7 @@ class _Sweep:
             return law
         chosen = under.tolist()
         asked = beginnings(self.sampler.lm, [rows[i] for i in chosen], [numbers[i] for i in chosen])
-        allowed = next_allowed_by(self.objective, asked)
+        allowed = next_allowed_by(InTime(self.objective, self.sampler.max_length), asked)
         if allowed is None:
             return law
         return law.index_put((under,), law[under].masked_fill(~allowed.to(law.device), -math.inf))
@@ -408,7 +412,10 @@ class _Sweep:
         # a sweep under the mask moves texts within it alone
         first = texts.cuts[index] + place + 1
         narrow = narrow.index_put(
-            (narrow,), ~inside(self.objective, self.sampler.lm, unlike.rows(narrow), first[narrow])
+            (narrow,),
+            ~inside(
+                InTime(self.objective, self.sampler.max_length), self.sampler.lm, unlike.rows(narrow), first[narrow]
+            ),
         )
         return evaluate(self.objective, unlike, wanted=~narrow).energy[which]
 
@@ -456,7 +463,7 @@ class _Sweep:
         """The texts under `rows` without those whose every ending is proven to be forbidden."""
         if not len(rows):
             return particles
-        dead = proven(self.objective, self.sampler.lm, particles.texts.rows(rows))
+        dead = proven(InTime(self.objective, self.sampler.max_length), self.sampler.lm, particles.texts.rows(rows))
         return replace(particles, log_weights=particles.log_weights.index_fill(0, rows[dead], -math.inf))
 
     def _kept_size(self) -> Tensor:

@@ -44,6 +44,7 @@ from samplers.unfinished import (
 from samplers.weights import LOG_WEIGHTS, POPULATION_KIND
 from textsearch.batch import Batch
 from textsearch.checks import positive, real
+from textsearch.in_time import InTime
 from textsearch.models.protocols import TokenLM
 from textsearch.objective import Cost, Objective, Sum, evaluate, impossible_by, proper
 from textsearch.per_input import PerInput
@@ -213,7 +214,7 @@ class AdaptiveWeightedRejection(OfTokenLM):
         )
         for rows, numbers, law in laws:
             window = asked[begins : begins + len(rows)]
-            test = _Test(objective, self.lm, texts.rows(window), rows, numbers, {})
+            test = _Test(objective, self.lm, texts.rows(window), rows, numbers, {}, self.max_length)
             members = ((which >= begins) & (which < begins + len(rows))).nonzero().squeeze(-1)
             for part in chunks(members):
                 own = which[part] - begins
@@ -236,6 +237,7 @@ class _Test:
         rows: their tokens.
         numbers: of their inputs.
         found: (beginning, token) -> whether it passes.
+        most: tokens of a text.
     """
 
     objective: Objective
@@ -244,6 +246,7 @@ class _Test:
     rows: Sequence[list[int]]
     numbers: Sequence[int]
     found: dict[tuple[int, int], bool]
+    most: int = 64
 
     def learn(self, pairs: Sequence[tuple[int, int]]) -> None:
         """Test what was not tested before."""
@@ -254,7 +257,7 @@ class _Test:
         if on := [pair for pair in new if pair[1] != self.lm.eos]:
             longer = [[*self.rows[which], token] for which, token in on]
             proven = impossible_by(
-                self.objective, beginnings(self.lm, longer, [self.numbers[which] for which, _ in on])
+                InTime(self.objective, self.most), beginnings(self.lm, longer, [self.numbers[which] for which, _ in on])
             )
             dead = [False] * len(on) if proven is None else proven.tolist()
             self.found.update({pair: not one for pair, one in zip(on, dead, strict=True)})

@@ -119,6 +119,7 @@ def main() -> None:
         default=tuple(infinite.METHODS),
         help="of patterns and schemas",
     )
+    parser.add_argument("--seconds", type=float, help="of a method on a pattern; three times that on a schema")
     parser.add_argument("--minutes", type=float, help="begin no job after so long; run again to go on")
     parser.add_argument("--again", action="store_true", help="run languages again that are in the results already")
     parser.add_argument("--out", type=Path, default=Path("results"))
@@ -132,7 +133,10 @@ def main() -> None:
         parser.error(f"--seeds {args.seeds}: at least 1")
     torch.set_num_threads(1)
     args.out.mkdir(parents=True, exist_ok=True)
-    run = Run(args, SIZES[args.size], causal_lm(), args.out / "grammars.json")
+    size = SIZES[args.size]
+    if args.seconds is not None:
+        size = replace(size, effort=replace(size.effort, seconds=args.seconds))
+    run = Run(args, size, causal_lm(), args.out / "grammars.json")
     run.found["machine"] = {"cores": torch.multiprocessing.cpu_count(), "torch": torch.__version__, "cpu": _processor()}
     parts = (run.truth, run.peers, run.patterns, run.schemas, run.words, run.powers)
     for name, part in zip(PARTS, parts, strict=True):

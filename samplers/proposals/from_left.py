@@ -95,7 +95,7 @@ class FromLeft:
             prompt=self._prompts.one_or_rows(batch),
             temperature=self.temperature,
             most=self.max_length,
-            **under(self.constraint, self.free),
+            **under(self.constraint, self.free, self.max_length),
         )
         return drawn if fits else batch.where(room, drawn), log_prob.where(ended & room, math.inf)
 
@@ -110,7 +110,7 @@ class FromLeft:
                 first_cuts(part),
                 prompt=self._prompts.one_or_rows(part),
                 temperature=self.temperature,
-                **under(self.constraint, self.free),
+                **under(self.constraint, self.free, self.max_length),
             )
         return log_prob
 

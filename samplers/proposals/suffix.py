@@ -35,6 +35,7 @@ from samplers.proposals.spans import check_lengths
 from textsearch import tree
 from textsearch.batch import Batch, Vocabulary
 from textsearch.checks import keep, positive, real, whole
+from textsearch.in_time import InTime
 from textsearch.kinds import OBJECTIVE, SUFFIX, TOKENWISE, instance, shown
 from textsearch.models.masking import FREE
 from textsearch.models.protocols import SuffixLM
@@ -59,8 +60,8 @@ class SuffixResampling:
         prompt: what the model reads first, one for all inputs or one for each.
         temperature: of the tokens that it writes.
         max_length: tokens; a text that finds no end within it is a null move, as is one that a mask leaves no way on.
-        constraint: what the text must be; its `allowed_next` masks the tokens. It is a hint: the energy must hold the
-            constraint, too.
+        constraint: what the text must be; its `allowed_next` masks the tokens, and so does what it knows of the room
+            that is left (`textsearch.in_time`). It is a hint: the energy must hold the constraint, too.
         free: the share of moves without the mask; 0 reaches every text only where the mask is known to allow all that
             the energy allows.
         cuts: "uniform", "restart" or "entropy".
@@ -101,7 +102,8 @@ class SuffixResampling:
             max_length=whole("max_length", self.max_length, 1, unit="token"),
             free=share_without_mask(self.free),
         )
-        keep(self, _entropies=by_entropy and Entropies(by_entropy, self.temperature, self.constraint))
+        mask = in_time(self.constraint, self.max_length)
+        keep(self, _entropies=by_entropy and Entropies(by_entropy, self.temperature, mask))
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -135,7 +137,7 @@ class SuffixResampling:
             prompt=self._prompts.one_or_rows(old),
             temperature=self.temperature,
             most=self.max_length,
-            **under(self.constraint, self.free),
+            **under(self.constraint, self.free, self.max_length),
         )
         fits, cuts, log_cuts = fits[ended], cuts[ended], log_cuts[ended]
         old, new = old.rows(ended), new.rows(ended)
@@ -144,7 +146,7 @@ class SuffixResampling:
             cuts,
             prompt=self._prompts.one_or_rows(old),
             temperature=self.temperature,
-            **under(self.constraint, self.free),
+            **under(self.constraint, self.free, self.max_length),
         )
         log_forward[fits] = log_new[ended] + log_cuts.gather(1, cuts[:, None])[:, 0]
         # frozen tokens are before every cut: the first one is the same in both texts
@@ -157,9 +159,14 @@ class SuffixResampling:
         return log_cut_probs(self.cuts, batch, entropies)
 
 
-def under(constraint: Objective | None, free: float) -> dict[str, Any]:
+def in_time(constraint: Objective | None, max_length: int) -> Objective | None:
+    """The constraint with all that it knows of the tokens that a text may still have."""
+    return None if constraint is None else InTime(constraint, max_length)
+
+
+def under(constraint: Objective | None, free: float, max_length: int) -> dict[str, Any]:
     """What `SuffixLM` is told of a constraint; nothing where there is none, so that plainer models will do."""
-    return {} if constraint is None else {"constraint": constraint, "free": free}
+    return {} if constraint is None else {"constraint": in_time(constraint, max_length), "free": free}
 
 
 def share_without_mask(free: float) -> float:

@@ -228,7 +228,7 @@ def test_documents() -> None:
 
 
 def test_documents_that_a_validator_does_not_end_on() -> None:
-    """Or fails at: patterns with searches exponential in the text, numbers without a quotient, levels within levels."""
+    """Or fails at: patterns with searches exponential in the text, numbers beyond floats, levels within levels."""
     endless = "^(a+)+$"
     hard = JSONSchema(
         {
@@ -240,14 +240,29 @@ def test_documents_that_a_validator_does_not_end_on() -> None:
         }
     )
     many = "a" * 60
-    good = ['"a"', '{"a": 1, "b": ""}', f'{{"{many}b": ""}}', "1.5"]
-    bad = [f'"{many}b"', '{"a": ""}', f'{{"{many}b": 1}}', "1.25", "1e999", "1" + "0" * 400]
+    good = ['"a"', '{"a": 1, "b": ""}', f'{{"{many}b": ""}}', "1.5", "1e999", "1" + "0" * 400]
+    bad = [f'"{many}b"', '{"a": ""}', f'{{"{many}b": 1}}', "1.25", "1e-999", "1." + "0" * 5000]
     assert texts_of(hard, [*good, *bad]) == good
     only = JSONSchema({"patternProperties": {"^a": {}, "^b": True}, "additionalProperties": False})
     assert texts_of(only, ['{"ab": 1, "b": 2}', '{"ab": 1, "c": 2}', "{}"]) == ['{"ab": 1, "b": 2}', "{}"]
     node: dict[str, object] = {"allOf": [{"anyOf": [{"$ref": f"#/$defs/{n}"}]} for n in range(3)]}
     deep = {"$defs": {str(n): {"items": {"$ref": "#"}} for n in range(3)}} | node
     assert texts_of(JSONSchema(deep), ["[[1]]"]) == ["[[1]]"]
+
+
+@pytest.mark.parametrize(
+    ("divisor", "good", "bad"),
+    [
+        (0.01, ["4.35", "0.07", "-1.1", "435e-2", "1e300", "0", "1e999999999"], ["4.355", "1e-3", "435e-5"]),
+        (1e-300, ["3e-300", "1"], ["1e-301"]),
+        (3, ["3e5", "111.0", "3e999999999"], ["1e999999999", "4", "3.1"]),
+        (1e300, ["1e300", "2e300", "0.0"], ["1e299", "1"]),
+    ],
+)
+def test_multiples_are_those_of_decimal_numbers(divisor: float, good: list[str], bad: list[str]) -> None:
+    assert texts_of(JSONSchema({"multipleOf": divisor}), [*good, *bad]) == good
+    old = {"$schema": "http://json-schema.org/draft-03/schema#", "divisibleBy": divisor}
+    assert texts_of(JSONSchema(old), [*good, *bad]) == good
 
 
 def test_references_lead_to_schemas_under_the_address_that_they_stand_in() -> None:

@@ -169,3 +169,20 @@ def test_each_input_has_its_own() -> None:
     living = living_by(both, Beginnings(PIECES, 0, [[], [1], []], [0, 0, 1]))
     assert living is not None and living.sum(1).tolist() == [1, 2, 7]
     assert living_by(both, Beginnings(PIECES, 0, [[]], [1])) is None
+
+
+@pytest.mark.parametrize(
+    "source", ["(?=a)b", "(?!)a", "(?=.*b)a*", "(?=a)(?!a)", r"a\bb", "a(?<!a)", "(?=aa)a", r"(?=.*\d)\D+"]
+)
+def test_patterns_that_nothing_matches_are_empty(source: str) -> None:
+    assert Pattern(source, full=True).languages.of(0).is_empty
+    assert not Pattern(source, full=True, forbid=True).languages.of(0).is_empty
+
+
+@pytest.mark.parametrize(
+    "source", ["(?=a)[ab]", "(?!b)a", "(?=.*b)[ab]*", r"a\b", "", "[^\x00-\U000e0000]", r"(a|b)\1"]
+)
+def test_patterns_that_something_matches_are_not(source: str) -> None:
+    """The control: of characters that no vocabulary may hold, too."""
+    assert not Pattern(source, full=True).languages.of(0).is_empty
+    assert Pattern(r"(?s:.*)", full=True, forbid=True).languages.of(0).is_empty

@@ -25,6 +25,7 @@ from samplers.proposals import SuffixResampling
 from samplers.weights import LOG_WEIGHTS
 from textsearch import Generations
 from textsearch.batch import Vocabulary
+from textsearch.beginnings import Beginnings
 from textsearch.calls import told
 from textsearch.checks import strings
 from textsearch.kinds import TOKENWISE, shown
@@ -48,6 +49,9 @@ WEIGHTED = "weighted-rejection"
 
 PARTICLES = 64
 """Weighted texts for each prompt, or more where more draws are asked for."""
+
+LONGEST = 100_000
+"""Tokens that no text has."""
 
 SWEEP = 8
 """Texts side by side in a step of particle Gibbs, the current one among them."""
@@ -224,7 +228,9 @@ def constraint_of(settings: Sampling) -> Objective:
     allowed = _allowed(stated, value)
     for _, term in allowed.parts:
         languages = getattr(term, "languages", None)
-        if languages is not None and any(one.is_dead("", b"") for one in languages.values):
+        if languages is not None and any(
+            one.is_dead("", b"") or getattr(one, "is_empty", False) for one in languages.values
+        ):
             raise ValueError(f"{stated}={shown(value)} allows no text at all, not one: say less of what it must be")
     return allowed
 
@@ -237,6 +243,20 @@ def check_room(allowed: Objective, vocabulary: Vocabulary, most: int) -> None:
             raise ValueError(
                 f"max_length={most} is too small for {term.name}: the shortest text that is allowed has {fewest} tokens"
             )
+        if not hasattr(term, "too_long"):
+            continue
+        too_long = [room for room in (most, LONGEST) if _is_too_long(term, vocabulary, room)]
+        if too_long == [most]:
+            raise ValueError(
+                f"max_length={most} is too small for {term.name}: each text that is allowed has more tokens"
+            )
+        if too_long:
+            raise ValueError(f"no text at all that {term.name} allows can be written in the tokens of the model")
+
+
+def _is_too_long(term: Any, vocabulary: Vocabulary, room: int) -> bool:
+    told = term.too_long(Beginnings(vocabulary, 0, [[]], [0]), [room])
+    return told is not None and bool(told.any())
 
 
 def _allowed(stated: str, value: Any) -> Objective:
