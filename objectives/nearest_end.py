@@ -15,8 +15,9 @@ from typing import Final, final
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from numpy.typing import NDArray
 
-from objectives.reading import WITHIN, Bools, Ints, Node, Reading
+from objectives.reading import WITHIN, Bools, Node, Reading
 from textsearch.batch import Vocabulary
 from textsearch.spelling import spelt
 
@@ -97,10 +98,10 @@ class _OfVocabulary:
         self._edges: dict[Node, set[Node]] = {}
         self._fewest: dict[Node, int | None] = {}
         self._hints: dict[Node, int] = {}
-        self._rows: OrderedDict[tuple[Node, bool], Ints] = OrderedDict()
+        self._rows: OrderedDict[tuple[Node, bool], NDArray[np.int32]] = OrderedDict()
         self._characters: list[str] | None = None
 
-    def lacking_behind(self, node: Node, proven: bool) -> Ints:
+    def lacking_behind(self, node: Node, proven: bool) -> NDArray[np.int32]:
         """(V,) tokens that are lacking behind each token; `NEVER` for those that lead nowhere."""
         key = node, proven
         if key not in self._rows:

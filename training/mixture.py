@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=400, help="of it that are read")
     parser.add_argument("--out", type=Path, required=True, help="folder of the mixture")
     given = parser.parse_args()
-    lms = [ngram_lm(name) if is_ngram_folder(name) else causal_lm(name) for name in given.models]
+    lms: list[Any] = [ngram_lm(name) if is_ngram_folder(str(name)) else causal_lm(name) for name in given.models]
     mixture = MixtureLM(lms, [1.0] * len(lms))
     unknown = mixture.vocabulary.tokenizer.unk_token_id
     rows = [row for row in mixture.vocabulary.read(list(lines_of(given.heldout))) if unknown not in row][: given.lines]

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from objectives import Choices, Grammar, JSONSchema, Pattern
-from objectives.document_reader import DocumentReader, Way
+from objectives.document_reader import DocumentReader
+from objectives.document_ways import Way
 from objectives.language import LanguageObjective
 from objectives.nearest_end import NearestEnd
 from samplers.proposals import FromLeft, suffix
@@ -53,7 +54,9 @@ def check_proofs(objective: LanguageObjective, vocabulary: ByteVocabulary, longe
         for place, row in enumerate(asked):
             assert not (dead[place] and row in alive), (most, row)
             proven += int(dead[place])
-            for token in range(vocabulary.size) if living is not None else ():
+            if living is None:
+                continue
+            for token in range(vocabulary.size):
                 assert living[place, token] or (*row, token) not in alive, (most, row, token)
                 proven += not living[place, token]
     return proven
@@ -101,7 +104,9 @@ def test_no_draw_is_lost_for_want_of_room_and_each_has_its_probability(
 
 def test_too_many_places_prove_nothing_and_a_short_ending_is_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
     pattern = Pattern("[ab]{3}|b", full=True)
-    near = NearestEnd(pattern.languages.of(0).reading, places=1)
+    reading = pattern.languages.of(0).reading
+    assert reading is not None
+    near = NearestEnd(reading, places=1)
     told = [near.within(PIECES, 0, b"a", 1, proven=proven).tolist() for proven in (True, False)]
     assert told[0][1] and not told[1][1] and told[1][3]
     assert near.is_too_long(PIECES, b"a", 0) is False

@@ -303,5 +303,5 @@ def mixture_lm(folder: str | os.PathLike[str]) -> MixtureLM:
             f'{str(file)!r} says no mixture: write {{"models": [folders], "weights": [numbers]}}, as '
             "training/mixture.py does"
         ) from error
-    lms: list[Any] = [ngram_lm(name) if is_ngram_folder(name) else causal_lm(name) for name in names]
+    lms: list[Any] = [ngram_lm(name) if is_ngram_folder(str(name)) else causal_lm(name) for name in names]
     return MixtureLM(lms, weights)

@@ -33,9 +33,10 @@ from textsearch.tasks.channel import ChangedSentences, Channel, NonWords, StrayC
 from textsearch.tasks.descending import descended
 from textsearch.tasks.in_script import in_script, written_texts
 from textsearch.tasks.judging import judging
+from textsearch.tasks.lists import Listed
 from textsearch.tasks.problem import MakeSampler, Models, OwnSampler, Problem, Stage, answer
 from textsearch.tasks.restoring import restored
-from textsearch.tasks.settings import Correction, Listed
+from textsearch.tasks.settings import Correction
 from textsearch.waiting import waiting
 
 FINISH = Fraction(1, 5)

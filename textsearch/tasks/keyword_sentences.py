@@ -37,7 +37,7 @@ from textsearch.tasks.constraints.base import check_phrases
 from textsearch.tasks.copied import told_of_copies
 from textsearch.tasks.in_script import in_script, keyword_sets
 from textsearch.tasks.languages import ENGLISH, Language, language, pieces_of
-from textsearch.tasks.lists import Sentences
+from textsearch.tasks.lists import Sentences, check_sentences
 from textsearch.tasks.problem import MakeSampler, Models, Problem, answer
 from textsearch.tasks.prompts import KEYWORDS
 from textsearch.tasks.room import tokens_of
@@ -283,6 +283,7 @@ def build(
         finish=lambda text, number: one_sentence(text, kept[number]),
         space=speech.space,
     )
+    prototyped = check_sentences(settings.sentences)
     with waiting("writing drafts", progress) as say:
         first, *others = waves(drafts)
         # the first wave has the wishes woven in too: whether they are worth it the energy says
@@ -299,10 +300,10 @@ def build(
                 report=lambda far: say(f"wave {wave + 1}, from beginnings of the best: {far}"),  # noqa: B023
             )
             texts = [[*own, *new] for own, new in zip(texts, more, strict=True)]
-        if settings.sentences:
+        if prototyped:
             hard = one_sentence_each(constraint, speech) + constraint
-            more = prototypes(sets, settings.sentences, speech, lm, hard, vocabulary, count=chains)
-            texts = [[*own, *batch.texts()] for own, batch in zip(texts, more, strict=True)]
+            changed = prototypes(sets, prototyped, speech, lm, hard, vocabulary, count=chains)
+            texts = [[*own, *batch.texts()] for own, batch in zip(texts, changed, strict=True)]
         starts = []
         for number, own in enumerate(texts):
             rows = best_of(own, number, objective, vocabulary, len(own), MAX_TOKENS)
@@ -328,7 +329,7 @@ def build(
         temperature=settings.temperature,
         different=different,
         numbers=numbers,
-        finish=lambda result: shown_as(told_of_copies(result, settings.sentences, progress)),
+        finish=lambda result: shown_as(told_of_copies(result, prototyped, progress)),
     )
 
 

@@ -18,6 +18,7 @@ from textsearch.objective import Objective
 from textsearch.schedule import geometric
 from textsearch.tasks.copied import told_of_copies
 from textsearch.tasks.languages import Language, pieces_of
+from textsearch.tasks.lists import check_sentences
 from textsearch.tasks.problem import Problem
 from textsearch.tasks.sentences import marked
 from textsearch.tasks.settings import KeywordSentences
@@ -119,13 +120,12 @@ def unprompted(
             numbers=numbers,
             in_order=in_order,
         )
-    if settings.sentences:
+    prototyped = check_sentences(settings.sentences)
+    if prototyped:
         with waiting("looking for sentences to change", progress):
-            own = prototypes(
-                sets, settings.sentences, language, lm, quick, vocabulary, lengths=lengths, count=settings.chains
-            )
+            own = prototypes(sets, prototyped, language, lm, quick, vocabulary, lengths=lengths, count=settings.chains)
             start = _in_place_of(start, own, settings.chains)
-    hot = cold if settings.sentences else 1.0
+    hot = cold if prototyped else 1.0
     return Problem(
         objective=judged(both_sides=both_sides),
         moves=SpanEdit(guided, language.edits, pieces_of(vocabulary)),
@@ -138,7 +138,7 @@ def unprompted(
         different=settings.different * settings.different_weight,
         numbers=numbers,
         finish=lambda result: replace(
-            told_of_copies(result, settings.sentences, progress), sources=[", ".join(words) for words in sets]
+            told_of_copies(result, prototyped, progress), sources=[", ".join(words) for words in sets]
         ),
     )
 
