@@ -19,6 +19,9 @@ from objectives.unsatisfiable import TYPES, of_draft, target, types_of
 MAX_VIEWS = 16
 """Ways to satisfy one part of a schema; where there are more, anything is allowed."""
 
+MAX_PARTS = 500
+"""Parts of a schema, several schemas that hold together among them; where there are more, anything is allowed."""
+
 _DEEPEST = 8  # references and combinations within one another
 
 
@@ -112,8 +115,11 @@ class Views:
 
     def of(self, schemas: Sequence[Any]) -> tuple[View, ...]:
         """The ways to satisfy all of some schemas; none where nothing does."""
-        key = tuple(map(id, schemas))
+        each = {id(schema): schema for schema in schemas}  # one that holds twice holds once
+        schemas, key = list(each.values()), tuple(sorted(each))
         if key not in self._found:
+            if len(self._found) >= MAX_PARTS:
+                return (ANYTHING,)
             try:
                 ways = [own for one in self._together(schemas, 0) if (own := self._view(one)) is not None]
             except _TooManyError:

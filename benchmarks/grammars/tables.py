@@ -28,6 +28,7 @@ from benchmarks.grammars.languages import Language
 from benchmarks.grammars.pieces import END, OUT, Pieces
 from textsearch.batch import Batch
 from textsearch.beginnings import Beginnings
+from textsearch.in_time import InTime
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.masking import FREE, mixed, unmasked_rows
 from textsearch.models.protocols import Scores
@@ -184,6 +185,8 @@ class Table:
         """(M, V') the law of every node under the mask of a constraint."""
         if constraint is None:
             return None
+        if isinstance(constraint, InTime):
+            constraint = constraint.objective  # a table knows no longer texts
         if not isinstance(constraint, InLanguage) or constraint.table is not self:
             raise TypeError("a table knows the mask of its own language only")
         if temperature not in constraint.narrow:
