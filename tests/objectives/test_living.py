@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 import regex
 import torch
@@ -107,7 +108,7 @@ TWINS: dict[str, tuple[Any, str, Any]] = {
     ),
     "what may match must": (Without, "may_end", lambda self, state: not self.search.may_end(state)),
     "moves of states that were forgotten": (Reading, "_forget", without_forgetting_kinds),
-    "characters end where tokens do": (Reading, "_reads", lambda self, number, rest: False),
+    "characters end where tokens do": (Reading, "_leads_of", lambda self, rest: np.zeros(0, dtype=np.int64)),
 }
 
 

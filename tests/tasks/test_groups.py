@@ -91,7 +91,14 @@ CASES = {
     "sample": Case(
         tasks.sample,
         ["who?", "where is it, and what does it do?", "a dog"],
-        {"choices": ["the dog", "a cat", "no", "in the house"], "draws": 4, "steps": 8, "tries": 3, "max_length": 12},
+        {
+            "choices": ["the dog", "a cat", "no", "in the house"],
+            "draws": 4,
+            "steps": 8,
+            "tries": 3,
+            "max_length": 12,
+            "method": "chains",
+        },
         None,
     ),
     "write": Case(
