@@ -52,16 +52,21 @@ class Source:
         for first in range(0, len(places), _ROWS):
             part = places[first : first + _ROWS]
             living = self._living(part)
-            few = None if living is None else [row.nonzero()[0] for row in living]
-            if few is not None and max(map(len, few)) <= _FEW:
-                found += self._of_few(part, few)
-            else:
-                found += self._of_all(part, living)
+            if living is None:
+                found += self._of_all(part, None)
+                continue
+            # of each place by itself, whatever is asked beside it
+            few = living.sum(1) <= _FEW
+            made: dict[int, Node] = {}
+            for which, of in ((few.nonzero()[0], self._of_few), ((~few).nonzero()[0], self._of_all)):
+                if len(which):
+                    made |= zip(which.tolist(), of([part[at] for at in which], living[which]), strict=True)
+            found += [made[at] for at in range(len(part))]
         return found
 
-    def _of_few(self, places: Sequence[Place], tokens: Sequence[NDArray[np.int64]]) -> list[Node]:
-        """Nodes of which all tokens are known that may not be dead."""
-        end, beginnings = self.lm.eos, self._beginnings(places)
+    def _of_few(self, places: Sequence[Place], living: Bools) -> list[Node]:
+        """Nodes that hold all tokens one by one that may not be dead."""
+        end, beginnings, tokens = self.lm.eos, self._beginnings(places), [row.nonzero()[0] for row in living]
         asked = [[token for token in own.tolist() if token != end] for own in tokens]
         kept = [
             [token for token, gone in zip(own, stray, strict=True) if not gone] + [end] * (end in every)

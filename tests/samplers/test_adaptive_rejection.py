@@ -27,6 +27,7 @@ from samplers import (
     adaptive_rejection,
     exploring,
     log_normaliser_bounded,
+    trie_walks,
 )
 from samplers.proposals import SuffixResampling
 from samplers.tries import Node
@@ -240,6 +241,19 @@ def test_what_was_learned_changes_no_draw() -> None:
     assert copy.max_length == 4 and draws(replace(copy, lm=lm), 5) == first
     forgetful = AdaptiveRejection(lm, prompts, 4, max_nodes=1)
     assert draws(forgetful, 5) == first and draws(forgetful, 5) == first
+
+
+def test_a_language_of_few_tokens_is_drawn_alike_beside_one_of_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trie_walks, "_FEW", 3)
+    lm, languages = TableCausalLM.random(SPLIT, seed=4), ["[ab]{2,4}", "(?:[ab]é?)+"]
+
+    def draws(patterns: list[str]) -> Any:
+        objective = Fluency(lm) + Pattern(patterns, full=True)
+        sampler = AdaptiveRejection(lm, max_length=4, explore=2)
+        result = generate(objective, sampler, [""] * len(patterns), steps=60, seed=5, thin=1)
+        return [texts[0] for texts in result.samples]
+
+    assert draws(languages[:1]) == draws(languages)
 
 
 def test_attempts_side_by_side_are_as_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
