@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, final
@@ -13,20 +14,14 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
-from textsearch.models.masking import FREE
 from textsearch.models.protocols import Scores
-from textsearch.models.reading.insertions import next_at_places
 from textsearch.models.reading.memory import recall
-from textsearch.models.reading.next_tokens import log_probs_after, log_probs_of
 from textsearch.models.reading.prefix_tree import PrefixTree
-from textsearch.models.reading.suffixes import draw_suffixes, suffix_log_probs
-from textsearch.models.reading.turns import in_turn, lock_of
-from textsearch.models.reading.writing import continuations
+from textsearch.models.reading.token_by_token import TokenByToken, of_each
+from textsearch.models.reading.turns import alone, in_turn, lock_of
 from textsearch.models.recipes import reduced
 from textsearch.models.usage import Usage
 from textsearch.models.vocabulary import TokenizerVocabulary
-from textsearch.objective import Objective
-from textsearch.rng import Rng
 
 _TEXTS, _PROMPTS = 200_000, 10_000  # remembered
 _ROUND = 256  # tokens that all rows together read before it is asked whether to go on
@@ -34,7 +29,7 @@ _ROUND = 256  # tokens that all rows together read before it is asked whether to
 
 @final
 @dataclass(frozen=True, eq=False)
-class TransformersCausalLM:
+class TransformersCausalLM(TokenByToken):
     """log p(text) of a GPT-like model, from a start to an end token; after a prompt, log p(text | prompt).
 
     Texts scored before are remembered: a chain that returns to a text does not pay for it again. Of a new text, with
@@ -64,6 +59,9 @@ class TransformersCausalLM:
     def __reduce__(self) -> tuple[Any, ...]:
         return reduced(self)
 
+    def _alone(self) -> AbstractContextManager[Any]:
+        return alone(self.model)
+
     @property
     def tree(self) -> PrefixTree:
         """What the model has read. Hold the model's lock while you use slots of it."""
@@ -85,7 +83,7 @@ class TransformersCausalLM:
             rows = batch.token_lists()
         else:
             rows = self.vocabulary.encode(batch.texts()).token_lists()
-        prompts = [prompt] * len(rows) if isinstance(prompt, str) else prompt
+        prompts = of_each(prompt, len(rows))
         keys = [(own, tuple(row)) for own, row in zip(prompts, rows, strict=True)]
         floors: dict[tuple[str, tuple[int, ...]], float] = {}
         for key, floor in zip(keys, [-math.inf] * len(keys) if least is None else least.tolist(), strict=True):
@@ -114,82 +112,13 @@ class TransformersCausalLM:
     @in_turn
     def next_log_probs(self, texts: Sequence[str], prompt: str | Sequence[str] = "") -> Tensor:
         """(B, V) float32 log-probabilities of the token that follows each text after its prompt."""
-        prompts = [prompt] * len(texts) if isinstance(prompt, str) else prompt
+        prompts = of_each(prompt, len(texts))
         rows = self.after(self.vocabulary.encode(texts).token_lists(), prompts)
         out = torch.empty(len(rows), self.vocabulary.size, device=self.model.device)
         for part in self.tree.portions(rows):
             found = self.tree.read([rows[i] for i in part])
             out[part.start : part.stop] = self.tree.logits([slots[-1] for slots in found]).log_softmax(-1)
         return out
-
-    @in_turn
-    def next_token_log_probs(self, batch: Batch, tokens: Sequence[Sequence[int]], prompts: Sequence[str]) -> Tensor:
-        """(B, N + 1, W) float64 log-probabilities of `tokens` after every beginning of every row; see `PrefixLM`."""
-        return next_at_places(self, batch, tokens, prompts)
-
-    @in_turn
-    def log_probs_after(self, rows: Sequence[Sequence[int]], prompts: Sequence[str], more: int = 0) -> Tensor:
-        """(K, V) float64 log-probabilities of the token that follows each row of tokens; see `TokenLM`."""
-        return log_probs_after(self, rows, prompts, more)
-
-    @in_turn
-    def log_probs_of(
-        self, rows: Sequence[Sequence[int]], prompts: Sequence[str], tokens: Sequence[Sequence[int]], more: int = 0
-    ) -> list[list[float]]:
-        """log p of some tokens after each row, nats: those of `log_probs_after`, for less work; see there."""
-        return log_probs_of(self, rows, prompts, tokens, more)
-
-    @in_turn
-    def continuations(
-        self,
-        prompt: str | Sequence[str],
-        rng: Rng,
-        *,
-        temperature: float = 1.0,
-        top_p: float = 1.0,
-        most: int | Sequence[int] = 40,
-    ) -> list[str]:
-        """One text for each row of `rng`, drawn token by token until the end token.
-
-        See `Writer`; an empty prompt stands for the start token.
-        """
-        return continuations(self, prompt, rng, temperature, top_p, most)
-
-    @in_turn
-    def draw_suffixes(
-        self,
-        batch: Batch,
-        cuts: Tensor,
-        rng: Rng,
-        *,
-        prompt: str | Sequence[str] = "",
-        temperature: float = 1.0,
-        most: int | Sequence[int],
-        constraint: Objective | None = None,
-        free: float = FREE,
-    ) -> tuple[Batch, Tensor, Tensor]:
-        """Row b with everything behind its first `cuts[b]` tokens resampled, up to `most` tokens, or `most[b]`.
-
-        See `SuffixLM`. Token ids are used as they are, so the batch must have this model's vocabulary.
-        """
-        prompts = [prompt] * len(batch) if isinstance(prompt, str) else prompt
-        room = [most] * len(batch) if isinstance(most, int) else most
-        return draw_suffixes(self, batch, cuts, rng, prompts, temperature, room, constraint, free)
-
-    @in_turn
-    def suffix_log_probs(
-        self,
-        batch: Batch,
-        cuts: Tensor,
-        *,
-        prompt: str | Sequence[str] = "",
-        temperature: float = 1.0,
-        constraint: Objective | None = None,
-        free: float = FREE,
-    ) -> Tensor:
-        """(B,) float64 log-probability that `draw_suffixes` writes the tokens behind the first `cuts[b]`."""
-        prompts = [prompt] * len(batch) if isinstance(prompt, str) else prompt
-        return suffix_log_probs(self, batch, cuts, prompts, temperature, constraint, free)
 
     def ask(self, request: str, examples: Sequence[tuple[str, str]] = ()) -> str:
         """A prompt in the model's own chat format, after which it answers `request`.

@@ -14,7 +14,7 @@ import math
 import os
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, final
@@ -24,19 +24,15 @@ from torch import Tensor
 
 from textsearch.batch import Batch
 from textsearch.checks import keep
-from textsearch.models.masking import FREE
 from textsearch.models.protocols import Scores
-from textsearch.models.reading.insertions import next_at_places
 from textsearch.models.reading.memory import recall
 from textsearch.models.reading.next_tokens import log_probs_after
-from textsearch.models.reading.suffixes import Reader, draw_suffixes, suffix_log_probs
-from textsearch.models.reading.turns import lock_of
-from textsearch.models.reading.writing import continuations
+from textsearch.models.reading.suffixes import Reader
+from textsearch.models.reading.token_by_token import TokenByToken, of_each
+from textsearch.models.reading.turns import alone
 from textsearch.models.recipes import reduced
 from textsearch.models.usage import Usage
 from textsearch.models.vocabulary import TokenizerVocabulary
-from textsearch.objective import Objective
-from textsearch.rng import Rng
 
 FILE = "mixture.json"
 """What makes a folder a mixture: {"models": [folders, from this one on], "weights": [numbers]}."""
@@ -59,7 +55,7 @@ class Part(Reader, Protocol):
 
 @final
 @dataclass(frozen=True, eq=False)
-class MixtureLM:
+class MixtureLM(TokenByToken):
     """log p(text) of causal models that share their tokens, each token drawn from the weighted mean of their laws.
 
     It takes no prompts: what answers a request and what knows none do not mix.
@@ -133,78 +129,15 @@ class MixtureLM:
 
     def next_log_probs(self, texts: Sequence[str], prompt: str | Sequence[str] = "") -> Tensor:
         """(B, V) float64 log-probabilities of the token that follows each text."""
-        prompts = [prompt] * len(texts) if isinstance(prompt, str) else prompt
+        prompts = of_each(prompt, len(texts))
         with self._alone():
             return log_probs_after(self, self.vocabulary.encode(texts).token_lists(), prompts, 0)
-
-    def next_token_log_probs(self, batch: Batch, tokens: Sequence[Sequence[int]], prompts: Sequence[str]) -> Tensor:
-        """(B, N + 1, W) float64 log-probabilities of `tokens` after every beginning of every row; see `PrefixLM`."""
-        with self._alone():
-            return next_at_places(self, batch, tokens, prompts)
-
-    def log_probs_after(self, rows: Sequence[Sequence[int]], prompts: Sequence[str], more: int = 0) -> Tensor:
-        """(K, V) float64 log-probabilities of the token that follows each row of tokens; see `TokenLM`."""
-        with self._alone():
-            return log_probs_after(self, rows, prompts, more)
-
-    def continuations(
-        self,
-        prompt: str | Sequence[str],
-        rng: Rng,
-        *,
-        temperature: float = 1.0,
-        top_p: float = 1.0,
-        most: int | Sequence[int] = 40,
-    ) -> list[str]:
-        """One text for each row of `rng`, drawn token by token until the end token; see `Writer`."""
-        with self._alone():
-            return continuations(self, prompt, rng, temperature, top_p, most)
-
-    def draw_suffixes(
-        self,
-        batch: Batch,
-        cuts: Tensor,
-        rng: Rng,
-        *,
-        prompt: str | Sequence[str] = "",
-        temperature: float = 1.0,
-        most: int | Sequence[int],
-        constraint: Objective | None = None,
-        free: float = FREE,
-    ) -> tuple[Batch, Tensor, Tensor]:
-        """Row b with everything behind its first `cuts[b]` tokens resampled, up to `most` tokens, or `most[b]`.
-
-        See `SuffixLM`. Token ids are used as they are, so the batch must have this model's vocabulary.
-        """
-        room = [most] * len(batch) if isinstance(most, int) else most
-        prompts = [prompt] * len(batch) if isinstance(prompt, str) else prompt
-        with self._alone():
-            return draw_suffixes(self, batch, cuts, rng, prompts, temperature, room, constraint, free)
-
-    def suffix_log_probs(
-        self,
-        batch: Batch,
-        cuts: Tensor,
-        *,
-        prompt: str | Sequence[str] = "",
-        temperature: float = 1.0,
-        constraint: Objective | None = None,
-        free: float = FREE,
-    ) -> Tensor:
-        """(B,) float64 log-probability that `draw_suffixes` writes the tokens behind the first `cuts[b]`."""
-        prompts = [prompt] * len(batch) if isinstance(prompt, str) else prompt
-        with self._alone():
-            return suffix_log_probs(self, batch, cuts, prompts, temperature, constraint, free)
 
     def _reads(self, batch: Batch) -> bool:
         return any(batch.vocabulary is lm.vocabulary for lm in self.lms)
 
-    def _alone(self) -> ExitStack:
-        """The locks of the models, taken in one order by all who take several."""
-        stack = ExitStack()
-        for lock in sorted({id(lock): lock for lock in (lock_of(lm.model) for lm in self.lms)}.items()):
-            stack.enter_context(lock[1])
-        return stack
+    def _alone(self) -> AbstractContextManager[Any]:
+        return alone(*(lm.model for lm in self.lms))
 
     def _log_probs(self, keys: Sequence[tuple[int, ...]]) -> list[float]:
         """log p of each row and its end."""

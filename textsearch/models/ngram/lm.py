@@ -15,18 +15,12 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
-from textsearch.models.masking import FREE
 from textsearch.models.ngram.tables import NgramTables, context_of
 from textsearch.models.protocols import Scores
-from textsearch.models.reading.insertions import next_at_places
-from textsearch.models.reading.next_tokens import log_probs_after
-from textsearch.models.reading.suffixes import draw_suffixes, suffix_log_probs
-from textsearch.models.reading.writing import continuations
+from textsearch.models.reading.token_by_token import TokenByToken, of_each
 from textsearch.models.recipes import reduced
 from textsearch.models.usage import Usage
 from textsearch.models.vocabulary import TokenizerVocabulary
-from textsearch.objective import Objective
-from textsearch.rng import Rng
 
 _PLACES = 256  # laws of the next token at once
 
@@ -36,7 +30,7 @@ Context = tuple[int, ...]
 
 @final
 @dataclass(frozen=True, eq=False)
-class NgramLM:
+class NgramLM(TokenByToken):
     """log p(text) of an interpolated modified Kneser-Ney model, its end included; after a prompt, log p(text | prompt).
 
     A part of a text that the tokenizer cannot write is scored as its unknown token. Threads may share the model.
@@ -74,7 +68,7 @@ class NgramLM:
     def score(self, batch: Batch, prompt: str | Sequence[str] = "", least: Tensor | None = None) -> Scores:
         """log p of each row's text given its prompt: one for all rows, or one for each. `least` saves nothing here."""
         own = self.in_own_tokens(batch)
-        each = self._each(own, self._prompts(prompt, len(batch)))
+        each = self._each(own, of_each(prompt, len(batch)))
         # one by one: the order of the sum does not depend on the batch
         sums = [sum(values.tolist()) for values in each]
         return Scores(torch.tensor(sums, dtype=torch.float64, device=batch.device), own.lengths + 1)
@@ -91,62 +85,8 @@ class NgramLM:
 
     def next_log_probs(self, texts: Sequence[str], prompt: str | Sequence[str] = "") -> Tensor:
         """(B, V) float64 log-probabilities of the token that follows each text after its prompt."""
-        rows = self.after(self.vocabulary.read(texts), self._prompts(prompt, len(texts)))
+        rows = self.after(self.vocabulary.read(texts), of_each(prompt, len(texts)))
         return self.tree.logits([slots[-1] for slots in self.tree.read(rows)])
-
-    def next_token_log_probs(self, batch: Batch, tokens: Sequence[Sequence[int]], prompts: Sequence[str]) -> Tensor:
-        """(B, N + 1, W) float64 log-probabilities of `tokens` after every beginning of every row; see `PrefixLM`."""
-        return next_at_places(self, batch, tokens, prompts)
-
-    def log_probs_after(self, rows: Sequence[Sequence[int]], prompts: Sequence[str], more: int = 0) -> Tensor:
-        """(K, V) float64 log-probabilities of the token that follows each row of tokens; see `TokenLM`."""
-        return log_probs_after(self, rows, prompts, more)
-
-    def continuations(
-        self,
-        prompt: str | Sequence[str],
-        rng: Rng,
-        *,
-        temperature: float = 1.0,
-        top_p: float = 1.0,
-        most: int | Sequence[int] = 40,
-    ) -> list[str]:
-        """One text for each row of `rng`, drawn token by token until the end token; see `Writer`."""
-        return continuations(self, prompt, rng, temperature, top_p, most)
-
-    def draw_suffixes(
-        self,
-        batch: Batch,
-        cuts: Tensor,
-        rng: Rng,
-        *,
-        prompt: str | Sequence[str] = "",
-        temperature: float = 1.0,
-        most: int | Sequence[int],
-        constraint: Objective | None = None,
-        free: float = FREE,
-    ) -> tuple[Batch, Tensor, Tensor]:
-        """Row b with everything behind its first `cuts[b]` tokens resampled, up to `most` tokens, or `most[b]`.
-
-        See `SuffixLM`. Token ids are used as they are, so the batch must have this model's vocabulary.
-        """
-        room = [most] * len(batch) if isinstance(most, int) else most
-        prompts = self._prompts(prompt, len(batch))
-        return draw_suffixes(self, batch, cuts, rng, prompts, temperature, room, constraint, free)
-
-    def suffix_log_probs(
-        self,
-        batch: Batch,
-        cuts: Tensor,
-        *,
-        prompt: str | Sequence[str] = "",
-        temperature: float = 1.0,
-        constraint: Objective | None = None,
-        free: float = FREE,
-    ) -> Tensor:
-        """(B,) float64 log-probability that `draw_suffixes` writes the tokens behind the first `cuts[b]`."""
-        prompts = self._prompts(prompt, len(batch))
-        return suffix_log_probs(self, batch, cuts, prompts, temperature, constraint, free)
 
     def after(self, rows: Sequence[Sequence[int]], prompts: Sequence[str]) -> list[list[int]]:
         """The rows, each behind the beginning of a text and the tokens of its prompt."""
@@ -158,9 +98,6 @@ class NgramLM:
         if batch.vocabulary is self.vocabulary:
             return batch
         return Batch.of(self.vocabulary.read(batch.texts()), self.vocabulary)
-
-    def _prompts(self, prompt: str | Sequence[str], rows: int) -> Sequence[str]:
-        return [prompt] * rows if isinstance(prompt, str) else prompt
 
     def _each(self, batch: Batch, prompts: Sequence[str]) -> list[Any]:
         """log p of each token of each row, and of its end: (length + 1,) float64."""

@@ -7,7 +7,8 @@ adapter carry none, and a copied model has a lock of its own.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache, wraps
 from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
@@ -59,15 +60,26 @@ def lock_of(model: Any) -> _RLock:
     return lock
 
 
+@contextmanager
+def alone(*models: Any) -> Iterator[None]:
+    """While no other thread is at some models; all who take several take them in one order."""
+    locks = {id(lock): lock for lock in map(lock_of, models)}
+    with ExitStack() as stack:
+        for key in sorted(locks):
+            stack.enter_context(locks[key])
+        with sharing():
+            yield
+
+
 def in_turn(method: Callable[Concatenate[Self, P], Found]) -> Callable[Concatenate[Self, P], Found]:
     """A method of an adapter that runs while no other thread is at the same model."""
 
     @wraps(method)
-    def alone(self: Self, *arguments: P.args, **settings: P.kwargs) -> Found:
-        with lock_of(self.model), sharing():
+    def when_alone(self: Self, *arguments: P.args, **settings: P.kwargs) -> Found:
+        with alone(self.model):
             return method(self, *arguments, **settings)
 
-    return cast(Callable[Concatenate[Self, P], Found], alone)
+    return cast(Callable[Concatenate[Self, P], Found], when_alone)
 
 
 def remembered(most: int) -> Callable[[Callable[P, Found]], Callable[P, Found]]:
