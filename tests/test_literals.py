@@ -58,6 +58,9 @@ TABLE: dict[str, list[str]] = {
     "Mr. Smith of the U.S. said so, e.g. here.": ["Mr.", "U.S.", "e.g."],
     "<b>x</b> Tom & Jerry &amp; 1 < 2": ["<b>", "</b>", "&amp;", "1", "2"],
     "A naïve café, and/or 今天很好 😀": ["and/or"],
+    "I lvoe Beijing (北京) becuase it is 一座 big citty.": [],
+}
+CHINESE: dict[str, list[str]] = {
     "他住在New York，听 Rock & Roll、Café de Flore 的NBA和“OK”。": [
         "New York",
         "Rock & Roll",
@@ -65,13 +68,22 @@ TABLE: dict[str, list[str]] = {
         "NBA",
         "OK",
     ],
-    "She said “OK” in New York (Rock & Roll).": [],
+    "用C#写，C++也行，水是H₂O。": ["C#", "C++", "H₂O"],
+    "我用iPhone 15 Pro Max，在第3天，邮箱 a.b@c.de。": ["iPhone 15 Pro Max", "3", "a.b@c.de"],
 }
 
 
 @pytest.mark.parametrize("text", TABLE)
 def test_what_is_found(text: str) -> None:
     assert [text[start:stop] for start, stop in literals(text)] == TABLE[text]
+
+
+@pytest.mark.parametrize("text", CHINESE)
+def test_what_is_found_in_a_chinese_text(text: str) -> None:
+    found = [text[start:stop] for start, stop in literals(text, chinese=True)]
+    assert found == CHINESE[text]
+    # the control: in a text of another language these are words
+    assert [text[start:stop] for start, stop in literals(text)] != found
 
 
 def some_texts(count: int) -> list[str]:

@@ -1,9 +1,9 @@
 r"""Literals: the parts of a text that are not words, and that an edit must not change.
 
-Addresses, handles, code, names of files, numbers with their units, the marks of markdown, and what stands in Latin
-letters among Chinese characters. Patterns
-alone decide, without a dictionary, in any language. A doubtful case counts as a literal: a typing error that stays does
-less harm than a changed address. Every repetition is bounded or possessive, so that no text takes long.
+Addresses, handles, code, names of files, numbers with their units and the marks of markdown; in a Chinese text also
+what stands in Latin letters. Patterns alone decide, without a dictionary, in any language. A doubtful case counts as a
+literal: a typing error that stays does less harm than a changed address. Every repetition is bounded or possessive, so
+that no text takes long.
 """
 
 from __future__ import annotations
@@ -38,9 +38,6 @@ cc rs go rb php pl sh bat ps1 swift kt lua vue wasm bin dat pkl npz safetensors
 
 _NAME = r"[\p{L}_][\p{L}\p{M}\p{N}_]*+"
 _CODE_SIGN = r"[={}\\<>|]|\$\p{L}|\(\)|->|::|(?<![\w-])--?\p{L}|\p{L}_\p{L}|;(?=[^\p{L}]*$)"
-
-_LATIN = r"(?<!\p{Latin})[\p{Latin}\p{M}]{1,64}+(?:[ .&'’·-]{1,3}[\p{Latin}\p{M}]{1,64}+){0,16}+"
-_BESIDE = r"[\p{Han}，。、：；！？《》（）「」]"
 
 PATTERNS: dict[str, str] = {
     "block of code": r"""```(?:[^`]++|`{1,2}(?!`)){1,5000}+``` | ~~~(?:[^~]++|~{1,2}(?!~)){1,5000}+~~~
@@ -81,7 +78,6 @@ PATTERNS: dict[str, str] = {
         | \d++""",
     "abbreviation": r"(?:\p{L}\.){2,} | \b(?:Mr|Mrs|Ms|Dr|Prof|Jr|Sr|vs)\.",
     "mask": r"\[MASK\]",
-    "name among Chinese characters": rf"""(?:(?<={_BESIDE}[“‘]?[ ]?)|(?={_LATIN}[ ]?[”’]?{_BESIDE})){_LATIN}""",
     "marks": r"(?P<sign>[*_~=\#+|-])(?P=sign)+ | (?<![\w*_])[*_](?=[^\s*_]) | (?<=[^\s*_])[*_](?![\w*_])",
 }
 """Kind -> what it looks like; where two fit at one place, the first."""
@@ -91,21 +87,32 @@ _LITERAL = regex.compile(
 )
 
 
-def literals(text: str, words: Words | None = None) -> list[Span]:
+_LATIN_WORD = r"[\p{Latin}\p{M}\p{N}]{1,64}+[+#]{0,2}+"
+_LATIN = regex.compile(
+    rf"(?<![\p{{Latin}}\p{{N}}])(?=\p{{Latin}}){_LATIN_WORD}(?:[ .&'’·-]{{1,3}}{_LATIN_WORD}){{0,16}}+"
+)
+"""A name, or several words, in a text that is written in Chinese."""
+
+
+def literals(text: str, words: Words | None = None, *, chinese: bool = False) -> list[Span]:
     """The spans of a text that must stay as they are, in order, without overlaps.
 
     Args:
         text: as it is written.
         words: more words to keep.
+        chinese: whether the text is Chinese, where what stands in Latin letters is a name.
 
     >>> text = "Mail jon@exmaple.com the 5 kg of my_fucntion() for Kowalczyk."
     >>> [text[start:stop] for start, stop in literals(text, Words(["Kowalczyk"]))]
     ['jon@exmaple.com', '5 kg', 'my_fucntion()', 'Kowalczyk']
+    >>> text = "我在New York用C#写。"
+    >>> [text[start:stop] for start, stop in literals(text, chinese=True)]
+    ['New York', 'C#']
     """
     found = [match.span() for match in _LITERAL.finditer(text)]
-    if words is not None:
-        found = joined([*found, *words.spans(text)])
-    return found
+    if chinese:
+        found += [match.span() for match in _LATIN.finditer(text)]
+    return joined(found if words is None else [*found, *words.spans(text)])
 
 
 _OPENING = regex.compile(
@@ -205,14 +212,16 @@ class Kept:
     Attributes:
         on: whether literals are kept at all.
         words: kept with them.
+        chinese: whether the texts are Chinese.
     """
 
     on: bool
     words: Words = field(default_factory=lambda: Words(()))
+    chinese: bool = False
 
     @staticmethod
-    def of(keep: Keep) -> Kept:
-        """From the argument `keep` of a task; reads the file if one is named.
+    def of(keep: Keep, *, chinese: bool = False) -> Kept:
+        """From the argument `keep` of a task on texts that may be Chinese; reads the file if one is named.
 
         Raises:
             TypeError: neither True, False, a list of words nor the name of a file.
@@ -220,7 +229,7 @@ class Kept:
         """
         remedy = "pass True, False, a list of words, or the name of a file of words, one a line"
         if isinstance(keep, bool):
-            return Kept(keep)
+            return Kept(keep, chinese=chinese)
         if isinstance(keep, str | os.PathLike):
             name = os.fspath(keep)
             try:
@@ -228,9 +237,9 @@ class Kept:
             except (OSError, ValueError) as error:  # an undecodable text is a ValueError, and so is a name with a NUL
                 why = "is no text in UTF-8" if isinstance(error, UnicodeDecodeError) else "is no file that can be read"
                 raise ValueError(f"keep={shown(name)} {why}: {remedy}") from error
-            return Kept(True, Words([line for line in lines if line.strip()]))
+            return Kept(True, Words([line for line in lines if line.strip()]), chinese)
         try:
-            return Kept(True, Words(strings("keep", keep, "words")))
+            return Kept(True, Words(strings("keep", keep, "words")), chinese)
         except TypeError as error:
             if isinstance(keep, Sequence):
                 raise
@@ -238,4 +247,4 @@ class Kept:
 
     def spans(self, text: str) -> list[Span]:
         """The spans of a text that must stay as they are."""
-        return literals(text, self.words) if self.on else []
+        return literals(text, self.words, chinese=self.chinese) if self.on else []

@@ -114,7 +114,7 @@ def build(
     given.check(causal=models.causal, masked=models.masked, uses=("score", "vocabulary"))
     models = CHINESE.filled(models, "causal", progress=progress)
     numbers = input_numbers(numbers, len(texts))
-    kept = Kept.of(settings.keep)
+    kept = Kept.of(settings.keep, chinese=True)
     assert isinstance(settings.listed, tuple)
     with waiting("looking up characters", progress):
         confusions = settings.confusions or ChineseConfusions(listed_in(settings.listed))

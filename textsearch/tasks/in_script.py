@@ -227,7 +227,7 @@ def gapped_texts(texts: Sequence[str], settings: Infilling) -> list[Reading]:
 
 def sentences(texts: Sequence[str], settings: Worded) -> list[Reading]:
     """Of `paraphrase`: words that stay are as they were, and so are those that are kept."""
-    kept = Kept.of(getattr(settings, "keep"))  # noqa: B009
+    kept = Kept.of(getattr(settings, "keep"), chinese=True)  # noqa: B009
     return [
         Reading(
             without_spaces(as_read(text)),

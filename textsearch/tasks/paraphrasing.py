@@ -206,7 +206,7 @@ def build(
     texts = strings("texts", texts)
     if not texts:
         raise ValueError("texts is empty: pass at least one text")
-    kept = Kept.of(settings.keep)
+    kept = Kept.of(settings.keep, chinese=settings.lang == "zh")
     # white space around a text, and marks of markdown that it begins with, are put around its paraphrases again
     heads = [opening(text) if kept.on else text[: len(text) - len(text.lstrip())] for text in texts]
     tails = [text[len(text.rstrip()) :] for text in texts]
