@@ -69,7 +69,7 @@ CHINESE: dict[str, list[str]] = {
         "OK",
     ],
     "用C#写，C++也行，水是H₂O。": ["C#", "C++", "H₂O"],
-    "我用iPhone 15 Pro Max，在第3天，邮箱 a.b@c.de。": ["iPhone 15 Pro Max", "3", "a.b@c.de"],
+    "我用iPhone 15 Pro Max，邮箱 a.b@c.de。": ["iPhone 15 Pro Max", "a.b@c.de"],
 }
 
 

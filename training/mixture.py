@@ -61,7 +61,7 @@ def main() -> None:
         judged = told(mixture, rows[1::2])
     given.out.mkdir(parents=True, exist_ok=True)
     names = [os.path.relpath(name, given.out) for name in given.models]
-    written = {"models": names, "weights": [round(weight, 4) for weight in weights.tolist()]}
+    written = {"models": names, "weights": [float(f"{weight:.4g}") for weight in weights.tolist()]}
     (given.out / FILE).write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
     nats = {str(name): round(-own.mean().item(), 4) for name, own in zip(given.models, judged.T, strict=True)}
     nats["mixture"] = round(-(judged + weights.log()).logsumexp(1).mean().item(), 4)

@@ -93,9 +93,12 @@ def _woven(
 
 
 def _put(pieces: Sequence[str], words: dict[int, str]) -> str:
-    """The pieces with others at some places.
+    """The pieces with others at some places; what begins the text has a capital if that had one.
 
-    >>> _put(["a", " ", "b"], {2: "c"})
-    'a c'
+    >>> _put(["a", " ", "b"], {2: "c"}), _put(["Cats", " ", "sleep"], {0: "dogs"})
+    ('a c', 'Dogs sleep')
     """
-    return "".join(words.get(place, piece) for place, piece in enumerate(pieces))
+    own = [words.get(place, piece) for place, piece in enumerate(pieces)]
+    if pieces[0][:1].isupper():
+        own[0] = own[0][:1].upper() + own[0][1:]
+    return "".join(own)

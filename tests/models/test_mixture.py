@@ -13,6 +13,7 @@ import torch
 from samplers.proposals import SuffixResampling
 from tests.models.ngrams import saved, toy
 from textsearch.batch import Batch
+from textsearch.cli.models import fingerprint, model_name
 from textsearch.models.mixture import FILE, MixtureLM, is_mixture_folder, mixture_lm
 from textsearch.rng import Rng
 from textsearch.tasks import resolve
@@ -73,6 +74,15 @@ def test_it_is_loaded_from_a_folder_and_travels(tmp_path: Path) -> None:
     wanted = mixed().score(text).log_prob
     for lm in (mixture_lm(folder), resolve.causal(str(folder)), pickle.loads(pickle.dumps(mixture_lm(folder)))):
         torch.testing.assert_close(lm.score(text).log_prob, wanted)
+    # the command line takes it, and knows it from one of other models
+    assert model_name(str(folder)) == str(folder)
+    known = fingerprint("causal", str(folder))
+    assert known == fingerprint("causal", str(folder))
+    saved(tmp_path / "1", toy(2))
+    assert known != fingerprint("causal", str(folder))
+    (folder / FILE).write_text(json.dumps({"models": [str(folder), "../1"], "weights": [1, 3]}))
+    with pytest.raises(ValueError, match="a mixture itself"):
+        mixture_lm(folder)
     (folder / FILE).write_text("{}")
     with pytest.raises(ValueError, match="says no mixture"):
         mixture_lm(folder)
@@ -83,5 +93,9 @@ def test_what_cannot_be_mixed_is_refused() -> None:
         MixtureLM([toy(3)], [1.0])
     with pytest.raises(ValueError, match="must be positive"):
         mixed(0.0)
+    with pytest.raises(ValueError, match="next to nothing"):
+        mixed(1e-320, 1e300)
+    with pytest.raises(TypeError, match="lms"):
+        MixtureLM(toy(3), [1.0])  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="takes no prompts"):
         mixed().next_log_probs(["a"], "say: ")

@@ -69,6 +69,13 @@ def test_chains_start_from_changed_sentences(chinese: Chinese) -> None:
     settings = KeywordSentences(lang="zh", chains=2, sentences=lines)
     start = build([["春天", "公园", "孩子"]], settings, models).start.texts()
     assert "春天的公园里有很多孩子。" in start
+    # in traditional characters, too
+    taken = build(
+        [["春天", "公园", "孩子"]],
+        KeywordSentences(lang="zh", chains=2, sentences=["春天的公園裡有很多學校。"]),
+        models,
+    )
+    assert "春天的公园里有很多孩子。" in taken.start.texts()
     plain = build([["春天", "公园", "孩子"]], KeywordSentences(lang="zh", chains=2), models).start.texts()
     assert "春天的公园里有很多孩子。" not in plain
     # a set that no sentence helps starts as it did

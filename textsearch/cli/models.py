@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from pathlib import Path
 
@@ -19,7 +20,7 @@ _BLOCK, _BLOCKS = 2**18, 64
 
 
 def model_name(name: str | None) -> str | None:
-    """The name of a model, if it can be one: a folder with a config.json, or the id of a model on a hub.
+    """The name of a model, if it can be one: a folder with a config.json or of a mixture, or a model's id on a hub.
 
     Raises:
         typer.BadParameter: it cannot.
@@ -30,7 +31,7 @@ def model_name(name: str | None) -> str | None:
     try:
         path = Path(name)
         there = bool(name.strip()) and path.exists()
-        folder, config = path.is_dir(), (path / "config.json").is_file()
+        folder, config = path.is_dir(), any((path / file).is_file() for file in ("config.json", "mixture.json"))
     except (OSError, ValueError) as error:
         raise typer.BadParameter(f"{said} is no name of a model: {error}") from error
     if there and not folder:
@@ -71,7 +72,21 @@ def _of_folder(folder: Path) -> str:
             for number in range(1 if whole else _BLOCKS):
                 opened.seek(0 if whole else (size - _BLOCK) * number // (_BLOCKS - 1))
                 digest.update(opened.read(-1 if whole else _BLOCK))
+    # a mixture is its models, too, wherever they are
+    for part in _mixed(folder):
+        digest.update(_of_folder(part).encode())
     return f"sha256 {digest.hexdigest()[:16]}"
+
+
+def _mixed(folder: Path) -> list[Path]:
+    """The folders of the models that a folder mixes, if it does."""
+    from textsearch.models.mixture import FILE
+
+    try:
+        told = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        return [folder / name for name in told["models"]]
+    except (OSError, ValueError, TypeError, KeyError):
+        return []
 
 
 def _of_hub(name: str) -> str:

@@ -36,8 +36,9 @@ def token(given: str | None) -> str | None:
 
 
 _APART = re.compile("[,，、]")
-_PHRASE = re.compile(r"\S\s+\S|[\u3400-\u9fff]")
-_FILE = re.compile(r"[/\\]|\.\w+$")
+# a space, or a character of a script that is written without: kana, Chinese, hangul
+_PHRASE = re.compile(r"\S\s+\S|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_FILE = re.compile(r"^[./~\\]|^\S*[/\\]\S*$|\.[A-Za-z]\w*$")
 
 
 def kept(given: str | bool) -> Any:
@@ -47,25 +48,36 @@ def kept(given: str | bool) -> Any:
 
     >>> kept("New York"), kept("iPhone 手机"), kept("Kowalczyk,"), kept("北京、New York"), kept("no")
     (['New York'], ['iPhone 手机'], ['Kowalczyk'], ['北京', 'New York'], False)
+    >>> kept("Windows 3.11"), kept("A/B 测试"), kept("カタカナ"), kept("北" * 90) == ["北" * 90], kept("yes ")
+    (['Windows 3.11'], ['A/B 测试'], ['カタカナ'], True, True)
     """
     if isinstance(given, bool):  # the default
         return given
+    given = given.strip()
     if given.lower() in {"yes", "no"}:
         return given.lower() == "yes"
     if _APART.search(given):
         return [word.strip() for word in _APART.split(given) if word.strip()]
-    if _PHRASE.search(given) and not _FILE.search(given) and not Path(given).exists():
-        return [given.strip()]
+    if _PHRASE.search(given) and not _FILE.search(given) and not _is_file(given):
+        return [given]
     from textsearch.language.literals import Kept
 
     try:
         Kept.of(given)
     except ValueError as error:
-        why = "is no text in UTF-8" if Path(given).is_file() else "is no file"
+        why = "is no text in UTF-8" if _is_file(given) else "is no file"
+        listed = f"{given or 'Kowalczyk'},"
         raise typer.BadParameter(
-            f"{given!r} {why}: write yes, no, a file of words, one a line, or words with commas, {given + ','!r}"
+            f"{given!r} {why}: write yes, no, a file of words, one a line, or words with commas, {listed!r}"
         ) from error
     return given
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):  # too long, or with a NUL
+        return False
 
 
 WRITTEN: dict[str, dict[str, Any]] = {

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
-from textsearch.checks import keep
+from textsearch.checks import keep, reals, sequence, strings
 from textsearch.models.protocols import Scores
 from textsearch.models.reading.memory import recall
 from textsearch.models.reading.next_tokens import log_probs_after
@@ -73,17 +73,18 @@ class MixtureLM(TokenByToken):
     _known: OrderedDict[tuple[int, ...], float] = field(default_factory=OrderedDict, repr=False)
 
     def __post_init__(self) -> None:
-        lms, weights = tuple(self.lms), tuple(float(weight) for weight in self.weights)
-        if len(lms) < 2 or len(weights) != len(lms):
-            raise ValueError(f"{len(lms)} models and {len(weights)} weights: give two models or more, each its weight")
-        if not all(weight > 0 and math.isfinite(weight) for weight in weights):
-            raise ValueError(f"weights={weights} must be positive; leave out a model that shall not count")
+        lms, given = sequence("lms", self.lms, "models"), reals("weights", self.weights, "be a number")
+        if len(lms) < 2 or len(given) != len(lms):
+            raise ValueError(f"{len(lms)} models and {len(given)} weights: give two models or more, each its weight")
+        weights = tuple(float(weight) / sum(given) if sum(given) else 0.0 for weight in given)
+        if not all(0 < weight < 1 for weight in weights):
+            raise ValueError(f"weights={given} must be positive, and none next to nothing: leave out that model")
         tokens = [(lm.vocabulary.tokenizer.get_vocab(), lm.eos) for lm in lms]
         if any(own != tokens[0] for own in tokens):
             raise ValueError(
                 "the models have other tokens, or other ends: train n-grams with --tokenizer of the network"
             )
-        keep(self, lms=lms, weights=tuple(weight / sum(weights) for weight in weights))
+        keep(self, lms=lms, weights=weights)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return reduced(self)
@@ -120,7 +121,7 @@ class MixtureLM(TokenByToken):
 
     def score(self, batch: Batch, prompt: str | Sequence[str] = "", least: Tensor | None = None) -> Scores:
         """log p of each row's text. `least` saves nothing here."""
-        own = batch if self._reads(batch) else self.vocabulary.encode(batch.texts())
+        own = batch if batch.vocabulary is self.vocabulary else self.vocabulary.encode(batch.texts())
         rows = own.token_lists()
         self.after([], [prompt] if isinstance(prompt, str) else prompt)
         with self._alone():
@@ -132,9 +133,6 @@ class MixtureLM(TokenByToken):
         prompts = of_each(prompt, len(texts))
         with self._alone():
             return log_probs_after(self, self.vocabulary.encode(texts).token_lists(), prompts, 0)
-
-    def _reads(self, batch: Batch) -> bool:
-        return any(batch.vocabulary is lm.vocabulary for lm in self.lms)
 
     def _alone(self) -> AbstractContextManager[Any]:
         return alone(*(lm.model for lm in self.lms))
@@ -229,12 +227,15 @@ def mixture_lm(folder: str | os.PathLike[str]) -> MixtureLM:
     file = Path(folder) / FILE
     try:
         told = json.loads(file.read_text(encoding="utf-8"))
-        names = [Path(folder) / str(name) for name in told["models"]]
-        weights = [float(weight) for weight in told["weights"]]
+        names = [Path(folder) / name for name in strings("models", told["models"], "folders")]
+        weights = told["weights"]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ValueError(
             f'{str(file)!r} says no mixture: write {{"models": [folders], "weights": [numbers]}}, as '
             "training/mixture.py does"
         ) from error
+    for name in names:
+        if is_mixture_folder(name):
+            raise ValueError(f"{str(file)!r} names {str(name)!r}, a mixture itself: name the models that it mixes")
     lms: list[Any] = [ngram_lm(name) if is_ngram_folder(str(name)) else causal_lm(name) for name in names]
     return MixtureLM(lms, weights)

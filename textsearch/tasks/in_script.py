@@ -180,6 +180,8 @@ def _read_too(settings: Told) -> Told:
         changes["keep"] = tuple(
             dict.fromkeys(other for word in words for other in (word, as_read(word), *_without_spaces(as_read(word))))
         )
+    if "sentences" in names and (sentences := getattr(settings, "sentences")):  # noqa: B009
+        changes["sentences"] = tuple(map(as_read, sentences))
     if "listed" in names and (lines := getattr(settings, "listed")):  # noqa: B009
         changes["listed"] = tuple(dict.fromkeys([*lines, *map(as_read, lines)]))
     return replace(settings, **changes) if changes else settings

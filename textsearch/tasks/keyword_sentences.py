@@ -302,7 +302,7 @@ def build(
             texts = [[*own, *new] for own, new in zip(texts, more, strict=True)]
         if prototyped:
             hard = one_sentence_each(constraint, speech) + constraint
-            changed = prototypes(sets, prototyped, speech, lm, hard, vocabulary, count=chains)
+            changed = prototypes(sets, prototyped, speech, lm, hard, vocabulary, count=chains, progress=progress)
             texts = [[*own, *batch.texts()] for own, batch in zip(texts, changed, strict=True)]
         starts = []
         for number, own in enumerate(texts):

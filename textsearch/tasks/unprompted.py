@@ -85,8 +85,8 @@ def unprompted(
 ) -> Problem:
     """Bridges from keyword to keyword, or changed sentences of the user, annealed by Metropolis-Hastings.
 
-    The keywords stay where the start has them among themselves: other orders come from other chains. What starts from a
-    sentence is cold from the first step on, since its form is worth keeping.
+    The keywords stay where the start has them among themselves: other orders come from other chains. Where
+    the user has sentences all is cold from the first step on, since their form is worth keeping.
 
     Args:
         sets: the words of each sentence.
@@ -123,7 +123,17 @@ def unprompted(
     prototyped = check_sentences(settings.sentences)
     if prototyped:
         with waiting("looking for sentences to change", progress):
-            own = prototypes(sets, prototyped, language, lm, quick, vocabulary, lengths=lengths, count=settings.chains)
+            own = prototypes(
+                sets,
+                prototyped,
+                language,
+                lm,
+                quick,
+                vocabulary,
+                lengths=lengths,
+                count=settings.chains,
+                progress=progress,
+            )
             start = _in_place_of(start, own, settings.chains)
     hot = cold if prototyped else 1.0
     return Problem(

@@ -16,6 +16,7 @@ from textsearch.language.word_kinds import may_replace
 from textsearch.models.protocols import TaskLM
 from textsearch.objective import Objective
 from textsearch.tasks.languages import Language
+from textsearch.waiting import note
 
 _PIECES = regex.compile(r"[\p{L}\p{M}\p{N}'’-]+|[^\p{L}\p{M}\p{N}'’-]+")
 _WIDE = 1.5  # a sentence is at most so many times as long as wanted, or so many times shorter
@@ -31,8 +32,11 @@ def prototypes(
     *,
     lengths: Sequence[int] | None = None,
     count: int,
+    progress: bool,
 ) -> list[Batch]:
     """For each set at most `count` texts that the objective allows, the best suited first; empty where there are none.
+
+    Notes tell how many sentences cannot be used, and which sets none of them helps.
 
     Args:
         sets: keywords of each text.
@@ -43,9 +47,16 @@ def prototypes(
         vocabulary: of the batches.
         lengths: about how many characters each set's texts should have, if that matters.
         count: texts for each set.
+        progress: show notes on standard error.
     """
     form = regex.compile(language.sentence())
     whole = [line for line in sentences if form.fullmatch(line)]
+    if len(whole) < len(sentences):
+        other = len(sentences) - len(whole)
+        note(
+            f"{other:,} of {len(sentences):,} sentences are left out: each must be one, with its mark at the end",
+            progress,
+        )
     cut = language.segment or _PIECES.findall
     found = []
     for number, words in enumerate(sets):
@@ -67,6 +78,8 @@ def prototypes(
             batch = concatenate(rows) if rows else vocabulary.encode([language.stop])
             allowed = objective.energy(batch).isfinite().nonzero().flatten()[: count if rows else 0]
         found.append(batch.rows(allowed))
+        if not len(allowed):
+            note(f"no sentence could be changed to hold {', '.join(words)}: other starts are taken", progress)
     return found
 
 
