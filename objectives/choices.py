@@ -170,7 +170,7 @@ class OneOf:
 
     @property
     def near(self) -> None:
-        """None, too."""
+        """None, since rows of tokens tell all."""
 
     def accepts(self, text: str) -> bool:
         """Whether it is one of them."""

@@ -34,6 +34,8 @@ _UNICODE = regex.compile(r"\\u[0-9a-fA-F]{0,4}")
 _BEGUN = regex.compile("-?[0-9]*")
 _CONTENT = 400  # ways of a string that are looked at for a short ending
 _TO_TRY = 3  # digits behind the beginning of a number
+_MOST_ENDINGS = 10_000  # states whose endings are remembered
+_LONGEST = 1_000  # characters of a value that is told as a short one
 
 
 @final
@@ -91,6 +93,8 @@ class DocumentReader:
         if state == UNKNOWN:
             return None
         if state not in self._endings:
+            if len(self._endings) >= _MOST_ENDINGS:
+                self._endings.clear()
             every = (self._ending(way) for way in state)
             self._endings[state] = shortest(every)
         return self._endings[state]
@@ -223,7 +227,7 @@ class DocumentReader:
     def _written(self, way: Way, text: Text, character: str) -> Iterable[Way]:
         """With one character more in the string."""
         if text.free:
-            return (way,)
+            return (replace(way, told=text),)
         if text.view is None:
             return self._longer_key(way, text, character)
         texts = text.texts
@@ -340,6 +344,8 @@ class DocumentReader:
         if inner.missing is not None:
             pairs = [self._pair(inner.view, key) for key in inner.missing]
             return None if None in pairs else "".join(f",{one}" for one in pairs) + "}"
+        if inner.view.least > inner.count + _LONGEST:
+            return None
         items = [self._least.get(self._item(replace(inner, count=at))) for at in range(inner.count, inner.view.least)]
         return None if None in items else "".join(f",{one}" for one in items) + "]"
 
@@ -349,19 +355,26 @@ class DocumentReader:
 
     def _find_least(self) -> None:
         """A short value of each part of the schema that has one: from those that need no others on."""
+        waiting = self._views.every
         while True:
-            found = {views: shortest(map(self._shortest_of, views)) for views in self._views.every}
-            new = {views: one for views, one in found.items() if one is not None and views not in self._least}
+            found = {views: shortest(map(self._shortest_of, views)) for views in waiting}
+            # texts of two parts within one another double: what is long is told as if there were none
+            new = {views: one for views, one in found.items() if one is not None and len(one) <= _LONGEST}
             if not new:
                 return
             self._least |= new
+            waiting = [views for views in waiting if views not in new]
 
     def _shortest_of(self, view: View) -> str | None:
         if view.values is not None:
             return shortest(json.dumps(one, ensure_ascii=False, separators=(",", ":")) for one in view.values)
         found: list[str | None] = []
         if view.has("number"):
-            found += [digit + self._digits(Way((), "number", (view,), digit)) for digit in "0123456789-"]
+            bounds = [math.ceil(view.low)] if view.low > -math.inf else []
+            bounds += [math.floor(view.high)] if view.high < math.inf else []
+            near = [str(one) for bound in bounds for one in (bound - 1, bound, bound + 1)]
+            found += [one for one in (*"0123456789", *near) if view.may_be(number_of(one))]
+            found += [f"{view.low + (view.high - view.low) / 2:f}"] if not found and len(bounds) == 2 else []
             found = [one for one in found if one is not None and view.may_be(number_of(one))]
         if view.has("string"):
             text = Text(view, searches=tuple(one.start for one in view.patterns))
@@ -370,8 +383,9 @@ class DocumentReader:
         if view.has("null") or view.has("boolean"):
             found.append("null" if view.has("null") else "true")
         if not found and view.has("array"):
-            items = [self._least.get(self._item(Open(view, None, at))) for at in range(view.least)]
-            found.append(None if None in items else f"[{','.join(map(str, items))}]")
+            few = range(view.least if view.least <= _LONGEST else 0)
+            items = [self._least.get(self._item(Open(view, None, at))) for at in few]
+            found.append(None if None in items or len(few) < view.least else f"[{','.join(map(str, items))}]")
         if not found and view.has("object"):
             pairs = [self._pair(view, key) for key in view.required]
             found.append(None if None in pairs else f"{{{','.join(map(str, pairs))}}}")
@@ -398,7 +412,8 @@ class DocumentReader:
         if text.free:
             return ""
         if not view.patterns:
-            return "a" * (view.shortest - text.count)
+            lacking = view.shortest - text.count
+            return "a" * lacking if lacking <= _LONGEST else None
         start = text.searches, text.count
         found = {start: ""}
         for searches, count in (waiting := [start]):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from threading import Lock, Thread
 from typing import Any, final
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 import torch
@@ -189,12 +189,14 @@ class _Tokens:
         self.special_token_ids = special.nonzero().squeeze(-1).tolist()
         names = {token: b"<%d>" % token for token in self.special_token_ids}
         self.tokens = [names.get(token, piece) for token, piece in enumerate(vocabulary.token_bytes)]
-        self._vocabulary = vocabulary
+        # what is known of a vocabulary must not keep it
+        self._vocabulary_of = ref(vocabulary)
 
     def __call__(self, text: bytes | str) -> list[int]:
         text = text.decode(errors="replace") if isinstance(text, bytes) else text
+        vocabulary: Any = self._vocabulary_of()
         try:
-            return list(self._vocabulary.encode([text]).token_lists()[0])
+            return [] if vocabulary is None else list(vocabulary.encode([text]).token_lists()[0])
         except ValueError:  # no text of this vocabulary; the engine asks for some of its own
             return []
 

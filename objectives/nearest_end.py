@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from typing import Final, final
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,8 @@ class NearestEnd:
 
     Args:
         reading: of the machine.
-        places: that tokens may lead to from a beginning; beyond them nothing is proven of its end, and with 0 at all.
+        places: that tokens may lead to from a beginning; beyond them nothing is proven of its end; with
+            0 nothing at all.
 
     >>> from objectives.linear_search import tree_of
     >>> from objectives.partial_search import PartialSearch
@@ -94,12 +95,19 @@ class _OfVocabulary:
 
     def __init__(self, reading: Reading, vocabulary: Vocabulary, places: int) -> None:
         self.made_at, self._places = reading.forgotten, places
-        self._reading, self._vocabulary = reading, vocabulary
+        # what is known of a vocabulary must not keep it
+        self._reading, self._vocabulary_of = reading, ref(vocabulary)
         self._edges: dict[Node, set[Node]] = {}
         self._fewest: dict[Node, int | None] = {}
         self._hints: dict[Node, int] = {}
         self._rows: OrderedDict[tuple[Node, bool], NDArray[np.int32]] = OrderedDict()
         self._characters: list[str] | None = None
+
+    @property
+    def _vocabulary(self) -> Vocabulary:
+        found = self._vocabulary_of()
+        assert found is not None  # whoever asks holds it
+        return found
 
     def lacking_behind(self, node: Node, proven: bool) -> NDArray[np.int32]:
         """(V,) tokens that are lacking behind each token; `NEVER` for those that lead nowhere."""

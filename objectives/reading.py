@@ -14,7 +14,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from threading import RLock
 from typing import Any, Protocol, final
-from weakref import WeakKeyDictionary
+from weakref import ReferenceType, WeakKeyDictionary, ref
 
 import numpy as np
 from numpy.typing import NDArray
@@ -320,9 +320,11 @@ class Reading:
             at[going] = self._moved(at[going], coded.codes[coded.begins[going] + place])
             place += 1
         unfinished = np.flatnonzero((at >= 0) & (coded.rest > 0))
+        tokens = coded.tokens()
+        assert tokens is not None  # whoever asks holds the vocabulary, which holds them
         for state in np.unique(at[unfinished]).tolist():
             own = unfinished[at[unfinished] == state]
-            at[own[~self._finishing(coded.tokens, state)[coded.rest[own] - 1]]] = -1
+            at[own[~self._finishing(tokens, state)[coded.rest[own] - 1]]] = -1
         return at
 
     def _finishing(self, tokens: _Tokens, number: int) -> Bools:
@@ -348,7 +350,7 @@ class _Coded:
     """Tokens as kinds of characters; those that no state tells apart are one spelling.
 
     Attributes:
-        tokens: that they are of.
+        tokens: that they are of; what is known of tokens must not keep them.
         codes: the kinds of all spellings, one after another.
         begins: (C,) where each one's are.
         lengths: (C,) how many it has.
@@ -358,7 +360,7 @@ class _Coded:
         usable: (C,) whether a token that a text may hold is spelt so.
     """
 
-    tokens: _Tokens
+    tokens: ReferenceType[_Tokens]
     codes: Ints
     begins: Ints
     lengths: Ints
@@ -384,7 +386,7 @@ class _Coded:
         usable = np.zeros(len(first), dtype=np.bool_)
         usable[which[(which >= 0) & allowed]] = True
         begins, lengths = tokens.begins[chosen], tokens.lengths[chosen]
-        return _Coded(tokens, codes, begins, lengths, rest[chosen], rests, which, usable)
+        return _Coded(ref(tokens), codes, begins, lengths, rest[chosen], rests, which, usable)
 
     def each(self, of_spellings: NDArray[Any], other: Any) -> NDArray[Any]:
         """(V,) the value of each token's spelling (C,), `other` for those that no text holds."""

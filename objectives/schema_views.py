@@ -22,6 +22,9 @@ MAX_VIEWS = 16
 MAX_PARTS = 500
 """Parts of a schema, several schemas that hold together among them; where there are more, anything is allowed."""
 
+MAX_CALLS = 2_000
+"""Schemas that are looked at for one part, some of them again and again; where there are more, anything is allowed."""
+
 _DEEPEST = 8  # references and combinations within one another
 
 
@@ -40,13 +43,13 @@ class View:
         other: schemas of the values of other keys.
         first: schemas of the first items of a list.
         items: schemas of the others.
-        least: items, and the most.
-        most: items; inf where there is no limit.
-        shortest: characters of a string, and the most.
-        longest: characters; inf where there is no limit.
+        least: items that a list must have.
+        most: items that it may have; inf where there is no limit.
+        shortest: characters that a string must have.
+        longest: characters that it may have; inf where there is no limit.
         patterns: that a string must match.
-        low: bounds of a number.
-        high: bounds of a number.
+        low: the minimum of a number.
+        high: its maximum.
     """
 
     types: frozenset[str]
@@ -67,9 +70,9 @@ class View:
 
     def may_be(self, number: float) -> bool:
         """Whether a number may be the value, as far as types, bounds and values tell."""
-        if self.values is not None and not any(_is_number(one) and one == number for one in self.values):
+        if self.values is not None and not any(_is_number(one) and _as_float(one) == number for one in self.values):
             return False
-        whole = "number" in self.types or number == math.inf or number == math.floor(number)
+        whole = "number" in self.types or math.isinf(number) or number == math.floor(number)
         return whole and self.low <= number <= self.high
 
     @property
@@ -109,7 +112,6 @@ class Views:
     def __init__(self, validator: Any) -> None:
         self._known, self._root = validator.VALIDATORS, validator.schema
         self._found: dict[tuple[int, ...], tuple[View, ...]] = {}
-        self._least: dict[View, str | None] = {}
         self._searches: dict[str, PartialSearch | None] = {}
         self.top = self.of((validator.schema,))
 
@@ -120,6 +122,7 @@ class Views:
         if key not in self._found:
             if len(self._found) >= MAX_PARTS:
                 return (ANYTHING,)
+            self._calls = 0
             try:
                 ways = [own for one in self._together(schemas, 0) if (own := self._view(one)) is not None]
             except _TooManyError:
@@ -158,7 +161,8 @@ class Views:
         return ways
 
     def _ways(self, schema: Any, depth: int) -> list[tuple[Mapping[str, Any], ...]]:
-        if depth > _DEEPEST:
+        self._calls += 1
+        if depth > _DEEPEST or self._calls > MAX_CALLS:
             raise _TooManyError
         if schema is False:
             return []
@@ -217,9 +221,9 @@ class Views:
             () if patterned else tuple(part["additionalProperties"] for part in others),
             tuple(tuple(first[at] if at < len(first) else rest for first, rest in lists) for at in range(count)),
             tuple(rest for _, rest in lists),
-            max((part.get("minItems", 0) for part in parts), default=0),
+            math.ceil(max((part.get("minItems", 0) for part in parts), default=0)),
             min((part.get("maxItems", math.inf) for part in parts), default=math.inf),
-            max((part.get("minLength", 0) for part in parts), default=0),
+            math.ceil(max((part.get("minLength", 0) for part in parts), default=0)),
             min((part.get("maxLength", math.inf) for part in parts), default=math.inf),
             tuple(own for part in parts if (own := self._search(part.get("pattern"))) is not None),
             max((_bound(part, "minimum", "exclusiveMinimum", -math.inf, max) for part in parts), default=-math.inf),
@@ -243,6 +247,14 @@ class Views:
             except NotRegularError:
                 self._searches[pattern] = None
         return self._searches[pattern]
+
+
+def _as_float(number: float) -> float:
+    """As `number_of` has what is written: large integers are no longer told apart."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.copysign(math.inf, number)
 
 
 class _TooManyError(Exception):

@@ -184,7 +184,7 @@ def _above(low: str, high: str, least: Any, most: Any) -> bool:
 
 
 def _between_integers(least: Any, most: Any) -> bool:
-    numbers = all(isinstance(one, int | float) and math.isfinite(one) for one in (least, most))
+    numbers = all(isinstance(one, int) or (isinstance(one, float) and math.isfinite(one)) for one in (least, most))
     return numbers and math.ceil(least) > math.floor(most)
 
 
@@ -198,4 +198,7 @@ def target(root: Any, reference: str) -> Any:
         if not isinstance(found, Mapping) or key not in found:
             return None
         found = found[key]
+        # from here on references would be those of another document
+        if isinstance(found, Mapping) and any(isinstance(found.get(name), str) for name in ("$id", "id")):
+            return None
     return found

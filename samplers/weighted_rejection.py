@@ -246,7 +246,7 @@ class _Test:
     rows: Sequence[list[int]]
     numbers: Sequence[int]
     found: dict[tuple[int, int], bool]
-    most: int = 64
+    max_length: int
 
     def learn(self, pairs: Sequence[tuple[int, int]]) -> None:
         """Test what was not tested before."""
@@ -257,7 +257,8 @@ class _Test:
         if on := [pair for pair in new if pair[1] != self.lm.eos]:
             longer = [[*self.rows[which], token] for which, token in on]
             proven = impossible_by(
-                InTime(self.objective, self.most), beginnings(self.lm, longer, [self.numbers[which] for which, _ in on])
+                InTime(self.objective, self.max_length),
+                beginnings(self.lm, longer, [self.numbers[which] for which, _ in on]),
             )
             dead = [False] * len(on) if proven is None else proven.tolist()
             self.found.update({pair: not one for pair, one in zip(on, dead, strict=True)})

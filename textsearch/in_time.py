@@ -5,7 +5,8 @@ two methods more. `within(beginnings, room, proven=...)` gives (K, V) bool, the 
 a text may still end before beginning k has `room[k]` tokens more, the end not counted; None where nothing is known.
 With `proven` False proves that each text which goes on so is forbidden or longer, as in `textsearch.living`; without
 it is a hint, as `Objective.allowed_next` is. `too_long(beginnings, room)` gives (K,) bool, True a proof that each text
-which begins so is forbidden or longer; None where nothing can be proven. All must be told the same whenever asked.
+which begins so is forbidden or longer; None where nothing can be proven. Each gives the
+same answer whenever it is asked.
 
 How much room is left is seen from a beginning itself, so what is drawn under such a mask has one probability, whether
 it is worked out while it is written or afterwards.
@@ -35,7 +36,7 @@ FEW = 16
 @final
 @dataclass(frozen=True)
 class InTime(Objective):
-    """An objective to which a text is forbidden that has more than `max_length` tokens; energies are as they were.
+    """An objective that lets no text grow over `max_length` tokens while it is written; energies are as they were.
 
     What writes texts asks this one what may come next, and the objective itself what a whole text is worth.
 

@@ -48,7 +48,7 @@ def neighbourly(beginnings: Beginnings, allowed: Tensor) -> Tensor:
         if row and count <= MOST:
             asked = allowed[place].nonzero().squeeze(-1).numpy()
             asked = asked[asked != beginnings.end]
-            found[place, asked] = torch.from_numpy(_known(vocabulary).fit(row[-1], asked))
+            found[place, asked] = torch.from_numpy(_known(vocabulary).fit(vocabulary, row[-1], asked))
     return found
 
 
@@ -56,27 +56,31 @@ def neighbourly(beginnings: Beginnings, allowed: Tensor) -> Tensor:
 class _Neighbours:
     """What has been found out of one vocabulary."""
 
-    def __init__(self, vocabulary: Any) -> None:
-        self._vocabulary = vocabulary
+    def __init__(self) -> None:
         self._told: dict[int, NDArray[np.int8]] = {}
 
-    def fit(self, before: int, tokens: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def fit(self, vocabulary: Any, before: int, tokens: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Whether each of some tokens may stand behind one."""
         with _LOCK:
             if before not in self._told:
                 if len(self._told) >= _KEPT:
                     self._told.clear()
-                self._told[before] = np.full(self._vocabulary.size, -1, dtype=np.int8)
+                self._told[before] = np.full(vocabulary.size, -1, dtype=np.int8)
             told = self._told[before]
             new = tokens[told[tokens] < 0]
-            told[new] = self._judged(before, new.tolist())
+            told[new] = self._judged(vocabulary, before, new.tolist())
             return told[tokens] > 0
 
-    def _judged(self, before: int, tokens: Sequence[int]) -> list[bool]:
-        pieces = self._vocabulary.token_bytes
-        texts = [_text(pieces[before] + pieces[token]) for token in tokens]
+    def _judged(self, vocabulary: Any, before: int, tokens: Sequence[int]) -> list[bool]:
+        pieces = vocabulary.token_bytes
+        # how a run of white space is cut depends on what stands behind it
+        within = pieces[before][-1:].isspace()
+        texts = [
+            None if within and pieces[token][:1].isspace() else _text(pieces[before] + pieces[token])
+            for token in tokens
+        ]
         asked = [text for text in texts if text is not None]
-        rows = iter(_read(self._vocabulary, asked))
+        rows = iter(_read(vocabulary, asked))
         return [text is None or next(rows) == [before, token] for text, token in zip(texts, tokens, strict=True)]
 
 
@@ -98,4 +102,4 @@ _KNOWN: WeakKeyDictionary[Vocabulary, _Neighbours] = WeakKeyDictionary()
 
 def _known(vocabulary: Vocabulary) -> _Neighbours:
     with _LOCK:
-        return _KNOWN.setdefault(vocabulary, _Neighbours(vocabulary))
+        return _KNOWN.setdefault(vocabulary, _Neighbours())

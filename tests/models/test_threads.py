@@ -196,7 +196,9 @@ def test_hooks_that_all_threads_feel_are_noticed(tiny: Tiny, monkeypatch: pytest
     lm = shared.fresh()
     shared.answers(lm, 1)
     monkeypatch.setattr(hooks, "get_ident", lambda: 0)
-    assert not same(answer(lambda number: shared.answers(lm, number), 0), wanted)
+    # halves that happen to go one after the other feel nothing
+    again = (same(answer(lambda number: shared.answers(lm, number), 0), wanted) for _ in range(20))
+    assert not all(again)
 
 
 def questions(tiny: Tiny, kind: str) -> tuple[Callable[[], Any], Callable[[Any], Tensor]]:

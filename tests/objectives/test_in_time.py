@@ -23,6 +23,7 @@ from textsearch.living import living_by
 from textsearch.objective import Objective, impossible_by, next_allowed_by
 from textsearch.rng import Rng
 from textsearch.spelling import canonical
+from textsearch.tasks.sampling import check_room
 from textsearch.testing import ByteVocabulary, TableCausalLM, every_row, letters
 
 SPLIT = ByteVocabulary((b"_", b"a", b"\xc3", b"\xa9", b"\xa9a", "é".encode(), b"b"))
@@ -163,3 +164,11 @@ def test_a_spelling_that_the_tokenizer_has_not_is_left_out() -> None:
     pieces = ByteVocabulary((b"_", b"n", b"o", b"no", b"y"))
     told = next_allowed_by(InTime(Pattern("no|y", full=True), 4), Beginnings(pieces, 0, [[], [1]], [0, 0]))
     assert told is not None and told.int().tolist() == [[0, 0, 0, 1, 1], [0, 0, 0, 0, 0]]
+
+
+def test_too_little_room_for_every_input_is_refused() -> None:
+    with pytest.raises(ValueError, match="max_length=3 is too small"):
+        check_room(Pattern(["b{8}", "b{9}"], full=True), PIECES, 3)
+    # where one can be answered its answer is worth having
+    for patterns in (["b", "b{9}"], ["b{9}", "b"]):
+        check_room(Pattern(patterns, full=True), PIECES, 3)

@@ -106,7 +106,7 @@ def walks(law: Floats, passing: Sequence[bool], runs: int) -> tuple[Tensor, Tens
     """(runs,) tokens, z and tests of one place, where token v passes if `passing[v]`."""
     found = {(0, token): passes for token, passes in enumerate(passing)}
     unused: Any = None
-    test = weighted_rejection._Test(unused, unused, unused, [[]], [0], found)
+    test = weighted_rejection._Test(unused, unused, unused, [[]], [0], found, 1)
     laws = torch.from_numpy(np.log(law))[None]
     which = torch.zeros(runs, dtype=torch.int64)
     token, log_z, tested = weighted_rejection._first_that_passes(laws, which, test, Rng.start(3, runs))

@@ -251,12 +251,17 @@ def check_room(allowed: Objective, vocabulary: Vocabulary, most: int) -> None:
                 f"max_length={most} is too small for {term.name}: each text that is allowed has more tokens"
             )
         if too_long:
-            raise ValueError(f"no text at all that {term.name} allows can be written in the tokens of the model")
+            raise ValueError(
+                f"the tokens of the model write no text that {term.name} allows: say less of what it must be, or take "
+                "another model"
+            )
 
 
 def _is_too_long(term: Any, vocabulary: Vocabulary, room: int) -> bool:
-    told = term.too_long(Beginnings(vocabulary, 0, [[]], [0]), [room])
-    return told is not None and bool(told.any())
+    """Whether that is proven of all inputs: where some may be answered, the others are told when those are."""
+    count = len(term.languages.values) if hasattr(term, "languages") else 1
+    told = term.too_long(Beginnings(vocabulary, 0, [[]] * count, list(range(count))), [room] * count)
+    return told is not None and bool(told.all())
 
 
 def _allowed(stated: str, value: Any) -> Objective:
