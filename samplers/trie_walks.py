@@ -16,7 +16,7 @@ from samplers.tries import Floats, Node, Place, Trie
 from textsearch.beginnings import Beginnings
 from textsearch.living import living_by
 from textsearch.models.protocols import TokenLM
-from textsearch.models.stray_pairs import stray_next
+from textsearch.models.stray_pairs import strays
 from textsearch.objective import Objective, impossible_by, next_allowed_by
 
 Bools = NDArray[np.bool_]
@@ -66,12 +66,8 @@ class Source:
 
     def _of_few(self, places: Sequence[Place], living: Bools) -> list[Node]:
         """Nodes that hold all tokens one by one that may not be dead."""
-        end, beginnings, tokens = self.lm.eos, self._beginnings(places), [row.nonzero()[0] for row in living]
-        asked = [[token for token in own.tolist() if token != end] for own in tokens]
-        kept = [
-            [token for token, gone in zip(own, stray, strict=True) if not gone] + [end] * (end in every)
-            for own, stray, every in zip(asked, stray_next(beginnings, asked), tokens, strict=True)
-        ]
+        end, tokens = self.lm.eos, [row.nonzero()[0] for row in living]
+        kept = [[*(token for token in own.tolist() if token != end), *[end] * (end in own)] for own in tokens]
         laws = self._law_of(places, kept)
         return [
             Node(np.array(own, dtype=np.int64), np.exp(self.power * np.array(law)), 0.0)
@@ -123,13 +119,8 @@ class Source:
 
         Where all tokens were judged at once few are dead, and a mask costs more than it saves.
         """
-        stray = stray_next(beginnings, [[int(token) for token in node.tokens] for node in nodes])
         mask = next_allowed_by(self.objective, beginnings) if hinted else None
         hint, rows = None if mask is None else mask.cpu().numpy(), beginnings.rows
-        for node, own in zip(nodes, stray, strict=True):
-            for place in np.flatnonzero(own).tolist():
-                if node.tokens[place] != self.lm.eos:
-                    node.kill(place)
         asked = [
             (at, place, int(token))
             for at, node in enumerate(nodes)
@@ -152,9 +143,12 @@ class Source:
         return found
 
     def _may(self, places: Sequence[Place]) -> Tensor:
-        """(K, V) bool, what texts may hold, and the end; a text that is full may but end."""
+        """(K, V) bool, what texts may hold and may be spelt with, and the end; a text that is full may but end."""
         may = self.lm.vocabulary.allowed.cpu().repeat(len(places), 1)
         may[torch.tensor([len(row) >= self.max_length for _, row in places])] = False
+        stray = strays(self._beginnings(places))
+        if stray is not None:
+            may &= torch.from_numpy(~stray)
         # the end is a special token, which a text may not hold
         may[:, self.lm.eos] = True
         return may

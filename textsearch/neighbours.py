@@ -20,6 +20,7 @@ from torch import Tensor
 
 from textsearch.batch import Vocabulary
 from textsearch.beginnings import Beginnings, TokenBytes
+from textsearch.models.stray_pairs import strays
 from textsearch.spelling import spelt
 
 MOST = 256
@@ -37,7 +38,9 @@ def neighbourly(beginnings: Beginnings, allowed: Tensor) -> Tensor:
     >>> neighbourly(Beginnings(pieces, 0, [[], [1], [3]], [0] * 3), torch.ones(3, 4, dtype=torch.bool)).int().tolist()
     [[1, 1, 1, 1], [1, 1, 0, 1], [1, 1, 1, 1]]
     """
-    vocabulary = beginnings.vocabulary
+    vocabulary, stray = beginnings.vocabulary, strays(beginnings)
+    if stray is not None:
+        return allowed & torch.from_numpy(~stray)
     if not isinstance(vocabulary, TokenBytes) or getattr(vocabulary, "one_spelling", False):
         return allowed
     if getattr(vocabulary, "leading_space", False):

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from textsearch.batch import Batch
@@ -69,13 +71,12 @@ class Pieces:
         """The rows as the tokenizer writes their texts; None for one with tokens that no string has."""
         return self._rows(batch.texts())
 
-    def strays(self, row: Sequence[int], tokens: Sequence[int]) -> list[bool]:
-        """Which tokens never follow a row in that of a text, as the real vocabulary proves it."""
-        pairs = pairs_of(self._real)
-        if pairs is None:
-            return [False] * len(tokens)
-        before, after = ([self.ids[token - 2] for token in own] for own in (row, tokens))
-        return pairs.behind(before, after)
+    def strays(self, row: Sequence[int]) -> NDArray[np.bool_]:
+        """(V',) bool, the tokens that never follow a row in that of a text, as the real vocabulary proves it."""
+        found, pairs = np.zeros(self.size, dtype=np.bool_), pairs_of(self._real)
+        if pairs is not None and OUT not in row:
+            found[2:] = pairs.behind([self.ids[token - 2] for token in row])[list(self.ids)]
+        return found
 
     @cached_property
     def _real(self) -> TokenizerVocabulary:

@@ -14,16 +14,23 @@ with other tokens is that of no text.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from threading import RLock
 from typing import Any, final
 from weakref import WeakKeyDictionary
 
+import numpy as np
+from numpy.typing import NDArray
 from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 
 from textsearch.batch import Vocabulary
-from textsearch.beginnings import Beginnings, TokenBytes
+from textsearch.beginnings import Beginnings, TokenBytes, characters
+from textsearch.models.merged_edges import MergedEdges
 from textsearch.models.vocabulary import TokenizerVocabulary
+
+Bools = NDArray[np.bool_]
 
 # of pairs; all of them must be unset
 _OPTIONS = (
@@ -34,6 +41,10 @@ _OPTIONS = (
     "byte_fallback",
     "ignore_merges",
 )
+_ENDINGS = ("s", "t", "m", "d", "ll", "re", "ve", "l", "r", "v", "e")
+"""What may stand behind an apostrophe in one piece with it, and the first letters of that."""
+
+_LOCK = RLock()
 
 
 @final
@@ -46,63 +57,92 @@ class StrayPairs:
     >>> pairs = Tokenizer(models.BPE({"a": 0, "b": 1, "ab": 2, "-": 3}, [("a", "b")]))
     >>> pairs.pre_tokenizer, pairs.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
     >>> vocabulary = TokenizerVocabulary(PreTrainedTokenizerFast(tokenizer_object=pairs), 9)
-    >>> StrayPairs(vocabulary).behind([3, 0], [0, 1, 2, 3])
+    >>> StrayPairs(vocabulary).behind([3, 0])[:4].tolist()
     [False, True, False, False]
     """
 
     def __init__(self, vocabulary: Any) -> None:
-        self._pieces: Sequence[str] = vocabulary.pieces
         self._bytes: Sequence[bytes] = vocabulary.token_bytes
         self._added = frozenset(vocabulary.tokenizer.added_tokens_decoder)
-        self._cutter = vocabulary.tokenizer.backend_tokenizer.pre_tokenizer
-        self._pairs = vocabulary.tokenizer.backend_tokenizer.model
-        self._apart: dict[tuple[int, int], bool] = {}
+        backend = vocabulary.tokenizer.backend_tokenizer
+        self._cutter = backend.pre_tokenizer
+        self._edges = MergedEdges(vocabulary.size, _merges(backend))
+        self._kinds: dict[str, str] = {}
+        self._leads: list[str | None] = []
+        numbers: dict[str | None, int] = {}
+        for token, own in enumerate(self._bytes):
+            lead = None if token in self._added else self._lead(own)
+            if numbers.setdefault(lead, len(self._leads)) == len(self._leads):
+                self._leads.append(lead)
+        each = (numbers[None if token in self._added else self._lead(own)] for token, own in enumerate(self._bytes))
+        self._lead_of = np.fromiter(each, dtype=np.int64)
 
-    def behind(self, row: Sequence[int], tokens: Sequence[int]) -> list[bool]:
-        """Which tokens never follow the last one of a row in the row of a text; False proves nothing."""
+    def behind(self, row: Sequence[int]) -> Bools:
+        """(V,) bool: the tokens that never follow a row in that of a text; False proves nothing."""
         cut = max((place + 1 for place, token in enumerate(row) if token in self._added), default=0)
         if cut == len(row):
-            return [False] * len(tokens)
-        found = [token not in self._added and not self._stays(row[-1], token) for token in tokens]
-        if any(found):
-            written = b"".join(self._bytes[token] for token in row[cut:])
-            found = [
-                gone and self._within(written, self._bytes[token]) for token, gone in zip(tokens, found, strict=True)
-            ]
-        return found
+            return np.zeros(len(self._bytes), dtype=np.bool_)
+        found = self._edges.behind(row[-1])
+        within = np.zeros(len(self._leads), dtype=np.bool_)
+        asked = np.unique(self._lead_of[found]).tolist()
+        written = b"".join(self._bytes[token] for token in row[cut:])
+        within[asked] = self._within(written, [self._leads[number] for number in asked])
+        kept: Bools = found & within[self._lead_of]
+        return kept
 
-    def _stays(self, first: int, second: int) -> bool:
-        """Whether the bytes of two tokens come to these two."""
-        pair = first, second
-        if pair not in self._apart:
-            both = self._pairs.tokenize(self._pieces[first] + self._pieces[second])
-            self._apart[pair] = [one.id for one in both] == [first, second]
-        return self._apart[pair]
-
-    def _within(self, before: bytes, after: bytes) -> bool:
-        """Whether the place between two strings of bytes is within one piece, whatever follows."""
+    def _within(self, before: bytes, leads: Sequence[str | None]) -> list[bool]:
+        """Whether the place between some bytes and what begins with each lead is within one piece, whatever follows."""
         try:
-            size, text = len(before.decode()), (before + after).decode()
+            text = before.decode()
         except UnicodeDecodeError:
-            return False
+            return [False] * len(leads)
+        # where a piece has begun stays so, but that an apostrophe may take in a piece
+        begun = [start for _, (start, _) in self._cutter.pre_tokenize_str(text)[-2:]]
+        tail = text[begun[0] :] if begun else ""
+        return [lead is not None and self._is_within(tail, lead) for lead in leads]
+
+    def _is_within(self, before: str, after: str) -> bool:
+        text = before + after
         for _, (start, stop) in self._cutter.pre_tokenize_str(text):
-            if start < size < stop:
+            if start < len(before) < stop:
                 return stop < len(text) or not text[start:stop].isspace()
         return False
 
+    def _lead(self, written: bytes) -> str | None:
+        """Text that is cut from what stands before as that of a token is; None where that is not known."""
+        found = characters(written)
+        if found is None or not found[0]:
+            return None
+        text, lead = found[0], ""
+        for character in text:
+            kind = self._kind(character)
+            lead += kind or character
+            if kind:
+                break
+        return next((own for own in _ENDINGS if text.startswith(own)), lead)
 
-def stray_next(beginnings: Beginnings, tokens: Sequence[Sequence[int]]) -> list[list[bool]]:
-    """For each beginning which of its `tokens` never follow in the row of a text; False proves nothing.
+    def _kind(self, character: str) -> str:
+        """A character that is cut from others as this one is, "" for white space: that stands for itself."""
+        if character not in self._kinds:
+            like = (one for one in "a1-" if len(self._cutter.pre_tokenize_str(one + character)) == 1)
+            self._kinds[character] = next(like, "")
+        return self._kinds[character]
 
-    The end, which is no token of texts, is never asked for. A vocabulary may tell by itself: `strays(row, tokens)`.
+
+def strays(beginnings: Beginnings) -> Bools | None:
+    """(K, V) bool, the tokens that never follow a beginning in the row of a text; None where nothing is known.
+
+    False proves nothing. The end is no token of texts, and no stray. A vocabulary may tell by itself: `strays(row)`.
     """
-    own = getattr(beginnings.vocabulary, "strays", None)
-    if own is not None:
-        return [own(row, asked) for row, asked in zip(beginnings.rows, tokens, strict=True)]
-    known = pairs_of(beginnings.vocabulary)
-    if known is None:
-        return [[False] * len(asked) for asked in tokens]
-    return [known.behind(row, asked) for row, asked in zip(beginnings.rows, tokens, strict=True)]
+    vocabulary = beginnings.vocabulary
+    own = getattr(vocabulary, "strays", None)
+    known = None if own is not None else pairs_of(vocabulary)
+    behind = own if own is not None else None if known is None else known.behind
+    if behind is None or not len(beginnings):
+        return None
+    found: Bools = np.stack([behind(row) for row in beginnings.rows])
+    found[:, beginnings.end] = False
+    return found
 
 
 _KNOWN: WeakKeyDictionary[Vocabulary, StrayPairs | None] = WeakKeyDictionary()
@@ -110,9 +150,20 @@ _KNOWN: WeakKeyDictionary[Vocabulary, StrayPairs | None] = WeakKeyDictionary()
 
 def pairs_of(vocabulary: Vocabulary) -> StrayPairs | None:
     """Those of a vocabulary; None where nothing is known of how it writes texts."""
-    if vocabulary not in _KNOWN:
-        _KNOWN[vocabulary] = StrayPairs(vocabulary) if _is_known(vocabulary) else None
-    return _KNOWN[vocabulary]
+    with _LOCK:
+        if vocabulary not in _KNOWN:
+            try:
+                _KNOWN[vocabulary] = StrayPairs(vocabulary) if _is_known(vocabulary) else None
+            except ValueError:  # its merges are in no order of time
+                _KNOWN[vocabulary] = None
+        return _KNOWN[vocabulary]
+
+
+def _merges(backend: Any) -> dict[tuple[int, int], int]:
+    """Pairs of tokens and what they become, in order."""
+    model = json.loads(backend.to_str())["model"]
+    number, merges = model["vocab"], (one.split(" ") if isinstance(one, str) else one for one in model["merges"])
+    return {(number[first], number[second]): number[first + second] for first, second in merges}
 
 
 def _is_known(vocabulary: Any) -> bool:
