@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from objectives.mask_engine import Masks
 from objectives.nearest_end import NearestEnd
 from objectives.reading import Reading
 from objectives.text_features import zero_or_inf
@@ -25,6 +24,13 @@ from textsearch.beginnings import Beginnings, characters
 from textsearch.objective import Cost, Objective
 from textsearch.per_input import PerInput
 from textsearch.watching import tell
+
+
+class Mask(Protocol):
+    """Tells which tokens may come next."""
+
+    def allowed(self, beginnings: Beginnings, places: Sequence[int]) -> Tensor | None:
+        """(len(places), V) bool, of those beginnings; None where nothing is known."""
 
 
 class Language(Protocol):
@@ -42,8 +48,8 @@ class Language(Protocol):
         """
 
     @property
-    def masks(self) -> Masks | None:
-        """The mask engine for it; None where there is none."""
+    def masks(self) -> Mask | None:
+        """The mask for it, by an engine; None where there is none."""
 
     @property
     def reading(self) -> Reading | None:
@@ -143,6 +149,16 @@ class LanguageObjective(Objective):
             if near is not None:
                 row[:] = near.within(beginnings.vocabulary, beginnings.end, own, left, proven=proven)
         return torch.from_numpy(found)
+
+    def ends(self, beginnings: Beginnings) -> Tensor | None:
+        """(K,) bool, the beginnings that are texts of the language as they are: see `textsearch.in_time`."""
+        if beginnings.written is None:
+            return None
+        begun = zip(map(characters, beginnings.written), beginnings.numbers, strict=True)
+        found = [
+            own is not None and not own[1] and bool(self.languages.of(number).accepts(own[0])) for own, number in begun
+        ]
+        return torch.tensor(found, dtype=torch.bool)
 
     def too_long(self, beginnings: Beginnings, room: Sequence[int]) -> Tensor | None:
         """(K,) bool, the beginnings of which it is proven that no text ends in time: see `textsearch.in_time`."""

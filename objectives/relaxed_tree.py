@@ -1,12 +1,14 @@
 r"""A regular expression that allows whatever one with backreferences, recursion or atomic groups allows, and more.
 
-What only backtracking can decide is replaced by something regular that matches at least as much: a backreference by the
-group that it refers to, recursion by anything, an atomic group by a plain one, a condition by both of its branches. A
-lookaround around such a thing is left out. So a beginning that this expression rules out is ruled out.
+What only backtracking can decide is replaced by something regular that matches at least as much: a backreference and a
+call of a group by that group, calls within calls, as those of recursion, a few times and then by anything, an atomic
+group by a plain one, a condition on a group by both of its branches. A lookaround around such a thing is left out. So a
+beginning that this expression rules out is ruled out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, final
 
 import regex
@@ -16,6 +18,12 @@ from objectives.linear_search import Either, Here, Look, NotRegularError, One, R
 ANYTHING: Final = Repeat(One(".", regex.DOTALL), 0, None)
 NOTHING: Final = Row(())
 
+PASSES = 4
+"""Times that an expression is read; in the first calls are anything, and later what was read before."""
+
+LARGEST = 2_000
+"""Parts that all calls together may make."""
+
 
 _UNDERSTOOD = (
     regex.IGNORECASE | regex.MULTILINE | regex.DOTALL | regex.UNICODE | regex.ASCII | regex.VERSION0 | regex.VERSION1
@@ -24,7 +32,7 @@ _GROUP = regex.compile(r"\((?:\?P?<(?P<name>\w+)>|(?![?*]))")
 _PLAIN = regex.compile(r"\(\?[>|]")
 _BRANCHES = regex.compile(r"\(\?\|")
 _BACK = regex.compile(r"\\(?P<number>[1-9]\d?)(?!\d)|\\g<(?P<any>\w+)>|\(\?P=(?P<name>\w+)\)")
-_AGAIN = regex.compile(r"\(\?(?:R|\d+|&\w+|P>\w+)\)")
+_AGAIN = regex.compile(r"\(\?(?:(?P<whole>R|0)|(?P<number>\d+)|(?:&|P>)(?P<name>\w+))\)")
 _DEFINE = regex.compile(r"\(\?\(DEFINE\)")
 _IF = regex.compile(r"\(\?(?:\(\w+\)|(?=\(\?<?[=!]))")
 _LOOK = regex.compile(r"\(\?(?P<behind><?)(?P<sign>[=!])")
@@ -48,10 +56,36 @@ def relaxed_tree_of(pattern: str) -> Tree | None:
     # one letter may be equal to two, by the rules of case of version 1
     if flags & ~_UNDERSTOOD or (flags & regex.VERSION1 and flags & regex.IGNORECASE):
         return None
-    try:
-        return _Relaxed(pattern, flags).whole(flags & ~(regex.UNICODE | regex.VERSION0))
-    except NotRegularError:
-        return None
+    calls: Mapping[str, Tree] = {}
+    most = LARGEST // max(1, len(_AGAIN.findall(pattern)))
+    tree: Tree | None = None
+    for _ in range(PASSES):
+        reader, before = _Relaxed(pattern, flags, calls), tree
+        try:
+            tree = reader.whole(flags & ~(regex.UNICODE | regex.VERSION0))
+        except NotRegularError:
+            return None
+        if tree == before or not reader.numbered:
+            break
+        # what is called may be anywhere in the expression
+        called = {**reader.groups, "": without_conditions(tree)}
+        calls = {key: own for key, own in called.items() if _size(own) <= most} | {
+            key: calls[key] for key, own in called.items() if key in calls and _size(own) > most
+        }
+    return tree
+
+
+def _size(tree: Tree) -> int:
+    """Parts, repeats written out."""
+    match tree:
+        case Row() | Either():
+            return 1 + sum(map(_size, tree.parts))
+        case Repeat():
+            return 1 + max(tree.low, tree.high or 1) * _size(tree.body)
+        case Look():
+            return 1 + _size(tree.body)
+        case One() | Here():
+            return 1
 
 
 @final
@@ -60,13 +94,15 @@ class _Relaxed(Reader):
 
     leading = regex.compile(r"(?:\(\?(?:[aimsu]+|V[01])\))+")
 
-    def __init__(self, pattern: str, flags: int) -> None:
+    def __init__(self, pattern: str, flags: int, calls: Mapping[str, Tree]) -> None:
         super().__init__(pattern, flags)
+        self.calls = calls
         self.base = flags & (regex.ASCII | regex.VERSION1)
         self.groups: dict[str, Tree] = {}
         self.count = self.replaced = 0
-        # groups of one number may then stand in several places
-        self.numbered = _BRANCHES.search(pattern) is None
+        # groups of one number, or of one name, may then stand in several places
+        names = [found["name"] for found in _GROUP.finditer(pattern) if found["name"]]
+        self.numbered = _BRANCHES.search(pattern) is None and len(set(names)) == len(names)
 
     def _end_of_repeat(self) -> None:
         if self._next() == "+":
@@ -91,17 +127,29 @@ class _Relaxed(Reader):
             known = self.numbered and not flags & regex.IGNORECASE
             group = self.groups.get(found["number"] or found["any"] or found["name"]) if known else None
             return ANYTHING if group is None else group
-        if self._take(_AGAIN) is not None:
-            return ANYTHING
+        if (found := self._take(_AGAIN)) is not None:
+            return self.calls.get("" if found["whole"] else found["number"] or found["name"], ANYTHING)
         if self._take(_DEFINE) is not None:
             self._closed(flags)
             return NOTHING
         if self._take(_IF) is not None:
-            if (found := self._take(_LOOK)) is not None:
-                self._closed(flags)
-            return Either((self._closed(flags), NOTHING))
+            return self._if(flags)
         self.replaced -= 1
         return super()._part(flags)
+
+    def _if(self, flags: int) -> Tree:
+        found, before = self._take(_LOOK), self.replaced
+        body = NOTHING if found is None else self._closed(flags)
+        branches = [self._row(flags), NOTHING]
+        if self._next() == "|":
+            self.at += 1
+            branches[1] = self._row(flags)
+        self.at += 1
+        if found is not None and self.replaced == before:
+            behind, wanted = bool(found["behind"]), found["sign"] == "="
+            looks = (Look(body, behind, wanted), Look(body, behind, not wanted))
+            branches = [Row((look, branch)) for look, branch in zip(looks, branches, strict=True)]
+        return Either(tuple(branches))
 
     def _group(self, name: str | None, flags: int) -> Tree:
         self.count += 1

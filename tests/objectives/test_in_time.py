@@ -166,6 +166,40 @@ def test_a_spelling_that_the_tokenizer_has_not_is_left_out() -> None:
     assert told is not None and told.int().tolist() == [[0, 0, 0, 1, 1], [0, 0, 0, 0, 0]]
 
 
+DEAD_ENDS = ByteVocabulary((b"_", b"n", b"o", b"no", b"y", b"t", b"ot"))
+
+
+def test_what_no_spelling_goes_on_from_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every row that the mask writes is the spelling of a text; with a broken twin, which does not look ahead."""
+
+    def written(pattern: str, room: int) -> tuple[set[str], int]:
+        texts, rows, dead = set[str](), [list[int]()], 0
+        told = InTime(Pattern(pattern, full=True), room)
+        while rows:
+            mask = next_allowed_by(told, Beginnings(DEAD_ENDS, 0, rows, [0] * len(rows)))
+            assert mask is not None
+            dead += int((~mask.any(1)).sum())
+            pairs = mask.nonzero().tolist()
+            texts |= {Batch.of([rows[at]], DEAD_ENDS).texts()[0] for at, token in pairs if token == 0}
+            rows = [[*rows[at], token] for at, token in pairs if token]
+        return texts, dead
+
+    assert written("no|not|yo", 3) == ({"no", "not", "yo"}, 0)
+    assert written("(no|t){1,3}", 2) == ({"no", "t", "tt", "not", "nono", "tno"}, 0)
+    monkeypatch.setattr(InTime, "_ahead", lambda self, beginnings, mask, few: mask)
+    assert written("no|not|yo", 3)[1] > 0
+
+
+def test_the_end_is_allowed_of_whole_texts_alone() -> None:
+    """The mask of a backreference alone would let other texts end, too."""
+    pattern = Pattern(r"([ab]{1,2})\1", full=True)
+    rows = list(every_row(letters("ab"), 4).token_lists())
+    told = next_allowed_by(InTime(pattern, 4), Beginnings(letters("ab"), 0, rows, [0] * len(rows)))
+    assert told is not None
+    ended = told[:, 0] & torch.tensor([len(row) <= 4 for row in rows])
+    assert ended.tolist() == (pattern.energy(Batch.of(rows, letters("ab"))) == 0).tolist()
+
+
 def test_too_little_room_for_every_input_is_refused() -> None:
     with pytest.raises(ValueError, match="max_length=3 is too small"):
         check_room(Pattern(["b{8}", "b{9}"], full=True), PIECES, 3)

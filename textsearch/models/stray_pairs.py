@@ -44,6 +44,8 @@ _OPTIONS = (
 _ENDINGS = ("s", "t", "m", "d", "ll", "re", "ve", "l", "r", "v", "e")
 """What may stand behind an apostrophe in one piece with it, and the first letters of that."""
 
+_KEPT = 100_000  # places between two texts
+
 _LOCK = RLock()
 
 
@@ -68,14 +70,11 @@ class StrayPairs:
         self._cutter = backend.pre_tokenizer
         self._edges = MergedEdges(vocabulary.size, _merges(backend))
         self._kinds: dict[str, str] = {}
-        self._leads: list[str | None] = []
+        self._cut: dict[tuple[str, str], bool] = {}
         numbers: dict[str | None, int] = {}
-        for token, own in enumerate(self._bytes):
-            lead = None if token in self._added else self._lead(own)
-            if numbers.setdefault(lead, len(self._leads)) == len(self._leads):
-                self._leads.append(lead)
-        each = (numbers[None if token in self._added else self._lead(own)] for token, own in enumerate(self._bytes))
-        self._lead_of = np.fromiter(each, dtype=np.int64)
+        leads = (None if token in self._added else self._lead(own) for token, own in enumerate(self._bytes))
+        self._lead_of = np.array([numbers.setdefault(lead, len(numbers)) for lead in leads], dtype=np.int64)
+        self._leads = list(numbers)
 
     def behind(self, row: Sequence[int]) -> Bools:
         """(V,) bool: the tokens that never follow a row in that of a text; False proves nothing."""
@@ -84,7 +83,8 @@ class StrayPairs:
             return np.zeros(len(self._bytes), dtype=np.bool_)
         found = self._edges.behind(row[-1])
         within = np.zeros(len(self._leads), dtype=np.bool_)
-        asked = np.unique(self._lead_of[found]).tolist()
+        within[self._lead_of[found]] = True
+        asked = within.nonzero()[0].tolist()
         written = b"".join(self._bytes[token] for token in row[cut:])
         within[asked] = self._within(written, [self._leads[number] for number in asked])
         kept: Bools = found & within[self._lead_of]
@@ -102,6 +102,14 @@ class StrayPairs:
         return [lead is not None and self._is_within(tail, lead) for lead in leads]
 
     def _is_within(self, before: str, after: str) -> bool:
+        key = before, after
+        if key not in self._cut:
+            if len(self._cut) > _KEPT:
+                self._cut.clear()
+            self._cut[key] = self._found_within(before, after)
+        return self._cut[key]
+
+    def _found_within(self, before: str, after: str) -> bool:
         text = before + after
         for _, (start, stop) in self._cutter.pre_tokenize_str(text):
             if start < len(before) < stop:

@@ -1,0 +1,182 @@
+"""What may come next in a text that only backtracking can judge, by partial matches of the beginnings.
+
+The `regex` module tells of a beginning whether a text that goes on so may match: a partial match. So of the tokens that
+a mask lets through those are left out behind which there is none, by their first characters, first one, then two and so
+on, as long as these are few. It is a hint, as the mask is.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import RLock
+from typing import Any, final
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import regex
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from objectives.mask_engine import Masks
+from textsearch.batch import Vocabulary
+from textsearch.beginnings import Beginnings, characters
+
+MOST = 2_000
+"""Beginnings of tokens of one length that are tried; where there are more, all are let through."""
+
+TOKENS = 4_000
+"""Of no more tokens than these more than the first character is tried."""
+
+_KEPT = 2_000  # beginnings, with V bits for each
+
+Bools = NDArray[np.bool_]
+
+
+@final
+class PartialMatches:
+    r"""A mask less what no match goes on with; threads may share it.
+
+    Args:
+        masks: of the same expression, or of one that allows more.
+        pattern: of the whole text.
+        timeout: seconds of a trial.
+
+    >>> from textsearch.testing import letters
+    >>> abc = letters("abc")
+    >>> own = PartialMatches(Masks(lambda matcher: matcher.grammar_from_regex("[abc]{4}")), r"(.)(.)\2\1", 1.0)
+    >>> own.allowed(Beginnings(abc, 0, [[], [1, 2], [1, 2, 2, 1]], [0] * 3), [0, 1, 2]).int().tolist()
+    [[0, 1, 1, 1], [0, 0, 1, 0], [1, 0, 0, 0]]
+    """
+
+    def __init__(self, masks: Masks, pattern: str, timeout: float) -> None:
+        self._masks, self._pattern, self._timeout = masks, pattern, timeout
+        self._lock = RLock()
+        self._found: WeakKeyDictionary[Vocabulary, OrderedDict[tuple[Any, ...], NDArray[np.uint8]]]
+        self._found = WeakKeyDictionary()
+
+    def allowed(self, beginnings: Beginnings, places: Sequence[int]) -> Tensor | None:
+        """(len(places), V) bool, of those beginnings; None without `token_bytes`.
+
+        Raises:
+            TimeoutError: a trial took longer than `timeout`.
+        """
+        written = beginnings.written
+        if written is None:
+            return None
+        told = self._masks.allowed(beginnings, places)
+        if told is None:
+            told = beginnings.vocabulary.allowed.cpu().repeat(len(places), 1)
+            told[:, beginnings.end] = True
+        with self._lock:
+            known = self._found.setdefault(beginnings.vocabulary, OrderedDict())
+            rows = []
+            for place, mask in zip(places, told.numpy(), strict=True):
+                key = beginnings.end, *beginnings.rows[place]
+                if key not in known:
+                    known[key] = np.packbits(self._left(beginnings, written[place], mask))
+                known.move_to_end(key)
+                rows.append(np.unpackbits(known[key], count=mask.size).astype(np.bool_))
+            while len(known) > _KEPT:
+                known.popitem(last=False)
+        return torch.from_numpy(np.stack(rows))
+
+    def _left(self, beginnings: Beginnings, written: bytes, mask: Bools) -> Bools:
+        begun = characters(written)
+        if begun is None or begun[1]:  # within a character
+            return mask
+        tokens, found = _tokens(beginnings.vocabulary), mask.copy()
+        if found[beginnings.end]:
+            found[beginnings.end] = self._matches(begun[0], partial=False)
+        asked = np.flatnonzero(mask)
+        asked = asked[asked != beginnings.end]
+        of_each = tokens.first[asked]
+        firsts = np.unique(of_each)
+        if len(firsts) > MOST:
+            return found
+        good = np.array([self._goes_on(begun[0], *tokens.firsts[first]) for first in firsts.tolist()], dtype=np.bool_)
+        found[asked] = np.isin(of_each, firsts[good])
+        left, size = asked[found[asked]].tolist(), 1
+        while left and len(left) <= TOKENS:
+            size += 1
+            groups: dict[tuple[str, bytes], list[int]] = {}
+            for token in left:
+                if len(tokens.texts[token][0]) >= size or tokens.texts[token][1]:
+                    groups.setdefault(_beginning(tokens.texts[token], size), []).append(token)
+            if len(groups) > MOST:
+                break
+            left = []
+            for (text, rest), own in groups.items():
+                if not self._goes_on(begun[0], text, rest):
+                    found[own] = False
+                elif not rest:
+                    left += own
+        return found
+
+    def _goes_on(self, begun: str, text: str, rest: bytes) -> bool:
+        """Whether a match may go on with some characters and the first bytes of one more, of which some are tried."""
+        if not rest:
+            return self._matches(begun + text)
+        # a character that was written before may have to come again
+        again = {one for one in begun if one.encode(errors="surrogatepass").startswith(rest)}
+        return any(self._matches(begun + text + one) for one in (*sorted(again), *_beginning_with(rest)))
+
+    def _matches(self, text: str, partial: bool = True) -> bool:
+        try:
+            found = regex.fullmatch(self._pattern, text, partial=partial, timeout=self._timeout)
+        except TimeoutError as error:
+            raise TimeoutError(
+                f"pattern={self._pattern!r} took longer than timeout={self._timeout} s on the beginning {text!r}; "
+                "write it without backreferences, atomic groups and possessive repeats, or allow more time"
+            ) from error
+        return found is not None
+
+
+def _beginning_with(rest: bytes) -> Sequence[str]:
+    r"""Two characters whose first bytes are `rest`, the first one and the last.
+
+    >>> _beginning_with(b"\xc3"), _beginning_with(b"\xe0")
+    (['À', 'ÿ'], ['ࠀ', '\u0fff'])
+    """
+    size = 2 if rest[0] < 0xE0 else 3 if rest[0] < 0xF0 else 4
+    lowest = {0xE0: 0xA0, 0xF0: 0x90}.get(rest[0], 0x80) if len(rest) == 1 else 0x80
+    highest = {0xED: 0x9F, 0xF4: 0x8F}.get(rest[0], 0xBF) if len(rest) == 1 else 0xBF
+    return [
+        (rest + bytes([second] + [other] * 2)[: size - len(rest)]).decode()
+        for second, other in ((lowest, 0x80), (highest, 0xBF))
+    ]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _Tokens:
+    """The tokens of a vocabulary as text.
+
+    Attributes:
+        texts: V times whole characters, and the first bytes of one more; nothing of one that begins within a character.
+        firsts: their first characters, each once.
+        first: (V,) which of these a token has.
+    """
+
+    texts: Sequence[tuple[str, bytes]]
+    firsts: Sequence[tuple[str, bytes]]
+    first: NDArray[np.int64]
+
+
+def _beginning(text: tuple[str, bytes], size: int) -> tuple[str, bytes]:
+    """The first characters of a token; with the bytes of one that is not finished if that is among them."""
+    return text[0][:size], text[1] if len(text[0]) < size else b""
+
+
+_TOKENS: WeakKeyDictionary[Vocabulary, _Tokens] = WeakKeyDictionary()
+
+
+def _tokens(vocabulary: Any) -> _Tokens:
+    if vocabulary not in _TOKENS:
+        texts = [characters(own) or ("", b"") for own in vocabulary.token_bytes]
+        numbers: dict[tuple[str, bytes], int] = {}
+        first = [numbers.setdefault(_beginning(text, 1), len(numbers)) for text in texts]
+        _TOKENS[vocabulary] = _Tokens(texts, list(numbers), np.array(first, dtype=np.int64))
+    return _TOKENS[vocabulary]
