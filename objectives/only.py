@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -10,9 +10,12 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
+from textsearch.beginnings import Beginnings
 from textsearch.checks import keep, sequence, whole
+from textsearch.in_time import ends_by, too_long_by, within_by
 from textsearch.kinds import OBJECTIVE, instance
-from textsearch.objective import Cost, Objective, allowed_by, outline_of
+from textsearch.living import living_by
+from textsearch.objective import Cost, Objective, allowed_by, impossible_by, next_allowed_by, outline_of
 from textsearch.outline import Outline
 
 
@@ -91,6 +94,38 @@ class Only(Objective):
         every = torch.ones(len(rows), own.shape[1], dtype=torch.bool, device=own.device)
         return every.index_put((mine.to(own.device),), own)
 
+    def allowed_next(self, beginnings: Beginnings) -> Tensor | None:
+        """(K, V) bool, the objective's mask of the texts of its own inputs; elsewhere everything."""
+        return self._told(beginnings, lambda own, _: next_allowed_by(self.objective, own), True)
+
+    def impossible(self, beginnings: Beginnings) -> Tensor | None:
+        """(K,) bool, the objective's proofs of its own inputs."""
+        return self._told(beginnings, lambda own, _: impossible_by(self.objective, own), False)
+
+    def living_next(self, beginnings: Beginnings) -> Tensor | None:
+        """(K, V) bool, likewise of all tokens: see `textsearch.living`."""
+        return self._told(beginnings, lambda own, _: living_by(self.objective, own), True)
+
+    def within(self, beginnings: Beginnings, room: Sequence[int], *, proven: bool) -> Tensor | None:
+        """(K, V) bool, the tokens behind which a text may end in time: see `textsearch.in_time`."""
+
+        def ask(own: Beginnings, mine: Sequence[int]) -> Tensor | None:
+            return within_by(self.objective, own, [room[place] for place in mine], proven=proven)
+
+        return self._told(beginnings, ask, True)
+
+    def too_long(self, beginnings: Beginnings, room: Sequence[int]) -> Tensor | None:
+        """(K,) bool, the beginnings of which it is proven that no text ends in time."""
+
+        def ask(own: Beginnings, mine: Sequence[int]) -> Tensor | None:
+            return too_long_by(self.objective, own, [room[place] for place in mine])
+
+        return self._told(beginnings, ask, False)
+
+    def ends(self, beginnings: Beginnings) -> Tensor | None:
+        """(K,) bool, the beginnings that are texts as they are."""
+        return self._told(beginnings, lambda own, _: ends_by(self.objective, own), True)
+
     def concerns(self, number: int) -> bool:
         """Whether the input is one of `inputs` and the objective concerns it."""
         return number in self.inputs and self.objective.concerns(self.inputs.index(number))
@@ -98,6 +133,22 @@ class Only(Objective):
     def outline(self, number: int) -> Outline:
         """That of the objective, for its own inputs."""
         return outline_of(self.objective, self.inputs.index(number)) if number in self.inputs else Outline()
+
+    def _told(
+        self, beginnings: Beginnings, ask: Callable[[Beginnings, Sequence[int]], Tensor | None], elsewhere: bool
+    ) -> Tensor | None:
+        """(K, ...) bool, what the objective says of the beginnings of its own inputs, at the places it is told."""
+        own_number = {number: place for place, number in enumerate(self.inputs)}
+        mine = [place for place, number in enumerate(beginnings.numbers) if number in own_number]
+        if not mine:
+            return None
+        rows, numbers = [beginnings.rows[at] for at in mine], [own_number[beginnings.numbers[at]] for at in mine]
+        told = ask(Beginnings(beginnings.vocabulary, beginnings.end, rows, numbers), mine)
+        if told is None:
+            return None
+        every = torch.full((len(beginnings), *told.shape[1:]), elsewhere, dtype=torch.bool, device=told.device)
+        every[mine] = told
+        return every
 
     def _mine(self, batch: Batch) -> Tensor:
         return torch.isin(batch.inputs, torch.tensor(self.inputs, device=batch.device)).nonzero().squeeze(-1)

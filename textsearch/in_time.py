@@ -15,7 +15,7 @@ it is worked out while it is written or afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import and_, or_
@@ -119,9 +119,9 @@ class InTime(Objective):
         if not len(places):
             return mask
         ends = _some(beginnings, places)
-        told_by = [whole for term in self._terms("ends") if (whole := term.ends(ends)) is not None]
+        whole = ends_by(self.objective, ends)
         spelt = canonical(replace(Batch.of(ends.rows, ends.vocabulary), inputs=torch.tensor(ends.numbers)))
-        mask[places, beginnings.end] = reduce(and_, told_by, spelt)
+        mask[places, beginnings.end] = spelt if whole is None else spelt & whole
         return mask
 
     def _ahead(self, beginnings: Beginnings, mask: Tensor, few: Sequence[int]) -> Tensor:
@@ -139,31 +139,44 @@ class InTime(Objective):
 
     def living_next(self, beginnings: Beginnings) -> Tensor | None:
         """(K, V) bool; False proves that no text goes on so and ends in time: see `textsearch.living`."""
-        return _both(living_by(self.objective, beginnings), self._within(beginnings, True))
+        return _joined(and_, (living_by(self.objective, beginnings), self._within(beginnings, True)))
 
     def impossible(self, beginnings: Beginnings) -> Tensor | None:
         """(K,) bool; True proves that no text begins so and ends in time."""
-        room = self._room(beginnings)
-        told = (term.too_long(beginnings, room) for term in self._terms("too_long"))
-        known = [one for one in (impossible_by(self.objective, beginnings), *told) if one is not None]
-        return reduce(or_, known) if known else None
+        told = too_long_by(self.objective, beginnings, self._room(beginnings))
+        return _joined(or_, (impossible_by(self.objective, beginnings), told))
 
     def _within(self, beginnings: Beginnings, proven: bool) -> Tensor | None:
-        room = self._room(beginnings)
-        told = (term.within(beginnings, room, proven=proven) for term in self._terms("within"))
-        return reduce(_both, told, None)
-
-    def _terms(self, method: str) -> Sequence[Any]:
-        """Those that have a method."""
-        return [term for _, term in self.objective.parts if hasattr(term, method)]
+        return within_by(self.objective, beginnings, self._room(beginnings), proven=proven)
 
     def _room(self, beginnings: Beginnings) -> Sequence[int]:
         return [self.max_length - len(row) for row in beginnings.rows]
 
 
-def _both(one: Tensor | None, other: Tensor | None) -> Tensor | None:
-    """What both allow; None where neither says anything."""
-    return one if other is None else other if one is None else and_(one, other)
+def within_by(objective: Objective, beginnings: Beginnings, room: Sequence[int], *, proven: bool) -> Tensor | None:
+    """(K, V) bool, `within` of an objective, or of all terms of a sum; None where nothing is known."""
+    return _joined(and_, (term.within(beginnings, room, proven=proven) for term in _terms(objective, "within")))
+
+
+def too_long_by(objective: Objective, beginnings: Beginnings, room: Sequence[int]) -> Tensor | None:
+    """(K,) bool, `too_long` of an objective, or of any term of a sum; None where nothing can be proven."""
+    return _joined(or_, (term.too_long(beginnings, room) for term in _terms(objective, "too_long")))
+
+
+def ends_by(objective: Objective, beginnings: Beginnings) -> Tensor | None:
+    """(K,) bool, `ends` of an objective, or of all terms of a sum; None where nothing is known."""
+    return _joined(and_, (term.ends(beginnings) for term in _terms(objective, "ends")))
+
+
+def _terms(objective: Objective, method: str) -> Sequence[Any]:
+    """Those that have a method."""
+    return [term for _, term in objective.parts if hasattr(term, method)]
+
+
+def _joined(how: Callable[[Tensor, Tensor], Tensor], told: Iterable[Tensor | None]) -> Tensor | None:
+    """What is known, together; None where nothing is."""
+    known = [one for one in told if one is not None]
+    return reduce(how, known) if known else None
 
 
 def _some(beginnings: Beginnings, places: Sequence[int]) -> Beginnings:

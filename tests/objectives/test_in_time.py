@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from objectives import Choices, Grammar, JSONSchema, Pattern
+from objectives import Choices, Grammar, JSONSchema, Only, Pattern
 from objectives.document_reader import DocumentReader
 from objectives.document_ways import Way
 from objectives.language import LanguageObjective
@@ -27,7 +27,7 @@ from textsearch.tasks.sampling import check_room
 from textsearch.testing import ByteVocabulary, TableCausalLM, every_row, letters
 
 SPLIT = ByteVocabulary((b"_", b"a", b"\xc3", b"\xa9", b"\xa9a", "é".encode(), b"b"))
-CASES: dict[str, tuple[Callable[[], LanguageObjective], ByteVocabulary]] = {
+CASES: dict[str, tuple[Callable[[], Objective], ByteVocabulary]] = {
     "pattern": (lambda: Pattern("(ab){2,}|a", full=True), PIECES),
     "lookahead": (lambda: Pattern("(?=.*b)[ab]{2,}", full=True), PIECES),
     "forbidden": (lambda: Pattern("^a*$", forbid=True), PIECES),
@@ -35,10 +35,11 @@ CASES: dict[str, tuple[Callable[[], LanguageObjective], ByteVocabulary]] = {
     "grammar": (lambda: Grammar('start: "(" start ")" | "ab" | "a"'), PIECES),
     "choices": (lambda: Choices(["ab", "abab", "(a)"]), PIECES),
     "schema": (lambda: JSONSchema(PAIRS), MARKS),
+    "of some inputs": (lambda: Only(Pattern("(ab){2,}|a", full=True), inputs=range(2_000)), PIECES),
 }
 
 
-def check_proofs(objective: LanguageObjective, vocabulary: ByteVocabulary, longest: int = 3) -> int:
+def check_proofs(objective: Objective, vocabulary: ByteVocabulary, longest: int = 3) -> int:
     """Nothing that is proven too long is a beginning of a text in time; how much is proven."""
     rows = [tuple(row) for row in every_row(vocabulary, longest).token_lists()]
     batch = Batch.of(rows, vocabulary)
@@ -198,6 +199,18 @@ def test_the_end_is_allowed_of_whole_texts_alone() -> None:
     assert told is not None
     ended = told[:, 0] & torch.tensor([len(row) <= 4 for row in rows])
     assert ended.tolist() == (pattern.energy(Batch.of(rows, letters("ab"))) == 0).tolist()
+
+
+def test_what_holds_of_some_inputs_is_asked_of_them_alone() -> None:
+    """Of every method of beginnings, and each by its own pattern."""
+    vocabulary, rows = letters("ab"), [[1], [1], [2], [1], [1]]
+    begun = Beginnings(vocabulary, 0, rows, [0, 1, 1, 3, 9])
+    told = InTime(Only(Pattern(["ab", "a|bb"], full=True), inputs=(1, 3)), 2)
+    mask, living, dead = next_allowed_by(told, begun), living_by(told, begun), impossible_by(told, begun)
+    assert mask is not None and living is not None and dead is not None
+    assert mask.int().tolist() == [[1, 1, 1], [0, 0, 1], [0, 0, 0], [1, 0, 0], [1, 1, 1]]
+    assert living.int().tolist() == mask.int().tolist() and dead.tolist() == [False, False, True, False, False]
+    assert next_allowed_by(told, Beginnings(vocabulary, 0, [[1]], [2])) is None
 
 
 def test_too_little_room_for_every_input_is_refused() -> None:
