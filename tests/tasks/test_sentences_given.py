@@ -76,11 +76,17 @@ def test_chains_start_from_changed_sentences(chinese: Chinese) -> None:
         models,
     )
     assert "春天的公园里有很多孩子。" in taken.start.texts()
-    plain = build([["春天", "公园", "孩子"]], KeywordSentences(lang="zh", chains=2), models).start.texts()
+    bare = KeywordSentences(lang="zh", chains=2)
+    plain = build([["春天", "公园", "孩子"]], bare, models).start.texts()
     assert "春天的公园里有很多孩子。" not in plain
     # a set that no sentence helps starts as it did
     none = build([["春天", "公园", "孩子"], ["风", "雪"]], settings, models).start
     assert len(none) == 4 and all("风" in text and "雪" in text for text in none.texts()[2:])
+    # the masked model, which would take the sentences apart, has no share in the energy
+    terms = [
+        {term.name for _, term in build([["春天", "孩子"]], one, models).objective.parts} for one in (settings, bare)
+    ]
+    assert terms[1] - terms[0] == {"pseudo-likelihood"}
     found = keywords(
         [["春天", "孩子"]], lang="zh", chains=2, steps=3, sentences=lines, causal=models.causal, masked=models.masked
     )

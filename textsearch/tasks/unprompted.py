@@ -79,7 +79,7 @@ def unprompted(
     *,
     numbers: Sequence[int] | None = None,
     length: int | None = None,
-    both_sides: float = BOTH_SIDES,
+    both_sides: float | None = None,
     cold: float = COLD,
     progress: bool = False,
 ) -> Problem:
@@ -98,11 +98,15 @@ def unprompted(
             answered alike in every call. By default 0, 1, 2, ...
         length: words of a sentence, about; by default 12 more than the keywords have. Characters, in Chinese.
         both_sides: share of the masked model in the energy, from 0 to 1; it takes a pass for every word of a text that
-            the causal model alone does not rule out.
+            the causal model alone does not rule out. By default a half, and none where the user has sentences: it was
+            seen to take what they say apart for what it expects more.
         cold: the temperature at the end, in units of that at the first step.
         progress: show what is being done on standard error.
     """
     vocabulary, in_order = mlm.vocabulary, settings.in_order
+    prototyped = check_sentences(settings.sentences)
+    if both_sides is None:
+        both_sides = 0.0 if prototyped else BOTH_SIDES
     Keywords(sets).check(vocabulary.encode([language.stop] * len(sets)))
     lengths = [length or usual for usual in usual_lengths(sets, vocabulary)]
     judged = partial(energy, sets, language, lm, mlm, lengths=lengths, in_order=in_order)
@@ -120,7 +124,6 @@ def unprompted(
             numbers=numbers,
             in_order=in_order,
         )
-    prototyped = check_sentences(settings.sentences)
     if prototyped:
         with waiting("looking for sentences to change", progress):
             own = prototypes(
