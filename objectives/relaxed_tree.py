@@ -22,8 +22,10 @@ PASSES = 4
 """Times that an expression is read; in the first calls are anything, and later what was read before."""
 
 LARGEST = 2_000
-"""Parts that all calls together may make."""
+"""Parts of what one backreference stands for, and of what all calls together do."""
 
+WHOLE = 20_000
+"""Parts of all that is put in, and of the whole, repeats written out; what goes beyond is anything."""
 
 _UNDERSTOOD = (
     regex.IGNORECASE | regex.MULTILINE | regex.DOTALL | regex.UNICODE | regex.ASCII | regex.VERSION0 | regex.VERSION1
@@ -56,22 +58,32 @@ def relaxed_tree_of(pattern: str) -> Tree | None:
     # one letter may be equal to two, by the rules of case of version 1
     if flags & ~_UNDERSTOOD or (flags & regex.VERSION1 and flags & regex.IGNORECASE):
         return None
-    calls: Mapping[str, Tree] = {}
-    most = LARGEST // max(1, len(_AGAIN.findall(pattern)))
     tree: Tree | None = None
-    for _ in range(PASSES):
-        reader, before = _Relaxed(pattern, flags, calls), tree
+    # repeats of what is put in may make it large all the same
+    for most in (LARGEST, LARGEST // 10, LARGEST // 100, 0):
         try:
-            tree = reader.whole(flags & ~(regex.UNICODE | regex.VERSION0))
+            tree = _read(pattern, flags, most)
         except NotRegularError:
             return None
+        if _size(tree) <= WHOLE:
+            break
+    return tree
+
+
+def _read(pattern: str, flags: int, most: int) -> Tree:
+    """A tree in which nothing of more than `most` parts stands for a backreference, and for all calls together."""
+    calls: Mapping[str, Tree] = {}
+    of_calls = most // max(1, len(_AGAIN.findall(pattern)))
+    tree: Tree = ANYTHING
+    for _ in range(PASSES):
+        reader, before = _Relaxed(pattern, flags, calls, most), tree
+        tree = reader.whole(flags & ~(regex.UNICODE | regex.VERSION0))
         if tree == before or not reader.numbered:
             break
         # what is called may be anywhere in the expression
         called = {**reader.groups, "": without_conditions(tree)}
-        calls = {key: own for key, own in called.items() if _size(own) <= most} | {
-            key: calls[key] for key, own in called.items() if key in calls and _size(own) > most
-        }
+        small = {key for key, own in called.items() if _size(own) <= of_calls}
+        calls = {key: called[key] if key in small else calls[key] for key in called if key in small or key in calls}
     return tree
 
 
@@ -94,9 +106,10 @@ class _Relaxed(Reader):
 
     leading = regex.compile(r"(?:\(\?(?:[aimsu]+|V[01])\))+")
 
-    def __init__(self, pattern: str, flags: int, calls: Mapping[str, Tree]) -> None:
+    def __init__(self, pattern: str, flags: int, calls: Mapping[str, Tree], most: int) -> None:
         super().__init__(pattern, flags)
-        self.calls = calls
+        self.calls, self.most, self.room = calls, most, WHOLE
+        self.sizes: dict[int, int] = {}  # by identity: groups and calls stay
         self.base = flags & (regex.ASCII | regex.VERSION1)
         self.groups: dict[str, Tree] = {}
         self.count = self.replaced = 0
@@ -126,9 +139,9 @@ class _Relaxed(Reader):
         if (found := self._take(_BACK)) is not None:
             known = self.numbered and not flags & regex.IGNORECASE
             group = self.groups.get(found["number"] or found["any"] or found["name"]) if known else None
-            return ANYTHING if group is None else group
+            return self._put(group)
         if (found := self._take(_AGAIN)) is not None:
-            return self.calls.get("" if found["whole"] else found["number"] or found["name"], ANYTHING)
+            return self._put(self.calls.get("" if found["whole"] else found["number"] or found["name"]))
         if self._take(_DEFINE) is not None:
             self._closed(flags)
             return NOTHING
@@ -136,6 +149,18 @@ class _Relaxed(Reader):
             return self._if(flags)
         self.replaced -= 1
         return super()._part(flags)
+
+    def _put(self, tree: Tree | None) -> Tree:
+        """What stands for a backreference or a call; anything where that is not known or too large."""
+        if tree is None:
+            return ANYTHING
+        if id(tree) not in self.sizes:
+            self.sizes[id(tree)] = _size(tree)
+        size = self.sizes[id(tree)]
+        if size > min(self.most, self.room):
+            return ANYTHING
+        self.room -= size
+        return tree
 
     def _if(self, flags: int) -> Tree:
         found, before = self._take(_LOOK), self.replaced

@@ -55,3 +55,12 @@ def test_calls_do_not_blow_an_expression_up() -> None:
     nested = "(" * 40 + "a" + "".join(f"(?{group})b)" for group in range(40, 0, -1))
     tree = relaxed_tree_of(f"{nested}|c")
     assert tree is not None and relaxed_tree._size(tree) < 2 * relaxed_tree.LARGEST
+
+
+def test_backreferences_and_repeats_of_calls_do_not_blow_an_expression_up() -> None:
+    doubled = "(aa)" + "".join(rf"(\{group}\{group})" for group in range(1, 60))
+    for pattern in (doubled, "(a{900}(?1)?)(?1){1000}", r"(a{1900})\1{2000}"):
+        tree = relaxed_tree_of(pattern)
+        assert tree is not None and relaxed_tree._size(tree) < 2 * relaxed_tree.WHOLE
+    # what is small stays exact
+    assert counts(r"(aa)(\1\1)", "ab")[:2] == (1, 1)
