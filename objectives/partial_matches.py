@@ -32,6 +32,12 @@ TOKENS = 4_000
 
 _KEPT = 2_000  # beginnings, with V bits for each
 
+_CHARACTERS = 64  # that differ in their last byte alone
+
+# an escape, a set of characters, a call of the whole, or a character
+_PART = regex.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?[R0]\)|.", regex.DOTALL)
+_PLACES = frozenset(("^", "$", *(rf"\{letter}" for letter in "AZbBmMG")))
+
 Bools = NDArray[np.bool_]
 
 
@@ -116,12 +122,12 @@ class PartialMatches:
         return found
 
     def _goes_on(self, begun: str, text: str, rest: bytes) -> bool:
-        """Whether a match may go on with some characters and the first bytes of one more, of which some are tried."""
+        """Whether a match may go on with some characters and the first bytes of one more."""
         if not rest:
-            return self._matches(begun + text)
-        # a character that was written before may have to come again
-        again = {one for one in begun if one.encode(errors="surrogatepass").startswith(rest)}
-        return any(self._matches(begun + text + one) for one in (*sorted(again), *_beginning_with(rest)))
+            return not begun + text or self._matches(begun + text)
+        # the bytes that are there are those of some character that the mask of the engine allows
+        ones = _beginning_with(rest)
+        return ones is None or any(self._matches(begun + text + one) for one in ones)
 
     def _matches(self, text: str, partial: bool = True) -> bool:
         try:
@@ -134,19 +140,34 @@ class PartialMatches:
         return found is not None
 
 
-def _beginning_with(rest: bytes) -> Sequence[str]:
-    r"""Two characters whose first bytes are `rest`, the first one and the last.
+def tells_of_beginnings(pattern: str) -> bool:
+    r"""Whether partial matches tell of each beginning of a match that it is one.
 
-    >>> _beginning_with(b"\xc3"), _beginning_with(b"\xe0")
-    (['À', 'ÿ'], ['ࠀ', '\u0fff'])
+    At a place such as `\b` or `$` within the expression what has been written is taken for the whole text.
+
+    >>> [tells_of_beginnings(own) for own in (r"(a)\1", r"^\b([$\w])\1\$\b$", r"(a)\1\Bb", r"(a)\1(?!$)b")]
+    [True, True, False, False]
+    """
+    parts = [part[0] for part in _PART.finditer(pattern)]
+    if "(?R)" not in parts and "(?0)" not in parts:  # these call what stands first and last within others
+        while parts and parts[0] in _PLACES:
+            parts.pop(0)
+        while parts and parts[-1] in _PLACES:
+            parts.pop()
+    return _PLACES.isdisjoint(parts)
+
+
+def _beginning_with(rest: bytes) -> Sequence[str] | None:
+    r"""All characters whose first bytes are `rest`; None if there are too many.
+
+    >>> found = _beginning_with(b"\xc3")
+    >>> found[0], found[-1], len(found), _beginning_with(b"\xe0")
+    ('À', 'ÿ', 64, None)
     """
     size = 2 if rest[0] < 0xE0 else 3 if rest[0] < 0xF0 else 4
-    lowest = {0xE0: 0xA0, 0xF0: 0x90}.get(rest[0], 0x80) if len(rest) == 1 else 0x80
-    highest = {0xED: 0x9F, 0xF4: 0x8F}.get(rest[0], 0xBF) if len(rest) == 1 else 0xBF
-    return [
-        (rest + bytes([second] + [other] * 2)[: size - len(rest)]).decode()
-        for second, other in ((lowest, 0x80), (highest, 0xBF))
-    ]
+    if len(rest) < size - 1:
+        return None
+    return [(rest + bytes([last])).decode() for last in range(0x80, 0x80 + _CHARACTERS)]
 
 
 @final

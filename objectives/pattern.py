@@ -14,7 +14,7 @@ from objectives.linear_search import LinearSearch, NotRegularError, Tree
 from objectives.mask_engine import Masks
 from objectives.mask_expression import grammar_of
 from objectives.nearest_end import NearestEnd
-from objectives.partial_matches import PartialMatches
+from objectives.partial_matches import PartialMatches, tells_of_beginnings
 from objectives.partial_search import PartialSearch, Without
 from objectives.reading import Reading
 from objectives.relaxed_tree import relaxed_tree_of
@@ -112,7 +112,7 @@ class Matching:
         self.reading = None if tree is None else self._reading(PartialSearch(tree, full), forbid)
         self.near = None if self.reading is None else NearestEnd(self.reading)
         engine = Masks(partial(_readable, pattern, tree, full))
-        tries = full and isinstance(self._search, Backtracking)
+        tries = full and isinstance(self._search, Backtracking) and tells_of_beginnings(pattern)
         self.masks = None if forbid else PartialMatches(engine, pattern, timeout) if tries else engine
 
     def _reading(self, search: PartialSearch, forbid: bool) -> Reading | None:

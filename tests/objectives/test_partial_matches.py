@@ -1,0 +1,45 @@
+"""Masks by partial matches: every text that matches can be written under them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from objectives import Pattern
+from objectives import pattern as patterns
+from textsearch.beginnings import Beginnings
+from textsearch.testing import ByteVocabulary
+
+BYTES = ByteVocabulary((b"_", *(bytes([one]) for one in sorted(set("ab- é中😀".encode())))))
+CASES = [
+    (r"(é)\1", "éé"),
+    (r"(中|a)\1", "中中"),
+    (r"(😀)a*\1", "😀a😀"),
+    (r"([aé])\1", "éé"),
+    (r"(a)\1\Bb", "aab"),
+    (r"(-)\1\ba", "--a"),
+    (r"(a)\1(?!$)b", "aab"),
+    (r"^\b(a|b) \1\b$", "a a"),
+    (r"(?(?!b$)b|(-)\1)a", "ba"),
+]
+
+
+def is_writable(pattern: str, text: str) -> bool:
+    """Whether the mask lets the text be written, byte by byte, and end."""
+    row = [BYTES.token_bytes.index(bytes([one])) for one in text.encode()]
+    objective = Pattern(pattern, full=True)
+    rows = [row[:size] for size in range(len(row) + 1)]
+    told = objective.allowed_next(Beginnings(BYTES, 0, rows, [0] * len(rows)))
+    assert told is not None and objective.languages.of(0).accepts(text)
+    return bool(told[torch.arange(len(rows)), torch.tensor([*row, 0])].all())
+
+
+@pytest.mark.parametrize(("pattern", "text"), CASES)
+def test_what_matches_can_be_written(pattern: str, text: str) -> None:
+    assert is_writable(pattern, text)
+
+
+def test_a_partial_match_that_takes_a_beginning_for_the_whole_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broken twin: expressions with places within are tried, too."""
+    monkeypatch.setattr(patterns, "tells_of_beginnings", lambda pattern: True)
+    assert not is_writable(r"(a)\1\Bb", "aab")
