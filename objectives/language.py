@@ -131,7 +131,7 @@ class LanguageObjective(Objective):
         """(K, V) bool; False proves that no text goes on so: see `textsearch.living`."""
         written, vocabulary = beginnings.written, beginnings.vocabulary
         readings = [self.languages.of(number).reading for number in beginnings.numbers]
-        if written is None or not any(readings):
+        if written is None or not any(own.reading for own in self.languages.values):
             return None
         found = np.ones((len(beginnings), vocabulary.size), dtype=np.bool_)
         for row, reading, own in zip(found, readings, written, strict=True):
@@ -142,7 +142,8 @@ class LanguageObjective(Objective):
     def within(self, beginnings: Beginnings, room: Sequence[int], *, proven: bool) -> Tensor | None:
         """(K, V) bool, the tokens behind which a text may end in time: see `textsearch.in_time`."""
         ends = [self.languages.of(number).near for number in beginnings.numbers]
-        if beginnings.written is None or not any(ends):
+        # whether anything is known depends on all inputs: a beginning gets the same answer whatever stands beside it
+        if beginnings.written is None or not any(own.near for own in self.languages.values):
             return None
         found = np.ones((len(beginnings), beginnings.vocabulary.size), dtype=np.bool_)
         for row, near, own, left in zip(found, ends, beginnings.written, room, strict=True):
@@ -163,7 +164,7 @@ class LanguageObjective(Objective):
     def too_long(self, beginnings: Beginnings, room: Sequence[int]) -> Tensor | None:
         """(K,) bool, the beginnings of which it is proven that no text ends in time: see `textsearch.in_time`."""
         ends = [self.languages.of(number).near for number in beginnings.numbers]
-        if beginnings.written is None or not any(ends):
+        if beginnings.written is None or not any(own.near for own in self.languages.values):
             return None
         each = zip(ends, beginnings.written, room, strict=True)
         found = [near is not None and near.is_too_long(beginnings.vocabulary, own, left) for near, own, left in each]

@@ -105,8 +105,8 @@ class InTime(Objective):
                 return next_allowed_by(self.objective, beginnings) if len(new) < len(keys) else told
             masks = self._ahead(asked, self._spelt(asked, told, within), FEW)
             found |= zip(new, np.packbits(masks.numpy(), axis=1), strict=True)
-            memory |= found
-            with _LOCK:
+            with _LOCK:  # another thread may put in, too
+                memory |= found
                 while len(memory) > _KEPT:
                     memory.pop(next(iter(memory)))
         bits = np.unpackbits(np.stack([found[key] for key in keys]), axis=1, count=beginnings.vocabulary.size)
@@ -195,6 +195,9 @@ def _memory(objective: Objective, vocabulary: Vocabulary) -> Memory:
         number = id(objective)
         known = _MEMORIES.get(number)
         if known is None or known[0]() is not objective:
-            gone = ref(objective, lambda _: _MEMORIES.pop(number, None))
+            try:
+                gone = ref(objective, lambda _: _MEMORIES.pop(number, None))
+            except TypeError:  # of one with __slots__ it could not be seen whether it is gone
+                return {}
             known = _MEMORIES[number] = gone, WeakKeyDictionary()
         return known[1].setdefault(vocabulary, {})

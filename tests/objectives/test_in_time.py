@@ -213,6 +213,40 @@ def test_what_holds_of_some_inputs_is_asked_of_them_alone() -> None:
     assert next_allowed_by(told, Beginnings(vocabulary, 0, [[1]], [2])) is None
 
 
+@pytest.mark.parametrize("beside", [[0], [0, 0], [1]])
+def test_what_stands_beside_a_beginning_changes_no_answer(beside: list[int]) -> None:
+    """The second input has a language of which nothing is known."""
+    pieces = ByteVocabulary((b"_", b"n", b"o", b"no"))
+
+    def told(numbers: list[int]) -> list[Any]:
+        language = InTime(Pattern(["no*", "(?:no){e<=1}"], full=True), 3)
+        begun = Beginnings(pieces, 0, [[1, 2]] * len(numbers), numbers)
+        answers = next_allowed_by(language, begun), living_by(language, begun), impossible_by(language, begun)
+        return [None if one is None else one[-1].tolist() for one in answers]
+
+    assert told([*beside, 1]) == told([1])
+
+
+class _Slotted:
+    """An objective that cannot be referred to weakly."""
+
+    __slots__ = ("own",)
+
+    def __init__(self, own: Objective) -> None:
+        self.own = own
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(object.__getattribute__(self, "own"), name)
+
+
+def test_an_objective_that_cannot_be_remembered_is_asked_anew() -> None:
+    plain, begun = Pattern("a*b", full=True), Beginnings(PIECES, 0, [[], [1]], [0, 0])
+    slotted: Any = _Slotted(plain)
+    for _ in range(2):
+        told, wanted = (InTime(one, 3).allowed_next(begun) for one in (slotted, plain))
+        assert told is not None and wanted is not None and torch.equal(told, wanted)
+
+
 def test_too_little_room_for_every_input_is_refused() -> None:
     with pytest.raises(ValueError, match="max_length=3 is too small"):
         check_room(Pattern(["b{8}", "b{9}"], full=True), PIECES, 3)

@@ -103,11 +103,12 @@ class StrayPairs:
 
     def _is_within(self, before: str, after: str) -> bool:
         key = before, after
-        if key not in self._cut:
+        found = self._cut.get(key)  # other threads may clear it
+        if found is None:
             if len(self._cut) > _KEPT:
                 self._cut.clear()
-            self._cut[key] = self._found_within(before, after)
-        return self._cut[key]
+            found = self._cut[key] = self._found_within(before, after)
+        return found
 
     def _found_within(self, before: str, after: str) -> bool:
         text = before + after
