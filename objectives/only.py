@@ -96,11 +96,11 @@ class Only(Objective):
 
     def allowed_next(self, beginnings: Beginnings) -> Tensor | None:
         """(K, V) bool, the objective's mask of the texts of its own inputs; elsewhere everything."""
-        return self._told(beginnings, lambda own, _: next_allowed_by(self.objective, own), True)
+        return self._told(beginnings, lambda own, mine: next_allowed_by(self.objective, own) if mine else None, True)
 
     def impossible(self, beginnings: Beginnings) -> Tensor | None:
         """(K,) bool, the objective's proofs of its own inputs."""
-        return self._told(beginnings, lambda own, _: impossible_by(self.objective, own), False)
+        return self._told(beginnings, lambda own, mine: impossible_by(self.objective, own) if mine else None, False)
 
     def living_next(self, beginnings: Beginnings) -> Tensor | None:
         """(K, V) bool, likewise of all tokens: see `textsearch.living`."""
@@ -137,11 +137,12 @@ class Only(Objective):
     def _told(
         self, beginnings: Beginnings, ask: Callable[[Beginnings, Sequence[int]], Tensor | None], elsewhere: bool
     ) -> Tensor | None:
-        """(K, ...) bool, what the objective says of the beginnings of its own inputs, at the places it is told."""
+        """(K, ...) bool, what the objective says of the beginnings of its own inputs, at the places it is told.
+
+        It is asked where there are none, too: whether anything is known must not depend on what stands beside.
+        """
         own_number = {number: place for place, number in enumerate(self.inputs)}
         mine = [place for place, number in enumerate(beginnings.numbers) if number in own_number]
-        if not mine:
-            return None
         rows, numbers = [beginnings.rows[at] for at in mine], [own_number[beginnings.numbers[at]] for at in mine]
         told = ask(Beginnings(beginnings.vocabulary, beginnings.end, rows, numbers), mine)
         if told is None:

@@ -210,7 +210,11 @@ def test_what_holds_of_some_inputs_is_asked_of_them_alone() -> None:
     assert mask is not None and living is not None and dead is not None
     assert mask.int().tolist() == [[1, 1, 1], [0, 0, 1], [0, 0, 0], [1, 0, 0], [1, 1, 1]]
     assert living.int().tolist() == mask.int().tolist() and dead.tolist() == [False, False, True, False, False]
-    assert next_allowed_by(told, Beginnings(vocabulary, 0, [[1]], [2])) is None
+    # what is said of another input does not depend on what is asked beside it
+    alone = next_allowed_by(told, Beginnings(DEAD_ENDS, 0, [[1]], [2]))
+    beside = next_allowed_by(told, Beginnings(DEAD_ENDS, 0, [[1], [1]], [1, 2]))
+    assert alone is not None and beside is not None and alone[0].tolist() == beside[1].tolist()
+    assert not alone.all()
 
 
 @pytest.mark.parametrize("beside", [[0], [0, 0], [1]])
