@@ -117,7 +117,7 @@ def test_inputs_that_come_and_go() -> None:
 
 @pytest.fixture(scope="module")
 def roomy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return roomy_causal(tmp_path_factory.mktemp("causal"))
+    return roomy_causal(tmp_path_factory.mktemp("causal"), ascii_alone=True)
 
 
 TASKS: dict[str, Callable[..., Generations]] = {

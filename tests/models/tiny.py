@@ -140,8 +140,11 @@ def wordpiece_tokenizer(pieces: Sequence[str] = PIECES, *, lower: bool = True) -
     return BertTokenizerFast(vocab={piece: index for index, piece in enumerate(pieces)}, do_lower_case=lower)
 
 
-def byte_tokenizer(mask: str | None = None) -> Any:
-    """Byte-level pairs, a chat template, and one token that starts, ends and pads; a masked model's with a `mask`."""
+def byte_tokenizer(mask: str | None = None, *, ascii_alone: bool = False) -> Any:
+    """Byte-level pairs, a chat template, and one token that starts, ends and pads; a masked model's with a `mask`.
+
+    Of a vocabulary of `ascii_alone` no token is a part of a character.
+    """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -151,7 +154,9 @@ def byte_tokenizer(mask: str | None = None) -> Any:
     trainer = trainers.BpeTrainer(
         vocab_size=400,
         special_tokens=["<|end|>", *([mask] if mask else [])],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        initial_alphabet=[
+            sign for sign in pre_tokenizers.ByteLevel.alphabet() if not ascii_alone or sign.isascii() or sign in "ĠĊ"
+        ],
         show_progress=False,
     )
     tokenizer.train_from_iterator([*TEXTS, " ".join(WORDS)] * 2, trainer)
@@ -202,11 +207,11 @@ def tiny_encoder(folder: Path) -> Path:
     return save(folder, seeded(BertModel, config), wordpiece_tokenizer())
 
 
-def roomy_causal(folder: Path) -> Path:
+def roomy_causal(folder: Path, *, ascii_alone: bool = False) -> Path:
     """A random causal model with room for a request."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    tokenizer = byte_tokenizer()
+    tokenizer = byte_tokenizer(ascii_alone=ascii_alone)
     config = shape(len(tokenizer), num_key_value_heads=2, max_position_embeddings=4096)
     model = seeded(LlamaForCausalLM, LlamaConfig(**config, bos_token_id=0, eos_token_id=0))
     return save(folder, model, tokenizer)

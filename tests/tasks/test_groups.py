@@ -56,7 +56,7 @@ CASES = {
             "A man said no to the cat in London.",
             {"passage": "We saw dogs on Monday.", "answer": "Monday"},
         ],
-        {"chains": 2, "steps": 12, "drafts": 2},
+        {"chains": 2, "steps": 3, "drafts": 2},
     ),
     "keywords": Case(
         tasks.keywords,
@@ -123,7 +123,7 @@ CASES = {
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {
-        "causal": roomy_causal(tmp_path_factory.mktemp("causal")),
+        "causal": roomy_causal(tmp_path_factory.mktemp("causal"), ascii_alone=True),
         "encoder": tiny_encoder(tmp_path_factory.mktemp("encoder")),
     }
 
