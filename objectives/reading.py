@@ -95,6 +95,7 @@ class Reading:
         self.forgotten = 0
         self._texts: OrderedDict[str, Any] = OrderedDict()
         self._characters: Sequence[str] | None = None
+        self._tests = machine.tests
         self._forget()
 
     def _forget(self) -> None:
@@ -104,6 +105,7 @@ class Reading:
         self._kinds: dict[Hashable, int] = {}
         self._examples: list[str] = []
         self._kind_of: dict[str, int] = {}
+        self._passing: dict[int, int] = {}
         self._moves = np.full((64, 16), _NEW, dtype=np.int32)
         self._leading: dict[bytes, Ints] = {}
         self._codes: WeakKeyDictionary[_Tokens, _Coded] = WeakKeyDictionary()
@@ -274,6 +276,19 @@ class Reading:
                 self._moves = np.pad(self._moves, ((0, 0), (0, number)), constant_values=_NEW)
         return number
 
+    def _learn(self, characters: Sequence[str]) -> None:
+        """Find the kinds of many characters side by side: those that pass the same tests are of one."""
+        new = [one for one in dict.fromkeys(characters) if one not in self._kind_of]
+        text, passed = "".join(new), [0] * len(new)
+        for number, test in enumerate(self._tests if new else ()):
+            for found in test.finditer(text):
+                passed[found.start()] |= 1 << number
+        for one, tests in zip(new, passed, strict=True):
+            if tests in self._passing:
+                self._kind_of[one] = self._passing[tests]
+            else:
+                self._passing[tests] = self._kind(one)
+
     def _moved(self, states: Ints, kinds: Ints) -> Ints:
         """Where characters of some kinds lead from some states; -1 for nowhere."""
         found = self._moves[states, kinds]
@@ -299,7 +314,9 @@ class Reading:
         if len(rest) < size - 1:  # thousands of characters begin so
             return None
         if rest not in self._leading:
-            leading = {self._kind(character) for character in _beginning_with(rest)}
+            beginning = list(_beginning_with(rest))
+            self._learn(beginning)
+            leading = {self._kind(character) for character in beginning}
             self._leading[rest] = np.array(sorted(leading), dtype=np.int64)
         return self._leading[rest]
 
@@ -308,6 +325,7 @@ class Reading:
         tokens = _pieces(vocabulary).behind(rest)
         found = self._codes.get(tokens)
         if found is None:
+            self._learn(tokens.characters)
             kinds = np.array([self._kind(one) for one in tokens.characters], dtype=np.int64)
             found = self._codes[tokens] = _Coded.of(tokens, kinds[tokens.codes], vocabulary.allowed.numpy())
         return found

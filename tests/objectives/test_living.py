@@ -169,7 +169,9 @@ def test_each_input_has_its_own() -> None:
     both = Pattern(["a+", "(?:dog){e<=1}"], full=True)  # nothing is proven of the second
     living = living_by(both, Beginnings(PIECES, 0, [[], [1], []], [0, 0, 1]))
     assert living is not None and living.sum(1).tolist() == [1, 2, 7]
-    assert living_by(both, Beginnings(PIECES, 0, [[]], [1])) is None
+    alone = living_by(both, Beginnings(PIECES, 0, [[]], [1]))
+    assert alone is not None and bool(alone.all())
+    assert living_by(Pattern("(?:dog){e<=1}", full=True), Beginnings(PIECES, 0, [[]], [0])) is None
 
 
 @pytest.mark.parametrize(
