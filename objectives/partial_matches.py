@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import RLock
+from time import thread_time
 from typing import Any, final
 from weakref import WeakKeyDictionary
 
@@ -25,10 +26,13 @@ from textsearch.batch import Vocabulary
 from textsearch.beginnings import Beginnings, characters
 
 MOST = 2_000
-"""Beginnings of tokens of one length that are tried; where there are more, all are let through."""
+"""Beginnings of tokens that are tried of one length; where there are more, all these tokens are let through."""
 
 TOKENS = 4_000
-"""Of no more tokens than these more than the first character is tried."""
+"""Where more tokens than these are left, no more than their first characters are tried."""
+
+TOGETHER = 20
+"""Times `timeout` that all trials behind one beginning may take."""
 
 _KEPT = 2_000  # beginnings, with V bits for each
 
@@ -48,7 +52,7 @@ class PartialMatches:
     Args:
         masks: of the same expression, or of one that allows more.
         pattern: of the whole text.
-        timeout: seconds of a trial.
+        timeout: seconds of processor time of a trial.
 
     >>> from textsearch.testing import letters
     >>> abc = letters("abc")
@@ -59,7 +63,7 @@ class PartialMatches:
 
     def __init__(self, masks: Masks, pattern: str, timeout: float) -> None:
         self._masks, self._pattern, self._timeout = masks, pattern, timeout
-        self._lock = RLock()
+        self._lock, self._until = RLock(), 0.0
         self._found: WeakKeyDictionary[Vocabulary, OrderedDict[tuple[Any, ...], NDArray[np.uint8]]]
         self._found = WeakKeyDictionary()
 
@@ -67,7 +71,7 @@ class PartialMatches:
         """(len(places), V) bool, of those beginnings; None without `token_bytes`.
 
         Raises:
-            TimeoutError: a trial took longer than `timeout`.
+            TimeoutError: a trial took longer than `timeout`, or those behind one beginning took `TOGETHER` times that.
         """
         written = beginnings.written
         if written is None:
@@ -94,6 +98,7 @@ class PartialMatches:
         if begun is None or begun[1]:  # within a character
             return mask
         tokens, found = _tokens(beginnings.vocabulary), mask.copy()
+        self._until = thread_time() + TOGETHER * self._timeout
         if found[beginnings.end]:
             found[beginnings.end] = self._matches(begun[0], partial=False)
         asked = np.flatnonzero(mask)
@@ -131,13 +136,14 @@ class PartialMatches:
 
     def _matches(self, text: str, partial: bool = True) -> bool:
         try:
-            found = regex.fullmatch(self._pattern, text, partial=partial, timeout=self._timeout)
+            if thread_time() > self._until:
+                raise TimeoutError
+            return regex.fullmatch(self._pattern, text, partial=partial, timeout=self._timeout) is not None
         except TimeoutError as error:
             raise TimeoutError(
-                f"pattern={self._pattern!r} took longer than timeout={self._timeout} s on the beginning {text!r}; "
+                f"pattern={self._pattern!r} takes too long for timeout={self._timeout} s on the beginning {text!r}; "
                 "write it without backreferences, atomic groups and possessive repeats, or allow more time"
             ) from error
-        return found is not None
 
 
 def tells_of_beginnings(pattern: str) -> bool:

@@ -101,8 +101,9 @@ class InTime(Objective):
         if new:
             asked = _some(beginnings, list(new.values()))
             told, within = next_allowed_by(self.objective, asked), self._within(asked, False)
-            if within is None:
-                return next_allowed_by(self.objective, beginnings) if len(new) < len(keys) else told
+            if within is None:  # of no beginning, so that nothing is remembered
+                number = {key: place for place, key in enumerate(new)}
+                return told if told is None else told[[number[key] for key in keys]]
             masks = self._ahead(asked, self._spelt(asked, told, within), FEW)
             found |= zip(new, np.packbits(masks.numpy(), axis=1), strict=True)
             with _LOCK:  # another thread may put in, too

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, final
 
 import pytest
 import torch
+from torch import Tensor
 
 from objectives import Choices, Grammar, JSONSchema, Only, Pattern
 from objectives.document_reader import DocumentReader
@@ -16,6 +18,7 @@ from objectives.language import LanguageObjective
 from objectives.nearest_end import NearestEnd
 from samplers.proposals import FromLeft, suffix
 from tests.objectives.test_languages import MARKS, PAIRS, PIECES
+from textsearch import in_time
 from textsearch.batch import Batch
 from textsearch.beginnings import Beginnings
 from textsearch.in_time import InTime
@@ -191,18 +194,48 @@ def test_what_no_spelling_goes_on_from_is_left_out(monkeypatch: pytest.MonkeyPat
     assert written("no|not|yo", 3)[1] > 0
 
 
-def test_the_end_is_allowed_of_whole_texts_alone() -> None:
-    """The mask of a backreference alone would let other texts end, too."""
-    pattern = Pattern(r"([ab]{1,2})\1", full=True)
+def test_the_end_is_allowed_of_whole_texts_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a broken twin, that does not ask the parser: the engine alone lets other texts end, too."""
+
+    def ended() -> list[bool]:
+        told = next_allowed_by(InTime(pattern(), 4), Beginnings(letters("ab"), 0, rows, [0] * len(rows)))
+        assert told is not None
+        return [bool(one) for one in told[:, 0]]
+
+    def pattern() -> Pattern:
+        return Pattern(r"([ab])(?!$)[ab]?\1", full=True)
+
     rows = list(every_row(letters("ab"), 4).token_lists())
-    told = next_allowed_by(InTime(pattern, 4), Beginnings(letters("ab"), 0, rows, [0] * len(rows)))
-    assert told is not None
-    ended = told[:, 0] & torch.tensor([len(row) <= 4 for row in rows])
-    assert ended.tolist() == (pattern.energy(Batch.of(rows, letters("ab"))) == 0).tolist()
+    texts = (pattern().energy(Batch.of(rows, letters("ab"))) == 0).tolist()
+    assert ended() == texts
+    monkeypatch.setattr(in_time, "ends_by", lambda objective, beginnings: None)
+    assert ended() != texts
 
 
-def test_what_holds_of_some_inputs_is_asked_of_them_alone() -> None:
-    """Of every method of beginnings, and each by its own pattern."""
+@final
+@dataclass(frozen=True)
+class Counted(Objective):
+    """Knows of no ends: behind a row of n tokens token n is allowed; it keeps how many beginnings it was asked."""
+
+    asked: list[int]
+
+    def energy(self, batch: Batch) -> Tensor:
+        return torch.zeros(len(batch), dtype=torch.float64)
+
+    def allowed_next(self, beginnings: Beginnings) -> Tensor:
+        self.asked.append(len(beginnings))
+        lengths = torch.tensor([len(row) for row in beginnings.rows])
+        return torch.arange(beginnings.vocabulary.size) == lengths[:, None]
+
+
+def test_equal_beginnings_are_asked_for_once() -> None:
+    asked = list[int]()
+    told = next_allowed_by(InTime(Counted(asked), 4), Beginnings(PIECES, 0, [[1, 1], [], [1, 1], [1]], [0] * 4))
+    assert told is not None and told.nonzero()[:, 1].tolist() == [2, 0, 2, 1] and asked == [3]
+
+
+def test_what_holds_of_some_inputs_is_asked_of_them_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of every method, each input by its own pattern; with a broken twin, that asks by the numbers of the whole."""
     vocabulary, rows = letters("ab"), [[1], [1], [2], [1], [1]]
     begun = Beginnings(vocabulary, 0, rows, [0, 1, 1, 3, 9])
     told = InTime(Only(Pattern(["ab", "a|bb"], full=True), inputs=(1, 3)), 2)
@@ -215,6 +248,13 @@ def test_what_holds_of_some_inputs_is_asked_of_them_alone() -> None:
     beside = next_allowed_by(told, Beginnings(DEAD_ENDS, 0, [[1], [1]], [1, 2]))
     assert alone is not None and beside is not None and alone[0].tolist() == beside[1].tolist()
     assert not alone.all()
+
+    def by_the_numbers_of_the_whole(own: Only, beginnings: Beginnings, ask: Any, elsewhere: bool) -> Any:
+        return ask(replace(beginnings, numbers=[number % 2 for number in beginnings.numbers]), range(len(beginnings)))
+
+    monkeypatch.setattr(Only, "_told", by_the_numbers_of_the_whole)
+    broken = next_allowed_by(InTime(Only(Pattern(["ab", "a|bb"], full=True), inputs=(1, 3)), 2), begun)
+    assert broken is not None and broken.tolist() != mask.tolist()
 
 
 @pytest.mark.parametrize("beside", [[0], [0, 0], [1]])

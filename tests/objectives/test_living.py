@@ -108,6 +108,11 @@ TWINS: dict[str, tuple[Any, str, Any]] = {
     ),
     "what may match must": (Without, "may_end", lambda self, state: not self.search.may_end(state)),
     "moves of states that were forgotten": (Reading, "_forget", without_forgetting_kinds),
+    "characters are told apart by fewer tests": (
+        Reading,
+        "_learn",
+        lambda self, characters: self._kind_of.update(dict.fromkeys(characters, self._kind(characters[0]))),
+    ),
     "characters end where tokens do": (Reading, "_leads_of", lambda self, rest: np.zeros(0, dtype=np.int64)),
 }
 

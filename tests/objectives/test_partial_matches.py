@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from objectives import Pattern
+from objectives import Pattern, partial_matches
 from objectives import pattern as patterns
 from textsearch.beginnings import Beginnings
 from textsearch.testing import ByteVocabulary
@@ -37,6 +37,14 @@ def is_writable(pattern: str, text: str) -> bool:
 @pytest.mark.parametrize(("pattern", "text"), CASES)
 def test_what_matches_can_be_written(pattern: str, text: str) -> None:
     assert is_writable(pattern, text)
+
+
+def test_trials_that_take_too_long_together_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partial_matches, "TOGETHER", -1)
+    with pytest.raises(
+        TimeoutError, match=r"pattern='\(a\)\\\\1' takes too long for timeout=0.1 s .*or allow more time"
+    ):
+        is_writable(r"(a)\1", "aa")
 
 
 def test_a_partial_match_that_takes_a_beginning_for_the_whole_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,10 +143,9 @@ def strays(beginnings: Beginnings) -> Bools | None:
 
     False proves nothing. The end is no token of texts, and no stray. A vocabulary may tell by itself: `strays(row)`.
     """
-    vocabulary = beginnings.vocabulary
-    own = getattr(vocabulary, "strays", None)
-    known = None if own is not None else pairs_of(vocabulary)
-    behind = own if own is not None else None if known is None else known.behind
+    behind = getattr(beginnings.vocabulary, "strays", None)
+    if behind is None and (known := pairs_of(beginnings.vocabulary)) is not None:
+        behind = known.behind
     if behind is None or not len(beginnings):
         return None
     found: Bools = np.stack([behind(row) for row in beginnings.rows])
