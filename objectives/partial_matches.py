@@ -23,7 +23,7 @@ from torch import Tensor
 
 from objectives.mask_engine import Masks
 from textsearch.batch import Vocabulary
-from textsearch.beginnings import Beginnings, characters
+from textsearch.beginnings import Beginnings, characters, completions
 
 MOST = 2_000
 """Beginnings of tokens that are tried of one length; where there are more, all these tokens are let through."""
@@ -35,8 +35,6 @@ TOGETHER = 20
 """Times `timeout` that all trials behind one beginning may take."""
 
 _KEPT = 2_000  # beginnings, with V bits for each
-
-_CHARACTERS = 64  # that differ in their last byte alone
 
 # an escape, a set of characters, a call of the whole, or a character
 _PART = regex.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?[R0]\)|.", regex.DOTALL)
@@ -95,10 +93,12 @@ class PartialMatches:
 
     def _left(self, beginnings: Beginnings, written: bytes, mask: Bools) -> Bools:
         begun = characters(written)
-        if begun is None or begun[1]:  # within a character
+        if begun is None:
             return mask
-        tokens, found = _tokens(beginnings.vocabulary), mask.copy()
         self._until = thread_time() + TOGETHER * self._timeout
+        if begun[1]:
+            return self._within(beginnings, *begun, mask)
+        tokens, found = _tokens(beginnings.vocabulary), mask.copy()
         if found[beginnings.end]:
             found[beginnings.end] = self._matches(begun[0], partial=False)
         asked = np.flatnonzero(mask)
@@ -126,12 +126,23 @@ class PartialMatches:
                     left += own
         return found
 
+    def _within(self, beginnings: Any, begun: str, rest: bytes, mask: Bools) -> Bools:
+        """Of the tokens behind the first bytes of a character."""
+        asked = np.flatnonzero(mask).tolist()
+        if len(asked) > MOST:
+            return mask
+        found = np.zeros_like(mask)
+        for token in asked:
+            after = characters(rest + beginnings.vocabulary.token_bytes[token])
+            found[token] = token != beginnings.end and after is not None and self._goes_on(begun, *after)
+        return found
+
     def _goes_on(self, begun: str, text: str, rest: bytes) -> bool:
         """Whether a match may go on with some characters and the first bytes of one more."""
         if not rest:
             return not begun + text or self._matches(begun + text)
         # the bytes that are there are those of some character that the mask of the engine allows
-        ones = _beginning_with(rest)
+        ones = completions(rest)
         return ones is None or any(self._matches(begun + text + one) for one in ones)
 
     def _matches(self, text: str, partial: bool = True) -> bool:
@@ -161,19 +172,6 @@ def tells_of_beginnings(pattern: str) -> bool:
         while parts and parts[-1] in _PLACES:
             parts.pop()
     return _PLACES.isdisjoint(parts)
-
-
-def _beginning_with(rest: bytes) -> Sequence[str] | None:
-    r"""All characters whose first bytes are `rest`; None if there are too many.
-
-    >>> found = _beginning_with(b"\xc3")
-    >>> found[0], found[-1], len(found), _beginning_with(b"\xe0")
-    ('À', 'ÿ', 64, None)
-    """
-    size = 2 if rest[0] < 0xE0 else 3 if rest[0] < 0xF0 else 4
-    if len(rest) < size - 1:
-        return None
-    return [(rest + bytes([last])).decode() for last in range(0x80, 0x80 + _CHARACTERS)]
 
 
 @final

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from objectives.alphabet import standing_for_all
 from textsearch.batch import Vocabulary
-from textsearch.beginnings import characters
+from textsearch.beginnings import characters, completions
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -310,11 +310,10 @@ class Reading:
 
     def _leads_of(self, rest: bytes) -> Ints | None:
         """The kinds of all characters that begin with some bytes; None where they lack more than one."""
-        size = 2 if rest[0] < 0xE0 else 3 if rest[0] < 0xF0 else 4
-        if len(rest) < size - 1:  # thousands of characters begin so
+        beginning = completions(rest)
+        if beginning is None:
             return None
         if rest not in self._leading:
-            beginning = list(_beginning_with(rest))
             self._learn(beginning)
             leading = {self._kind(character) for character in beginning}
             self._leading[rest] = np.array(sorted(leading), dtype=np.int64)
@@ -489,9 +488,3 @@ def _pieces(vocabulary: Any) -> _Pieces:
     if found is None:
         found = _PIECES[vocabulary] = _Pieces(vocabulary.token_bytes)
     return found
-
-
-def _beginning_with(rest: bytes) -> Sequence[str]:
-    """All characters whose UTF-8 is these bytes and one more."""
-    found = (characters(rest + bytes([last])) for last in range(0x80, 0xC0))
-    return [one[0] for one in found if one is not None]

@@ -62,3 +62,17 @@ def characters(written: bytes) -> tuple[str, bytes] | None:
         if error.reason != "unexpected end of data":
             return None
         return written[: error.start].decode(), written[error.start :]
+
+
+def completions(rest: bytes) -> Sequence[str] | None:
+    r"""All characters whose UTF-8 is some first bytes and one more; None if they lack more than one.
+
+    >>> found = completions(b"\xc3")
+    >>> found[0], found[-1], len(found), completions(b"\xe0")
+    ('À', 'ÿ', 64, None)
+    """
+    size = 2 if rest[0] < 0xE0 else 3 if rest[0] < 0xF0 else 4
+    if len(rest) < size - 1:  # thousands of characters begin so
+        return None
+    found = (characters(rest + bytes([last])) for last in range(0x80, 0xC0))
+    return [one[0] for one in found if one is not None]

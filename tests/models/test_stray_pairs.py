@@ -14,7 +14,8 @@ from textsearch.models.vocabulary import TokenizerVocabulary
 from textsearch.testing import letters
 
 SPACE, BREAK = "\u0120", "\u010a"
-MERGES = [("a", "b"), ("'", "s"), ("b", "a"), ("ab", "ab"), (SPACE, "a"), (SPACE, SPACE), (BREAK, BREAK), ("1", "1")]
+MERGES = [("a", "b"), ("'", "s"), ("b", "a"), ("ab", "ab"), (SPACE, "a"), (SPACE, SPACE), (BREAK, BREAK), ("1", "1"),
+          ("\u00c3", "\u00a9"), (SPACE, "\u00c3\u00a9")]  # fmt: skip
 SINGLE = ["a", "b", "'", "s", SPACE, BREAK, "1", "-", "\u00c3", "\u00a9"]
 
 
@@ -33,7 +34,7 @@ def plain() -> TokenizerVocabulary:
 def false_proofs(vocabulary: TokenizerVocabulary) -> list[str]:
     """Texts of up to four characters whose own row is said to be that of none."""
     pairs = StrayPairs(vocabulary)
-    texts = ["".join(own) for size in range(1, 5) for own in itertools.product("ab's \n1-", repeat=size)]
+    texts = ["".join(own) for size in range(1, 5) for own in itertools.product("ab's \n1-\u00e9", repeat=size)]
     rows = vocabulary.encode(texts).token_lists()
     return [
         text
@@ -69,8 +70,9 @@ def test_other_spellings_are_proven_as_far_as_they_are_within_pieces() -> None:
     assert found([], ["a", "b"]) == [False, False]
     # white space at the end may be cut by what follows, and is not within a piece once something does
     assert found([SPACE], [SPACE]) == [False] and found(["1", SPACE], ["a"]) == [True]
-    # a character that is not finished proves nothing
-    assert found(["\u00c3"], ["\u00a9"]) == [False]
+    # nothing is cut within a character; in front of one it is where all that begin so are cut alike
+    assert found(["\u00c3"], ["\u00a9", "a"]) == [True, False]
+    assert found([SPACE], ["\u00c3\u00a9"]) == [True] and found([SPACE], ["\u00c3"]) == [False]
 
 
 def test_of_other_tokenizers_nothing_is_proven() -> None:

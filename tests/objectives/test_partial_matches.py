@@ -10,7 +10,7 @@ from objectives import pattern as patterns
 from textsearch.beginnings import Beginnings
 from textsearch.testing import ByteVocabulary
 
-BYTES = ByteVocabulary((b"_", *(bytes([one]) for one in sorted(set("ab- é中😀".encode())))))
+BYTES = ByteVocabulary((b"_", *(bytes([one]) for one in sorted(set("ab- éí中😀".encode())))))
 CASES = [
     (r"(é)\1", "éé"),
     (r"(中|a)\1", "中中"),
@@ -32,6 +32,18 @@ def is_writable(pattern: str, text: str) -> bool:
     told = objective.allowed_next(Beginnings(BYTES, 0, rows, [0] * len(rows)))
     assert told is not None and objective.languages.of(0).accepts(text)
     return bool(told[torch.arange(len(rows)), torch.tensor([*row, 0])].all())
+
+
+def test_within_a_character_what_must_come_again_is_known() -> None:
+    """Of the two characters that the engine lets through one was written."""
+    token = BYTES.token_bytes.index
+    row = [token(b"\xc3"), token(b"\xa9"), token(b"\xc3")]
+    told = Pattern(r"([éí])\1", full=True).allowed_next(Beginnings(BYTES, 0, [row[:1], row], [0, 0]))
+    assert told is not None
+    assert [[BYTES.token_bytes[one] for one in own.nonzero().squeeze(-1).tolist()] for own in told] == [
+        [b"\xa9", b"\xad"],
+        [b"\xa9"],
+    ]
 
 
 @pytest.mark.parametrize(("pattern", "text"), CASES)

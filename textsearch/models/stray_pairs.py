@@ -26,7 +26,7 @@ from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 
 from textsearch.batch import Vocabulary
-from textsearch.beginnings import Beginnings, TokenBytes, characters
+from textsearch.beginnings import Beginnings, TokenBytes, characters, completions
 from textsearch.models.merged_edges import MergedEdges
 from textsearch.models.vocabulary import TokenizerVocabulary
 
@@ -71,8 +71,8 @@ class StrayPairs:
         self._edges = MergedEdges(vocabulary.size, _merges(backend))
         self._kinds: dict[str, str] = {}
         self._cut: dict[tuple[str, str], bool] = {}
-        numbers: dict[str | None, int] = {}
-        leads = (None if token in self._added else self._lead(own) for token, own in enumerate(self._bytes))
+        numbers: dict[tuple[str, ...], int] = {}
+        leads = map(self._leads_of, self._bytes)
         self._lead_of = np.array([numbers.setdefault(lead, len(numbers)) for lead in leads], dtype=np.int64)
         self._leads = list(numbers)
 
@@ -82,6 +82,7 @@ class StrayPairs:
         if cut == len(row):
             return np.zeros(len(self._bytes), dtype=np.bool_)
         found = self._edges.behind(row[-1])
+        found[list(self._added)] = False
         within = np.zeros(len(self._leads), dtype=np.bool_)
         within[self._lead_of[found]] = True
         asked = within.nonzero()[0].tolist()
@@ -90,16 +91,23 @@ class StrayPairs:
         kept: Bools = found & within[self._lead_of]
         return kept
 
-    def _within(self, before: bytes, leads: Sequence[str | None]) -> list[bool]:
-        """Whether the place between some bytes and what begins with each lead is within one piece, whatever follows."""
-        try:
-            text = before.decode()
-        except UnicodeDecodeError:
-            return [False] * len(leads)
+    def _within(self, before: bytes, leads: Sequence[Sequence[str]]) -> list[bool]:
+        """Whether the place between some bytes and each beginning is within one piece, whatever follows.
+
+        Texts are cut between characters, and never within one.
+
+        Args:
+            before: the bytes.
+            leads: of each beginning the texts of which it is one; none where they are not known.
+        """
+        found = characters(before)
+        if found is None or found[1]:
+            return [found is not None] * len(leads)
+        text = found[0]
         # where a piece has begun stays so, but that an apostrophe may take in a piece
         begun = [start for _, (start, _) in self._cutter.pre_tokenize_str(text)[-2:]]
         tail = text[begun[0] :] if begun else ""
-        return [lead is not None and self._is_within(tail, lead) for lead in leads]
+        return [bool(own) and all(self._is_within(tail, lead) for lead in own) for own in leads]
 
     def _is_within(self, before: str, after: str) -> bool:
         key = before, after
@@ -117,12 +125,16 @@ class StrayPairs:
                 return stop < len(text) or not text[start:stop].isspace()
         return False
 
-    def _lead(self, written: bytes) -> str | None:
-        """Text that is cut from what stands before as that of a token is; None where that is not known."""
+    def _leads_of(self, written: bytes) -> tuple[str, ...]:
+        """Texts, one of which is cut from what stands before as that of a token is; none where they are not known."""
         found = characters(written)
-        if found is None or not found[0]:
-            return None
-        text, lead = found[0], ""
+        if found is None or not (found[0] or found[1]):
+            return ()
+        texts = [found[0]] if found[0] else completions(found[1])
+        return () if texts is None else tuple(sorted(set(map(self._lead, texts))))
+
+    def _lead(self, text: str) -> str:
+        lead = ""
         for character in text:
             kind = self._kind(character)
             lead += kind or character
