@@ -104,7 +104,7 @@ def packages(check: bool = False) -> Iterator[Finding]:
 def models(check: bool = False) -> Iterator[Finding]:
     """The default models: whether they are here, and as they were made."""
     from textsearch.cache import cache_folder, compared_before, damage, incomplete
-    from textsearch.models.checkpoints.default import MASKED_LM, MINILM, SMOLLM2
+    from textsearch.models.checkpoints.default import CORRECTOR, MASKED_LM, MINILM, SMOLLM2, TEXT_AUTOENCODER
 
     where = cache_folder()
     near = next(folder for folder in (where, *where.parents) if folder.exists())
@@ -118,11 +118,12 @@ def models(check: bool = False) -> Iterator[Finding]:
             f"{where} cannot be written to: nothing new can be kept there",
             "set TEXTSEARCH_CACHE to a folder that can",
         )
-    packed = MASKED_LM / "model.safetensors"
-    if packed.is_file():
-        yield Finding("models", "masked", "ok", f"comes with the package, {_size(packed)}")
-    else:
-        yield Finding("models", "masked", "problem", f"{packed} is not there", "install the package again")
+    for kind, folder in (("masked", MASKED_LM), ("text autoencoder", TEXT_AUTOENCODER), ("corrector", CORRECTOR)):
+        packed = next(folder.glob("*.safetensors"), folder / "model.safetensors")
+        if packed.is_file():
+            yield Finding("models", kind, "ok", f"comes with the package, {_size(packed)}")
+        else:
+            yield Finding("models", kind, "problem", f"{packed} is not there", "install the package again")
     for kind, wheel in (("causal", SMOLLM2), ("encoder", MINILM)):
         folder = _folder_of(kind)
         if not folder.is_dir():

@@ -14,10 +14,13 @@ from torch import Tensor
 
 from textsearch.batch import Batch, Vocabulary
 from textsearch.models import causal_lm, masked_lm, sentence_encoder
+from textsearch.models.corrector import english_corrector
 from textsearch.models.protocols import Scores
 from textsearch.models.reading.turns import remembered
 
 if TYPE_CHECKING:
+    import torch
+
     from textsearch.models.causal import TransformersCausalLM
     from textsearch.models.encoder import SentenceEncoder
     from textsearch.models.masked import TransformersMaskedLM
@@ -33,6 +36,12 @@ def default_masked_lm() -> TransformersMaskedLM:
 def default_causal_lm() -> TransformersCausalLM:
     """The one default causal language model of this process."""
     return causal_lm()
+
+
+@remembered(most=1)
+def default_corrector(device: torch.device, dtype: torch.dtype) -> TransformersCausalLM:
+    """The one English corrector of this process."""
+    return english_corrector(device=device, dtype=dtype)
 
 
 @remembered(most=1)

@@ -21,11 +21,13 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 import torch
 
 from textsearch.cache import cache_folder
-from textsearch.models.checkpoints import loading
+from textsearch.models.checkpoints import loading, low_rank
 from textsearch.models.checkpoints.default import (
+    CORRECTOR,
     MASKED_LM,
     MINILM_FOLDER,
     SMOLLM2_FOLDER,
+    SMOLLM2_HUB_ID,
     TEXT_AUTOENCODER,
     minilm_folder,
     smollm2_folder,
@@ -44,7 +46,10 @@ NGRAM = "ngram"
 
 AUTOENCODER = "text autoencoder"
 """Kind of a folder of a packed text autoencoder."""
-_PACKAGED = {PACKED: MASKED_LM, AUTOENCODER: TEXT_AUTOENCODER}
+
+ENGLISH_CORRECTOR = "corrector"
+"""Kind of the corrector that comes with this package."""
+_PACKAGED = {PACKED: MASKED_LM, AUTOENCODER: TEXT_AUTOENCODER, ENGLISH_CORRECTOR: CORRECTOR}
 """Default models that come with the package."""
 
 _READ = {".json", ".txt", ".model", ".jinja", ".safetensors", ".bin", ".gguf", ".onnx", ".npy", ".py"}
@@ -61,7 +66,7 @@ class Recipe:
     """How a model and its tokenizer are loaded.
 
     Attributes:
-        kind: the class of transformers that loads it, `PACKED`, `NGRAM`, or `AUTOENCODER`.
+        kind: the class of transformers that loads it, `PACKED`, `NGRAM`, `AUTOENCODER` or `ENGLISH_CORRECTOR`.
         name: a folder or a hub id; None for the default model of its kind.
         device: as it was asked for; None for the one that the process picks.
         dtype: of the weights, by its name in torch.
@@ -124,6 +129,8 @@ class Recipe:
             return load_ngrams(Path(self._place()))
         if self.kind == AUTOENCODER:
             return load_autoencoder(self.name, device=self.device, dtype=dtype)
+        if self.kind == ENGLISH_CORRECTOR:
+            return load_corrector(device=self.device, dtype=dtype)
         import transformers
 
         return load(
@@ -135,7 +142,7 @@ class Recipe:
         )
 
     def _fresh_tokenizer(self) -> Any:
-        place = self._place()
+        place = loading.beneath(self._place())
         here = {"local_files_only": not Path(place).is_dir() and not reachable()}
         with silenced():
             tokenizer = loading.load_tokenizer(place, self.trust_remote_code, **here)
@@ -185,6 +192,19 @@ def load(
     folder = Path(name)
     own = str(folder.absolute()) if folder.is_dir() else name
     recipe = Recipe(kind, None if folder == _default(kind) else own, _plain(device), _plain(dtype), trust_remote_code)
+    _note(model, recipe)
+    _note(tokenizer, recipe)
+    return model, tokenizer
+
+
+def load_corrector(*, device: torch.device | str | None, dtype: torch.dtype) -> tuple[Any, Any]:
+    """The default causal model with the corrector's adapter added, and its tokenizer."""
+    from transformers import AutoModelForCausalLM
+
+    model, tokenizer = loading.load(
+        AutoModelForCausalLM, CORRECTOR, device=device, dtype=dtype, trust_remote_code=False
+    )
+    recipe = Recipe(ENGLISH_CORRECTOR, None, _plain(device), _plain(dtype), False)
     _note(model, recipe)
     _note(tokenizer, recipe)
     return model, tokenizer
@@ -297,6 +317,13 @@ def recipe_of(value: Any) -> Recipe | None:
         return recipe
 
 
+def is_default(model: Any) -> bool:
+    """Whether a model was loaded as the default of its kind, and not by a name."""
+    with _TURN:
+        origin = _ORIGINS.get(model)
+    return origin is not None and origin.recipe.name is None
+
+
 @final
 class _Name:
     """The name of an object; a copy is another object."""
@@ -338,19 +365,33 @@ def _folder(kind: str, name: str | None) -> Path | None:
     """Where the files of a model are, if they are there."""
     folder = _default(kind) if name is None else Path(name)
     if folder is None or folder.is_dir() or name is None:
-        return folder if folder is not None and folder.is_dir() else None
+        there = folder is not None and folder.is_dir()
+        lacks = there and folder is not None and low_rank.is_adapter(folder) and _beneath(folder) is None
+        return folder if there and not lacks else None
     from huggingface_hub import try_to_load_from_cache
 
     config = try_to_load_from_cache(name, "config.json")
     return Path(config).parent if isinstance(config, str) else None
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.rglob("*") if file.suffix in _READ and file.is_file())
+def _beneath(folder: Path) -> Path | None:
+    """Where the files of the model beneath an adapter are, if it is one and they are there."""
+    if not low_rank.is_adapter(folder):
+        return None
+    name = low_rank.settings(folder)["base_model_name_or_path"]
+    return _folder("AutoModelForCausalLM", None) if name == SMOLLM2_HUB_ID else _folder("", name)
+
+
+def _files(folder: Path) -> list[tuple[str, Path]]:
+    """The files of a checkpoint by the names that they have there, and those of the model beneath an adapter."""
+    own = sorted(file for file in folder.rglob("*") if file.suffix in _READ and file.is_file())
+    found = [(file.relative_to(folder).as_posix(), file) for file in own]
+    beneath = _beneath(folder)
+    return found if beneath is None else [*found, *((f"beneath/{name}", file) for name, file in _files(beneath))]
 
 
 def _stamp(folder: Path) -> Stamp:
-    found = ((file, file.stat()) for file in _files(folder))
+    found = ((file, file.stat()) for _, file in _files(folder))
     return tuple((str(file), stat.st_size, stat.st_mtime_ns) for file, stat in found)
 
 
@@ -359,10 +400,10 @@ def _mark(folder: Path) -> str:
     stamp = _stamp(folder)
     if stamp not in _MARKS:
         digest = hashlib.sha256()
-        for file in _files(folder):
+        for name, file in _files(folder):
             with file.open("rb") as opened:
                 own = hashlib.file_digest(opened, "sha256").hexdigest()
-            digest.update(f"{file.relative_to(folder).as_posix()} {own}\n".encode())
+            digest.update(f"{name} {own}\n".encode())
         _MARKS[stamp] = digest.hexdigest()
     return _MARKS[stamp]
 

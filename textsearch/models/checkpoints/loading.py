@@ -10,7 +10,9 @@ from typing import Any
 import regex
 import torch
 
+from textsearch.models.checkpoints import low_rank
 from textsearch.models.checkpoints.characters import character_tokenizer, is_character_level
+from textsearch.models.checkpoints.default import SMOLLM2_HUB_ID, smollm2_folder
 from textsearch.models.checkpoints.hub import check_path, reachable
 from textsearch.models.checkpoints.silence import silenced
 from textsearch.models.reading.finite import check_finite, unsound_weights
@@ -29,6 +31,9 @@ def load(
 ) -> tuple[Any, Any]:
     """The model, in evaluation mode on its device, and its tokenizer; safetensors only.
 
+    The folder of a low-rank adapter gives the model that its settings name, with the adapter added, and that model's
+    tokenizer.
+
     Raises:
         ValueError: no such model, one of another kind, one without safetensors or without a fast tokenizer, or files
             that cannot be read, do not fit together, or hold no numbers.
@@ -37,6 +42,11 @@ def load(
 
     name = str(name_or_path)
     check_path(name_or_path)
+    if (whole := beneath(name)) != name:
+        model, tokenizer = load(auto_class, whole, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
+        low_rank.merge(model, Path(name))
+        _check_weights(name, model)
+        return model, tokenizer
     check_index(Path(name))
     # what a hub that does not answer has given before is still here
     here = {"local_files_only": not Path(name).is_dir() and not reachable()}
@@ -125,11 +135,7 @@ def _check_fit(name: str, model: Any, tokenizer: Any, report: dict[str, Any]) ->
             f"cannot load the model {name!r}: config.json says {layers} layers, but there are weights for "
             f"{sorted(beyond)[0]}; put the checkpoint's own config.json there"
         )
-    if bad := unsound_weights(model):
-        raise ValueError(
-            f"cannot load the model {name!r}: {len(bad)} of its weights hold nan or inf, such as {bad[0]!r}; fetch or "
-            "save the checkpoint again, or load it with another dtype"
-        )
+    _check_weights(name, model)
     ids = set(tokenizer.get_vocab().values())
     if not ids - set(tokenizer.all_special_ids):
         raise ValueError(
@@ -141,6 +147,22 @@ def _check_fit(name: str, model: Any, tokenizer: Any, report: dict[str, Any]) ->
             f"cannot load the model {name!r}: its tokenizer has tokens up to number {most}, the model knows {known}; "
             "put the checkpoint's own tokenizer.json there"
         )
+
+
+def _check_weights(name: str, model: Any) -> None:
+    if bad := unsound_weights(model):
+        raise ValueError(
+            f"cannot load the model {name!r}: {len(bad)} of its weights hold nan or inf, such as {bad[0]!r}; fetch or "
+            "save the checkpoint again, or load it with another dtype"
+        )
+
+
+def beneath(name: str) -> str:
+    """The name or folder of the model beneath an adapter, fetched if it is a default one; of a whole model its own."""
+    if not low_rank.is_adapter(Path(name)):
+        return name
+    own = str(low_rank.settings(Path(name))["base_model_name_or_path"])
+    return str(smollm2_folder()) if own == SMOLLM2_HUB_ID else own
 
 
 def _try(name: str, model: Any) -> None:

@@ -1,0 +1,48 @@
+"""The English corrector: the default causal model, taught by an adapter of this package to correct a text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+    from textsearch.models.causal import TransformersCausalLM
+
+_PROMPT = "<|im_start|>user\nCorrect the mistakes, and change nothing else: {}<|im_end|>\n<|im_start|>assistant\n"
+
+
+def english_corrector(
+    *, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+) -> TransformersCausalLM:
+    """SmolLM2-135M-Instruct with low-rank adapters (Hu et al., 2022) that learnt to take mistakes out of English.
+
+    After `prompt(source)` it writes the source again, corrected. `training/corrector.py` has how it was taught: from
+    mistakes that were put into good sentences; no text of a learner was read.
+
+    Args:
+        device: by default an accelerator if there is one, else the CPU.
+        dtype: of the weights; by default float32.
+
+    Raises:
+        RuntimeError: the default causal model is not there yet and cannot be fetched.
+    """
+    from textsearch.models.checkpoints.arguments import check_loading
+
+    check_loading(None, device=device, dtype=dtype, trust_remote_code=False)
+    import torch
+
+    from textsearch.models import adapted_causal_lm
+    from textsearch.models.recipes import load_corrector
+
+    model, tokenizer = load_corrector(device=device, dtype=dtype or torch.float32)
+    return adapted_causal_lm(model, tokenizer, bos=0)
+
+
+def prompt(source: str) -> str:
+    """What the corrector reads before it writes the source again.
+
+    >>> prompt("She go home.").splitlines()[1]
+    'Correct the mistakes, and change nothing else: She go home.<|im_end|>'
+    """
+    return _PROMPT.format(source)
