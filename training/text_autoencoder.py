@@ -116,7 +116,7 @@ def sampled_loss(head: nn.Linear, hidden: Tensor, wanted: Tensor, sample: int, r
     stand for the rest.
 
     Args:
-        head: (V, d) weights and (V,) biases.
+        head: (V, d) weights and, if it has them, (V,) biases.
         hidden: (K, d).
         wanted: (K,) tokens.
         sample: how many of the other tokens.
@@ -128,7 +128,8 @@ def sampled_loss(head: nn.Linear, hidden: Tensor, wanted: Tensor, sample: int, r
     others = is_other.nonzero().squeeze(-1)
     drawn = others[torch.randperm(len(others), generator=rng)[:sample]]
     tokens = torch.cat([own, drawn])
-    logits = torch.nn.functional.linear(hidden, head.weight[tokens], head.bias[tokens]).float()
+    bias = None if head.bias is None else head.bias[tokens]
+    logits = torch.nn.functional.linear(hidden, head.weight[tokens], bias).float()
     stands_for = torch.zeros(len(tokens))
     stands_for[len(own) :] = math.log(len(others) / max(len(drawn), 1)) if len(drawn) else 0.0
     return cross_entropy(logits + stands_for, target)
