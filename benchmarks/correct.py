@@ -52,9 +52,9 @@ from textsearch.models import causal_lm, masked_lm
 from textsearch.models.causal import TransformersCausalLM
 from textsearch.models.masked import TransformersMaskedLM
 from textsearch.objective import Objective
-from textsearch.tasks.channel import ChangedSentences, Channel
+from textsearch.tasks.channel import COSTS, ChangedSentences, Channel
 from textsearch.tasks.correction import EvenlySpaced, correct, spelled
-from textsearch.tasks.judging import judging
+from textsearch.tasks.judging import Corrector, judging
 
 TUNED = 150
 """Sentences at the beginning on which the costs were chosen."""
@@ -147,8 +147,11 @@ def failures(found: Sequence[Answer], references: Sequence[Sequence[str]], lm: T
     gaps = []
     for (answer, own), (source, *others) in zip(texts, rows, strict=True):
         own_source = vocabulary.batch([source])
-        judges, edits = judging(lm, own_source.texts())
-        channel = Channel(EnglishConfusions())
+        even = own_source.texts()
+        asked = Corrector.of(lm, even)
+        judges, edits = judging(lm, even, asked)
+        sentence = COSTS["sentence"] if asked is None else asked.weights.sentence
+        channel = Channel(EnglishConfusions(), {**COSTS, "sentence": sentence})
         objective: Objective = Closeness(own_source, channel, edits) + ChangedSentences(own_source, channel)
         for weight, judge in judges:
             objective += weight * EvenlySpaced(judge)

@@ -13,12 +13,14 @@ from textsearch.language.confusions import Confusions
 from textsearch.language.words import TIGHT, WordVocabulary, bare, ends_a_word, gap, glued
 
 _ENDS = frozenset({".", "!", "?", "..."})
-_PUNCTUATION = frozenset({",", ".", ";", ":", "!", "?"})
+PUNCTUATION = frozenset({",", ".", ";", ":", "!", "?"})
+"""Marks that stand without a space behind a word, where they are put in."""
 
 LIKELY: Mapping[str, float] = {
     "name": 0.0,
     "apostrophe": 0.0,
     "spelling": 0.0,
+    "suggestion": 0.0,
     "splitting": -1.0,
     "confusion": -1.0,
     "inflection": -2.0,
@@ -38,6 +40,9 @@ _COMMA, _ARTICLE, _OTHER = 0.0, -1.5, -3.5
 
 Weighed = dict[str, tuple[float, float]]
 """Token -> log-weight inside a sentence and at its beginning."""
+
+_Centre = tuple[str, tuple[str, ...]]
+"""A token of a source, and what is suggested for it besides what it may be mistaken for."""
 
 
 @final
@@ -92,6 +97,7 @@ class Clusters:
         *,
         alike: bool = False,
         sealed: Sequence[Iterable[str]] = (),
+        suggested: Sequence[Mapping[str, Iterable[str]]] = (),
     ) -> Clusters:
         """From the tokens of the source of each input.
 
@@ -100,18 +106,27 @@ class Clusters:
             confusions: what a word may have been meant to be.
             alike: whether every input gets the clusters of all.
             sealed: the tokens of each input that nothing may be put in front of, or glued to.
+            suggested: for each input words, and what else each of them may have been meant to be there.
         """
         # each once, however often they are given: an insertion must have one way back
-        small = list(dict.fromkeys(TIGHT + word if word in _PUNCTUATION else word for word in confusions.inserted))
+        small = list(dict.fromkeys(TIGHT + word if word in PUNCTUATION else word for word in confusions.inserted))
         centres = list(dict.fromkeys(token for row in rows for token in row))
-        around = {centre: _around(centre, confusions) for centre in centres}
+        around: dict[_Centre, Weighed] = {(centre, ()): _around(centre, confusions) for centre in centres}
+        own_rows = [[token for row in rows for token in row]] if alike else rows
+        own_centres: list[list[_Centre]] = []
+        for number, row in enumerate(own_rows):
+            more = suggested[number] if number < len(suggested) else {}
+            own_centres.append([(token, tuple(sorted(more.get(bare(token), ())))) for token in dict.fromkeys(row)])
+            for key in own_centres[-1]:
+                if key not in around:
+                    around[key] = _around(key[0], confusions, key[1])
         vocabulary = WordVocabulary.of([*centres, *small, *(word for cluster in around.values() for word in cluster)])
-        tables: dict[tuple[str, tuple[str, ...]], int] = {}
+        tables: dict[tuple[str, tuple[_Centre, ...]], int] = {}
         homes: dict[int, int] = {}
-        for number, own_row in enumerate([[token for row in rows for token in row]] if alike else rows):
+        for number, keys in enumerate(own_centres):
             # around which words of the source each word lies
-            sources: dict[str, list[str]] = {}
-            for centre in dict.fromkeys(own_row):
+            sources: dict[str, list[_Centre]] = {}
+            for centre in keys:
                 for word in around[centre]:
                     sources.setdefault(word, []).append(centre)
             for word, own in sources.items():
@@ -182,17 +197,18 @@ class Clusters:
         return torch.tensor([bare(token) in _ENDS for token in self.vocabulary.tokens], device=device)
 
 
-def _around(centre: str, confusions: Confusions) -> Weighed:
-    """The words that `centre` may have been meant to be, itself the first."""
+def _around(centre: str, confusions: Confusions, suggested: Iterable[str] = ()) -> Weighed:
+    """The words that `centre` may have been meant to be, itself the first, and those that are suggested besides."""
     word, before = bare(centre), gap(centre)
     found: Weighed = {centre: (0.0, 0.0)}
-    for rank, (other, kind) in enumerate(confusions.of(word).items()):
+    meant = {other: "suggestion" for other in suggested if other != word} | dict(confusions.of(word))
+    for rank, (other, kind) in enumerate(meant.items()):
         weight = LIKELY.get(kind, 0.0) - _RANK * rank
         turned = other[:1].swapcase() + other[1:]
         # a candidate may begin a sentence though the word did not, and the other way about
         both = (
             (other,)
-            if kind in {"case", "name"}
+            if kind in {"case", "name", "suggestion"}
             or (len(other) > 1 and other.isupper())
             or not (word[:1].isalpha() and other[:1].isalpha())
             else (other, turned)

@@ -24,7 +24,7 @@ from textsearch.models import causal_lm
 from textsearch.tasks import correct, stream
 from textsearch.tasks.channel import COSTS, ChangedSentences, Channel, NonWords, StrayCapitals, sentences
 from textsearch.tasks.correction import EvenlySpaced, names, sealed, spared
-from textsearch.tasks.judging import judging, request
+from textsearch.tasks.judging import Corrector, judging, request
 from textsearch.tasks.restoring import restored
 
 LISTED = ListedConfusions(
@@ -95,7 +95,7 @@ def test_a_text_that_is_too_long_to_be_asked_about_is_judged_as_by_a_model_that_
     lm = causal_lm(roomy_causal(tmp_path), device="cpu")
     texts = ["a cat sat", "a dog sat " * 400 + "."]
     assert request(lm, texts[0]) and not request(lm, texts[1])
-    terms, scales = judging(lm, texts)
+    terms, scales = judging(lm, texts, Corrector.of(lm, texts))
     assert scales == [0.5, 1.0]
     batch = lm.vocabulary.encode(texts)
     energies = sum(weight * term.energy(batch) for weight, term in terms)
@@ -169,9 +169,7 @@ def test_what_a_text_begins_and_ends_with_stays(tiny: Tiny, around: str) -> None
 
 def test_names_stay() -> None:
     text = "Kowalczyk met Siobhan. Yesterday we saw Mr. Pevear in Lodz, the Goverment said."
-    words = WordVocabulary.of(split(text))
-    batch = words.encode([text])
-    found = names(batch, EnglishConfusions())[0].tolist()
+    found = names(split(text), EnglishConfusions())
     kept = {bare(token) for token, name in zip(split(text), found, strict=True) if name}
     assert kept == {"Kowalczyk", "Siobhan", "Pevear", "Lodz"}
 
@@ -278,8 +276,7 @@ def test_what_words_mean_stays(tiny: Tiny) -> None:
 def test_capitals_throughout_tell_no_names_and_stay() -> None:
     english = EnglishConfusions()
     for text, kept in (("WE SAW YESTERDY IN LODZ", set()), ("We saw LODZ", {"LODZ"})):
-        batch = WordVocabulary.of(split(text)).encode([text])
-        found = names(batch, english)[0].tolist()
+        found = names(split(text), english)
         assert {token for token, name in zip(split(text), found, strict=True) if name} == kept
     row = [(token, False) for token in split("WE SAW YESTERDY.")]
     assert [inside for _, inside in spared(row, english)] == [True, True, False, True]

@@ -12,7 +12,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from objectives import Closeness, Fluency, Preserve
+from objectives import Closeness, Preserve
 from objectives.preserve import facts
 from samplers import MetropolisHastings, SimulatedAnnealing
 from samplers.proposals import Clusters, Corrections
@@ -23,16 +23,18 @@ from textsearch.kinds import shown
 from textsearch.language.confusions import Confusions, EnglishConfusions
 from textsearch.language.literals import Keep, Kept
 from textsearch.language.words import TIGHT, WordVocabulary, apart, attached, bare, gap, marked
-from textsearch.objective import Cost, Limit, Objective, evaluate
+from textsearch.models.protocols import CausalLM
+from textsearch.objective import Cost, Limit, Objective
 from textsearch.rng import input_numbers
 from textsearch.run.loop import Callback, Rule
 from textsearch.schedule import geometric
 from textsearch.tasks import chinese_correction
 from textsearch.tasks import resolve as given
-from textsearch.tasks.channel import ChangedSentences, Channel, NonWords, StrayCapitals, shouted
+from textsearch.tasks.channel import COSTS, ChangedSentences, Channel, NonWords, StrayCapitals, shouted
 from textsearch.tasks.descending import descended
+from textsearch.tasks.drafted import Edit, differences, improved, replaced, suggested
 from textsearch.tasks.in_script import in_script, written_texts
-from textsearch.tasks.judging import judging
+from textsearch.tasks.judging import Corrector, judging
 from textsearch.tasks.lists import Listed
 from textsearch.tasks.problem import MakeSampler, Models, OwnSampler, Problem, Stage, answer
 from textsearch.tasks.restoring import restored
@@ -77,14 +79,16 @@ def correct(
 ) -> Generations:
     """The texts with their mistakes mended, unchanged where no edit is worth its cost: all of them in one run.
 
-    Chains start from the text with its unknown words spelled as the masked model likes best, or from the text itself
-    where that is the likelier one, and are cooled from `temperature` / 2 down to a tenth of that, at first without the
-    price of a changed sentence. The trace is that of the last fifth of the steps.
+    Chains start from the best that the edits of some drafts and the likeliest spellings of unknown words come to
+    together, or from the text itself where that is better, and are cooled from `temperature` / 2 down to a tenth of
+    that, at first without the price of a changed sentence. The trace is that of the last fifth of the steps.
 
-    The energy of x for a source s, in nats, is .75 * -log p(x) + .25 * -log p(x | request to correct s) + strictness *
-    (.5 * the costs of the cheapest edits that lead from s to x + 4 * the number of sentences that are changed): a
-    product of two experts (Hinton, 2002). A model that takes no requests is not asked, nor is any about a text that is
-    too long for it: -log p(x) counts in full then, and so do the costs. A cost is -log p(this mistake) up to a
+    The energy of x for a source s, in nats, is .4 * -log p(x) + .6 * -log p(x | request to correct s) + strictness *
+    (.2 * the costs of the cheapest edits that lead from s to x + 2.5 * the number of sentences that are changed): a
+    product of two experts (Hinton, 2002), the second of them the default model taught to correct, which writes the
+    drafts too. A `causal` of yours is asked itself, and counts .75 alone and .25 asked, edits .5 and sentences 4. A
+    model that takes no requests is not asked, nor is any about a text that is too long for it: -log p(x) counts in full
+    then, and so do the costs. A cost is -log p(this mistake) up to a
     constant (Kernighan et al., 1990). A language model likes short and frequent texts, so an edit must pay for itself
     by a margin (Bryant and Briscoe, 2018). A word that no list knows pays 1 nat and 5 for each letter beyond the first,
     and 1 less for a slip: letters in another order, or one doubled. The nats for a sentence are a prior of two parts
@@ -181,44 +185,15 @@ def build(
     for text in texts:
         if TIGHT in text:
             raise ValueError(f"{shown(text)} holds U+{ord(TIGHT):04X}, which is no character: take it out")
-    numbers = input_numbers(numbers, len(texts))
-    kept, tokenised = Kept.of(settings.keep), settings.tokenised
-    english = settings.confusions or EnglishConfusions()
-    if settings.meaning and isinstance(english, EnglishConfusions):
-        # what would always be refused is not proposed
-        english = replace(english, inserted=tuple(word for word in english.inserted if not facts(word)))
-    channel = Channel(english, strictness=settings.strictness)
-    inner = [" ".join(text.split()) if tokenised else text.strip() for text in texts]
-    cut = [attached(text.split(), kept.spans(text)) if tokenised else marked(text, kept.spans(text)) for text in inner]
-    if isinstance(english, EnglishConfusions):
-        cut = [spared(row, english) for row in cut]
-    rows = [[token for token, _ in row] for row in cut]
-    with waiting("looking up words", progress):
-        clusters = Clusters.of(rows, english, sealed=[sealed(row) for row in cut])
-    sources = clusters.vocabulary.batch(rows)
-    sources = sources.frozen(_padded([[inside for _, inside in row] for row in cut], sources))
-    mlm = given.masked(models.masked, progress)
-    lm = given.causal(models.causal, progress)
-
-    assert isinstance(sources.vocabulary, WordVocabulary)
-    even = replace(sources, vocabulary=sources.vocabulary.evenly_spaced).texts()
-    # the request is English, as what may have been meant must be
-    asked = isinstance(english, EnglishConfusions)
-    judges, scale = judging(lm, even) if asked else ([(1.0, Fluency(lm))], [1.0] * len(even))
-    free: Objective = Closeness(sources, channel, scale)
-    for weight, judge in judges:
-        free += weight * EvenlySpaced(judge)
-    if isinstance(english, EnglishConfusions):
-        free += NonWords(english) + StrayCapitals(sources, english)
-        if settings.meaning:
-            free += MEANING * Preserve(sources.texts(), doubtful(sources, english))
-        sources = sources.frozen(names(sources, english))
+    mlm, lm = given.masked(models.masked, progress), given.causal(models.causal, progress)
+    read = reading(texts, settings, lm, numbers=input_numbers(numbers, len(texts)), progress=progress)
+    free, channel, sources = read.free(lm), read.channel, read.sources
     objective = free + ChangedSentences(sources, channel)
-    moves = Corrections(mlm, clusters)
+    moves = Corrections(mlm, read.clusters)
     with waiting("spelling", progress), torch.inference_mode():
-        start = spelled(sources, moves, channel)
-        here, there = evaluate(free, sources), evaluate(free, start)
-        start = sources.where(there.energy < here.energy, start)
+        spelling = differences(sources, spelled(sources, moves, channel))
+        drafts = [[own, *others] for own, others in zip(spelling, read.drafts, strict=True)]
+        start = improved(free, sources, drafts)
     return Problem(
         objective=free,
         moves=moves,
@@ -228,7 +203,7 @@ def build(
         seed=settings.seed,
         temperature=settings.temperature,
         numbers=numbers,
-        finish=partial(as_given, texts=texts, tokenised=tokenised),
+        finish=partial(as_given, texts=texts, tokenised=settings.tokenised),
         # the price of a changed sentence is a wall before its first edit: most of the steps do not know of it
         after=(
             Stage(
@@ -240,6 +215,89 @@ def build(
             ),
         ),
     )
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """Some texts as they are read before any search: their words, what each may have been meant to be, and drafts.
+
+    Attributes:
+        sources: the texts; what no move may touch is frozen.
+        clusters: which words may stand for which.
+        channel: what each edit costs.
+        meant: what words may have been meant to be.
+        meaning: whether denials, numbers, persons and modal verbs are kept.
+        even: the texts as models read them.
+        asked: a model that is asked to correct them, if one is.
+        drafts: for each text the edits of each draft of it.
+    """
+
+    sources: Batch
+    clusters: Clusters
+    channel: Channel
+    meant: Confusions
+    meaning: bool
+    even: Sequence[str]
+    asked: Corrector | None
+    drafts: Sequence[Sequence[Sequence[Edit]]]
+
+    def free(self, lm: CausalLM) -> Objective:
+        """The energy without the price of a changed sentence."""
+        judges, scale = judging(lm, self.even, self.asked)
+        total: Objective = Closeness(self.sources, self.channel, scale)
+        for weight, judge in judges:
+            total += weight * EvenlySpaced(judge)
+        rules = self.rules
+        return total if rules is None else total + rules
+
+    @property
+    def rules(self) -> Objective | None:
+        """What is written badly whatever a model says, and what must not be meant otherwise."""
+        if not isinstance(self.meant, EnglishConfusions):
+            return None
+        total = NonWords(self.meant) + StrayCapitals(self.sources, self.meant)
+        if self.meaning:
+            total += MEANING * Preserve(self.sources.texts(), doubtful(self.sources, self.meant))
+        return total
+
+
+def reading(
+    texts: Sequence[str], settings: Correction, lm: CausalLM, *, numbers: Sequence[int], progress: bool = False
+) -> Reading:
+    """The words of some texts, and what `lm` or a model that was taught to correct writes in their place."""
+    kept, tokenised = Kept.of(settings.keep), settings.tokenised
+    english = settings.confusions or EnglishConfusions()
+    if settings.meaning and isinstance(english, EnglishConfusions):
+        # what would always be refused is not proposed
+        english = replace(english, inserted=tuple(word for word in english.inserted if not facts(word)))
+    inner = [" ".join(text.split()) if tokenised else text.strip() for text in texts]
+    cut = [attached(text.split(), kept.spans(text)) if tokenised else marked(text, kept.spans(text)) for text in inner]
+    if isinstance(english, EnglishConfusions):
+        cut = [spared(row, english) for row in cut]
+    rows = [[token for token, _ in row] for row in cut]
+    written = WordVocabulary.of(token for row in rows for token in row)
+    even = replace(written.batch(rows), vocabulary=written.evenly_spaced).texts()
+    # the request is English, as what may have been meant must be
+    asked = Corrector.of(lm, even) if isinstance(english, EnglishConfusions) else None
+    sentence = COSTS["sentence"] if asked is None else asked.weights.sentence
+    channel = Channel(english, {**COSTS, "sentence": sentence}, strictness=settings.strictness)
+    drafts: list[list[tuple[Edit, ...]]] = [[] for _ in rows]
+    if asked is not None and isinstance(english, EnglishConfusions):
+        with waiting("writing drafts", progress), torch.inference_mode():
+            texts_of = asked.drafts(even, settings.seed, numbers)
+        for number, row in enumerate(cut):
+            stays = [inside or name for (_, inside), name in zip(row, names(rows[number], english), strict=True)]
+            own = ([token for token, _ in marked(text, kept.spans(text))] for text in texts_of[number])
+            drafts[number] = [suggested(rows[number], stays, draft, english) for draft in own]
+    with waiting("looking up words", progress):
+        others = [replaced(row, own) for row, own in zip(rows, drafts, strict=True)]
+        clusters = Clusters.of(rows, english, sealed=[sealed(row) for row in cut], suggested=others)
+    sources = clusters.vocabulary.batch(rows)
+    sources = sources.frozen(_padded([[inside for _, inside in row] for row in cut], sources))
+    if isinstance(english, EnglishConfusions):
+        sources = sources.frozen(_padded([names(row, english) for row in rows], sources))
+    return Reading(sources, clusters, channel, english, settings.meaning, even, asked, drafts)
 
 
 def cooled(hottest: float) -> OwnSampler:
@@ -341,25 +399,20 @@ def sealed(row: Sequence[tuple[str, bool]]) -> list[str]:
     return [token for token, inside in row if inside and any(not (c.isdigit() or c in ".,:/") for c in bare(token))]
 
 
-def names(sources: Batch, confusions: EnglishConfusions) -> Tensor:
-    """(B, N) bool, the words that are written as names: they stay as they are.
+def names(row: Sequence[str], confusions: EnglishConfusions) -> list[bool]:
+    """Of the tokens of a text, which are written as names: they stay as they are.
 
     A word that is a name within a sentence is one at the beginning of a sentence of the same text too. In a text that
     is in capitals throughout, capitals tell no names.
     """
-    words = sources.vocabulary
-    assert isinstance(words, WordVocabulary)
-    rows = []
-    for row in words.words(sources):
-        begins, found, loud = True, [], shouted(row)
-        for token in row:
-            word = bare(token)
-            begins = begins or "\n" in gap(token)
-            found.append(not loud and confusions.name(word, begins))
-            begins = word in {".", "!", "?", "..."} or (begins and not any(letter.isalnum() for letter in word))
-        own = {bare(token) for token, name in zip(row, found, strict=True) if name}
-        rows.append([bare(token) in own for token in row])
-    return _padded(rows, sources)
+    begins, found, loud = True, [], shouted(row)
+    for token in row:
+        word = bare(token)
+        begins = begins or "\n" in gap(token)
+        found.append(not loud and confusions.name(word, begins))
+        begins = word in {".", "!", "?", "..."} or (begins and not any(letter.isalnum() for letter in word))
+    own = {bare(token) for token, name in zip(row, found, strict=True) if name}
+    return [bare(token) in own for token in row]
 
 
 def doubtful(sources: Batch, confusions: EnglishConfusions) -> list[list[str]]:

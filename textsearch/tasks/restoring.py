@@ -22,8 +22,8 @@ def restored(objective: Objective, sources: Batch, batch: Batch) -> Batch:
     A chain that must first pay for changing a sentence finds few edits. A chain that ignores this price finds them, and
     here they must be worth it.
     """
-    own = _rows(sources)
-    texts = _rows(batch)
+    own = marked_rows(sources)
+    texts = marked_rows(batch)
     inputs = batch.inputs.tolist()
     tried: list[list[tuple[int, Marked]]] = []
     for row, number in zip(texts, inputs, strict=True):
@@ -47,10 +47,11 @@ def restored(objective: Objective, sources: Batch, batch: Batch) -> Batch:
     choices = [list(zip(texts, inputs, strict=True)), mixed, [(own[number], number) for number in inputs]]
     energies = torch.tensor([_energies(objective, batch, rows) for rows in choices])
     best = energies.argmin(0).tolist()
-    return _batch(batch, [choices[which][row] for row, which in enumerate(best)])
+    return batch_of(batch, [choices[which][row] for row, which in enumerate(best)])
 
 
-def _rows(batch: Batch) -> list[Marked]:
+def marked_rows(batch: Batch) -> list[Marked]:
+    """The tokens of each text, each with whether it is editable."""
     pairs = zip(batch.token_lists(), batch.editable.tolist(), strict=True)
     return [list(zip(tokens, editable, strict=False)) for tokens, editable in pairs]
 
@@ -66,7 +67,8 @@ def _cut(row: Marked, batch: Batch) -> list[Marked]:
     return found
 
 
-def _batch(like: Batch, rows: Sequence[tuple[Marked, int]]) -> Batch:
+def batch_of(like: Batch, rows: Sequence[tuple[Marked, int]]) -> Batch:
+    """Texts in the vocabulary of a batch: the tokens of each, and the input that it belongs to."""
     made = Batch.of([[token for token, _ in row] for row, _ in rows], like.vocabulary)
     editable = [[*(may for _, may in row), *[False] * (made.width - len(row))] for row, _ in rows]
     return replace(
@@ -77,4 +79,4 @@ def _batch(like: Batch, rows: Sequence[tuple[Marked, int]]) -> Batch:
 
 
 def _energies(objective: Objective, like: Batch, rows: Sequence[tuple[Marked, int]]) -> list[float]:
-    return [float(energy) for energy in evaluate(objective, _batch(like, rows)).energy] if rows else []
+    return [float(energy) for energy in evaluate(objective, batch_of(like, rows)).energy] if rows else []
