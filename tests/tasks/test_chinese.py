@@ -264,10 +264,13 @@ def test_the_energy_is_what_the_page_says(chinese: Chinese) -> None:
             own = model.vocabulary.encode([text]).tokens[0, : len(text)]
             masked.append(-float(table[places, own].sum()))
     missed = WholeWords(SETS, segment.chinese_words).energy(batch)
+    verbless = torch.tensor([not segment.says_something(text) for text in texts], dtype=torch.float64)
     expected = (
         3 * Repeats().energy(batch) + 0.75 * causal + 0.25 * torch.tensor(masked, dtype=torch.float64) + 5 * missed
     )
-    assert torch.allclose(total, expected, rtol=1e-5)
+    assert torch.allclose(total, expected + 8 * verbless, rtol=1e-5)
+    # the control: lists and phrases are among them, and sentences
+    assert 0 < float(verbless.sum()) < len(texts)
 
 
 def test_unknown_characters_are_refused_before_any_model_runs(chinese: Chinese) -> None:

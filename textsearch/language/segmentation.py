@@ -13,7 +13,7 @@ import warnings
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 _ENGLISH = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
@@ -199,6 +199,30 @@ def tagged(text: str) -> list[tuple[str, str]]:
     [('春风', 'n'), ('吹', 'v')]
     """
     return [(one.word, one.flag) for one in _tagger().cut(text)]
+
+
+_PREDICATES = ("a", "z", "i", "l")  # adjectives, descriptions, idioms, set phrases
+_MARKS = frozenset("，。！？；：、,.!?;:")
+
+
+@lru_cache(maxsize=100_000)
+def says_something(text: str) -> bool:
+    """Whether a Chinese text has a verb, or an adjective that a clause ends with, by jieba's tags.
+
+    A verb that is used as a noun is none.
+
+    Raises:
+        ImportError: jieba is not installed.
+
+    >>> says_something("他在公园里跑。"), says_something("森林茂密。"), says_something("著名画家、电影演员。")
+    (True, True, False)
+    """
+    words = tagged(text)
+    behind = [word for word, _ in words[1:]] + ["。"]
+    return any(
+        (tag.startswith("v") and tag != "vn") or (tag.startswith(_PREDICATES) and after in _MARKS)
+        for (_, tag), after in zip(words, behind, strict=True)
+    )
 
 
 def _check_most(most: int) -> None:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, final
 from samplers.proposals.pieces import PIECES, sizes_of
 from textsearch.batch import Vocabulary
 from textsearch.language.keyword_lists import keywords_of
-from textsearch.language.segmentation import chinese_keywords, chinese_words, english_keywords
+from textsearch.language.segmentation import chinese_keywords, chinese_words, english_keywords, says_something
 from textsearch.models.checkpoints import hub
 from textsearch.tasks.sentences import ENDS, sentence
 from textsearch.waiting import note
@@ -35,6 +35,7 @@ class Language:
         edits: how often so many words are replaced by so many.
         inflects: whether words have forms that the engine knows.
         segment: cuts a text into words where no spaces are written.
+        says_something: whether a text has a verb, or what stands for one; None where nobody looks.
         keywords: (text, most) -> its keywords, the weightiest first.
         models: name of an option -> the model of the hub that is taken where none is given; empty where the defaults of
             the package are of the language.
@@ -49,6 +50,7 @@ class Language:
     edits: Mapping[tuple[int, int], float]
     inflects: bool
     segment: Callable[[str], list[str]] | None
+    says_something: Callable[[str], bool] | None
     keywords: Callable[[str, int], list[str]]
     models: Mapping[str, hub.HubModel]
 
@@ -114,6 +116,7 @@ ENGLISH = Language(
     edits={(1, 1): 0.46, (0, 1): 0.12, (1, 0): 0.12, (2, 2): 0.14, (1, 2): 0.08, (2, 1): 0.08},
     inflects=True,
     segment=None,
+    says_something=None,
     keywords=english_keywords,
     models=MappingProxyType({}),
 )
@@ -139,6 +142,7 @@ CHINESE = Language(
     },
     inflects=False,
     segment=chinese_words,
+    says_something=says_something,
     keywords=chinese_keywords,
     models=MappingProxyType(
         {

@@ -14,10 +14,10 @@ from samplers.proposals import SpanEdit
 from textsearch.batch import Batch, Vocabulary, concatenate
 from textsearch.models.guided import GuidedMaskedLM
 from textsearch.models.protocols import MaskedLM, TaskLM
-from textsearch.objective import Objective
+from textsearch.objective import FunctionObjective, Objective
 from textsearch.schedule import geometric
 from textsearch.tasks.copied import told_of_copies
-from textsearch.tasks.languages import Language, pieces_of
+from textsearch.tasks.languages import LANGUAGES, Language, pieces_of
 from textsearch.tasks.lists import check_sentences
 from textsearch.tasks.problem import Problem
 from textsearch.tasks.sentences import marked
@@ -36,6 +36,12 @@ BOTH_SIDES = 0.5
 CUT_OUT = 5.0
 """Nats that a keyword costs which is a part of another word."""
 
+VERBLESS = 8.0
+"""Nats that a list or a phrase costs, in which nothing is said of anything."""
+
+CLOSE, LOOSE = 1.5, 5.0
+"""Standard deviations of the length, in words: of what is written anew, and of what the user has and is changed."""
+
 
 def energy(
     sets: Sequence[Sequence[str]],
@@ -46,22 +52,31 @@ def energy(
     lengths: Sequence[int],
     in_order: bool = False,
     both_sides: float = 0.0,
+    sd: float = CLOSE,
 ) -> Objective:
-    """E(x) = -(1 - b) log p(x) - b log c(x) + (n - length)^2 / 4.5 + 3 r + 5 k.
+    """E(x) = -(1 - b) log p(x) - b log c(x) + (n - length)^2 / (2 sd^2) + 3 r + 5 k + 8 v.
 
     p is the causal model, c(x) the product of the masked model's conditionals, b = `both_sides`, n the number of words,
-    r of pairs of neighbouring words that come again, k of keywords cut out of other words. +inf where a keyword is
-    missing or x is not one sentence.
+    r of pairs of neighbouring words that come again, k of keywords cut out of other words, v whether x lacks a verb.
+    +inf where a keyword is missing or x is not one sentence.
     """
     constraint = Keywords(sets, in_order=in_order, freeze_tokens=True)
     kept = [marked(map(constraint.forms, own), language.ends) for own in sets]
-    form = constraint + Pattern([language.sentence(own) for own in kept]) + Length(lengths, sd=1.5)
+    form = constraint + Pattern([language.sentence(own) for own in kept]) + Length(lengths, sd=sd)
     form = form + 3.0 * Repeats()
     if language.segment:
         form = form + CUT_OUT * WholeWords(sets, language.segment)
+    if language.says_something:
+        form = form + VERBLESS * FunctionObjective(partial(_verbless, language.code), name="verbless")
     if not both_sides:
         return Fluency(lm) + form
     return (1 - both_sides) * Fluency(lm) + both_sides * PseudoLikelihood(mlm) + form
+
+
+def _verbless(code: str, texts: Sequence[str]) -> list[float]:
+    """1 for each text in which nothing is said of anything, else 0."""
+    says_something = LANGUAGES[code].says_something
+    return [float(says_something is not None and not says_something(text)) for text in texts]
 
 
 def usual_lengths(sets: Sequence[Sequence[str]], vocabulary: Vocabulary) -> list[int]:
@@ -109,7 +124,8 @@ def unprompted(
         both_sides = 0.0 if prototyped else BOTH_SIDES
     Keywords(sets).check(vocabulary.encode([language.stop] * len(sets)))
     lengths = [length or usual for usual in usual_lengths(sets, vocabulary)]
-    judged = partial(energy, sets, language, lm, mlm, lengths=lengths, in_order=in_order)
+    sd = LOOSE if prototyped else CLOSE
+    judged = partial(energy, sets, language, lm, mlm, lengths=lengths, in_order=in_order, sd=sd)
     quick = judged()
     guided = GuidedMaskedLM(mlm, lm)
     with waiting("writing bridges between the keywords", progress):

@@ -70,6 +70,9 @@ def prototypes(
                 alike=lambda word, other: may_replace(word, other, language.code),
                 count=4 * count,
             )
+            # a list or a phrase is taken only where there is no sentence
+            if (says := language.says_something) is not None:
+                texts = sorted(texts, key=lambda text: not says(text))
             rows = [
                 replace(row, inputs=torch.full_like(row.inputs, number))
                 for row in (_read(vocabulary, text) for text in texts)
