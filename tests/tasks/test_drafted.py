@@ -120,8 +120,7 @@ def test_a_taught_model_judges_beside_the_default_one_and_its_drafts_are_looked_
         written.extend(prompt)
         return ["the dogs sat."] * len(prompt)
 
-    monkeypatch.setattr(judging, "is_default", lambda model: model is lm.model)
-    monkeypatch.setattr(judging, "default_corrector", lambda device, dtype: taught)
+    monkeypatch.setattr(judging, "corrector_beside", lambda model: taught if model is lm else None)
     monkeypatch.setattr(type(taught), "continuations", continuations)
     listed = EnglishConfusions(inserted=("the",))
     texts = ["the dgos sat.", "a cat " * 3000]

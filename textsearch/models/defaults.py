@@ -17,6 +17,7 @@ from textsearch.models import causal_lm, masked_lm, sentence_encoder
 from textsearch.models.corrector import english_corrector
 from textsearch.models.protocols import Scores
 from textsearch.models.reading.turns import remembered
+from textsearch.models.recipes import is_default
 
 if TYPE_CHECKING:
     import torch
@@ -42,6 +43,15 @@ def default_causal_lm() -> TransformersCausalLM:
 def default_corrector(device: torch.device, dtype: torch.dtype) -> TransformersCausalLM:
     """The one English corrector of this process."""
     return english_corrector(device=device, dtype=dtype)
+
+
+def corrector_beside(lm: object) -> TransformersCausalLM | None:
+    """The English corrector, where the default causal model judges, on its device; None beside any other model."""
+    from textsearch.models.causal import TransformersCausalLM
+
+    if isinstance(lm, TransformersCausalLM) and is_default(lm.model):
+        return default_corrector(lm.model.device, lm.model.dtype)
+    return None
 
 
 @remembered(most=1)

@@ -14,16 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import cast, final
 
 import torch
 
 from objectives import Conditional, Fluency, Only
 from textsearch.models import corrector
-from textsearch.models.causal import TransformersCausalLM
-from textsearch.models.defaults import default_corrector
-from textsearch.models.protocols import CausalLM, asked
-from textsearch.models.recipes import is_default
+from textsearch.models.defaults import corrector_beside
+from textsearch.models.protocols import CausalLM, TaskLM, asked
 from textsearch.objective import Objective
 from textsearch.rng import Rng
 from textsearch.tasks.channel import COSTS
@@ -89,8 +87,7 @@ class Corrector:
     @staticmethod
     def of(lm: CausalLM, sources: Sequence[str]) -> Corrector | None:
         """Whom to ask about some texts beside `lm`; None if `lm` takes no requests."""
-        if isinstance(lm, TransformersCausalLM) and is_default(lm.model):
-            own = default_corrector(lm.model.device, lm.model.dtype)
+        if (own := corrector_beside(lm)) is not None:
             return Corrector(own, [_fitting(own, corrector.prompt(text), text) for text in sources], TAUGHT, True)
         # whether the model takes requests at all: what judges a text does not depend on those beside it
         if not request(lm, EXAMPLES[0][0]):
@@ -102,14 +99,14 @@ class Corrector:
         found: list[list[str]] = [[] for _ in sources]
         if not self.taught:
             return found
-        assert isinstance(self.lm, TransformersCausalLM)
+        lm = cast(TaskLM, self.lm)
         own = [number for number, prompt in enumerate(self.prompts) if prompt]
-        lengths = self.lm.vocabulary.encode([sources[number] for number in own]).lengths.tolist()
+        lengths = lm.vocabulary.encode([sources[number] for number in own]).lengths.tolist()
         for temperature, count in ((_COLD, 1), (_WARM, DRAFTS - 1)):
             rng = Rng.of(seed, torch.tensor(own, dtype=torch.int64), numbers, chains=count, purpose="corrected drafts")
             rows = [(number, length) for number, length in zip(own, lengths, strict=True) for _ in range(count)]
             prompts, most = [self.prompts[number] for number, _ in rows], [8 + length * 3 // 2 for _, length in rows]
-            texts = self.lm.continuations(prompts, rng.fold(count), temperature=temperature, most=most)
+            texts = lm.continuations(prompts, rng.fold(count), temperature=temperature, most=most)
             for (number, _), text in zip(rows, texts, strict=True):
                 found[number].append(text)
         return found
