@@ -116,7 +116,7 @@ class Clusters:
         own_centres: list[list[_Centre]] = []
         for number, row in enumerate(own_rows):
             more = suggested[number] if number < len(suggested) else {}
-            own_centres.append([(token, tuple(sorted(more.get(bare(token), ())))) for token in dict.fromkeys(row)])
+            own_centres.append([(token, tuple(sorted({*more.get(bare(token), ())}))) for token in dict.fromkeys(row)])
             for key in own_centres[-1]:
                 if key not in around:
                     around[key] = _around(key[0], confusions, key[1])

@@ -88,6 +88,7 @@ def test_an_adapted_model_travels_and_is_the_same_where_it_arrives(tiny: Tiny, t
 
 BROKEN: dict[str, tuple[str, Any, str]] = {
     "not JSON": ("config", "{", "does not say peft_type"),
+    "itself": ("config", "itself", "is an adapter too"),
     "no base": ("config", {"base_model_name_or_path": None}, "only LORA adapters that name the model beneath"),
     "another kind": ("config", {"peft_type": "IA3"}, "peft_type='IA3'"),
     "dora": ("config", {"use_dora": True}, "use_dora=True is not read here"),
@@ -107,6 +108,9 @@ def test_an_adapter_that_cannot_be_added_is_refused(tiny: Tiny, tmp_path: Path, 
     settings, weights = tmp_path / low_rank.CONFIG, tmp_path / low_rank.WEIGHTS
     if isinstance(change, dict):
         settings.write_text(json.dumps({**json.loads(settings.read_text()), **change}))
+    elif change == "itself":
+        own = str(tmp_path / ".." / tmp_path.name)
+        settings.write_text(json.dumps({**json.loads(settings.read_text()), "base_model_name_or_path": own}))
     elif where == "config":
         settings.write_text(change)
     elif change == "cut":

@@ -14,7 +14,7 @@ from tests.models.tiny import Tiny, roomy_causal
 from tests.models.tiny import tiny as tiny
 from textsearch import FunctionObjective
 from textsearch.language.confusions import EnglishConfusions, ListedConfusions
-from textsearch.language.words import WordVocabulary, join, split
+from textsearch.language.words import WordVocabulary, split
 from textsearch.models import causal_lm
 from textsearch.tasks import correct, judging
 from textsearch.tasks.drafted import Edit, akin, differences, edited, improved, replaced, suggested
@@ -71,6 +71,7 @@ def test_the_best_edits_together_are_found_and_never_worse_than_a_draft() -> Non
     words = [f"w{number}" for number in range(6)]
     spots = [Edit(0, 99, "a"), Edit(1, 99, ""), Edit(2, 0, "b"), Edit(2, 0, "c"), Edit(3, 99, "d"), Edit(6, 0, "e")]
     batch = WordVocabulary.of([*words, *"abcde"]).batch([words, words])
+    missed = 0
     for trial in range(20):
         # some pairs of edits help only together
         alone = {edit.word or "-": rng.uniform(-2, 3) for edit in spots}
@@ -92,12 +93,16 @@ def test_the_best_edits_together_are_found_and_never_worse_than_a_draft() -> Non
             least = min(float(energy.energy(edited(batch, number, draft))) for draft in [[], *group])
             assert own[number] <= least + 1e-9, trial
             pool = {edit for draft in group for edit in draft}
+            # the twin: a descent that never starts from a whole draft
+            alone_first = improved(energy, batch.rows([number]), [[[edit] for edit in sorted(pool)]])
+            missed += float(energy.energy(alone_first)[0]) > least + 1e-9
             for edit in pool:
                 # no single edit more lowers it
                 assert own[number] <= float(energy.energy(edited(batch, number, [edit]))) + 1e-9
         if trial == 0:
             alike = improved(energy, batch.rows([0]), drafts[:1])
             assert alike.texts() == found.texts()[:1]
+    assert missed
     # the control: with nothing suggested nothing changes
     assert improved(energy, batch, [[], [[]]]).texts() == batch.texts()
 
@@ -154,4 +159,3 @@ def test_what_a_draft_says_of_one_text_is_not_said_of_another() -> None:
     number = clusters.vocabulary.number
     homes = clusters.homes_of(torch.tensor([0, 0, 0, 1, 1]), torch.tensor([number[word] for word in "axyxy"]))
     assert (homes >= 0).tolist() == [True, True, True, False, False]
-    assert join(["a"]) == "a"

@@ -45,6 +45,11 @@ def settings(folder: Path) -> dict[str, Any]:
             f"r={rank!r}; only LORA adapters that name the model beneath are read: merge others with peft's "
             "merge_and_unload"
         )
+    if is_adapter(Path(base)):
+        raise ValueError(
+            f"cannot load the adapter {str(folder)!r}: base_model_name_or_path={base!r} is an adapter too; merge that "
+            "one with peft's merge_and_unload, and name the whole model"
+        )
     for name, plain in _PLAIN.items():
         if (value := found.get(name) or plain) != plain:
             raise ValueError(
