@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from textsearch.batch import Batch
-from textsearch.checks import keep, positive
+from textsearch.checks import keep, positive, string
 from textsearch.kinds import BATCH, shown
 from textsearch.objective import Cost, Objective
 from textsearch.per_input import PerInput, number_per_input, text_per_input
@@ -35,6 +35,7 @@ class Closeness(Objective):
             vocabulary writes them; what it says of two tokens must not change.
         scale: times the whole, one number for all inputs or one for each: below 1 where something else judges edits
             too.
+        label: the term's name in results.
 
     Raises:
         ValueError: no sources, or an edit cost or a scale that is no positive number.
@@ -47,6 +48,7 @@ class Closeness(Objective):
     sources: str | Sequence[str] | Batch
     edit: float | EditCost = 1.0
     scale: float | Sequence[float] = 1.0
+    label: str = "closeness"
     _rows: PerInput[int] = field(init=False, repr=False, compare=False)
     _scales: PerInput[float] = field(init=False, repr=False, compare=False)
     _costs: dict[tuple[str | None, str | None], float] = field(
@@ -58,6 +60,7 @@ class Closeness(Objective):
             keep(self, sources=text_per_input("sources", self.sources).values)
         keep(self, _rows=PerInput("sources", tuple(range(len(self.sources)))))
         scales = number_per_input("scale", self.scale, positive)
+        keep(self, label=string("label", self.label))
         keep(self, scale=scales.values[0] if scales.shared else scales.values, _scales=scales)
         if isinstance(self.edit, type):
             raise TypeError(f"edit={shown(self.edit)} is a class: make one, {shown(self.edit)}(...)")
@@ -65,6 +68,11 @@ class Closeness(Objective):
             keep(
                 self, edit=positive("edit", self.edit, "number of nats", ", or a function of the old and the new token")
             )
+
+    @property
+    def name(self) -> str:
+        """The label."""
+        return self.label
 
     @property
     def cost(self) -> Cost:

@@ -15,6 +15,7 @@ from objectives.keywords import words
 from objectives.polarity import denials
 from textsearch.batch import Batch
 from textsearch.checks import keep, string, strings
+from textsearch.language.surface import is_month
 from textsearch.objective import Cost, Objective
 from textsearch.per_input import PerInput, list_per_input, paired, text_per_input
 
@@ -49,7 +50,7 @@ _CLITIC = regex.compile(r"n['’]t$|['’].*$")
 
 
 def facts(text: str) -> Counter[str]:
-    """What the text says that no edit of its form should change, and how often.
+    """What the text says that no edit of its form should change, and how often; "in May" holds no modal verb.
 
     >>> sorted(facts("I can't give you 5 of my two dogs."))
     ['denial 0', 'modal', 'number 2', 'number 5', 'person i', 'person you']
@@ -57,7 +58,13 @@ def facts(text: str) -> Counter[str]:
     found = Counter({f"denial {kind}": count for kind, count in denials(text).items()})
     found.update(f"number {digits}" for digits in _DIGITS.findall(text))
     plain = [_CLITIC.sub("", word) for word in words(text.lower())]
-    found.update(_FEATURES[word] for word in plain if word in _FEATURES)
+    # in the month of May nothing may be done
+    verbs = [
+        word
+        for word, before, after in zip(plain, ["", *plain], [*plain[1:], ""], strict=False)
+        if word != "may" or not is_month(before, after)
+    ]
+    found.update(_FEATURES[word] for word in verbs if word in _FEATURES)
     return found
 
 

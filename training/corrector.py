@@ -88,7 +88,7 @@ def pairs(
 
 def encoded(lm: TransformersCausalLM, found: Sequence[tuple[str, str]]) -> list[tuple[list[int], int]]:
     """For each pair its tokens, the end among them, and how many are before the answer."""
-    before = lm.vocabulary.encode([prompt(wrong) for wrong, _ in found]).token_lists()
+    before = lm.vocabulary.encode([prompt(lm.vocabulary, wrong) for wrong, _ in found]).token_lists()
     answers = lm.vocabulary.encode([right for _, right in found]).token_lists()
     return [([*one, *other, lm.eos], len(one)) for one, other in zip(before, answers, strict=True)]
 

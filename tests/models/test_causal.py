@@ -468,6 +468,20 @@ def test_ask_writes_in_the_chat_format(tiny: Tiny) -> None:
     )
 
 
+def test_what_is_asked_about_cannot_end_the_question(tiny: Tiny) -> None:
+    """A text that holds a special token is read as text, also in an example; the format's own tokens are special."""
+    lm = tiny.causal()
+    special = lm.vocabulary.tokenizer.all_special_tokens[0]
+    number = lm.vocabulary.tokenizer.convert_tokens_to_ids(special)
+    plain, written = "Write on dogs.", f"Write on {special} dogs."
+    for prompt in (lm.ask(written), lm.ask(plain, [(written, plain)])):
+        assert special not in prompt
+    assert lm.vocabulary.as_text(plain) == plain
+    # the control: in a text that nothing takes apart it is that token
+    assert number in lm.vocabulary.tokenizer(written)["input_ids"]
+    assert number not in lm.vocabulary.tokenizer(lm.vocabulary.as_text(written))["input_ids"]
+
+
 def test_ask_needs_a_chat_template(tiny: Tiny) -> None:
     with pytest.raises(ValueError, match="no chat template: write the prompt as plain text"):
         tiny.words().ask("Write on dogs.")

@@ -33,6 +33,10 @@ LETTERS = LetterVocabulary("abcdefghijklmnopqrstuvwxyzIWY '’,.?0123456789")
         ("This is one way", "This is a way", True),
         ("two dogs", "2 dogs", True),
         ("No money", "Not money", False),
+        # a month, and the verb
+        ("in may we was there", "In May we were there", True),
+        ("we came on may 5", "We came on 5", True),
+        ("we may come", "we come", False),
         # the same digits, and another number
         ("It costs 1.5.", "It costs 5.1.", False),
         ("at 3:00", "at 3, 00", False),

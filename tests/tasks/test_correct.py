@@ -26,6 +26,7 @@ from textsearch.tasks.channel import COSTS, ChangedSentences, Channel, NonWords,
 from textsearch.tasks.correction import EvenlySpaced, names, sealed, spared
 from textsearch.tasks.judging import Corrector, judging, request
 from textsearch.tasks.restoring import restored
+from textsearch.tasks.unexplained import Unexplained
 
 LISTED = ListedConfusions(
     {"dog": {"dogs": "inflection", "cat": "look-alike"}, "then": {"than": "confusion"}, "a": {"the": "small word"}},
@@ -56,7 +57,8 @@ def test_the_energy_is_the_one_that_is_named(tiny: Tiny) -> None:
     batch = words.encode(result.best_texts)
     lm = causal_lm(tiny.causal_path, device="cpu")
     channel, sources = Channel(LISTED, strictness=0.1), [text for text in TEXTS for _ in range(2)]
-    own = Closeness(sources, channel) + ChangedSentences(words.encode(sources), channel)
+    own = Closeness(sources, channel) + Closeness(sources, Unexplained(LISTED, 0.1), label="unexplained")
+    own += ChangedSentences(words.encode(sources), channel)
     energies = (EvenlySpaced(Fluency(lm)) + own).energy(batch).numpy()
     assert energies == pytest.approx(result.best_energies, abs=1e-4)
     assert (
@@ -70,7 +72,7 @@ def test_a_model_that_takes_requests_is_asked_to_correct(tiny: Tiny, tmp_path: P
     texts = ["the dgo sat. He run to  London", "a cat"]
     given: dict[str, Any] = {"confusions": EnglishConfusions(inserted=("the",)), "chains": 1, "meaning": False}
     result = write(tiny, texts, causal=lm, strictness=0.01, steps=3, **given)
-    own_terms = {"closeness", "non-words", "stray capitals", "changed sentences"}
+    own_terms = {"closeness", "unexplained", "non-words", "stray capitals", "changed sentences"}
     assert set(result.best_terms) == {"fluency", "conditional", *own_terms}
     words = WordVocabulary.of(token for text in [*texts, *result.best_texts] for token in split(text))
     batch, sources = words.encode(result.best_texts), words.encode(texts)
@@ -80,6 +82,7 @@ def test_a_model_that_takes_requests_is_asked_to_correct(tiny: Tiny, tmp_path: P
     assert all(text in prompt and "becouse" in prompt for text, prompt in zip(even, prompts, strict=True))
     channel = Channel(given["confusions"], strictness=0.01)
     own = Closeness(sources, channel, 0.5) + ChangedSentences(sources, channel)
+    own += Closeness(sources, Unexplained(given["confusions"], 0.01), label="unexplained")
     own = own + NonWords(given["confusions"]) + StrayCapitals(sources, given["confusions"])
     judged = 0.75 * EvenlySpaced(Fluency(lm)) + 0.25 * EvenlySpaced(Conditional(lm, prompts))
     assert (judged + own).energy(batch).numpy() == pytest.approx(result.best_energies, abs=1e-4)
@@ -145,6 +148,25 @@ def test_what_edits_cost() -> None:
     assert channel(None, ",") == 2 * COSTS["insert a comma"]
     assert channel(",", None) == 2 * COSTS["delete a comma"]
     assert channel("dog", None) == 2 * COSTS["delete"]
+
+
+def test_a_model_cannot_buy_what_no_mistake_explains() -> None:
+    """However a model is liked, letters say what a misspelling may mean, and only small words come and go."""
+    english, listed = Unexplained(EnglishConfusions()), Unexplained(LISTED, strictness=2.0)
+    mistakes = [("thay", "They"), ("coluld", "could"), ("siences", "science"), ("makes", "made"), ("  then", "  than")]
+    small = [(None, "the"), (TIGHT + ",", None), ("on", "in"), ("alot", "a lot"), ("dont", f"do{TIGHT}n't"), ("i", "I")]
+    assert [english(old, new) for old, new in [*mistakes, *small]] == [0.0] * 11
+    assert english("coluld", "would") == 8.0 and english("gante", "give") == 16.0
+    assert english("equalifications", "equalizations") == 16.0 and english("equalifications", "qualifications") == 0.0
+    assert english(None, "everything") == english("dog", None) == english("dog", "moon") == 12.0
+    assert (
+        english("therefore", "and") == english("all", "some") == english("also", None) == english("may", "there") == 4.0
+    )
+    assert english("beacuse", "because") == english("an", "and") == english("to", "too") == english("so", "thus") == 0.0
+    assert listed("dog", "moon") == 24.0 and listed("then", "than") == 0.0
+    # the channel by itself, which counts little beside a model that is taught, takes the farther word for a slip
+    channel = Channel(EnglishConfusions())
+    assert 0.2 * (channel("coluld", "would") - channel("coluld", "could")) < 1.5
 
 
 def test_the_gap_before_a_word_costs_nothing() -> None:

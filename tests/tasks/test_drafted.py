@@ -17,7 +17,7 @@ from textsearch.language.confusions import EnglishConfusions, ListedConfusions
 from textsearch.language.words import WordVocabulary, split
 from textsearch.models import causal_lm
 from textsearch.tasks import correct, judging
-from textsearch.tasks.drafted import Edit, akin, differences, edited, improved, replaced, suggested
+from textsearch.tasks.drafted import Edit, akin, differences, edited, improved, months, replaced, suggested
 
 ENGLISH = EnglishConfusions()
 PAIRS = [
@@ -63,6 +63,10 @@ def test_what_is_meant_otherwise_is_not_taken_and_what_is_kept_stays() -> None:
     kept = [token in {"in", "Lodz"} for token in row]
     assert made(source, suggested(row, kept, split(draft), ENGLISH)) == source
     assert suggested(row, [True] * len(row), split(draft), ENGLISH) == ()
+    # no mark of punctuation is a word, small as both are
+    assert not akin(".", "everything") and not akin("and", ",") and akin("and", "or")
+    row = split("They lost .")
+    assert "every" not in made("They lost .", suggested(row, [False] * 3, split("They lost everything."), ENGLISH))
     assert not akin("5", "6") and not akin("may", "can't") and akin("recieve", "receive")
 
 
@@ -148,6 +152,15 @@ def test_a_taught_model_judges_beside_the_default_one_and_its_drafts_are_looked_
     assert total[1].item() == pytest.approx(plain[1].item(), abs=1e-5) and abs(total[0] - plain[0]) > 1e-3
     # the control: any other model is not taken for the default one
     assert judging.Corrector.of(tiny.causal(), even) is None
+
+
+def test_a_month_gets_its_capital_and_a_verb_does_not() -> None:
+    words = WordVocabulary.of([*split("In may we may come , may 5 or  may"), "May", "  May"])
+    batch = words.batch([split("In may we may come , may 5 or  may"), split("we may come")])
+    assert months(batch) == [(Edit(1, 99, "May"), Edit(6, 99, "May")), ()]
+    # what is kept stays, and what the vocabulary lacks is not written
+    assert months(batch.frozen(torch.ones_like(batch.tokens, dtype=torch.bool))) == [(), ()]
+    assert months(WordVocabulary.of(split("in may")).batch([split("in may")])) == [()]
 
 
 def test_what_a_draft_says_of_one_text_is_not_said_of_another() -> None:

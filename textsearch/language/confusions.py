@@ -143,6 +143,34 @@ class EnglishConfusions:
         """
         return _name(word, begins)
 
+    @staticmethod
+    def farther(word: str, other: str) -> int:
+        """How many letters more an unknown word is away from `other` than from the words that are nearest to it.
+
+        Where even those differ in more than a quarter of its letters, than a quarter. None for an inflection of the
+        nearest, and for what sounds alike: vowels and doublings are what most misspellings get wrong.
+
+        >>> farther = EnglishConfusions.farther
+        >>> farther("coluld", "could"), farther("coluld", "would"), farther("siences", "science")
+        (0, 1, 0)
+        >>> farther("nocive", "noise"), farther("inviroment", "environment")
+        (1, 0)
+        """
+        return _farther(word.lower().replace(TIGHT, ""), other.lower().replace(TIGHT, ""))
+
+
+@cache
+def _farther(word: str, other: str) -> int:
+    if _skeleton(word) == _skeleton(other):
+        return 0
+    quarter = max(1, len(word) // 4)
+    near = {one: letters_apart(word, one) for one in _near(word, 2)}
+    least = min([*near.values(), quarter])
+    more = letters_apart(word, other) - least
+    nearest = [one for one, letters in near.items() if letters == least] if more > 0 else []
+    related = any(stem(one) == stem(other) or other in _inflections(one) for one in nearest)
+    return 0 if related else max(more, 0)
+
 
 @cache
 def _confusions(word: str, spellings: int, look_alikes: int) -> dict[str, str]:

@@ -55,6 +55,41 @@ tale; waist waste; wait weight;
 """
 
 
+_SENSES = """
+all every each both
+some any
+other others another
+more
+most
+few fewer
+little less least
+or
+but however although though
+so thus therefore
+because
+if
+also too
+very quite
+someone somebody something
+anyone anybody anything
+everyone everybody everything
+"""
+
+
+def sense(word: str) -> int | None:
+    """Which of the small words that say something by themselves a word is like; None for a word of form alone.
+
+    >>> sense("but") == sense("however"), sense("but") == sense("so"), sense("of")
+    (True, False, None)
+    """
+    return _senses().get(word)
+
+
+@cache
+def _senses() -> dict[str, int]:
+    return {word: number for number, line in enumerate(_SENSES.strip().splitlines()) for word in line.split()}
+
+
 @cache
 def small_words() -> dict[str, tuple[str, ...]]:
     """Small word -> the others of its classes, which may stand in its place."""

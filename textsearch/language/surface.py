@@ -59,6 +59,18 @@ def proper_names() -> dict[str, str]:
     return {name.lower(): name for name in lines}
 
 
+_TIMES = frozenset(["in", "of", "since", "until", "till", "by", "during", "last", "next", "early", "mid", "late"])
+
+
+def is_month(before: str, after: str) -> bool:
+    """Whether "may" is no verb between two words, but a month: "in may", "may 5".
+
+    >>> is_month("in", "we"), is_month("we", "come"), is_month("on", "5")
+    (True, False, True)
+    """
+    return before.lower() in _TIMES or after[:1].isdigit()
+
+
 def capitals_of(text: str, others: Iterable[str] = (), plain: Callable[[str], str] = str.lower) -> dict[str, str]:
     """Words of a text in plain form -> as the text writes them within a sentence; empty for a text without capitals.
 

@@ -123,6 +123,8 @@ class TransformersCausalLM(TokenByToken):
     def ask(self, request: str, examples: Sequence[tuple[str, str]] = ()) -> str:
         """A prompt in the model's own chat format, after which it answers `request`.
 
+        Special tokens that the request or an example spells out are read as text.
+
         Args:
             request: what is wanted.
             examples: requests with the answers that were wanted, shown as earlier turns.
@@ -134,7 +136,8 @@ class TransformersCausalLM(TokenByToken):
         if not tokenizer.chat_template:
             raise ValueError("this model's tokenizer has no chat template: write the prompt as plain text instead")
         turns = [(role, text) for pair in examples for role, text in zip(("user", "assistant"), pair, strict=True)]
-        messages = [{"role": role, "content": text} for role, text in [*turns, ("user", request)]]
+        spoken = [(role, self.vocabulary.as_text(text)) for role, text in [*turns, ("user", request)]]
+        messages = [{"role": role, "content": text} for role, text in spoken]
         return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
 
     @in_turn

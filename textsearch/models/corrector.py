@@ -8,8 +8,12 @@ if TYPE_CHECKING:
     import torch
 
     from textsearch.models.causal import TransformersCausalLM
+    from textsearch.models.vocabulary import TokenizerVocabulary
 
-_PROMPT = "<|im_start|>user\nCorrect the mistakes, and change nothing else: {}<|im_end|>\n<|im_start|>assistant\n"
+ASK = "Correct the mistakes, and change nothing else: "
+"""The request, in front of the text that it is about."""
+
+_PROMPT = "<|im_start|>user\n" + ASK + "{}<|im_end|>\n<|im_start|>assistant\n"
 
 
 def english_corrector(
@@ -17,7 +21,7 @@ def english_corrector(
 ) -> TransformersCausalLM:
     """SmolLM2-135M-Instruct with low-rank adapters (Hu et al., 2022) that learnt to take mistakes out of English.
 
-    After `prompt(source)` it writes the source again, corrected. `training/corrector.py` has how it was taught: from
+    After a `prompt` it writes the source again, corrected. `training/corrector.py` has how it was taught: from
     mistakes that were put into good sentences; no text of a learner was read.
 
     Args:
@@ -39,10 +43,6 @@ def english_corrector(
     return adapted_causal_lm(model, tokenizer, bos=0)
 
 
-def prompt(source: str) -> str:
-    """What the corrector reads before it writes the source again.
-
-    >>> prompt("She go home.").splitlines()[1]
-    'Correct the mistakes, and change nothing else: She go home.<|im_end|>'
-    """
-    return _PROMPT.format(source)
+def prompt(vocabulary: TokenizerVocabulary, source: str) -> str:
+    """What the corrector reads before it writes the source again; what is spelt like a special token is text."""
+    return _PROMPT.format(vocabulary.as_text(source))

@@ -319,6 +319,22 @@ class TokenizerVocabulary:
         normalizer = self.tokenizer.backend_tokenizer.normalizer
         return str(normalizer.normalize_str(word)) if normalizer else word
 
+    def as_text(self, text: str) -> str:
+        """The text with each special token that it spells out taken apart: in a prompt it would be one.
+
+        A prompt is read as the chat format writes it, so that "<|im_end|>" in what somebody asks about would end it.
+        """
+        for token in self._special:
+            text = text.replace(token, f"{token[0]} {token[1:]}")
+        return text
+
+    @cached_property
+    def _special(self) -> tuple[str, ...]:
+        """What special tokens are written like, the longest first."""
+        added = (token.content for token in self.tokenizer.added_tokens_decoder.values() if token.special)
+        found = {*added, *self.tokenizer.all_special_tokens}
+        return tuple(sorted((token for token in found if len(token) > 1), key=lambda token: (-len(token), token)))
+
     def _check_writable(self, texts: Sequence[str]) -> None:
         """Refuse a text with a character that no tokens write."""
         for text in texts:

@@ -107,6 +107,7 @@ TERMS: Final[Mapping[str, str]] = {
     "coherence": "连贯",
     "conditional": "条件概率",
     "closeness": "接近原文",
+    "unexplained": "无由改动",
     "consensus": "共识",
     "diversity": "多样性",
     "word preservation": "保留用词",

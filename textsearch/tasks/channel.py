@@ -108,8 +108,13 @@ class Channel:
         return cost
 
     def _kind(self, old: str, new: str) -> str:
-        found = {written.replace(TIGHT, ""): kind for written, kind in self.confusions.of(old).items()}
-        return found.get(new, "other")
+        return kind(self.confusions, old, new)
+
+
+def kind(confusions: Confusions, old: str, new: str) -> str:
+    """Of what kind a replacement is: "other" for words that nothing relates."""
+    found = {written.replace(TIGHT, ""): kind for written, kind in confusions.of(old).items()}
+    return found.get(new, "other")
 
 
 def _small(what: str, word: str) -> str:

@@ -32,13 +32,14 @@ from textsearch.tasks import chinese_correction
 from textsearch.tasks import resolve as given
 from textsearch.tasks.channel import COSTS, ChangedSentences, Channel, NonWords, StrayCapitals, shouted
 from textsearch.tasks.descending import descended
-from textsearch.tasks.drafted import Edit, differences, improved, replaced, suggested
+from textsearch.tasks.drafted import Edit, differences, improved, months, replaced, suggested
 from textsearch.tasks.in_script import in_script, written_texts
 from textsearch.tasks.judging import Corrector, judging
 from textsearch.tasks.lists import Listed
 from textsearch.tasks.problem import MakeSampler, Models, OwnSampler, Problem, Stage, answer
 from textsearch.tasks.restoring import restored
 from textsearch.tasks.settings import Correction
+from textsearch.tasks.unexplained import Unexplained
 from textsearch.waiting import waiting
 
 FINISH = Fraction(1, 5)
@@ -86,12 +87,14 @@ def correct(
     The energy of x for a source s, in nats, is .4 * -log p(x) + .6 * -log p(x | request to correct s) + strictness *
     (.2 * the costs of the cheapest edits that lead from s to x + 2.5 * the number of sentences that are changed): a
     product of two experts (Hinton, 2002), the second of them the default model taught to correct, which writes the
-    drafts too. A `causal` of yours is asked itself, and counts .75 alone and .25 asked, edits .5 and sentences 4. A
-    model that takes no requests is not asked, nor is any about a text that is too long for it: -log p(x) counts in full
-    then, and so do the costs. A cost is -log p(this mistake) up to a
-    constant (Kernighan et al., 1990). A language model likes short and frequent texts, so an edit must pay for itself
-    by a margin (Bryant and Briscoe, 2018). A word that no list knows pays 1 nat and 5 for each letter beyond the first,
-    and 1 less for a slip: letters in another order, or one doubled. The nats for a sentence are a prior of two parts
+    drafts too. What no mistake explains costs more, whichever model judges: 8 nats for each letter that an unknown word
+    is farther from another than from the nearest, 4 for a "but" or an "also" that comes, goes or gives way to another,
+    12 for a word that nothing relates to the old one. A `causal` of yours is asked itself, and counts .75 alone and .25
+    asked, edits .5 and sentences 4. A model that takes no requests is not asked, nor is any about a text that is too
+    long for it: -log p(x) counts in full then, and so do the costs. A cost is -log p(this mistake) up to a constant
+    (Kernighan et al., 1990). A language model likes short and frequent texts, so an edit must pay for itself by a
+    margin (Bryant and Briscoe, 2018). A word that no list knows pays 1 nat and 5 for each letter beyond the first, and
+    1 less for a slip: letters in another order, or one doubled. The nats for a sentence are a prior of two parts
     (George and McCulloch, 1993): most sentences are right, and those that are not have more than one mistake.
 
     A state is words as they are written, each with the gap before it, not the pieces of a model, so that nothing
@@ -192,6 +195,7 @@ def build(
     moves = Corrections(mlm, read.clusters)
     with waiting("spelling", progress), torch.inference_mode():
         spelling = differences(sources, spelled(sources, moves, channel))
+        spelling = [own + capitals for own, capitals in zip(spelling, months(sources), strict=True)]
         drafts = [[own, *others] for own, others in zip(spelling, read.drafts, strict=True)]
         start = improved(free, sources, drafts)
     return Problem(
@@ -246,6 +250,7 @@ class Reading:
         """The energy without the price of a changed sentence."""
         judges, scale = judging(lm, self.even, self.asked)
         total: Objective = Closeness(self.sources, self.channel, scale)
+        total += Closeness(self.sources, Unexplained(self.meant, self.channel.strictness), label="unexplained")
         for weight, judge in judges:
             total += weight * EvenlySpaced(judge)
         rules = self.rules

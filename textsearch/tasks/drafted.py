@@ -21,6 +21,7 @@ from textsearch.language.confusions import INSERTED, Confusions
 from textsearch.language.edit_distance import letters_apart
 from textsearch.language.mixed_up import small_words
 from textsearch.language.stems import stem
+from textsearch.language.surface import is_month
 from textsearch.language.words import TIGHT, WordVocabulary, bare, gap
 from textsearch.objective import Limit, Objective, evaluate
 from textsearch.tasks.restoring import Marked, batch_of, marked_rows
@@ -136,16 +137,33 @@ def _meant(old: str, new: str, confusions: Confusions) -> bool:
 def akin(old: str, new: str) -> bool:
     """Whether a word may be meant by another: few of its letters differ, or both say nothing by themselves.
 
-    >>> akin("taire", "tire"), akin("siences", "things"), akin("in", "at"), akin("nocive", "drugs")
-    (True, False, True, False)
+    >>> akin("taire", "tire"), akin("in", "at"), akin("siences", "things"), akin("nocive", "drugs"), akin(".", "all")
+    (True, True, False, False, False)
     """
     one, other = old.lower().replace(TIGHT, ""), new.lower().replace(TIGHT, "")
     small = {*small_words(), *INSERTED}
-    if one in small and other in small:
-        return True
     if not (one.isalpha() and other.isalpha()):
         return False
+    if one in small and other in small:
+        return True
     return 3 * letters_apart(one, other) <= max(len(one), len(other)) or (len(one) > 3 and stem(one) == stem(other))
+
+
+def months(sources: Batch) -> list[tuple[Edit, ...]]:
+    """For each text the capitals of "may" where it is a month: with a small letter a verb would be sought for it."""
+    vocabulary = sources.vocabulary
+    assert isinstance(vocabulary, WordVocabulary)
+    found = []
+    for row, editable in zip(vocabulary.words(sources), sources.editable.tolist(), strict=True):
+        words = [bare(token) for token in row]
+        beside = zip(["", *words], words, [*words[1:], ""], editable, strict=False)
+        capitals = (
+            Edit(place, _INSTEAD, gap(row[place]) + "May")
+            for place, (before, word, after, may_change) in enumerate(beside)
+            if may_change and word == "may" and is_month(before, after)
+        )
+        found.append(tuple(edit for edit in capitals if edit.word in vocabulary.number))
+    return found
 
 
 def differences(sources: Batch, batch: Batch) -> list[tuple[Edit, ...]]:

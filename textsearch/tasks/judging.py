@@ -19,7 +19,7 @@ from typing import cast, final
 import torch
 
 from objectives import Conditional, Fluency, Only
-from textsearch.models import corrector
+from textsearch.models.corrector import ASK, prompt
 from textsearch.models.defaults import corrector_beside
 from textsearch.models.protocols import CausalLM, TaskLM, asked
 from textsearch.objective import Objective
@@ -55,8 +55,6 @@ DRAFTS = 4
 _WARM, _COLD = 0.8, 0.01
 """Temperatures of the others and of the likeliest."""
 
-ASK = "Correct the mistakes, and change nothing else: "
-
 EXAMPLES = (
     ("She go to school yesterday becouse she had exam.", "She went to school yesterday because she had an exam."),
     ("The river begins in the hills and flows to the sea.", "The river begins in the hills and flows to the sea."),
@@ -88,7 +86,8 @@ class Corrector:
     def of(lm: CausalLM, sources: Sequence[str]) -> Corrector | None:
         """Whom to ask about some texts beside `lm`; None if `lm` takes no requests."""
         if (own := corrector_beside(lm)) is not None:
-            return Corrector(own, [_fitting(own, corrector.prompt(text), text) for text in sources], TAUGHT, True)
+            prompts = [_fitting(own, prompt(own.vocabulary, text), text) for text in sources]
+            return Corrector(own, prompts, TAUGHT, True)
         # whether the model takes requests at all: what judges a text does not depend on those beside it
         if not request(lm, EXAMPLES[0][0]):
             return None
@@ -114,8 +113,8 @@ class Corrector:
 
 def request(lm: CausalLM, text: str) -> str:
     """The prompt that asks `lm` to correct a text; empty for a model that takes no requests, or none so long."""
-    prompt = asked(lm, ASK + text, [(ASK + one, other) for one, other in EXAMPLES]) or ""
-    return _fitting(lm, prompt, text) if prompt else ""
+    asking = asked(lm, ASK + text, [(ASK + one, other) for one, other in EXAMPLES]) or ""
+    return _fitting(lm, asking, text) if asking else ""
 
 
 def _fitting(lm: CausalLM, prompt: str, text: str) -> str:
