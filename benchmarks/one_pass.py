@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -211,7 +212,9 @@ def main() -> None:
     parser.add_argument("--masked", type=Path, help="a masked model of the same size, trained as long")
     parser.add_argument("--part", nargs="+", choices=("energies", "autoencoder", "masked", "fluency"), default=[])
     parser.add_argument("--sentences", type=int, default=100)
-    parser.add_argument("--tokens", type=int, default=12, help="of the sentence that chains start from")
+    parser.add_argument(
+        "--tokens", type=int, nargs="+", default=[12], help="of the sentences that chains start from, the first of each"
+    )
     parser.add_argument("--chains", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=20.0, help="of each sampler and seed")
     parser.add_argument("--only", nargs="+", default=[], help="samplers, by parts of their names")
@@ -229,13 +232,16 @@ def main() -> None:
             other = TransformersMaskedLM(other.model, packaged.vocabulary, other.max_tokens, other.max_bytes)
         batch = packaged.vocabulary.encode(texts[: args.sentences])
         console.print(pseudo_likelihoods(packaged, autoencoder, other, batch, args.seed))
-    start = next(row for row in (packaged.vocabulary.encode([text]) for text in texts) if row.width == args.tokens)
+    lengths = packaged.vocabulary.encode(texts).lengths.tolist()
+    if missing := sorted(set(args.tokens) - set(lengths)):
+        parser.error(f"--tokens {missing[0]}: {args.heldout} has no sentence of so many")
+    starts = [packaged.vocabulary.encode([texts[lengths.index(tokens)]]) for tokens in args.tokens]
     targets: dict[str, Callable[[Models], Objective]] = {
         "autoencoder": lambda by: PseudoLikelihood(by.autoencoder),
         "masked": lambda by: PseudoLikelihood(by.masked),
         "fluency": lambda by: Fluency(causal_lm()),
     }
-    for part in parts:
+    for part, start in itertools.product(parts, starts):
         if part in targets:
             found = draws(
                 f"{part}: {start.texts()[0]}",
