@@ -190,6 +190,9 @@ def test_what_a_text_begins_and_ends_with_stays(tiny: Tiny, around: str) -> None
 
 
 def test_names_stay() -> None:
+    assert not EnglishConfusions.name("Inorder", begins=True) and EnglishConfusions().of("Inorder") == {
+        "In order": "splitting"
+    }
     text = "Kowalczyk met Siobhan. Yesterday we saw Mr. Pevear in Lodz, the Goverment said."
     found = names(split(text), EnglishConfusions())
     kept = {bare(token) for token, name in zip(split(text), found, strict=True) if name}

@@ -286,6 +286,8 @@ def _name(word: str, begins: bool) -> bool:
     lower = bare.lower()
     if bare == lower or len(bare) < 2 or not _WORD.fullmatch(lower) or _common(lower) or must_be_contracted(bare):
         return False
+    if lower in _RUN_TOGETHER:
+        return False
     if bare[1:].lower() != bare[1:] and not bare.isupper():
         return True  # McDonald, iPhone
     if begins and _zipf(lower) < 1.5:

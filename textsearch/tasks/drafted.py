@@ -137,9 +137,13 @@ def _meant(old: str, new: str, confusions: Confusions) -> bool:
 def akin(old: str, new: str) -> bool:
     """Whether a word may be meant by another: few of its letters differ, or both say nothing by themselves.
 
+    What is written in capitals throughout is meant to be.
+
     >>> akin("taire", "tire"), akin("in", "at"), akin("siences", "things"), akin("nocive", "drugs"), akin(".", "all")
     (True, True, False, False, False)
     """
+    if len(old) > 1 and old.isupper() and not new.isupper():
+        return False
     one, other = old.lower().replace(TIGHT, ""), new.lower().replace(TIGHT, "")
     small = {*small_words(), *INSERTED}
     if not (one.isalpha() and other.isalpha()):
