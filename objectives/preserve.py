@@ -57,15 +57,17 @@ def facts(text: str) -> Counter[str]:
     """
     found = Counter({f"denial {kind}": count for kind, count in denials(text).items()})
     found.update(f"number {digits}" for digits in _DIGITS.findall(text))
-    plain = [_CLITIC.sub("", word) for word in words(text.lower())]
+    written = [_CLITIC.sub("", word) for word in words(text)]
+    beside = zip(["", *written], written, [*written[1:], ""], strict=False)
     # in the month of May nothing may be done
-    verbs = [
-        word
-        for word, before, after in zip(plain, ["", *plain], [*plain[1:], ""], strict=False)
-        if word != "may" or not is_month(before, after)
-    ]
-    found.update(_FEATURES[word] for word in verbs if word in _FEATURES)
+    plain = [word.lower() for before, word, after in beside if not _is_month(before, word, after)]
+    found.update(_FEATURES[word] for word in plain if word in _FEATURES)
     return found
+
+
+def _is_month(before: str, word: str, after: str) -> bool:
+    within = word == "May" and before[:1].isalnum()
+    return within or (word.lower() == "may" and is_month(before, after))
 
 
 @final

@@ -36,6 +36,12 @@ LETTERS = LetterVocabulary("abcdefghijklmnopqrstuvwxyzIWY '’,.?0123456789")
         # a month, and the verb
         ("in may we was there", "In May we were there", True),
         ("we came on may 5", "We came on 5", True),
+        ("I was born at may.", "I was born in May.", True),
+        ("from may to june", "from May to June", True),
+        ("It was 5 may", "It was 5 May.", True),
+        ("May I come?", "Can I come?", True),
+        ("Those who come early may leave", "Those who come early leave", False),
+        ("The house we live in may be sold", "The house we live in is sold", False),
         ("we may come", "we come", False),
         # the same digits, and another number
         ("It costs 1.5.", "It costs 5.1.", False),

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 from wordfreq import get_frequency_dict, zipf_frequency
 
-from textsearch.language.confusions import EnglishConfusions, ListedConfusions, _zipf
+from textsearch.language.confusions import EnglishConfusions, ListedConfusions
 from textsearch.language.edit_distance import letters_apart
+from textsearch.language.frequencies import zipf
 from textsearch.language.words import TIGHT
 
 ENGLISH = EnglishConfusions()
@@ -108,7 +109,7 @@ def test_what_a_dictionary_derives_is_known() -> None:
 
 def test_frequencies_are_those_of_wordfreq() -> None:
     words = [*list(get_frequency_dict("en"))[::101], "New York", "café", "don't", "2024", "NASA", "qqqq", ""]
-    assert [_zipf(word) for word in words] == [zipf_frequency(word, "en") for word in words]
+    assert [zipf(word) for word in words] == [zipf_frequency(word, "en") for word in words]
 
 
 @pytest.mark.parametrize("word", ["我", "我们", "Привет", "пока", "αβ", "สวัสดี", "에"])

@@ -69,6 +69,7 @@ def test_what_is_meant_otherwise_is_not_taken_and_what_is_kept_stays() -> None:
     assert "every" not in made("They lost .", suggested(row, [False] * 3, split("They lost everything."), ENGLISH))
     # capitals that somebody chose stay, and those of a beginning need not
     assert not akin("YOU", "you") and akin("YOU", "YOUR") and akin("You", "your") and akin("A", "the")
+    assert not akin("import", "export") and not akin("happy", "unhappy") and not akin("increase", "decrease")
     assert not akin("5", "6") and not akin("may", "can't") and akin("recieve", "receive")
 
 

@@ -7,7 +7,6 @@ words that stand for one another, are lists, `textsearch.language.mixed_up`.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from typing import Any, Protocol, final
 from textsearch.checks import keep, strings, whole
 from textsearch.language.contractions import alike, contractions, must_be_contracted, parts, restored
 from textsearch.language.edit_distance import letters_apart
+from textsearch.language.frequencies import zipf
 from textsearch.language.mixed_up import pairs, small_words
 from textsearch.language.stems import stem
 from textsearch.language.surface import proper_names
@@ -144,32 +144,44 @@ class EnglishConfusions:
         return _name(word, begins)
 
     @staticmethod
+    def run_together(word: str) -> bool:
+        """Whether the word can only be two that were written as one.
+
+        >>> [EnglishConfusions.run_together(word) for word in ("alot", "Inorder", "cannot", "into")]
+        [True, True, False, False]
+        """
+        return word.lower() in _RUN_TOGETHER and word.lower() not in {"cannot", "u", "ur"}
+
+    @staticmethod
     def farther(word: str, other: str) -> int:
         """How many letters more an unknown word is away from `other` than from the words that are nearest to it.
 
-        Where even those differ in more than a quarter of its letters, than a quarter. None for an inflection of the
-        nearest, and for what sounds alike: vowels and doublings are what most misspellings get wrong.
+        Where even those differ in more than a quarter of its letters, than a quarter. One less for what sounds alike:
+        vowels and doublings are what most misspellings get wrong. None for an inflection of one of the nearest, or of a
+        word whose stem it has. Apostrophes are no letters.
 
         >>> farther = EnglishConfusions.farther
         >>> farther("coluld", "could"), farther("coluld", "would"), farther("siences", "science")
         (0, 1, 0)
-        >>> farther("nocive", "noise"), farther("inviroment", "environment")
-        (1, 0)
+        >>> farther("nocive", "noise"), farther("inviroment", "environment"), farther("keeped", "kept")
+        (1, 0, 0)
         """
-        return _farther(word.lower().replace(TIGHT, ""), other.lower().replace(TIGHT, ""))
+        return _farther(_letters(word), _letters(other))
+
+
+def _letters(word: str) -> str:
+    return re.sub(f"['’{TIGHT}-]", "", word.lower())
 
 
 @cache
 def _farther(word: str, other: str) -> int:
-    if _skeleton(word) == _skeleton(other):
-        return 0
-    quarter = max(1, len(word) // 4)
     near = {one: letters_apart(word, one) for one in _near(word, 2)}
-    least = min([*near.values(), quarter])
-    more = letters_apart(word, other) - least
-    nearest = [one for one, letters in near.items() if letters == least] if more > 0 else []
-    related = any(stem(one) == stem(other) or other in _inflections(one) for one in nearest)
-    return 0 if related else max(more, 0)
+    least = min([*near.values(), max(1, len(word) // 4)])
+    more = letters_apart(word, other) - least - (_skeleton(word) == _skeleton(other))
+    if more <= 0 or any(stem(lemma) == stem(word) for lemma in _lemmas(other)):
+        return 0
+    nearest = [one for one, letters in near.items() if letters == least]
+    return 0 if any(stem(one) == stem(other) or other in _inflections(one) for one in nearest) else more
 
 
 @cache
@@ -290,7 +302,7 @@ def _name(word: str, begins: bool) -> bool:
         return False
     if bare[1:].lower() != bare[1:] and not bare.isupper():
         return True  # McDonald, iPhone
-    if begins and _zipf(lower) < 1.5:
+    if begins and zipf(lower) < 1.5:
         return False
     near = [other for other in _near(lower, 1) if _common(other)]
     if len(lower) < 5 and (lower in proper_names() or bare.isupper()):
@@ -298,7 +310,7 @@ def _name(word: str, begins: bool) -> bool:
     if len(lower) < 5:
         # so many short words are one letter away from others that only two letters in the wrong order tell: "Teh"
         near = [other for other in near if len(lower) > 2 and sorted(other) == sorted(lower)]
-    return not any(_zipf(other) > max(_zipf(lower), 1.0) + (1.0 if begins else 2.5) for other in near)
+    return not any(zipf(other) > max(zipf(lower), 1.0) + (1.0 if begins else 2.5) for other in near)
 
 
 @cache
@@ -339,13 +351,13 @@ def _known(word: str) -> bool:
         )
     if not _WORD.fullmatch(lower) or _ranked().get(lower) or lower in small_words():
         return True
-    if word[:1].isupper() and _zipf(lower) >= _LEAST_KNOWN - 1:
+    if word[:1].isupper() and zipf(lower) >= _LEAST_KNOWN - 1:
         # a name, unless it looks like a slip in a much more frequent word: "Thier"
-        return not any(_zipf(other) > _zipf(lower) + 2.5 for other in _near(lower, 1)[:1])
+        return not any(zipf(other) > zipf(lower) + 2.5 for other in _near(lower, 1)[:1])
     if word == lower and _common(lower) and lower not in _NO_WORDS:
         return True  # a plural or a participle that the list of frequencies lacks: "limestones"
     pieces = lower.split("-")
-    return _zipf(lower) >= _LEAST_KNOWN or (len(pieces) > 1 and all(not piece or _known(piece) for piece in pieces))
+    return zipf(lower) >= _LEAST_KNOWN or (len(pieces) > 1 and all(not piece or _known(piece) for piece in pieces))
 
 
 @cache
@@ -358,36 +370,7 @@ def _ranked() -> dict[str, int]:
         raise ImportError("spelling candidates need symspellpy: pip install 'textsearch-sampling[tasks]'") from error
     pairs = (line.split() for line in text.splitlines())
     short = {"a", "i"}
-    return {word: int(count) for word, count in pairs if (len(word) > 1 or word in short) and _zipf(word) >= 1.5}
-
-
-@cache
-def _zipf(word: str) -> float:
-    known = _frequencies()
-    # the list has each of them as one word, and asking it takes a tenth of what taking words apart first does
-    if word.isascii() and word.isalpha() and word.islower():
-        return _of_frequency(known.get(word, 0.0))
-    from wordfreq import zipf_frequency
-
-    return float(zipf_frequency(word, "en"))
-
-
-@cache
-def _frequencies() -> Mapping[str, float]:
-    try:
-        from wordfreq import get_frequency_dict
-    except ImportError as error:
-        raise ImportError("word frequencies need wordfreq: pip install 'textsearch-sampling[tasks]'") from error
-    found: Mapping[str, float] = get_frequency_dict("en")
-    return found
-
-
-@cache
-def _of_frequency(frequency: float) -> float:
-    """The Zipf value that wordfreq gives a word: of its frequency to three digits, to two places."""
-    if not frequency:
-        return 0.0
-    return round(math.log10(round(frequency, math.floor(-math.log10(frequency)) + 3)) + 9, 2)
+    return {word: int(count) for word, count in pairs if (len(word) > 1 or word in short) and zipf(word) >= 1.5}
 
 
 @cache
@@ -396,21 +379,21 @@ def _speller() -> Any:
 
     speller = SymSpell(max_dictionary_edit_distance=2, prefix_length=7)
     for word in _spelled():
-        speller.create_dictionary_entry(word, max(1, round(10 ** _zipf(word))))
+        speller.create_dictionary_entry(word, max(1, round(10 ** zipf(word))))
     return speller
 
 
 @cache
 def _spelled() -> list[str]:
     """What is worth spelling, the most frequent first: words with a vowel, and of rare ones those that are no names."""
-    return sorted((word for word in _ranked() if _is_word(word)), key=lambda word: (-_zipf(word), word))
+    return sorted((word for word in _ranked() if _is_word(word)), key=lambda word: (-zipf(word), word))
 
 
 def _is_word(word: str) -> bool:
-    if not re.search("[aeiouy]", word) or must_be_contracted(word) or _zipf(word) < 2.0:
+    if not re.search("[aeiouy]", word) or must_be_contracted(word) or zipf(word) < 2.0:
         return False
     # of what no dictionary lists, much is names and abbreviations
-    return _zipf(word) >= (4.0 if len(word) < 5 else 3.0) or word in proper_names() or _common(word)
+    return zipf(word) >= (4.0 if len(word) < 5 else 3.0) or word in proper_names() or _common(word)
 
 
 @cache
@@ -422,7 +405,7 @@ def _near(word: str, distance: int) -> list[str]:
     scored = sorted(
         (
             2.0 * item.distance
-            - _zipf(item.term)
+            - zipf(item.term)
             + (1.0 if item.term[0] != word[0] else 0.0)
             - (0.7 if sorted(item.term) == sorted(word) or _skeleton(item.term) == _skeleton(word) else 0.0),
             item.term,
@@ -441,8 +424,8 @@ def _skeleton(word: str) -> str:
 @cache
 def _skeletons() -> dict[str, list[str]]:
     groups: dict[str, list[str]] = {}
-    for word in sorted(_ranked(), key=lambda word: (-_zipf(word), word)):
-        if len(word) >= 5 and _zipf(word) >= 2.5:
+    for word in sorted(_ranked(), key=lambda word: (-zipf(word), word)):
+        if len(word) >= 5 and zipf(word) >= 2.5:
             groups.setdefault(_skeleton(word), []).append(word)
     return groups
 
@@ -454,8 +437,8 @@ def _split(word: str) -> list[str]:
     for cut in range(1, len(lower)):
         left, right = lower[:cut], lower[cut:]
         if left in _ranked() and right in _ranked() and (min(len(left), len(right)) > 1 or left in {"a", "i"}):
-            least = min(_zipf(left), _zipf(right))
-            if least >= 4.0 and _zipf(left) + _zipf(right) > 9.5:
+            least = min(zipf(left), zipf(right))
+            if least >= 4.0 and zipf(left) + zipf(right) > 9.5:
                 halves.append((-least, f"{left} {right}"))
     return [pair for _, pair in sorted(halves)[:2]]
 
@@ -466,15 +449,22 @@ def _inflections(word: str) -> tuple[str, ...]:
         import lemminflect
     except ImportError as error:
         raise ImportError("inflections need lemminflect: pip install 'textsearch-sampling[tasks]'") from error
-    lemmas = {lemma for forms in lemminflect.getAllLemmas(word).values() for lemma in forms} | {word}
+    lemmas = _lemmas(word) | {word}
     forms = {
         form.lower()
         for lemma in lemmas
         for group in lemminflect.getAllInflections(lemma).values()
         for form in group
-        if _zipf(form) >= 2.0
+        if zipf(form) >= 2.0
     }
-    return tuple(sorted(forms | ({lemma for lemma in lemmas if _zipf(lemma) >= 2.0}) - {word}))
+    return tuple(sorted(forms | ({lemma for lemma in lemmas if zipf(lemma) >= 2.0}) - {word}))
+
+
+@cache
+def _lemmas(word: str) -> frozenset[str]:
+    import lemminflect
+
+    return frozenset(lemma for forms in lemminflect.getAllLemmas(word).values() for lemma in forms)
 
 
 @cache
@@ -488,7 +478,7 @@ def _family(word: str) -> tuple[str, ...]:
 @cache
 def _families() -> dict[str, list[str]]:
     families: dict[str, list[str]] = {}
-    for word in sorted(_ranked(), key=lambda word: (-_zipf(word), word)):
-        if len(word) >= 4 and _zipf(word) >= 3.0:
+    for word in sorted(_ranked(), key=lambda word: (-zipf(word), word)):
+        if len(word) >= 4 and zipf(word) >= 3.0:
             families.setdefault(stem(word), []).append(word)
     return families

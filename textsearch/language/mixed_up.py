@@ -59,10 +59,7 @@ _SENSES = """
 all every each both
 some any
 other others another
-more
-most
-few fewer
-little less least
+few fewer little less least
 or
 but however although though
 so thus therefore
@@ -70,9 +67,10 @@ because
 if
 also too
 very quite
-someone somebody something
-anyone anybody anything
-everyone everybody everything
+someone somebody anyone anybody
+something anything
+everyone everybody
+everything
 """
 
 

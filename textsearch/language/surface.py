@@ -59,16 +59,43 @@ def proper_names() -> dict[str, str]:
     return {name.lower(): name for name in lines}
 
 
-_TIMES = frozenset(["in", "of", "since", "until", "till", "by", "during", "last", "next", "early", "mid", "late"])
+_TIMES = frozenset(
+    (
+        "in",
+        "at",
+        "on",
+        "of",
+        "from",
+        "to",
+        "since",
+        "until",
+        "till",
+        "by",
+        "during",
+        "last",
+        "next",
+        "early",
+        "mid",
+        "late",
+    )
+)
+_AFTER_VERBS = frozenset(
+    [
+        *("be", "have", "not", "also", "never", "only", "well", "even", "still", "help", "make", "take", "get", "go"),
+        *("come", "leave", "change", "need", "want", "lose", "find", "see", "think", "say", "do", "cause", "lead"),
+        *("happen", "use", "become", "seem", "give", "feel", "like", "try", "know", "look", "appear"),
+    ]
+)
 
 
 def is_month(before: str, after: str) -> bool:
     """Whether "may" is no verb between two words, but a month: "in may", "may 5".
 
-    >>> is_month("in", "we"), is_month("we", "come"), is_month("on", "5")
-    (True, False, True)
+    >>> is_month("in", "we"), is_month("we", "come"), is_month("on", "5"), is_month("early", "leave")
+    (True, False, True, False)
     """
-    return before.lower() in _TIMES or after[:1].isdigit()
+    beside_a_number = before[:1].isdigit() or after[:1].isdigit()
+    return beside_a_number or (before.lower() in _TIMES and after.lower() not in _AFTER_VERBS)
 
 
 def capitals_of(text: str, others: Iterable[str] = (), plain: Callable[[str], str] = str.lower) -> dict[str, str]:

@@ -128,10 +128,10 @@ def _small(what: str, word: str) -> str:
 @final
 @dataclass(frozen=True)
 class NonWords(Objective):
-    """Nats for each word that cannot be one: a contraction without its apostrophe, or with one in the wrong place.
+    """Nats for each word that cannot be one: two that were run together, or a contraction written badly.
 
-    A language model has read "dont" so often that it finds it likely among words like it. A corrected text should
-    not hold it, whatever the cost of the edit, so this term is part of the prior, not of the channel.
+    A language model has read "dont" and "alot" so often that it finds them likely among words like them. A corrected
+    text should not hold them, whatever the cost of the edit, so this term is part of the prior, not of the channel.
 
     Attributes:
         confusions: says which words are known.
@@ -158,7 +158,9 @@ class NonWords(Objective):
 
     def _wrong(self, word: str) -> bool:
         odd = ("'" in word or "’" in word) and parts(word) is None
-        return must_be_contracted(word) or (odd and word[:1].isalpha() and not self.confusions.known(word))
+        if must_be_contracted(word) or self.confusions.run_together(word):
+            return True
+        return odd and word[:1].isalpha() and not self.confusions.known(word)
 
 
 @final

@@ -87,11 +87,12 @@ def correct(
     The energy of x for a source s, in nats, is .4 * -log p(x) + .6 * -log p(x | request to correct s) + strictness *
     (.2 * the costs of the cheapest edits that lead from s to x + 2.5 * the number of sentences that are changed): a
     product of two experts (Hinton, 2002), the second of them the default model taught to correct, which writes the
-    drafts too. What no mistake explains costs more, whichever model judges: 8 nats for each letter that an unknown word
-    is farther from another than from the nearest, 4 for a "but" or an "also" that comes, goes or gives way to another,
-    12 for a word that nothing relates to the old one. A `causal` of yours is asked itself, and counts .75 alone and .25
-    asked, edits .5 and sentences 4. A model that takes no requests is not asked, nor is any about a text that is too
-    long for it: -log p(x) counts in full then, and so do the costs. A cost is -log p(this mistake) up to a constant
+    drafts too. What no mistake explains costs strictness * nats of its own, whichever model judges, the term
+    "unexplained": 4 for the first letter that an unknown word is farther from another than from the nearest, 8 for the
+    second, 4 for a "but" or an "also" that comes, goes or gives way, 12 for a word that is not akin to the old one, or
+    comes or goes and is not among those that often do. A `causal` of yours is asked itself, and counts .75 alone and
+    .25 asked, edits .5 and sentences 4. A model that takes no requests is not asked, nor is any about a text that is
+    too long for it: -log p(x) counts in full then, and so do the costs. A cost is -log p(this mistake) up to a constant
     (Kernighan et al., 1990). A language model likes short and frequent texts, so an edit must pay for itself by a
     margin (Bryant and Briscoe, 2018). A word that no list knows pays 1 nat and 5 for each letter beyond the first, and
     1 less for a slip: letters in another order, or one doubled. The nats for a sentence are a prior of two parts

@@ -150,7 +150,10 @@ def akin(old: str, new: str) -> bool:
         return False
     if one in small and other in small:
         return True
-    return 3 * letters_apart(one, other) <= max(len(one), len(other)) or (len(one) > 3 and stem(one) == stem(other))
+    if len(one) > 3 and stem(one) == stem(other):
+        return True
+    # a prefix makes a word its opposite, import and export
+    return one[:1] == other[:1] and 3 * letters_apart(one, other) <= max(len(one), len(other))
 
 
 def months(sources: Batch) -> list[tuple[Edit, ...]]:
