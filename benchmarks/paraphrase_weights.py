@@ -1,7 +1,7 @@
 """Weights of the paraphrase energy, fitted by ranking what people wrote above drafts, checked on other rows.
 
     python -m benchmarks.paraphrase_weights path/to/quora_paraphrase.dev.tsv --fit 500 700 --check 232 432 --out results
-    python -m benchmarks.paraphrase_weights path/to/quora_paraphrase.dev.tsv --hold fluency --out results
+    python -m benchmarks.paraphrase_weights path/to/quora_paraphrase.dev.tsv --hold consensus --out results
 
 A row's candidates are its source, the drafts that `textsearch.tasks.paraphrase` writes of it, and, to fit on, its
 reference. Two fits, each of the logarithms of the weights, with a prior of width 1 around those in use:
@@ -9,14 +9,15 @@ reference. Two fits, each of the logarithms of the weights, with a prior of widt
 - ranked: the conditional logit (McFadden, 1974): the likelihood of the reference under exp(-energy) over candidates.
 - risk: the expected iBLEU of exp(-energy) over source and drafts, as in training to minimum risk (Och, 2003).
 
-`--hold` names terms whose weights stay as they are: ranking among what a language model wrote has no use for fluency,
-and chains have.
+`--hold` names terms whose weights stay as they are. Fluency is left out: a language model wrote the drafts, none of
+which the term charges for.
 
 A draft agrees with itself, a reference does not: the fits leave a draft's own share out of its consensus. Since ranking
 knows nothing of how far from its source a text should be, diversity is then raised, if need be, until BLEU to source
-of what is chosen on the fitted rows is at most 45. The check chooses the candidate of lowest energy, as the task's
-chains start from it, by the weights in use and by each fit, on rows that no fit saw, and compares them row by row. No
-chains are run.
+of what is chosen on the fitted rows is at most 45; and, since the encoder is not what people judged by, similarity is
+raised until the mean cosine to the source is at least `--cosine`. The check chooses the candidate of lowest energy, as
+the task's chains start from it, by the weights in use and by each fit, on rows that no fit saw, and compares them row
+by row. No chains are run.
 
 Candidates are appended to `paraphrase_weights.jsonl` as they come: a run that was stopped goes on from there. Prints
 the tables and writes `paraphrase_weights.json`.
@@ -49,8 +50,9 @@ from textsearch.tasks.settings import Paraphrasing, Weights
 
 GROUP = 8
 """Rows whose candidates are written at once."""
-FITTED = ("fluency", "similarity", "word preservation", "diversity", "consensus")
+FITTED = ("similarity", "word preservation", "diversity", "consensus", "brevity")
 """Terms whose weights are fitted; the others are walls, and stay."""
+LEFT_OUT = ("as fluent",)
 MOST = 45.0
 """BLEU to source that the rows which are fitted on may have."""
 OTHER = "others"
@@ -91,14 +93,15 @@ def candidates(models: Models, group: Sequence[Item], first: int, seed: int) -> 
     with torch.inference_mode():
         terms = evaluate(ready.objective, batch).terms.tolist()
     weights = [weight for weight, _ in ready.objective.parts]
-    names = [name if name in FITTED else OTHER for name in term_names(ready.objective)]
+    names = [name if name in (*FITTED, *LEFT_OUT) else OTHER for name in term_names(ready.objective)]
     agreement = next(term for _, term in ready.objective.parts if isinstance(term, Consensus))
     found: dict[tuple[int, str], Candidate] = {}
     for text, number, values in zip(batch.texts(), batch.inputs.tolist(), terms, strict=True):
         item, written = group[number], filed(text)
         sums = dict.fromkeys((*FITTED, OTHER), 0.0)
         for name, weight, value in zip(names, weights, values, strict=True):
-            sums[name] += value / weight if name in FITTED else value
+            if name not in LEFT_OUT:
+                sums[name] += value / weight if name in FITTED else value
         kind = "source" if text == sources[number] else "reference" if written == item.reference else "draft"
         score, source = bleu(written, item.reference), bleu(written, item.source)
         own = share(agreement, number, text)
@@ -215,6 +218,16 @@ def far_enough(rows: Sequence[Row], weights: NDArray[np.float64]) -> NDArray[np.
     return weights
 
 
+def near_enough(rows: Sequence[Row], weights: NDArray[np.float64], cosine: float) -> NDArray[np.float64]:
+    """The weights with similarity raised by tenths until the mean cosine to the source is at least `cosine`."""
+    weights, column = weights.copy(), FITTED.index("similarity")
+    for _ in range(100):
+        if 1.0 - np.mean([row.terms[row.chosen(weights), column] for row in rows]) >= cosine:
+            break
+        weights[column] *= 1.1
+    return weights
+
+
 def gathered(file: Path, data: Sequence[Item], wanted: Sequence[int], seed: int) -> dict[int, list[Candidate]]:
     """Row -> its candidates; those that the file has are not written again."""
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
@@ -246,6 +259,7 @@ def main() -> None:
     )
     parser.add_argument("--check", type=int, nargs=2, metavar=("FIRST", "STOP"), default=(232, 432))
     parser.add_argument("--hold", nargs="*", choices=FITTED, default=(), metavar="TERM", help="weights that stay")
+    parser.add_argument("--cosine", type=float, default=0.946, help="to the source, at least, of what is chosen")
     parser.add_argument("--out", type=Path, default=Path("results"))
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -259,13 +273,13 @@ def main() -> None:
     found = gathered(args.out / "paraphrase_weights.jsonl", data, [*fit, *check], args.seed)
     learn, test = ([Row.of(found[row]) for row in rows] for rows in (fit, check))
     told = Weights()
-    used = np.array([told.fluency, told.similarity, told.preservation, told.diversity, told.consensus])
+    used = np.array([told.similarity, told.preservation, told.diversity, told.consensus, told.brevity])
     with_reference = [row for row in learn if row.reference is not None]
     by_rank, by_risk = (fitted(rows, used, loss, args.hold) for rows, loss in ((with_reference, ranked), (learn, risk)))
     weights = {
         "in use": used,
         "ranked": by_rank,
-        "ranked, far enough": far_enough(learn, by_rank),
+        "ranked, near enough": near_enough(learn, by_rank, args.cosine),
         "risk": by_risk,
         "risk, far enough": far_enough(learn, by_risk),
     }

@@ -3,6 +3,8 @@
 from objectives.acrostic import Acrostic
 from objectives.affixes import Prefix, Suffix
 from objectives.answered import Answered
+from objectives.as_fluent_as import AsFluentAs
+from objectives.brevity import Brevity
 from objectives.canonical import Canonical
 from objectives.character_channel import CharacterChannel
 from objectives.choices import Choices
@@ -41,6 +43,8 @@ from objectives.word_preservation import InputEmbeddings, WordPreservation
 __all__ = [
     "Acrostic",
     "Answered",
+    "AsFluentAs",
+    "Brevity",
     "Canonical",
     "CharacterChannel",
     "Choices",

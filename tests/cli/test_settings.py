@@ -78,7 +78,7 @@ CASES = {
     "paraphrase": Case(
         Paraphrasing,
         "paraphrasing",
-        {"pool", "fluency", "preservation", "consensus", "polarity", "roles", "numbers"},
+        {"pool", "fluency", "preservation", "consensus", "brevity", "polarity", "roles", "numbers"},
         others={
             "weights": Weights(fluency=9.0),
             "keep": False,

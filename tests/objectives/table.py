@@ -117,7 +117,11 @@ OBJECTIVES: dict[str, Entry] = {
     "Conditional": Entry(lambda models, values: o.Conditional(models.causal, values), SENTENCES),
     "Consensus": Entry(lambda _, values: o.Consensus(values), [[text, "the dog"] for text in SENTENCES]),
     "Couplet": Entry(lambda _, values: o.Couplet(values, sizes), ["we do", "I", "dog", "it"]),
+    "Brevity": Entry(lambda _, values: o.Brevity(values), SENTENCES),
     "Diversity": Entry(lambda _, values: o.Diversity(values), SENTENCES),
+    "AsFluentAs": Entry(
+        lambda models, values: o.AsFluentAs(["The old dog sat."], values, models.causal), [[0.1], [0.5], [1.0], [2.0]]
+    ),
     "Fluency": Entry(lambda models, values: o.Fluency(models.causal, values), SENTENCES),
     "FluencyPerToken": Entry(lambda models, values: o.FluencyPerToken(models.causal, values), SENTENCES),
     "Forbidden": Entry(lambda _, values: o.Forbidden(values), WORDS),

@@ -4,9 +4,12 @@ import math
 import warnings
 
 import pytest
+import torch
 
-from objectives import Consensus, Diversity
+from objectives import AsFluentAs, Brevity, Consensus, Diversity, Fluency, FluencyPerToken
 from objectives.diversity import bleu, plain_words
+from tests.models.tiny import Tiny
+from tests.models.tiny import tiny as tiny
 from textsearch.objective import Cost, FunctionObjective, Objective
 from textsearch.testing import LawBroken, check_objective
 
@@ -72,6 +75,32 @@ def test_a_copy_is_finite_and_the_worst() -> None:
     found = energies(Diversity(ENGLISH.encode(TEXTS).texts()))
     assert found[1] == pytest.approx(-math.log(0.01))
     assert max(energies(Diversity("the cat ran off"))) < found[1]
+
+
+def test_brevity_is_the_penalty_of_bleu() -> None:
+    """What is longer costs nothing; a twin that praises it for that is caught."""
+    source = "the dog sat on a hot dog"
+    found = energies(Brevity(source))
+    lengths = [len(plain_words(text)) for text in TEXTS]
+    assert found == [max(0.0, 7 / own - 1) if own else 7.0 for own in lengths]
+    twin = FunctionObjective(lambda texts: [7 / max(len(plain_words(text)), 1) - 1 for text in texts], name="ratio")
+    longer = ENGLISH.encode([f"{source} {source}"])
+    assert Brevity(source).energy(longer).tolist() == [0.0] and twin.energy(longer).item() < 0
+
+
+def test_what_is_as_fluent_as_the_nearest_example_costs_nothing(tiny: Tiny) -> None:
+    """Examples cost nothing, whatever a model says of them; a twin holds all of them to the likeliest one."""
+    lm, examples = tiny.causal(), ["the dog sat", "a cat ran to London"]
+    batch = tiny.masked().vocabulary.encode([*examples, "the dog sat down", "a cat ran in London"])
+    nats, per_token = Fluency(lm).energy(batch), FluencyPerToken(lm).energy(batch)
+    tokens, levels = nats / per_token, per_token[:2] + 1e-6
+    found = AsFluentAs(examples, levels.tolist(), lm).energy(batch)
+    assert found[:2].tolist() == [0.0, 0.0]
+    torch.testing.assert_close(found[2:], (nats[2:] - levels * tokens[2:]).clamp(min=0.0))
+    twin = (nats - levels.min() * tokens).clamp(min=0.0)
+    assert twin[:2].max() > 0.01
+    with pytest.raises(ValueError, match="do not suit 2 examples"):
+        AsFluentAs(examples, [1.0], lm)
 
 
 def test_consensus_against_its_definition() -> None:

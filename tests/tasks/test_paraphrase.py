@@ -62,8 +62,9 @@ def test_every_text_gets_its_chains(models: dict[str, Any]) -> None:
         "preserve",
         "word preservation",
         "diversity",
+        "brevity",
         "consensus",
-        "fluency",
+        "as fluent",
     }
     assert (found.best_energies < math.inf).all()
     # the mark at the end stays
@@ -77,7 +78,7 @@ def test_the_same_seed_gives_the_same_texts(models: dict[str, Any]) -> None:
 
 
 def test_energy_is_the_documented_sum(models: dict[str, Any]) -> None:
-    weights = Weights(fluency=0.5, similarity=3.0, preservation=2.0, diversity=7.0, consensus=11.0)
+    weights = Weights(fluency=0.5, similarity=3.0, preservation=2.0, diversity=7.0, consensus=11.0, brevity=13.0)
     ready = build(TEXTS, Paraphrasing(chains=2, pool=3, seed=1, weights=weights), Models(**models))
     assert dict(zip(term_names(ready.objective), [w for w, _ in ready.objective.parts], strict=True)) == {
         "similarity": 3.0,
@@ -86,8 +87,9 @@ def test_energy_is_the_documented_sum(models: dict[str, Any]) -> None:
         "preserve": 100.0,
         "word preservation": 2.0,
         "diversity": 7.0,
+        "brevity": 13.0,
         "consensus": 11.0,
-        "fluency": 0.5,
+        "as fluent": 0.5,
     }
     with torch.inference_mode():
         found = evaluate(ready.objective, ready.start)

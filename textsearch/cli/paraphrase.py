@@ -15,7 +15,7 @@ from textsearch.tasks.settings import Paraphrasing
 @command(
     Paraphrasing,
     models=("causal", "masked", "encoder"),
-    left_out=("pool", "fluency", "preservation", "consensus", "polarity", "roles", "numbers"),
+    left_out=("pool", "fluency", "preservation", "consensus", "brevity", "polarity", "roles", "numbers"),
 )
 def paraphrase(
     texts: Annotated[

@@ -109,6 +109,8 @@ TERMS: Final[Mapping[str, str]] = {
     "closeness": "接近原文",
     "unexplained": "无由改动",
     "consensus": "共识",
+    "brevity": "简短",
+    "as fluent": "通顺",
     "diversity": "多样性",
     "word preservation": "保留用词",
     "preserve": "保留事实",

@@ -13,9 +13,11 @@ import regex
 import torch
 
 from objectives import (
+    AsFluentAs,
+    Brevity,
     Consensus,
     Diversity,
-    Fluency,
+    FluencyPerToken,
     InputEmbeddings,
     Polarity,
     Preserve,
@@ -58,6 +60,9 @@ EDITS = {(1, 1): 0.4, (0, 1): 0.15, (1, 0): 0.15, (2, 2): 0.1, (1, 2): 0.1, (2, 
 """How often so many words are replaced by so many."""
 
 _MARKS = frozenset(".?!,;:…？。！，；：")
+
+_ROUNDING = 1e-3
+"""Nats a token by which a text may be less likely than the draft that it is nearest to."""
 
 HEAT = 0.8
 """Temperature of the drafts' tokens."""
@@ -125,8 +130,9 @@ def paraphrase(
 
     The energy of a paraphrase x of s in nats, with drafts r that the causal model wrote::
 
-        - fluency * log p(x | request) + similarity * (1 - cos(x, s)) - preservation * log(keywords kept)
-        - diversity * log(1 - BLEU(x, s)) + consensus * (1 - E_r BLEU(x, r))
+        similarity * (1 - cos(x, s)) - preservation * log(keywords kept) - diversity * log(1 - BLEU(x, s))
+        + brevity * max(0, words of s / words of x - 1) + consensus * (1 - E_r BLEU(x, r))
+        + fluency * max(0, -log p(x | request) - tokens of x * nats a token of the draft that is nearest to x)
         + polarity * denying words changed + roles * words that changed places around a verb
         + numbers * numbers changed
 
@@ -256,9 +262,13 @@ def build(
             meaning
             + weights.preservation * WordPreservation(words, sources)
             + weights.diversity * Diversity(sources)
+            + weights.brevity * Brevity(sources)
             + weights.consensus * Consensus([batch.texts() for batch in drafts], shares)
         )
         pools = [concatenate([batch, source.rows([number])]) for number, batch in enumerate(drafts)]
+        nats = FluencyPerToken(lm, prompts).energy(concatenate(pools)) + _ROUNDING
+        levels = [own.tolist() for own in torch.split(nats, [len(batch) for batch in pools])]
+        fluent = AsFluentAs([batch.texts() for batch in pools], levels, lm, prompts)
         start = concatenate(
             [apart(batch, cheap.energy(batch), settings.chains, ngram_likeness, different) for batch in pools]
         )
@@ -271,7 +281,7 @@ def build(
         Swap(vocabulary): 0.1,
     }
     return Problem(
-        objective=cheap + weights.fluency * Fluency(lm, prompts),
+        objective=cheap + weights.fluency * fluent,
         moves=Mixture(moves),
         sampler=annealed,
         start=start.frozen(last & torch.tensor([not text[-1].isalnum() for text in start.texts()])[:, None]),

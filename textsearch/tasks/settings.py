@@ -237,21 +237,23 @@ class Weights:
     """What the terms of a paraphrase's energy weigh.
 
     Attributes:
-        fluency: of the causal model's nats.
+        fluency: of the causal model's nats beyond those of its draft that is nearest, token by token.
         similarity: nats for a cosine of 0 to the source.
         preservation: power of the keywords' smallest cosine.
         diversity: power of 1 - BLEU to the source: more is farther from it.
         consensus: nats for an expected BLEU of 0 to the model's own drafts.
+        brevity: nats for half the words of the source.
         polarity: nats for each denying word that comes or goes, in English.
         roles: nats for each two words that change places around a verb, and each new person, in English.
         numbers: nats for each number that comes or goes, in English.
     """
 
-    fluency: float = 0.25
-    similarity: float = 10.0
+    fluency: float = 1.0
+    similarity: float = 100.0
     preservation: float = 1.0
     diversity: float = 12.0
-    consensus: float = 40.0
+    consensus: float = 3.0
+    brevity: float = 12.0
     polarity: float = 100.0
     roles: float = 100.0
     numbers: float = 100.0
