@@ -171,6 +171,7 @@ def test_a_model_cannot_buy_what_no_mistake_explains() -> None:
         english("someone", "anyone") == english("or", "of") == english("lest", "least") == english("less", "fewer") == 0
     )
     assert english("someone", "something") == 4.0 and english("import", "export") == english("happy", "unhappy") == 12.0
+    assert english("?", ".") == english(TIGHT + ".", TIGHT + "?") == 4.0 and english(",", ".") == 0.0
     assert english("coluld", "would") == 4.0 and english("gante", "give") == 12.0 and english("shud", "should") == 4.0
     assert english("equalifications", "equalizations") == 12.0 and english("equalifications", "qualifications") == 0.0
     assert english(None, "everything") == english("dog", None) == english("dog", "moon") == 12.0

@@ -30,7 +30,8 @@ class Unexplained:
         letter: for the first letter that an unknown word is farther from what replaces it than from the nearest word,
             twice that for the second, and so on: of 100 misspellings some three are of a word one letter farther.
         sense: for a small word that says something by itself, "but" or "also", and comes, goes or gives way to one that
-            it is not mistyped for; and for small words that are of no class together, unless both may come and go.
+            it is not mistyped for; for a question that becomes a statement, or the other way about; and for small words
+            that are of no class together, unless both may come and go.
         other: for a word in the place of one that is not akin to it, and for one that comes or goes and is not among
             those that often do.
 
@@ -67,6 +68,8 @@ class Unexplained:
             return 0.0 if sense(word) is None else self.sense
         if old.lower() == new.lower():
             return 0.0
+        if "?" in (old, new):
+            return self.sense
         turned = new[:1].swapcase() + new[1:]
         what = kind(self.confusions, old, new)
         what = kind(self.confusions, old, turned) if what == "other" else what
