@@ -180,6 +180,9 @@ def test_a_model_cannot_buy_what_no_mistake_explains() -> None:
     )
     assert english("beacuse", "because") == english("an", "and") == english("to", "too") == english("so", "thus") == 0.0
     assert listed("dog", "moon") == 24.0 and listed("then", "than") == 0.0
+    # whatever stands for a word
+    odd = ["'", "’", "-", "''", "``", "x", "é", "12", "...", "'s", "a-", "dog's", "日本", "\u200b", TIGHT + "'", "q'"]
+    assert all(english(old, new) >= 0 for old in [*odd, None] for new in [*odd, "dog", None] if old or new)
     with pytest.raises(ValueError, match="letter=-1"):
         Unexplained(LISTED, letter=-1)
     # the channel by itself, which counts little beside a model that is taught, takes the farther word for a slip

@@ -175,6 +175,8 @@ def _letters(word: str) -> str:
 
 @cache
 def _farther(word: str, other: str) -> int:
+    if not word:  # an apostrophe alone
+        return 0
     near = {one: letters_apart(word, one) for one in _near(word, 2)}
     least = min([*near.values(), max(1, len(word) // 4)])
     more = letters_apart(word, other) - least - (_skeleton(word) == _skeleton(other))
