@@ -248,7 +248,7 @@ class Weights:
         numbers: nats for each number that comes or goes, in English.
     """
 
-    fluency: float = 1.0
+    fluency: float = 8.0
     similarity: float = 100.0
     preservation: float = 1.0
     diversity: float = 12.0
