@@ -162,7 +162,7 @@ def draws(
     """Effective draws a second of each sampler, of about so many seconds each."""
     table = Table(
         title=title,
-        caption=f"{chains} chains, about {seconds:.0f} s of each seed; mean [least, greatest] of {len(seeds)} seeds",
+        caption=f"{chains} chains, about {seconds:.0f} s of each seed; mean, least and greatest of {len(seeds)} seeds",
         caption_justify="left",
     )
     table.add_column("sampler")
