@@ -53,6 +53,7 @@ GROUP = 8
 FITTED = ("similarity", "word preservation", "diversity", "consensus", "brevity")
 """Terms whose weights are fitted; the others are walls, and stay."""
 LEFT_OUT = ("as fluent",)
+"""Terms that charge for no draft, and would charge for what people wrote."""
 MOST = 45.0
 """BLEU to source that the rows which are fitted on may have."""
 OTHER = "others"

@@ -237,7 +237,7 @@ class Weights:
     """What the terms of a paraphrase's energy weigh.
 
     Attributes:
-        fluency: of the causal model's nats beyond those of its draft that is nearest, token by token.
+        fluency: nats for each nat by which a text is less likely, token for token, than the draft nearest to it.
         similarity: nats for a cosine of 0 to the source.
         preservation: power of the keywords' smallest cosine.
         diversity: power of 1 - BLEU to the source: more is farther from it.
