@@ -12,7 +12,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from objectives import Diversity, Verbatim
+from objectives import Diversity, FluencyPerToken, Verbatim
 from samplers import MetropolisHastings
 from tests.models.tiny import Tiny, roomy_causal, tiny, tiny_encoder
 from textsearch.cli import app
@@ -94,6 +94,11 @@ def test_energy_is_the_documented_sum(models: dict[str, Any]) -> None:
     with torch.inference_mode():
         found = evaluate(ready.objective, ready.start)
     assert torch.allclose(found.energy, found.terms.sum(1))
+
+
+def test_a_draft_of_probability_0_breaks_no_run(models: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FluencyPerToken, "energy", lambda self, batch: torch.full((len(batch),), math.inf).double())
+    assert build(TEXTS, Paraphrasing(chains=1, pool=2, seed=1), Models(**models)).start.texts()
 
 
 def test_numbers_stay(models: dict[str, Any]) -> None:

@@ -64,6 +64,9 @@ _MARKS = frozenset(".?!,;:…？。！，；：")
 _ROUNDING = 1e-3
 """Nats a token by which a text may be less likely than the draft that it is nearest to."""
 
+_LEAST_LIKELY = 1e3
+"""Nats a token that no text has but one of probability 0."""
+
 HEAT = 0.8
 """Temperature of the drafts' tokens."""
 
@@ -266,7 +269,8 @@ def build(
             + weights.consensus * Consensus([batch.texts() for batch in drafts], shares)
         )
         pools = [concatenate([batch, source.rows([number])]) for number, batch in enumerate(drafts)]
-        nats = FluencyPerToken(lm, prompts).energy(concatenate(pools)) + _ROUNDING
+        # a draft that the model cannot write, once it has its source's mark, is no level
+        nats = FluencyPerToken(lm, prompts).energy(concatenate(pools)).clamp(max=_LEAST_LIKELY) + _ROUNDING
         levels = [own.tolist() for own in torch.split(nats, [len(batch) for batch in pools])]
         fluent = AsFluentAs([batch.texts() for batch in pools], levels, lm, prompts)
         start = concatenate(
